@@ -1,0 +1,1 @@
+"""What can be said, and how it looks on the wire. Pure: no asyncio, no clock, no I/O, no logging."""

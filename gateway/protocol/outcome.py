@@ -1,0 +1,119 @@
+"""How a session ended: one closed vocabulary, the same on the wire, in logs, in metrics and in `dap`.
+
+README.md beside this file lists it for people; a test holds the two together.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from gateway.protocol.status import Status, exited, failure, internal_error
+
+
+class Hop(StrEnum):
+    """Where on the way something happened, in order."""
+
+    CLIENT = "client"
+    GATEWAY = "gateway"
+    SSH = "ssh"
+    INCUS = "incus"
+    RUNNER = "runner"
+    KUBECTL = "kubectl"
+    CLUSTER = "cluster"
+    POD = "pod"
+
+
+class Code(NamedTuple):
+    """A row of the vocabulary. `http`: the code of a Status, and of a refusal before the upgrade."""
+
+    hop: Hop
+    http: int
+    meaning: str
+
+
+CODES: dict[str, Code] = {
+    "exited": Code(Hop.POD, 0, "the command ended by itself; its exit code is the session's"),
+    "start_failed": Code(
+        Hop.POD, 500, "the container could not start the command (not found, not executable)"
+    ),
+    "no_shell": Code(Hop.POD, 500, "the container has neither bash nor sh"),
+    "container_not_running": Code(Hop.POD, 500, "the container is not running"),
+    "pod_completed": Code(Hop.POD, 400, "the pod has finished"),
+    "pod_not_found": Code(Hop.CLUSTER, 404, "the cluster has no such pod, workload or namespace"),
+    "pod_pending": Code(Hop.CLUSTER, 400, "the pod is not scheduled yet"),
+    "container_not_found": Code(Hop.CLUSTER, 400, "the pod has no such container"),
+    "container_needed": Code(Hop.CLUSTER, 400, "the pod has several containers: name one"),
+    "forbidden": Code(Hop.CLUSTER, 403, "the cluster does not let the runner's account do this"),
+    "cluster_unauthorized": Code(Hop.CLUSTER, 401, "the cluster does not accept the runner's credentials"),
+    "cluster_unreachable": Code(Hop.CLUSTER, 503, "kubectl cannot reach the API server"),
+    "cluster_lost": Code(Hop.CLUSTER, 500, "the connection between kubectl and the API server was lost"),
+    "cluster_failed": Code(Hop.CLUSTER, 500, "the cluster answered with an error of its own"),
+    "kubectl_missing": Code(Hop.RUNNER, 500, "the runner has no kubectl"),
+    "kubectl_killed": Code(Hop.KUBECTL, 500, "kubectl in the runner was ended by a signal"),
+    "kubectl_failed": Code(
+        Hop.KUBECTL, 500, "kubectl failed in a way we have no name for; its words are the message"
+    ),
+    "runner_failed": Code(Hop.RUNNER, 500, "the runner's login shell ended before the command was started"),
+    "runner_timeout": Code(Hop.RUNNER, 504, "the runner did not start the command in time"),
+    "incus_not_found": Code(Hop.INCUS, 500, "the management host has no such instance"),
+    "incus_stopped": Code(Hop.INCUS, 500, "the instance is not running"),
+    "incus_frozen": Code(Hop.INCUS, 500, "the instance is paused"),
+    "incus_missing": Code(Hop.INCUS, 500, "the management host has no incus command"),
+    "incus_failed": Code(Hop.INCUS, 500, "incus refused; its words are the message"),
+    "incus_lost": Code(
+        Hop.INCUS, 500, "the link into the runner was lost (instance stopped, incus restarted)"
+    ),
+    "ssh_unreachable": Code(Hop.SSH, 503, "the management host does not answer"),
+    "ssh_refused": Code(
+        Hop.SSH, 500, "the management host refused the login, or the breaker is open after refusals"
+    ),
+    "ssh_host_key": Code(Hop.SSH, 500, "the host key is unknown or is not the pinned one"),
+    "ssh_config": Code(Hop.SSH, 500, "key file, known hosts or ssh configuration cannot be used"),
+    "ssh_busy": Code(Hop.SSH, 503, "the management host takes no more sessions"),
+    "ssh_lost": Code(Hop.SSH, 500, "the connection to the management host was lost"),
+    "client_closed": Code(Hop.CLIENT, 0, "the client closed the session"),
+    "client_lost": Code(Hop.CLIENT, 0, "the client went away without a word"),
+    "client_broke_protocol": Code(Hop.CLIENT, 400, "the client broke the rules of its subprotocol"),
+    "slow_client": Code(Hop.CLIENT, 500, "more output was waiting for the client than the journal may hold"),
+    "bad_request": Code(Hop.CLIENT, 400, "the request names something impossible"),
+    "cluster_unknown": Code(Hop.GATEWAY, 404, "the gateway has no cluster of that name"),
+    "not_allowed": Code(Hop.GATEWAY, 403, "the gateway does not allow this identity to do this"),
+    "shutdown": Code(Hop.GATEWAY, 503, "the gateway was stopped"),
+    "gateway_error": Code(Hop.GATEWAY, 500, "a defect of the gateway; its log has the details"),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`code` is a row of CODES. `exit_code` is the command's own and None unless it ended by itself."""
+
+    code: str
+    message: str = ""
+    exit_code: int | None = None
+    status: Status | None = None  # the cluster's own, where it has one that says more than ours would
+
+    @property
+    def hop(self) -> Hop:
+        """The hop that ended the session."""
+        return CODES[self.code].hop
+
+    def as_status(self) -> Status:
+        """The Status for stream 3: the command's, the cluster's own, or ours with the code in it."""
+        if self.exit_code is not None:
+            return exited(self.exit_code)
+        if self.status is not None:
+            return self.status
+        http = CODES[self.code].http or 500
+        text = f"{self.hop}: {self.message or CODES[self.code].meaning} ({self.code})"
+        return internal_error(text) if http == 500 else failure(http, text)
+
+    def as_control(self, kind: str) -> dict[str, Any]:
+        """The body of our own `end` or `refused`."""
+        message = self.message or CODES[self.code].meaning
+        body = {"type": kind, "code": self.code, "hop": str(self.hop), "message": message}
+        return body | {"exitCode": self.exit_code} if kind == "end" else body
+
+
+def ended(code: int) -> Outcome:
+    """The command ended by itself with `code`, 0 to 255."""
+    return Outcome("exited", f"the command ended with exit code {code}", exit_code=code)

@@ -1,0 +1,64 @@
+"""The query of an exec or attach request -> Command, with the API server's reading of it.
+
+k8s.io/api core/v1 PodExecOptions; booleans: apimachinery pkg/runtime/converter.go Convert_Slice_string_To_bool.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
+
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.subprotocols import Subprotocol
+from gateway.protocol.target import Command, TerminalSize, Verb
+
+
+def parse_query(raw: str) -> list[tuple[str, str]]:
+    """Form encoding, exact: what is not UTF-8 is refused (400) and never replaced."""
+    pairs = []
+    for part in raw.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            pairs.append((_text(name), _text(value)))
+    return pairs
+
+
+def command(verb: Verb, query: Iterable[tuple[str, str]], row: Subprotocol) -> Command:
+    """Raises BadRequest. Unknown parameters are ignored, as in a cluster."""
+    fields = list(query)
+    if any(name == "dryRun" for name, _ in fields):
+        raise BadRequest("dryRun is not supported")
+    argv = tuple(value for name, value in fields if name == "command") if verb != "attach" else ()
+    if not argv and verb != "attach" and not (row.control and verb == "exec"):
+        raise BadRequest("you must specify at least one command for the container")
+    tty = _flag(fields, "tty")
+    return Command(
+        argv,
+        verb,
+        stdin=_flag(fields, "stdin"),
+        stdout=_flag(fields, "stdout"),
+        stderr=_flag(fields, "stderr") and not tty,  # a terminal has one output: the kubelet drops the other
+        tty=tty,
+        size=_size(fields) if row.control else None,
+    )
+
+
+def container(query: Iterable[tuple[str, str]]) -> str | None:
+    """The first `container` that is not empty."""
+    return next((value for name, value in query if name == "container"), None) or None
+
+
+def _flag(query: list[tuple[str, str]], name: str) -> bool:
+    value = next((value for key, value in query if key == name), None)
+    return value is not None and value != "0" and value.lower() != "false"
+
+
+def _size(query: list[tuple[str, str]]) -> TerminalSize | None:
+    """`columns` and `rows`: our own clients name the size at once, so that the terminal starts with it."""
+    values = {name: int(value) for name, value in query if name in ("columns", "rows") and value.isdecimal()}
+    return TerminalSize.parse(values.get("columns"), values.get("rows"))
+
+
+def _text(quoted: str) -> str:
+    try:
+        return unquote_to_bytes(quoted.replace("+", " ")).decode("utf-8")
+    except UnicodeError:
+        raise BadRequest("the query is not valid UTF-8: percent-encode arguments as UTF-8") from None

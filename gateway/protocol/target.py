@@ -1,0 +1,125 @@
+"""What a user may name, and the command to run there. Parsed once, at the border; carried as types inside."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.protocol.errors import BadRequest
+
+# Kubernetes' name rules: apimachinery/pkg/util/validation/validation.go (IsDNS1123Label, IsDNS1123Subdomain)
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+# Kinds whose pods kubectl finds by itself (polymorphichelpers: AttachablePodForObject)
+KINDS = frozenset(
+    [
+        "po",
+        "pod",
+        "pods",
+        "deploy",
+        "deployment",
+        "deployments",
+        "svc",
+        "service",
+        "services",
+        "sts",
+        "statefulset",
+        "statefulsets",
+        "rs",
+        "replicaset",
+        "replicasets",
+        "ds",
+        "daemonset",
+        "daemonsets",
+        "job",
+        "jobs",
+        "rc",
+        "replicationcontroller",
+    ]
+)
+Verb = Literal["exec", "attach", "run"]
+
+
+@dataclass(frozen=True)
+class TerminalSize:
+    """Columns first, as on the wire. Both are 1 to 65535: `resize.Size` in client-go is two uint16."""
+
+    columns: int
+    rows: int
+
+    @classmethod
+    def parse(cls, columns: object, rows: object) -> "TerminalSize | None":
+        """None where a value is no whole number or out of range."""
+        for value in (columns, rows):
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
+                return None
+        return cls(columns, rows)  # type: ignore[arg-type]  # checked above
+
+
+@dataclass(frozen=True)
+class Target:
+    """A container in a pod, or, when `pod` is empty, the runner itself (`dap run`)."""
+
+    cluster: str
+    namespace: str = ""
+    pod: str = ""
+    container: str | None = None
+
+    @classmethod
+    def parse(cls, cluster: str, namespace: str, pod: str, container: str | None) -> "Target":
+        """Raises BadRequest for what Kubernetes could not have as a name, so that no such text reaches a shell."""
+        _require(_LABEL, 63, "cluster", cluster)
+        _require(_LABEL, 63, "namespace", namespace)
+        kind, slash, name = pod.rpartition("/")
+        if slash and kind not in KINDS:
+            raise BadRequest(
+                f"cannot find pods by {kind!r}: use a pod's name, or one of deploy/NAME, svc/NAME, sts/NAME"
+            )
+        _require(_SUBDOMAIN, 253, "pod", name)
+        if container:
+            _require(_LABEL, 63, "container", container)
+        return cls(cluster, namespace, pod, container or None)
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.cluster, self.namespace, self.pod, self.container) if part)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run, with the streams the client asked for. An empty argv lets the gateway choose a shell.
+
+    `argv` holds exact bytes as text: any Unicode but NUL and lone surrogates (see `check_argv`).
+    """
+
+    argv: tuple[str, ...] = ()
+    verb: Verb = "exec"
+    stdin: bool = False
+    stdout: bool = False
+    stderr: bool = False
+    tty: bool = False
+    size: TerminalSize | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        check_argv(self.argv)
+        if not (self.stdin or self.stdout or self.stderr):
+            raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
+
+
+def check_argv(argv: tuple[str, ...]) -> None:
+    """Refuses what kubectl or the kernel could not carry unchanged: NUL, and bytes that are no UTF-8."""
+    for number, argument in enumerate(argv):
+        if "\0" in argument:
+            raise BadRequest(f"command argument {number} contains a NUL byte, which no program can be given")
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise BadRequest(
+                f"command argument {number} is not valid UTF-8, which kubectl would change"
+            ) from None
+
+
+def _require(rule: re.Pattern[str], limit: int, what: str, name: str) -> None:
+    if len(name) > limit or not rule.fullmatch(name):
+        shown = ascii(name if len(name) <= 80 else name[:80] + "…")
+        raise BadRequest(
+            f"{shown} is not a {what} name: use lower case letters, digits and '-', at most {limit} characters"
+        )
