@@ -133,7 +133,7 @@ def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = 
     unknown = set(document) - {"gateway", "clusters", "limits"}
     if unknown:
         raise ConfigError(
-            f"{path}: unknown table {sorted(unknown)[0]!r}; there are gateway, clusters.NAME, limits"
+            f"{path}: unknown table {min(unknown)!r}; there are gateway, clusters.NAME, limits"
         )
     layers = _Layers(env, dict(flags or {}), document, path)
     gateway = {row.key: layers.value("gateway", row, from_env=True) for row in GATEWAY_SETTINGS}
@@ -196,12 +196,12 @@ class _Layers:
 
     def limits(self) -> Limits:
         given = _table(self.document, "limits", self.path)
-        types = {row.name: type(row.default) for row in fields(Limits)}
-        _only(given, set(types), "limits", self.path)
+        _only(given, {row.name for row in fields(Limits)}, "limits", self.path)
         for name, value in given.items():
             if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
                 raise ConfigError(f"{self.path}: limits.{name} must be a number above 0")
-        return Limits(**{name: types[name](value) for name, value in given.items()})
+        sizes = {name for name in given if isinstance(getattr(Limits, name), int)}
+        return Limits(**{name: int(value) if name in sizes else value for name, value in given.items()})
 
 
 def _read(path: Path) -> dict[str, Any]:
