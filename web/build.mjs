@@ -1,0 +1,47 @@
+// Builds the page into the Python package, or, with --test, the tests into build/.
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const page = join(here, "../gateway/server/page");
+const common = { absWorkingDir: here, bundle: true, format: "esm", logLevel: "warning" };
+
+async function buildPage() {
+  await rm(page, { recursive: true, force: true });
+  await mkdir(page, { recursive: true });
+  // Names with a hash: a server may let browsers keep the assets for ever
+  const { metafile } = await build({
+    ...common,
+    entryPoints: ["src/main.ts"],
+    entryNames: "[name]-[hash]",
+    outdir: join(page, "assets"),
+    target: "es2022",
+    minify: true,
+    metafile: true,
+    legalComments: "eof",
+  });
+  const built = Object.keys(metafile.outputs).map((path) => `/assets/${basename(path)}`);
+  const html = await readFile(join(here, "index.html"), "utf8");
+  const linked = html
+    .replace("__SCRIPT__", built.find((path) => path.endsWith(".js")))
+    .replace("__STYLE__", built.find((path) => path.endsWith(".css")));
+  await writeFile(join(page, "index.html"), linked);
+}
+
+async function buildTests() {
+  await rm(join(here, "build"), { recursive: true, force: true });
+  const tests = (await readdir(join(here, "test"))).filter((name) => name.endsWith(".test.ts"));
+  await build({
+    ...common,
+    entryPoints: tests.map((name) => `test/${name}`),
+    outdir: "build",
+    outExtension: { ".js": ".mjs" },
+    platform: "node",
+    target: "node20",
+    sourcemap: "inline",
+  });
+}
+
+await (process.argv.includes("--test") ? buildTests() : buildPage());

@@ -1,0 +1,60 @@
+/** The page's credential: from a ticket to a token, which lives as long as the tab. */
+
+const KEY = "dap-gateway.token";
+const TOKEN = "/gateway/v1/token";
+const INFO = "/gateway/v1/info";
+
+/** `refused`: the gateway said no, in its own words. `unreachable`: nobody answered. */
+export type Answer<T> =
+  | { readonly type: "ok"; readonly value: T }
+  | { readonly type: "refused"; readonly status: number; readonly message: string }
+  | { readonly type: "unreachable" };
+
+export function token(): string | null {
+  return sessionStorage.getItem(KEY);
+}
+
+export function forget(): void {
+  sessionStorage.removeItem(KEY);
+}
+
+/** Exchanges the ticket, which works once, and keeps the token. */
+export async function exchange(ticket: string): Promise<Answer<void>> {
+  const answer = await ask(TOKEN, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ ticket }),
+  });
+  if (answer.type !== "ok") return answer;
+  const kept = field(answer.value, "token");
+  if (typeof kept !== "string") return { type: "refused", status: 200, message: "the answer held no token" };
+  sessionStorage.setItem(KEY, kept);
+  return { type: "ok", value: undefined };
+}
+
+/** Names of the gateway's clusters; also the way to learn whether the token is still good. */
+export async function clusters(): Promise<Answer<string[]>> {
+  const answer = await ask(INFO, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
+  if (answer.type !== "ok") return answer;
+  const listed = field(answer.value, "clusters");
+  const names = Array.isArray(listed) ? listed.map((each) => field(each, "name")) : [];
+  return { type: "ok", value: names.filter((name) => typeof name === "string") };
+}
+
+async function ask(path: string, options: RequestInit): Promise<Answer<unknown>> {
+  let response: Response;
+  try {
+    response = await fetch(path, { cache: "no-store", credentials: "omit", redirect: "error", ...options });
+  } catch {
+    return { type: "unreachable" };
+  }
+  const body: unknown = await response.json().catch(() => undefined);
+  if (response.ok) return { type: "ok", value: body };
+  const said = field(body, "message");
+  const message = typeof said === "string" ? said : `HTTP status ${response.status}`;
+  return { type: "refused", status: response.status, message };
+}
+
+function field(body: unknown, name: string): unknown {
+  return typeof body === "object" && body !== null ? Object.entries(body).find(([key]) => key === name)?.[1] : undefined;
+}

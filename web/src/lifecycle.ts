@@ -1,0 +1,32 @@
+/** Undoing: everything that listens goes into a store, and disposing of the store ends it. */
+
+export interface Disposable {
+  dispose(): void;
+}
+
+export class Store implements Disposable {
+  readonly #undo: Disposable[] = [];
+
+  add<T extends Disposable>(item: T): T {
+    this.#undo.push(item);
+    return item;
+  }
+
+  onDispose(undo: () => void): void {
+    this.add({ dispose: undo });
+  }
+
+  /** Last in, first out. A second call does nothing. */
+  dispose(): void {
+    for (let item = this.#undo.pop(); item; item = this.#undo.pop()) item.dispose();
+  }
+}
+
+export function listen<K extends keyof WindowEventMap>(
+  source: Window,
+  name: K,
+  handler: (event: WindowEventMap[K]) => void,
+): Disposable {
+  source.addEventListener(name, handler);
+  return { dispose: () => source.removeEventListener(name, handler) };
+}

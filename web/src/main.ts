@@ -1,0 +1,101 @@
+/** Reads the link, and shows what it asks for. */
+
+import "./boot.ts";
+import "./style.css";
+import * as access from "./access.ts";
+import { part } from "./elements.ts";
+import type { Disposable } from "./lifecycle.ts";
+import { parseFragment, type Route } from "./link.ts";
+import { StatusLine } from "./status.ts";
+import { chooseView } from "./views/choose.ts";
+import { confirmView } from "./views/confirm.ts";
+import { ShellView } from "./views/shell.ts";
+import { signInView } from "./views/signin.ts";
+import { visible } from "./words.ts";
+
+const host = part("main");
+const status = new StatusLine();
+let view: Disposable | undefined;
+/** Which showing this is: an answer for an earlier one comes too late. */
+let turn = 0;
+
+function clear(): void {
+  turn += 1;
+  view?.dispose();
+  view = undefined;
+  status.clear();
+}
+
+function show(element: HTMLElement): void {
+  host.replaceChildren(element);
+  host.querySelector<HTMLElement>("input:not([value]), button")?.focus();
+}
+
+function follow(): void {
+  clear();
+  const route = parseFragment(location.hash.slice(1));
+  if (route.type === "ticket") {
+    // before anything else: nobody may copy it from the address bar, or find it in the history
+    goTo(route.path);
+    void enter(route.ticket);
+  } else if (access.token() === null) signIn("");
+  else open(route);
+}
+
+function open(route: Exclude<Route, { type: "ticket" }>): void {
+  switch (route.type) {
+    case "choose":
+      return choose("");
+    case "bad":
+      return choose(`This link does not work. ${visible(route.why)}`);
+    case "exec":
+      if (route.argv.length === 0) return run(route);
+      view = confirmView(host, { ...route, accept: () => run(route) });
+  }
+}
+
+function run({ target, argv }: Extract<Route, { type: "exec" }>): void {
+  view = new ShellView(host, { target, argv, status, unauthorized });
+}
+
+function choose(problem: string): void {
+  const go = (fragment: string): void => void (location.hash = fragment);
+  show(chooseView({ problem, go, unauthorized }));
+}
+
+async function enter(ticket: string): Promise<void> {
+  status.state("busy", "signing in");
+  host.replaceChildren();
+  const mine = turn;
+  const answer = await access.exchange(ticket);
+  if (mine !== turn) return;
+  clear();
+  if (answer.type === "unreachable") return signIn(`The gateway does not answer at ${location.origin}.`, ticket);
+  // a link opened twice in one tab: what the first time gave is still good
+  if (answer.type === "ok" || (answer.status === 401 && access.token() !== null)) return follow();
+  signIn(`The gateway did not take the ticket: ${visible(answer.message)}`);
+}
+
+function unauthorized(message: string): void {
+  access.forget();
+  clear();
+  signIn(`The gateway does not know this tab any more: ${visible(message)}`);
+}
+
+function signIn(reason: string, ticket = ""): void {
+  const take = (pasted: string, path: string): void => {
+    if (path) goTo(path);
+    clear();
+    void enter(pasted);
+  };
+  show(signInView({ reason, ticket, enter: take }));
+}
+
+/** Changes the address bar alone: no entry in the history, no event. */
+function goTo(path: string): void {
+  const fragment = path.startsWith("/") ? `#${path}` : "";
+  history.replaceState(null, "", location.pathname + location.search + fragment);
+}
+
+window.addEventListener("hashchange", follow);
+follow();

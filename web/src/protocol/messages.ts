@@ -1,0 +1,32 @@
+/** Everything that can be said on an exec connection: the twin of gateway/protocol/messages.py. */
+
+import type { Control } from "./control.ts";
+import type { Status } from "./status.ts";
+
+/** Ids on the wire. 5 exists in `v1.dap-gateway` alone. */
+export const Stream = {
+  stdin: 0,
+  stdout: 1,
+  stderr: 2,
+  status: 3,
+  resize: 4,
+  control: 5,
+  close: 255,
+} as const;
+
+/** A terminal's size in cells; both are 1 to 65535. */
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export type ClientMessage =
+  | { readonly type: "stdin"; readonly data: Uint8Array }
+  | { readonly type: "resize"; readonly size: Size }
+  | { readonly type: "close"; readonly stream: number };
+
+export type ServerMessage =
+  | { readonly type: "output"; readonly stream: 1 | 2; readonly data: Uint8Array }
+  | { readonly type: "status"; readonly status: Status }
+  | { readonly type: "control"; readonly control: Control }
+  | { readonly type: "ignored"; readonly why: "empty" | "stream" | "control" };

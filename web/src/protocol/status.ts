@@ -1,0 +1,33 @@
+/** Kubernetes Status objects, as far as a terminal needs them. */
+
+import { asObject, asText, type JsonObject } from "./utf8.ts";
+
+export interface Status {
+  readonly success: boolean;
+  readonly message: string;
+  readonly reason: string;
+  /** The command's own; undefined where the Status is about something else. */
+  readonly exitCode: number | undefined;
+}
+
+/** Undefined where `body` is no Status. */
+export function parseStatus(body: JsonObject): Status | undefined {
+  const word = body["status"];
+  if (word !== "Success" && word !== "Failure") return undefined;
+  const success = word === "Success";
+  return {
+    success,
+    message: asText(body["message"]),
+    reason: asText(body["reason"]),
+    exitCode: success ? 0 : exitCode(body),
+  };
+}
+
+function exitCode(body: JsonObject): number | undefined {
+  if (body["reason"] !== "NonZeroExitCode") return undefined;
+  const causes = asObject(body["details"])?.["causes"];
+  if (!Array.isArray(causes)) return undefined;
+  const cause = causes.map(asObject).find((each) => each?.["reason"] === "ExitCode");
+  const digits = asText(cause?.["message"]);
+  return /^\d{1,3}$/.test(digits) ? Number(digits) : undefined;
+}

@@ -1,0 +1,42 @@
+/** What a person may name, and where it is on the gateway. */
+
+export interface Target {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string | undefined;
+}
+
+/** What to run. An empty argv lets the gateway choose a shell. */
+export type Argv = readonly string[];
+
+// Kubernetes' own rules for names (IsDNS1123Label, IsDNS1123Subdomain)
+const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/** The name of the first part that Kubernetes could not have, or undefined when all are possible. */
+export function impossiblePart(target: Target): keyof Target | undefined {
+  if (!isLabel(target.cluster)) return "cluster";
+  if (!isLabel(target.namespace)) return "namespace";
+  if (target.pod.length > 253 || !SUBDOMAIN.test(target.pod)) return "pod";
+  if (target.container !== undefined && !isLabel(target.container)) return "container";
+  return undefined;
+}
+
+/** The path and query of the exec endpoint for a terminal. */
+export function execPath(target: Target, argv: Argv): string {
+  const prefix = target.cluster === "default" ? "" : `/clusters/${target.cluster}`;
+  const query = ["stdin=true", "stdout=true", "tty=true"];
+  if (target.container !== undefined) query.push(`container=${target.container}`);
+  for (const argument of argv) query.push(`command=${encodeURIComponent(argument)}`);
+  return `${prefix}/api/v1/namespaces/${target.namespace}/pods/${target.pod}/exec?${query.join("&")}`;
+}
+
+/** Names from a gateway are checked as well before they are shown. */
+export function isName(name: string | undefined): name is string {
+  return name !== undefined && isLabel(name);
+}
+
+function isLabel(name: string): boolean {
+  return name.length <= 63 && LABEL.test(name);
+}

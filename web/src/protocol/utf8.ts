@@ -1,0 +1,27 @@
+/** UTF-8 and JSON. The two classes are in every browser and in node, but not in the es2022 library. */
+
+declare const TextEncoder: new () => { encode(text: string): Uint8Array<ArrayBuffer> };
+declare const TextDecoder: new () => { decode(data: Uint8Array): string };
+
+export type JsonObject = { readonly [name: string]: unknown };
+
+export function toBytes(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+/** The JSON object in `data`, or undefined where there is none. */
+export function parseObject(data: Uint8Array): JsonObject | undefined {
+  try {
+    return asObject(JSON.parse(new TextDecoder().decode(data)));
+  } catch {
+    return undefined;
+  }
+}
+
+export function asObject(value: unknown): JsonObject | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+}
+
+export function asText(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}

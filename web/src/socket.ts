@@ -1,0 +1,37 @@
+/** The browser's WebSocket as the session's four-method Socket. */
+
+import { SUBPROTOCOL } from "./protocol/codec.ts";
+import { toBytes } from "./protocol/utf8.ts";
+import type { Socket, SocketListener } from "./session.ts";
+
+const BEARER = "base64url.bearer.authorization.k8s.io.";
+
+/** A browser cannot set headers on a WebSocket, so the token travels as a subprotocol, as Kubernetes has it. */
+export function connect(path: string, token: string): Socket {
+  const url = new URL(path, location.origin);
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  const socket = new WebSocket(url, [SUBPROTOCOL, BEARER + base64url(toBytes(token))]);
+  socket.binaryType = "arraybuffer";
+  return {
+    send: (payload) => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(payload);
+    },
+    waiting: () => socket.bufferedAmount,
+    close: () => socket.close(1000),
+    listen: (listener) => attach(socket, listener),
+  };
+}
+
+function attach(socket: WebSocket, listener: SocketListener): void {
+  socket.addEventListener("open", () => listener.opened());
+  socket.addEventListener("close", () => listener.closed());
+  socket.addEventListener("message", (event: MessageEvent<ArrayBuffer | string>) => {
+    const data = typeof event.data === "string" ? toBytes(event.data) : new Uint8Array(event.data);
+    listener.received(data);
+  });
+}
+
+function base64url(data: Uint8Array): string {
+  const text = btoa(String.fromCharCode(...data));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}

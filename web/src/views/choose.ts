@@ -1,0 +1,51 @@
+/** A small form that names a pod. */
+
+import * as access from "../access.ts";
+import { alertLine, card, make, textField } from "../elements.ts";
+import { fragmentOf } from "../link.ts";
+import { impossiblePart } from "../protocol/target.ts";
+import { visible } from "../words.ts";
+
+export interface Choose {
+  /** What was wrong with the link that led here; empty when there was none. */
+  readonly problem: string;
+  go(fragment: string): void;
+  unauthorized(message: string): void;
+}
+
+export function chooseView({ problem, go, unauthorized }: Choose): HTMLElement {
+  const fields = {
+    cluster: textField("cluster", "Cluster", { required: "", value: "default", list: "clusters" }),
+    namespace: textField("namespace", "Namespace", { required: "", value: "default" }),
+    pod: textField("pod", "Pod", { required: "" }),
+    container: textField("container", "Container", { placeholder: "the pod’s default" }),
+  };
+  const wrong = alertLine(problem);
+  const known = make("datalist", { id: "clusters" });
+  const rows = Object.values(fields).map(({ row }) => row);
+  const form = make("form", {}, ...rows, known, make("p", {}, make("button", {}, "Open a shell")));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const value = (name: keyof typeof fields): string => fields[name].input.value.trim();
+    const target = {
+      cluster: value("cluster"),
+      namespace: value("namespace"),
+      pod: value("pod"),
+      container: value("container") || undefined,
+    };
+    const part = impossiblePart(target);
+    if (!part) return go(fragmentOf(target));
+    wrong.textContent = `“${visible(target[part] ?? "")}” cannot be the name of a ${part}.`;
+    fields[part].input.select();
+  });
+  void offerClusters(known, unauthorized);
+  return card("Open a shell in a pod", wrong, form);
+}
+
+/** The names are a convenience: without them the form works as well. */
+async function offerClusters(list: HTMLElement, unauthorized: (message: string) => void): Promise<void> {
+  const answer = await access.clusters();
+  if (!list.isConnected) return;
+  if (answer.type === "ok") list.replaceChildren(...answer.value.map((name) => make("option", { value: name })));
+  else if (answer.type === "refused" && answer.status === 401) unauthorized(answer.message);
+}

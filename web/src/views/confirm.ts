@@ -1,0 +1,46 @@
+/** A link that names a command: anybody may have made it, so it is shown first and run only on request. */
+
+import { card, make } from "../elements.ts";
+import { listen, Store, type Disposable } from "../lifecycle.ts";
+import type { Argv, Target } from "../protocol/target.ts";
+import { describeTarget, shellWords } from "../words.ts";
+
+/** Milliseconds before the page listens: an Enter or a click meant for the page before must not count. */
+const DEAF = 500;
+
+export interface Confirm {
+  readonly target: Target;
+  readonly argv: Argv;
+  accept(): void;
+}
+
+export function confirmView(host: HTMLElement, { target, argv, accept }: Confirm): Disposable {
+  const store = new Store();
+  const button = make("button", { disabled: "" }, "Run it");
+  const run = (): void => {
+    store.dispose();
+    accept();
+  };
+  host.replaceChildren(
+    card(
+      "Run this command?",
+      make("p", {}, "A link asks to run"),
+      make("pre", { class: "command", tabindex: "0", "aria-label": "Command" }, shellWords(argv)),
+      make("p", {}, "in ", make("strong", { class: "where" }, describeTarget(target)), "."),
+      make("p", {}, button),
+      make("p", { class: "hint" }, "Press Enter or the button to run it. To leave it, close this tab."),
+    ),
+  );
+  const timer = setTimeout(() => {
+    button.disabled = false;
+    button.focus();
+    button.addEventListener("click", run);
+  }, DEAF);
+  store.onDispose(() => clearTimeout(timer));
+  store.add(listen(window, "keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // no click by a key that is held down
+    if (!event.repeat && !button.disabled) run();
+  }));
+  return store;
+}

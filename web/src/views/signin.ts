@@ -1,0 +1,33 @@
+/** No token: how to get in, and a field for what `dap open` printed. */
+
+import { alertLine, card, make, textField } from "../elements.ts";
+import { parsePasted } from "../link.ts";
+
+export interface SignIn {
+  /** Why one has to sign in again; empty the first time. */
+  readonly reason: string;
+  /** A ticket that may still be good, because nobody answered when it was shown. */
+  readonly ticket: string;
+  enter(ticket: string, path: string): void;
+}
+
+export function signInView({ reason, ticket, enter }: SignIn): HTMLElement {
+  const { row, input } = textField("ticket", "Link or ticket", { required: "", placeholder: "http://localhost:8080/#ticket=…" });
+  input.value = ticket;
+  const problem = alertLine(reason);
+  const form = make("form", {}, row, make("p", {}, make("button", {}, "Sign in")));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const pasted = parsePasted(input.value);
+    if (pasted.type === "ticket") return enter(pasted.ticket, pasted.path);
+    problem.textContent = pasted.type === "bad" ? `This does not sign you in. ${pasted.why}` : "This link has no ticket in it.";
+    input.select();
+  });
+  return card(
+    "Sign in with a link",
+    problem,
+    make("p", {}, "Where the gateway runs, type ", make("code", {}, "dap open"), " in a terminal. It prints a link; open it, or paste it here."),
+    form,
+    make("p", { class: "hint" }, "A link works once and for five minutes. What it gives stays in this tab, until the tab is closed."),
+  );
+}
