@@ -1,0 +1,123 @@
+"""The channel of the plain chain: a process of the SSH connection, read through the wrapper's marks."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from gateway.backend import kubectl, transport
+from gateway.backend.ssh import Process
+from gateway.backend.stderr import HOLD, Words
+from gateway.backend.wrapper import Stderr, Stdout, send_argv
+from gateway.protocol.messages import Stream
+from gateway.protocol.outcome import Outcome, ended
+from gateway.protocol.target import Command, Target, TerminalSize
+
+
+class PlainChannel:
+    """See `Channel`. `kubectl`: what runs is kubectl, whose words are to be told from the command's."""
+
+    def __init__(
+        self, process: Process, nonce: str, target: Target, command: Command, *, kubectl: bool | None = None
+    ) -> None:
+        self._process = process
+        self._target = target
+        self._command = command
+        self._kubectl = bool(target.pod) if kubectl is None else kubectl
+        self._stdout = Stdout(nonce)
+        self._stderr = Stderr(nonce)
+        self._words = Words() if self._kubectl and not command.tty else None
+        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    @property
+    def ended(self) -> bool:
+        """The command has ended and all it wrote has been yielded."""
+        return self._outcome.done()
+
+    async def start(self, argv: tuple[str, ...]) -> None:
+        """Waits for the wrapper and tells it what to run; input may follow. Raises HopFailed."""
+        while not self._stdout.seen.ready:
+            batch = await self._process.read()
+            if not batch:
+                if self._process.lost:
+                    raise self._process.failure()
+                raise transport.refusal(self._process.exit_code, self._stderr.talk + self._stdout.talk)
+            for kind, data in batch:
+                (self._stdout if kind == 1 else self._stderr).feed(data)  # before `ready` there is only talk
+        await self._process.write(send_argv(argv, kubectl=self._kubectl))
+
+    async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
+        """See `Channel.output`."""
+        while not self._complete():
+            batch = await self._read()
+            if batch is None:
+                break
+            for kind, data in batch:
+                if kind == 1:
+                    body = self._stdout.feed(data)
+                    if self._words and self._words.pid is None:
+                        self._words.pid = self._stdout.seen.pid
+                else:
+                    body = self._stderr.feed(data)
+                    body = self._words.feed(body) if self._words else body
+                if body:
+                    yield (Stream.STDOUT if kind == 1 else Stream.STDERR), body
+            if not batch and self._words and (body := self._words.release()):
+                yield Stream.STDERR, body
+        for stream, body in self._last():
+            if body:
+                yield stream, body
+
+    async def write(self, data: bytes) -> None:
+        """See `Channel.write`."""
+        if not self.ended:
+            await self._process.write(data)
+
+    def write_eof(self) -> None:
+        """See `Channel.write_eof`."""
+        if not self._command.tty:
+            self._process.write_eof()
+
+    def resize(self, size: TerminalSize) -> None:
+        """See `Channel.resize`."""
+        if self._command.tty:
+            self._process.resize(size)
+
+    async def wait(self) -> Outcome:
+        """See `Channel.wait`."""
+        return await asyncio.shield(self._outcome)
+
+    def _complete(self) -> bool:
+        return self._stdout.seen.complete and (self._command.tty or self._stderr.ended)
+
+    async def _read(self) -> list[tuple[int, bytes]] | None:
+        """What has come; empty where held words have waited long enough; None at the end."""
+        if not (self._words and self._words.waiting):
+            return await self._process.read() or None
+        try:
+            async with asyncio.timeout(HOLD):
+                return await self._process.read() or None
+        except TimeoutError:
+            return []
+
+    def _last(self) -> list[tuple[Stream, bytes]]:
+        """The end: what was held back, and the outcome."""
+        seen = self._stdout.seen
+        rest_out, rest_err, words = self._stdout.end(), self._stderr.end(), seen.words
+        if self._words:
+            held, words = self._words.end(seen.code if seen.code is not None else -1)
+            rest_err = held + rest_err
+        self._outcome.set_result(self._explain(words))
+        return [(Stream.STDOUT, rest_out), (Stream.STDERR, rest_err)]
+
+    def _explain(self, words: bytes) -> Outcome:
+        seen = self._stdout.seen
+        if seen.code is None:
+            if self._process.lost:
+                return self._process.failure().outcome()
+            return transport.loss(self._process.exit_code)
+        if seen.absent:
+            if self._kubectl:
+                return Outcome("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
+            return Outcome("start_failed", f"the runner has no program {self._command.argv[0]!a}")
+        if self._kubectl:
+            return kubectl.explain(seen.code, words, self._target, self._command.argv)
+        return ended(seen.code)

@@ -1,0 +1,125 @@
+"""kubectl in the runner: its arguments, and what its words and exit code mean (kubectl 1.27 to 1.36)."""
+
+import re
+from collections.abc import Callable
+
+from gateway.protocol.outcome import Outcome, ended
+from gateway.protocol.status import failure, internal_error
+from gateway.protocol.target import Command, Target
+
+# The shell of a session that names no command. `exec a || exec b` would end a busybox shell at the first.
+SHELL = ("sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi")
+
+_EXIT_LINE = re.compile(rb"command terminated with exit code (\d{1,3})\n?$")
+_NO_SHELL = re.compile(r'exec: "(?:[^"]*/)?(?:ba)?sh": (?:executable file not found|stat )')
+
+
+def argv(target: Target, command: Command, context: str) -> tuple[str, ...]:
+    """The kubectl that reaches the target. Every name was checked; the command stands behind `--`.
+
+    `-c` is always named where it is known, and -q silences "Defaulted container". kubectl gives no terminal
+    without -i (cmd/exec/exec.go SetupTTY), the API server does.
+    """
+    if not target.pod:
+        return command.argv
+    words = ["kubectl", *(["--context", context] if context else []), command.verb]
+    words += [
+        "-n",
+        target.namespace,
+        target.pod,
+        "-q",
+        *(["-c", target.container] if target.container else []),
+    ]
+    words += [flag for flag, wanted in (("-i", command.stdin or command.tty), ("-t", command.tty)) if wanted]
+    return (*words, *(() if command.verb == "attach" else ("--", *(command.argv or SHELL))))
+
+
+def explain(code: int, words: bytes, target: Target, argv: tuple[str, ...]) -> Outcome:
+    """What kubectl's end means. `words`: all that it said itself, its final line about the exit code included.
+
+    rc 1 is ambiguous, so the final line decides: it is there exactly when the command ran to its end.
+    """
+    final = _EXIT_LINE.search(words)
+    if code == 0 or (final and int(final[1]) == code):
+        return ended(code)
+    text = _last_words(words)
+    if not text:
+        if code > 128 or code == 1:  # with a terminal a signal to kubectl ends it with 1 and no word
+            return Outcome(
+                "kubectl_killed", f"kubectl in the runner was ended before the command (its code: {code})"
+            )
+        return Outcome("kubectl_failed", f"kubectl ended with code {code} and no word")
+    for pattern, outcome in _MEANINGS:
+        if match := pattern.search(text):
+            return outcome(match, target, argv)
+    return Outcome("kubectl_failed", text, status=internal_error(text.removeprefix("error: ")))
+
+
+def _last_words(words: bytes) -> str:
+    """The last line that is no klog line."""
+    lines = [line for line in words.decode("utf-8", "replace").splitlines() if line.strip()]
+    said = [line for line in lines if not re.match(r"[EWIF]\d{4} \d\d:\d\d:\d\d", line)]
+    return said[-1].strip() if said else (lines[-1].strip() if lines else "")
+
+
+_Meaning = Callable[[re.Match[str], Target, tuple[str, ...]], Outcome]
+
+
+def _start_failed(match: re.Match[str], _: Target, argv: tuple[str, ...]) -> Outcome:
+    status = internal_error(match["why"])
+    if not argv and _NO_SHELL.search(match["why"]):
+        return Outcome(
+            "no_shell", "the container has neither bash nor sh; name a command that it has", status=status
+        )
+    return Outcome(
+        "start_failed", match["why"].rpartition("exec: ")[2].removesuffix(": unknown"), status=status
+    )
+
+
+def _not_found(match: re.Match[str], _: Target, __: tuple[str, ...]) -> Outcome:
+    details = {"name": match["name"], "kind": match["kind"]}
+    return Outcome("pod_not_found", match["said"], status=failure(404, match["said"], details=details))
+
+
+def _bad_container(match: re.Match[str], target: Target, _: tuple[str, ...]) -> Outcome:
+    said = f"container {match['name']} is not valid for pod {target.pod}"
+    known = f"; it has {match['known']}" if match["known"] else ""
+    return Outcome("container_not_found", said + known, status=failure(400, said))
+
+
+def _said(code: str, http: int) -> _Meaning:
+    return lambda match, _, __: Outcome(code, match["said"], status=failure(http, match["said"]))
+
+
+def _internal(code: str) -> _Meaning:
+    return lambda match, _, __: Outcome(code, match["why"], status=internal_error(match["why"]))
+
+
+def _plain(code: str) -> _Meaning:
+    return lambda match, _, __: Outcome(code, match["said"])
+
+
+_MEANINGS: tuple[tuple[re.Pattern[str], _Meaning], ...] = tuple(
+    (re.compile(pattern), meaning)
+    for pattern, meaning in (
+        (r"^error: Internal error occurred: (?P<why>.*(?:exec failed|failed to exec|exec in container).*)", _start_failed),
+        (r"(?P<why>unable to upgrade connection: container not found .*)", _internal("container_not_running")),
+        (r"\(NotFound\): (?P<said>(?P<kind>[\w.]+) \"(?P<name>[^\"]+)\" not found)", _not_found),
+        (r"(?:error: |\(BadRequest\): )container (?P<name>\S+) is not valid for pod \S+?(?: out of: (?P<known>.*))?$",
+         _bad_container),
+        (r"container (?P<name>\S+) not found in pod(?P<known>)", _bad_container),
+        (r"(?P<said>a container name must be specified .*)", _said("container_needed", 400)),
+        (r"(?P<said>pod \S+ does not have a host assigned)", _said("pod_pending", 400)),
+        (r"(?P<said>cannot exec into a container in a completed pod.*)", _said("pod_completed", 400)),
+        (r"(?:unable to upgrade connection|\(Forbidden\)): (?P<said>.*is forbidden: .*)", _said("forbidden", 403)),
+        (r"(?P<said>You must be logged in to the server.*|the server has asked for the client to provide credentials)",
+         _said("cluster_unauthorized", 401)),
+        (r"(?P<said>The connection to the server .* was refused.*|Unable to connect to the server: .*)",
+         _plain("cluster_unreachable")),
+        (r"(?P<said>dial tcp .*|no such host.*)", _plain("cluster_unreachable")),
+        (r"(?P<said>error reading from error stream: .*)", _plain("cluster_lost")),
+        (r"(?P<said>.*(?:i/o timeout|connection reset by peer|unexpected EOF|broken pipe|connection lost).*)", _plain("cluster_lost")),
+        (r"^error: Internal error occurred: (?P<why>.*)", _internal("cluster_failed")),
+        (r"^Error from server(?: \(\w+\))?: (?P<said>.*)", _plain("cluster_failed")),
+    )
+)  # fmt: skip

@@ -1,0 +1,143 @@
+"""The plain chain: one `incus exec … bash -lc … kubectl` per session. Needs bash and kubectl in the runner."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from gateway.backend import HopCheck, kubectl
+from gateway.backend.channel import PlainChannel
+from gateway.backend.pool import Pool
+from gateway.backend.ssh import Process, Prompt, connect
+from gateway.backend.ssh.options import Passphrase
+from gateway.backend.wrapper import exec_line
+from gateway.config import Cluster, Limits
+from gateway.errors import HopFailed
+from gateway.protocol.outcome import Hop
+from gateway.protocol.target import Command, Target, TerminalSize
+
+_SIZE = TerminalSize(80, 24)  # until the client names its own
+_ATTEMPTS = 3  # to find a connection that opens a channel; nothing has started by then
+
+
+class PlainChain:
+    """The backend of one cluster. Works inside `async with chain.running():`."""
+
+    def __init__(self, cluster: Cluster, limits: Limits, prompt: Prompt | None = None) -> None:
+        self._cluster = cluster
+        self._limits = limits
+        passphrase = Passphrase(prompt)
+        self._pool = Pool(lambda: connect(cluster, limits, passphrase, prompt))
+        self.running = self._pool.running
+
+    def connections(self) -> Mapping[str, int]:
+        """See `Backend.connections`."""
+        return self._pool.counts()
+
+    @asynccontextmanager
+    async def exec(self, target: Target, command: Command) -> AsyncIterator[PlainChannel]:
+        """See `Backend.exec`."""
+        argv = kubectl.argv(target, command, self._cluster.kube_context)
+        nonce = secrets.token_hex(12)
+        line = exec_line(self._cluster.vm, nonce, tty=command.tty)
+        async with self._process(line, (command.size or _SIZE) if command.tty else None) as process:
+            channel = PlainChannel(process, nonce, target, command)
+            await self._start(channel, argv)
+            try:
+                yield channel
+            finally:
+                await _end(process, self._limits.finish, ended=channel.ended)
+
+    async def check(self) -> list[HopCheck]:
+        """See `Backend.check`. The whole way is one exec: ssh until it is accepted, incus and the login shell until
+        the wrapper answers, kubectl and the cluster until its version is there.
+        """
+        passed: list[HopCheck] = []
+        try:
+            async with asyncio.timeout(self._limits.check):
+                await self._check(passed)
+        except TimeoutError:
+            hop = [Hop.SSH, Hop.INCUS, Hop.CLUSTER][min(len(passed), 2)]
+            code = {
+                Hop.SSH: "ssh_unreachable",
+                Hop.INCUS: "runner_timeout",
+                Hop.CLUSTER: "cluster_unreachable",
+            }[hop]
+            error = HopFailed(code, f"no answer within {self._limits.check:g} s")
+            passed.append(HopCheck(hop, None, error.outcome()))
+        except HopFailed as error:
+            passed.append(HopCheck(error.hop, None, error.outcome()))
+        return passed
+
+    async def _check(self, passed: list[HopCheck]) -> None:
+        began = time.perf_counter()
+
+        def answered(*hops: Hop) -> None:
+            nonlocal began
+            now = time.perf_counter()
+            passed.extend(HopCheck(hop, round((now - began) * 1000, 1)) for hop in hops)
+            began = now
+
+        nonce = secrets.token_hex(12)
+        command = Command(("true",), "run", stdout=True)
+        context = ["--context", self._cluster.kube_context] if self._cluster.kube_context else []
+        async with self._process(exec_line(self._cluster.vm, nonce, tty=False), None) as process:
+            answered(Hop.SSH)
+            channel = PlainChannel(process, nonce, Target(self._cluster.name), command, kubectl=True)
+            try:
+                await self._start(channel, ("kubectl", *context, "get", "--raw", "/version"))
+                answered(Hop.INCUS, Hop.RUNNER)
+                async for _ in channel.output():
+                    pass
+                outcome = await channel.wait()
+                if outcome.exit_code == 0:
+                    answered(Hop.CLUSTER)
+                else:
+                    passed.append(HopCheck(outcome.hop, None, outcome))
+            finally:
+                await _end(process, self._limits.finish, ended=channel.ended)
+
+    async def _start(self, channel: PlainChannel, argv: tuple[str, ...]) -> None:
+        try:
+            async with asyncio.timeout(self._limits.start):
+                await channel.start(argv)
+        except TimeoutError:
+            said = f"no answer from {self._cluster.vm} within {self._limits.start:g} s"
+            raise HopFailed("runner_timeout", said) from None
+
+    @asynccontextmanager
+    async def _process(self, line: str, size: TerminalSize | None) -> AsyncIterator[Process]:
+        """A channel on a connection that has room. A connection that is full or gone is left for another one."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            async with self._pool.connection() as connection:
+                try:
+                    async with asyncio.timeout(self._limits.start):
+                        process = await connection.open(line, size)
+                except TimeoutError:
+                    raise HopFailed("ssh_lost", "the management host opened no channel in time") from None
+                except HopFailed:
+                    if attempt == _ATTEMPTS:
+                        raise
+                    connection.room = max(connection.channels - 1, 1)
+                    continue
+                try:
+                    yield process
+                finally:
+                    process.close()
+                return
+
+
+async def _end(process: Process, limit: float, *, ended: bool) -> None:
+    """Ends what still runs there: TERM, then KILL, then the channel alone. Bounded by `limit` seconds."""
+    for share in (0.0,) if ended else (0.4, 0.4):
+        if not ended:
+            process.terminate()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit * (share or 0.4)):
+                await process.wait_closed()
+                return
+    process.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(limit * 0.2):
+            await process.wait_closed()

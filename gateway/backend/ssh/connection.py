@@ -1,0 +1,155 @@
+"""One SSH connection to the management host: login, channels, and what asyncssh's errors mean."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import asyncssh
+
+from gateway.backend.ssh.options import Passphrase, Prompt, options, parse_host
+from gateway.backend.ssh.process import RAW, Process
+from gateway.config import Cluster, Limits
+from gateway.errors import HopFailed
+from gateway.protocol.target import TerminalSize
+
+_WINDOW = 4 << 20  # bytes that sshd may send ahead: 2 MiB at 50 ms would be 40 MB/s
+
+
+class Connection:
+    """A logged-in connection. `channels` is the pool's count; `lost` is set when it is gone."""
+
+    def __init__(self, connection: asyncssh.SSHClientConnection, client: "_Client", jumps: list[Any]) -> None:
+        self.channels = 0
+        self.room = 8  # channels: sshd's MaxSessions is 10
+        self.lost = client.lost
+        self._connection = connection
+        self._jumps = jumps
+
+    async def open(self, line: str, size: TerminalSize | None) -> Process:
+        """Runs an exec line; with a size in a raw terminal. Raises HopFailed: ssh_busy, ssh_lost."""
+        terminal: dict[str, Any] = (
+            {"term_type": "xterm-256color", "term_size": (size.columns, size.rows), "term_modes": RAW}
+            if size
+            else {}
+        )
+        try:
+            _, process = await self._connection.create_session(
+                Process, line, encoding=None, window=_WINDOW, send_env=(), env=(), **terminal
+            )
+        except asyncssh.ChannelOpenError as error:
+            code = "ssh_lost" if self.lost.is_set() else "ssh_busy"
+            raise HopFailed(code, f"the management host opened no channel: {error.reason}") from None
+        except (asyncssh.Error, OSError) as error:
+            raise HopFailed("ssh_lost", f"the connection to the management host was lost: {error}") from None
+        return cast("Process", process)
+
+    def close(self) -> None:
+        """Ends it with all its channels, at once."""
+        self._connection.abort()
+        for jump in self._jumps:
+            jump.abort()
+
+    async def wait_closed(self) -> None:
+        """Its sockets are closed."""
+        await self._connection.wait_closed()
+        for jump in self._jumps:
+            await jump.wait_closed()
+
+
+async def connect(
+    cluster: Cluster, limits: Limits, passphrase: Passphrase, prompt: Prompt | None
+) -> Connection:
+    """Logs in, through jump hosts where ~/.ssh/config names them. Raises HopFailed with what to do."""
+    address = parse_host(cluster.ssh_host)
+    jumps: list[asyncssh.SSHClientConnection] = []
+    try:
+        chosen = await options(cluster, address, limits, passphrase)
+        for jump in str(chosen.config.get("ProxyJump") or "").split(","):
+            if jump and jump.lower() != "none":
+                via = await _login(parse_host(jump), cluster, limits, passphrase, prompt, jumps)
+                jumps.append(via[0])
+        connection, client = await _login(address, cluster, limits, passphrase, prompt, jumps)
+    except BaseException:
+        for jump_connection in jumps:
+            jump_connection.abort()
+        raise
+    return Connection(connection, client, jumps)
+
+
+async def _login(  # the parts of one call, three times the same
+    address: dict[str, Any],
+    cluster: Cluster,
+    limits: Limits,
+    passphrase: Passphrase,
+    prompt: Prompt | None,
+    jumps: list[asyncssh.SSHClientConnection],
+) -> tuple[asyncssh.SSHClientConnection, "_Client"]:
+    client = _Client(prompt)
+    more = {"tunnel": jumps[-1]} if jumps else {}
+    chosen = await options(cluster, address, limits, passphrase, client_factory=lambda: client, **more)
+    where = f"{chosen.host}:{chosen.port}"
+    try:
+        connection = await asyncssh.connect(chosen.host, chosen.port, options=chosen, config=None, **more)
+    except asyncssh.HostKeyNotVerifiable:
+        raise HopFailed("ssh_host_key", _host_key(where, client.offered, chosen)) from None
+    except asyncssh.PermissionDenied as error:
+        raise HopFailed(
+            "ssh_refused", f"{chosen.username}@{where} refused the login: {error.reason}"
+        ) from None
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, asyncssh.KeyExchangeFailed) as error:
+        raise HopFailed("ssh_config", f"{where}: {error}") from None
+    except TimeoutError:
+        raise HopFailed(
+            "ssh_unreachable", f"{where} did not answer within {limits.ssh_connect:g} s"
+        ) from None
+    except (asyncssh.Error, OSError) as error:
+        raise HopFailed("ssh_unreachable", f"{where} cannot be reached: {error}") from None
+    return connection, client
+
+
+def _host_key(where: str, offered: asyncssh.SSHKey | None, chosen: Any) -> str:
+    shown = offered.get_fingerprint() if offered else "of a kind that is not trusted"
+    files = chosen.known_hosts
+    names = files if isinstance(files, str) else ", ".join(files) if files else "any known hosts file"
+    return (
+        f"the host key of {where} ({shown}) is not the one in {names}: if the host was really given a new key, "
+        "compare the fingerprint with its owner and put the key there"
+    )
+
+
+class _Client(asyncssh.SSHClient):
+    """asyncssh's callbacks for one connection; their signatures are its own (hence ARG002)."""
+
+    def __init__(self, prompt: Callable[[str, bool], Awaitable[str | None]] | None) -> None:
+        self.lost = asyncio.Event()
+        self.offered: asyncssh.SSHKey | None = None
+        self._prompt = prompt
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
+        self.offered = key
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self.lost.set()
+
+    def kbdint_auth_requested(self) -> str | None:
+        return "" if self._prompt else None
+
+    async def kbdint_challenge_received(
+        self,
+        name: str,
+        instructions: str,
+        lang: str,  # noqa: ARG002
+        prompts: Sequence[tuple[str, bool]],
+    ) -> list[str] | None:
+        answers = []
+        for question, echo in prompts:
+            answer = (
+                await self._prompt(f"{name} {instructions} {question}".strip() + " ", echo)
+                if self._prompt
+                else None
+            )
+            if answer is None:
+                return None
+            answers.append(answer)
+        return answers

@@ -1,0 +1,109 @@
+"""One exec channel of an SSH connection: bytes in, bytes out, always read at full speed."""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+
+import asyncssh
+
+from gateway.errors import HopFailed
+from gateway.protocol.target import TerminalSize
+
+# The outer terminals only carry bytes; the pod's own does the rest (RFC 4254, 8).
+RAW = dict.fromkeys((asyncssh.PTY_ECHO, asyncssh.PTY_ICANON, asyncssh.PTY_ISIG, asyncssh.PTY_IEXTEN, asyncssh.PTY_ICRNL, asyncssh.PTY_IXON, asyncssh.PTY_OPOST), 0)  # fmt: skip
+_HIGH_WATER = 256 * 1024  # bytes of input that may wait in asyncssh
+
+
+class Process(asyncssh.SSHClientSession[bytes]):
+    """Callbacks of asyncssh on one side, pull on the other. Never pauses reading: kubectl would lose output."""
+
+    def __init__(self) -> None:
+        self._channel: asyncssh.SSHClientChannel[bytes]
+        self._chunks: deque[tuple[int, bytes]] = deque()
+        self._more = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._closed = asyncio.Event()
+        self._error: Exception | None = None
+
+    # what asyncssh calls
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        self._channel = chan
+        chan.set_write_buffer_limits(high=_HIGH_WATER)
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        self._chunks.append((2 if datatype else 1, data))
+        self._more.set()
+
+    def eof_received(self) -> bool:
+        return True  # our side stays open: input and output end apart
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._error = exc
+        self._closed.set()
+        self._more.set()
+        self._writable.set()
+
+    # what the chain calls
+    async def read(self) -> list[tuple[int, bytes]]:
+        """(1 or 2, bytes), all that has come and at least one; empty once the channel is closed. Cancelling is safe."""
+        while not self._chunks and not self._closed.is_set():
+            self._more.clear()
+            await self._more.wait()
+        batch = list(self._chunks)
+        self._chunks.clear()
+        return batch
+
+    async def write(self, data: bytes) -> None:
+        """Waits while asyncssh holds more than its window lets go. After the end: no effect."""
+        if self._closed.is_set():
+            return
+        with suppress(OSError, asyncssh.Error):
+            self._channel.write(data)
+        await self._writable.wait()
+
+    def write_eof(self) -> None:
+        """End of input."""
+        with suppress(OSError, asyncssh.Error):
+            self._channel.write_eof()
+
+    def resize(self, size: TerminalSize) -> None:
+        """RFC 4254, 6.7."""
+        with suppress(OSError, asyncssh.Error):
+            self._channel.change_terminal_size(size.columns, size.rows)
+
+    def terminate(self) -> None:
+        """RFC 4254, 6.9: sshd signals incus' process group, incus passes it on to the wrapper."""
+        with suppress(OSError, asyncssh.Error):
+            self._channel.terminate()
+
+    @property
+    def exit_code(self) -> int | None:
+        """The transport's own code, None when it was cut off."""
+        return self._channel.get_exit_status()
+
+    @property
+    def lost(self) -> bool:
+        """The connection under it went away."""
+        return self._error is not None
+
+    def failure(self) -> HopFailed:
+        """Why it went away, in words."""
+        return HopFailed(
+            "ssh_lost", f"the connection to the management host was lost: {self._error or 'closed'}"
+        )
+
+    async def wait_closed(self) -> None:
+        """Both sides have closed the channel."""
+        await self._closed.wait()
+
+    def close(self) -> None:
+        """Asks for the end; returns at once."""
+        with suppress(OSError, asyncssh.Error):
+            self._channel.close()

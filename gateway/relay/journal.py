@@ -1,0 +1,147 @@
+"""A journal: records of (stream, bytes) with one byte offset over both, kept until they are dropped.
+
+The newest bytes are in memory; what a slow reader leaves behind goes to a private file that is used as a ring, so that
+it never grows beyond the capacity. The file has no name: it ends with the process.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import deque
+
+_MERGE = 4096  # bytes below which a record grows instead of a new one being made
+_RUN = 64  # bytes of capacity that a change of stream may cost
+
+
+class JournalFull(Exception):  # noqa: N818  # a state, not a mistake
+    """The bytes that nobody has dropped yet reach the capacity; `append` took nothing."""
+
+
+class Journal:
+    """`start` is the oldest offset kept, `end` the next one. Writing to the spool blocks for as long as the page
+    cache takes (about 1 GB/s); with a spool that cannot be written the journal is full at what memory holds.
+    """
+
+    def __init__(
+        self, memory: int = 1 << 20, capacity: int = 256 << 20, directory: str | None = None
+    ) -> None:
+        self.start = self.end = 0
+        self.closed = False
+        self._memory = min(memory, capacity)
+        self._capacity = self._ring = capacity
+        self._directory = directory
+        self._recent: deque[tuple[int, bytes]] = deque()  # (offset, bytes), the newest at the right
+        self._kept = 0  # bytes in _recent
+        self._runs: deque[tuple[int, int]] = deque()  # (offset, stream) of each change of stream
+        self._file: int | None = None
+
+    def append(self, stream: int, data: bytes) -> None:
+        """Takes all of `data` or raises JournalFull."""
+        if self.closed:
+            raise ValueError("the journal is closed")
+        if not data:
+            return
+        if len(data) > self.room or len(self._runs) > self._capacity // _RUN:
+            raise JournalFull
+        if not self._runs or self._runs[-1][1] != stream:
+            self._runs.append((self.end, stream))
+        if self._recent and len(self._recent[-1][1]) + len(data) <= _MERGE:
+            offset, last = self._recent[-1]
+            self._recent[-1] = (offset, last + data)
+        else:
+            self._recent.append((self.end, data))
+        self._kept += len(data)
+        self.end += len(data)
+        while self._kept > self._memory:
+            self._spill(*self._recent.popleft())
+
+    @property
+    def room(self) -> int:
+        """How many more bytes it takes."""
+        return self._capacity - (self.end - self.start)
+
+    def close(self) -> None:
+        """Nothing more will come; what is here stays readable."""
+        self.closed = True
+
+    def read(self, offset: int, limit: int = 32768) -> tuple[int, bytes] | None:
+        """(stream, at most `limit` bytes of it) from `offset`, which must not be dropped; None at the end."""
+        if not self.start <= offset <= self.end:
+            raise ValueError(f"the journal has no offset {offset}: {self.start} to {self.end}")
+        if offset == self.end:
+            return None
+        stream, stop = 0, self.end
+        for begin, one in self._runs:
+            if begin > offset:
+                stop = begin
+                break
+            stream = one
+        limit = min(limit, stop - offset)
+        first = self.end - self._kept
+        return stream, self._spooled(offset, min(limit, first - offset)) if offset < first else self._held(
+            offset, limit
+        )
+
+    def drop(self, offset: int) -> None:
+        """Everything before `offset` has been seen and is no longer needed."""
+        self.start = max(self.start, min(offset, self.end))
+        while self._recent and self._recent[0][0] + len(self._recent[0][1]) <= self.start:
+            self._kept -= len(self._recent.popleft()[1])
+        while len(self._runs) > 1 and self._runs[1][0] <= self.start:
+            self._runs.popleft()
+        if self._file is not None and self.start >= self.end - self._kept:
+            os.close(self._file)
+            self._file = None
+
+    def discard(self) -> None:
+        """Frees everything, the file too."""
+        self.close()
+        self.drop(self.end)
+
+    def _held(self, offset: int, limit: int) -> bytes:
+        parts, need = [], limit
+        for begin, data in self._recent:
+            if begin + len(data) <= offset:
+                continue
+            part = (
+                data[offset - begin : offset - begin + need] if offset > begin or len(data) > need else data
+            )
+            parts.append(part)
+            offset += len(part)
+            need -= len(part)
+            if need <= limit // 2:
+                break  # a large part alone is not worth the copy
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _spill(self, offset: int, data: bytes) -> None:
+        self._kept -= len(data)
+        if offset + len(data) <= self.start:
+            return
+        try:
+            if self._file is None:
+                self._file = _nameless_file(self._directory)
+            for place, part in self._places(offset, data):
+                while part:
+                    written = os.pwrite(self._file, part, place)
+                    place, part = place + written, part[written:]  # noqa: PLW2901
+        except OSError:
+            self._recent.appendleft((offset, data))
+            self._kept += len(data)
+            self._memory = self._capacity = self._kept  # keeps what is here, takes no more
+
+    def _spooled(self, offset: int, limit: int) -> bytes:
+        assert self._file is not None
+        place = offset % self._ring
+        return os.pread(self._file, min(limit, self._ring - place), place)
+
+    def _places(self, offset: int, data: bytes) -> list[tuple[int, bytes]]:
+        place = offset % self._ring
+        room = self._ring - place
+        return [(place, data[:room]), (0, data[room:])] if len(data) > room else [(place, data)]
+
+
+def _nameless_file(directory: str | None) -> int:
+    handle, name = tempfile.mkstemp(prefix="dap-", dir=directory)  # 0600
+    os.unlink(name)  # noqa: PTH108  # a handle and a name, no Path
+    return handle

@@ -1,0 +1,216 @@
+"""A session: one command until its outcome. The story of the program.
+
+    client ── Attachment.receive ──▶ input journal ──▶ channel ──▶ the pod
+    client ◀── Attachment.send ◀── output journal ◀── channel ◀──
+
+Output flows at full speed into the journal whatever its readers do, since kubectl loses output that is read slowly;
+input waits in a journal of its own, so that a command that does not read stops neither resizes nor the close.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from gateway.backend import Backend, Channel
+from gateway.config import Limits
+from gateway.errors import DapError
+from gateway.protocol.codec import CHUNK
+from gateway.protocol.messages import Stream
+from gateway.protocol.outcome import Outcome
+from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.relay.journal import Journal, JournalFull
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who asks, and how that was proved: `token`, `page` or `uid`."""
+
+    name: str
+    proof: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass
+class Times:
+    """Seconds since the request, for metrics: when the command was started, and when its first byte came."""
+
+    began: float = field(default_factory=time.monotonic)
+    started: float | None = None
+    first_byte: float | None = None
+
+    def mark(self, name: str) -> None:
+        """Notes the first time that this happens."""
+        if getattr(self, name) is None:
+            setattr(self, name, time.monotonic() - self.began)
+
+
+class _End(Exception):  # noqa: N818  # carries an outcome out of the TaskGroup
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+
+class Session:
+    """Made by the edge, run once. Inputs may come before it runs: they wait."""
+
+    def __init__(
+        self,
+        name: str,
+        identity: Identity,
+        target: Target,
+        command: Command,
+        backend: Backend,
+        limits: Limits,
+    ) -> None:
+        self.name = name
+        self.identity = identity
+        self.target = target
+        self.command = command
+        self.times = Times()
+        self.output = Journal(limits.journal_memory, limits.journal_capacity)
+        self.outcome: Outcome | None = None
+        self.bytes_in = 0
+        self._backend = backend
+        self._input = Journal(limits.journal_memory, limits.stdin_capacity)
+        self._size = command.size
+        self._resized = asyncio.Event()
+        self._input_changed = asyncio.Event()
+        self._input_room = asyncio.Event()
+        self._watchers: set[asyncio.Event] = set()
+        self._ending: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    # what an attachment calls
+    async def write(self, data: bytes) -> None:
+        """Input for the command. Waits only when `stdin_capacity` bytes are unread there; after its end: no effect."""
+        while data and not self._input.closed:
+            part = data[: max(self._input.room, 0)]
+            if part:
+                self._input.append(Stream.STDIN, part)
+                self.bytes_in += len(part)
+                self._input_changed.set()
+                data = data[len(part) :]
+            else:
+                self._input_room.clear()
+                await self._input_room.wait()
+
+    def write_eof(self) -> None:
+        """No more input."""
+        self._input.close()
+        self._input_changed.set()
+
+    def resize(self, size: TerminalSize) -> None:
+        """The latest size wins; one that comes before the start is the size at the start."""
+        self._size = size
+        self._resized.set()
+
+    def end(self, outcome: Outcome) -> None:
+        """Asks for the end, for example when the client has gone. The first end counts."""
+        if not self._ending.done():
+            self._ending.set_result(outcome)
+
+    @contextmanager
+    def watching(self) -> Iterator[asyncio.Event]:
+        """An event that is set whenever output came, the command was started, or the outcome is there."""
+        event = asyncio.Event()
+        self._watchers.add(event)
+        try:
+            yield event
+        finally:
+            self._watchers.discard(event)
+
+    # the story
+    async def run(self) -> Outcome:
+        """Opens the channel, moves the bytes, returns how it ended. When it returns, nothing of the session runs any
+        more but what the pod itself keeps; its output stays readable. Whatever it raises is a defect; the outcome is
+        set all the same.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                ender = tasks.create_task(self._await_end())
+                await self._exec(tasks)
+                ender.cancel()
+        except* (_End, DapError, JournalFull) as group:
+            self._settle(_outcome(next(_leaves(group))))
+        except* Exception:
+            self._settle(Outcome("gateway_error"))
+            raise
+        finally:
+            self._settle(Outcome("shutdown"))  # cancelled
+        assert self.outcome
+        return self.outcome
+
+    async def _await_end(self) -> None:
+        raise _End(await self._ending)
+
+    async def _exec(self, tasks: asyncio.TaskGroup) -> None:
+        self._resized.clear()
+        command = self.command if self._size is None else replace(self.command, size=self._size)
+        async with self._backend.exec(self.target, command) as channel:
+            self.times.mark("started")
+            self._changed()
+            pumps = [tasks.create_task(self._feed(channel)), tasks.create_task(self._follow_size(channel))]
+            async for stream, data in channel.output():
+                if self._wanted(stream):
+                    self.times.mark("first_byte")
+                    self.output.append(stream, data)
+                    self._changed()
+            self._settle(await channel.wait())
+            for pump in pumps:
+                pump.cancel()
+
+    async def _feed(self, channel: Channel) -> None:
+        if not self.command.stdin:
+            channel.write_eof()
+            return
+        offset = 0
+        while True:
+            record = self._input.read(offset, 4 * CHUNK)
+            if record:
+                offset += len(record[1])
+                await channel.write(record[1])
+                self._input.drop(offset)
+                self._input_room.set()
+            elif self._input.closed:
+                channel.write_eof()
+                return
+            else:
+                self._input_changed.clear()
+                await self._input_changed.wait()
+
+    async def _follow_size(self, channel: Channel) -> None:
+        while True:
+            await self._resized.wait()
+            self._resized.clear()
+            if self._size:
+                channel.resize(self._size)
+
+    def _wanted(self, stream: Stream) -> bool:
+        return self.command.stdout if stream is Stream.STDOUT else self.command.stderr
+
+    def _settle(self, outcome: Outcome) -> None:
+        """The first outcome is the outcome; from here on no output is added and no input taken."""
+        if self.outcome is None:
+            self.outcome = outcome
+            self.output.close()
+            self._input.discard()
+            self._input_room.set()
+            self._changed()
+
+    def _changed(self) -> None:
+        for event in self._watchers:
+            event.set()
+
+
+def _outcome(error: BaseException) -> Outcome:
+    if isinstance(error, _End):
+        return error.outcome
+    return error.outcome() if isinstance(error, DapError) else Outcome("slow_client")
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
