@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Terminal } from "@xterm/headless";
+import { OutputQueue } from "../src/output.ts";
+import { ExecSession } from "../src/session.ts";
+import { bind, say } from "../src/terminal.ts";
+import { describeEnding, visible } from "../src/words.ts";
+import { FakeSocket } from "./support/socket.ts";
+
+function screen(): Terminal {
+  return new Terminal({ cols: 60, rows: 10, scrollback: 100_000, allowProposedApi: true });
+}
+
+function lines(terminal: Terminal): string[] {
+  const buffer = terminal.buffer.active;
+  const all = Array.from({ length: buffer.length }, (_, row) => buffer.getLine(row)?.translateToString(true) ?? "");
+  return all.join("\n").trimEnd().split("\n");
+}
+
+function told(terminal: Terminal, text: string[]): Promise<void> {
+  return new Promise((resolve) => say(terminal, text, resolve));
+}
+
+function written(terminal: Terminal, text: string): Promise<void> {
+  return new Promise((resolve) => terminal.write(text, resolve));
+}
+
+test("keys, bytes of mouse reports and sizes reach the session until the binding is undone", () => {
+  const terminal = screen();
+  const socket = new FakeSocket();
+  const session = new ExecSession(socket, () => {});
+  const binding = bind(terminal, session);
+  socket.open();
+  terminal.input("größe\r");
+  terminal.resize(100, 40);
+  binding.dispose();
+  terminal.input("late");
+  terminal.resize(10, 10);
+  assert.equal(socket.bytes(0).toString(), "größe\r");
+  assert.deepEqual(socket.texts(4), ['{"Width":60,"Height":10}\n', '{"Width":100,"Height":40}\n']);
+});
+
+test("a terminal answers what a program asks, as input of the session", async () => {
+  const terminal = screen();
+  const socket = new FakeSocket();
+  bind(terminal, new ExecSession(socket, () => {}));
+  socket.open();
+  await written(terminal, "\x1b[6n");
+  assert.equal(socket.bytes(0).toString(), "\x1b[1;1R");
+});
+
+test("the end stands on a line of its own", async () => {
+  const terminal = screen();
+  await written(terminal, "$ exit");
+  await told(terminal, ["The shell ended with exit code 0.", "Press Enter for a new shell."]);
+  assert.deepEqual(lines(terminal), ["$ exit", "The shell ended with exit code 0.", "Press Enter for a new shell."]);
+});
+
+test("what a program left behind is tidied up", async () => {
+  const terminal = screen();
+  await written(terminal, "before\r\n\x1b[?1049h\x1b[?1003h\x1b[?2004h\x1b[?1h\x1b[3;5r\x1b[31min vi\x1b[?25l");
+  await told(terminal, ["lost"]);
+  assert.equal(terminal.buffer.active.type, "normal");
+  assert.deepEqual(lines(terminal), ["before", "lost"]);
+  const { bracketedPasteMode, mouseTrackingMode, applicationCursorKeysMode } = terminal.modes;
+  assert.deepEqual([bracketedPasteMode, mouseTrackingMode, applicationCursorKeysMode], [false, "none", false]);
+});
+
+test("a sequence that was cut does not swallow the end", async () => {
+  for (const cut of ["\x1b", "\x1b[38;2;1", "\x1b]0;title", "\x1bP1$r", "\xe2"]) {
+    const terminal = screen();
+    await written(terminal, `x${cut}`);
+    await told(terminal, ["the end"]);
+    assert.equal(lines(terminal).at(-1), "the end", JSON.stringify(cut));
+  }
+});
+
+test("a hostile message is shown, not obeyed", async () => {
+  const terminal = screen();
+  const message = "\x1b[2J\x1b]0;owned\x07\u202e\r\n\u009b2Jend";
+  const ending = { type: "failed", begun: false, hop: "pod\x1b[2J", code: "c\x07", message } as const;
+  const { sentence } = describeEnding(ending, "shell");
+  assert.doesNotMatch(sentence, /[^\x20-\x7e]/);
+  await written(terminal, "kept\r\n");
+  await told(terminal, [sentence]);
+  assert.equal(lines(terminal)[0], "kept");
+  assert.match(lines(terminal).join(""), /\\x1b\[2J.*\\u\{202e\}\\x0d\\n\\x9b2Jend/);
+});
+
+test("visible escapes what is not seen, leaves what is, and shortens", () => {
+  assert.equal(visible("größe 終 😀"), "größe 終 😀");
+  assert.equal(visible("a\u200bb\ud800c"), "a\\u{200b}b\\u{d800}c");
+  assert.equal(visible("x".repeat(5000)).length, 2001);
+});
+
+test("output reaches the screen whole and in order", async () => {
+  const terminal = screen();
+  const output = new OutputQueue(terminal);
+  for (let number = 0; number < 3000; number += 1) output.push(Buffer.from(`${number}\r\n`.padStart(1000)));
+  await new Promise<void>((resolve) => output.whenDrawn(resolve));
+  assert.equal(lines(terminal).at(-1)?.trim(), "2999");
+});
+
+test("output beyond what is kept goes, oldest first, and says so", async () => {
+  const terminal = screen();
+  const output = new OutputQueue(terminal, 1024 * 1024);
+  for (let number = 0; number < 40; number += 1) output.push(Buffer.from("x".repeat(100 * 1024)));
+  output.push(Buffer.from("\r\nlast"));
+  await new Promise<void>((resolve) => output.whenDrawn(resolve));
+  const shown = lines(terminal);
+  assert.equal(shown.at(-1), "last");
+  assert.ok(shown.some((line) => /^\[\d\.\d MiB of output came too fast and is not shown\]$/.test(line)));
+});
