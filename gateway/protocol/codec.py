@@ -7,7 +7,8 @@ httpstream/wsstream/conn.go, and README.md beside this file.
 import base64
 import binascii
 import json
-from typing import Any
+import re
+from typing import Any, assert_never
 
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import (
@@ -22,17 +23,20 @@ from gateway.protocol.messages import (
     Stdin,
     Stream,
 )
-from gateway.protocol.status import Status, internal_error
+from gateway.protocol.status import Status
 from gateway.protocol.subprotocols import Subprotocol
 from gateway.protocol.target import TerminalSize
 
 MAX_MESSAGE = 32 * 1024 * 1024  # bytes; wsstream's own limit for a frame
 CHUNK = 32 * 1024  # bytes of payload in one message of ours; real servers' size
-_RESIZE_LIMIT = 4096  # bytes of an unfinished resize object
+_RESIZE_LIMIT = 4096  # characters of an unfinished resize object
+_SPACE = re.compile(r"\s*")
+_JSON = json.JSONDecoder()
 
 
 def encode(message: ServerMessage | ClientMessage, row: Subprotocol) -> bytes | str | None:
-    """One WebSocket payload, or None where this row has no words for the message (success as plain text).
+    """One WebSocket payload, or None where this row has no words for the message: success as plain text,
+    a half-close before v5, a control message of ours on a protocol of Kubernetes.
 
     Never empty: kubectl and client-node die of a message without a stream byte.
     """
@@ -47,7 +51,7 @@ def encode(message: ServerMessage | ClientMessage, row: Subprotocol) -> bytes | 
         case Resize(size):
             return _frame(Stream.RESIZE, b'{"Width":%d,"Height":%d}\n' % (size.columns, size.rows), row)
         case HalfClose(stream):
-            return _frame(Stream.CLOSE, bytes([stream]), row)
+            return _frame(Stream.CLOSE, bytes([stream]), row) if row.half_close else None
         case Control(fields):
             return (
                 _frame(Stream.CONTROL, json.dumps(fields, separators=(",", ":")).encode(), row)
@@ -56,6 +60,8 @@ def encode(message: ServerMessage | ClientMessage, row: Subprotocol) -> bytes | 
             )
         case Ignored():
             return None
+        case _:
+            assert_never(message)
 
 
 class ClientDecoder:
@@ -86,43 +92,53 @@ class ClientDecoder:
         return [Ignored("stream")]
 
     def _sizes(self, data: bytes) -> list[ClientMessage]:
-        self._resize += data.decode("utf-8", "replace")
+        kept, self._resize = self._resize, ""
+        if len(data) > CHUNK:  # no terminal changes that often: time is not spent on it
+            return [Ignored("resize")]
+        text = data.decode("utf-8", "replace")
         found: list[ClientMessage] = []
-        while self._resize.strip():
-            text = self._resize.lstrip()
+        if kept and text.lstrip().startswith("{"):  # what was kept was malformed, not unfinished
+            found.append(Ignored("resize"))
+            kept = ""
+        text = kept + text
+        at = _skip_space(text, 0)
+        while at < len(text):
             try:
-                body, end = json.JSONDecoder().raw_decode(text)
+                body, end = _JSON.raw_decode(text, at)
             except (ValueError, RecursionError):
                 # the rest may still come: only what can be the beginning of an object is kept
-                self._resize = text if text.startswith("{") and len(text) <= _RESIZE_LIMIT else ""
-                return found if self._resize else [*found, Ignored("resize")]
-            self._resize = text[end:]
-            size = (
-                TerminalSize.parse(body.get("Width"), body.get("Height")) if isinstance(body, dict) else None
-            )
-            found.append(Resize(size) if size else Ignored("resize"))
-        self._resize = ""
+                if text[at] == "{" and len(text) - at <= _RESIZE_LIMIT:
+                    self._resize = text[at:]
+                else:
+                    found.append(Ignored("resize"))
+                break
+            found.append(_resize(body))
+            at = _skip_space(text, end)
         return found
 
 
 def decode_server(payload: bytes | str, row: Subprotocol) -> ServerMessage | Ignored:
-    """Decodes what a server sends. Raises ProtocolError where a client could not go on."""
+    """Decodes what a server sends. Raises ProtocolError where a client could not go on.
+
+    Where stream 3 is plain text, the Status has that text as its message and nothing else. Empty messages are
+    Ignored: the hello frame comes on stream 3 when neither output was asked for.
+    """
     try:
         stream, data = _unframe(payload, row)
     except binascii.Error as error:
         raise ProtocolError(f"not base64: {error}") from None
     if stream in (Stream.STDOUT, Stream.STDERR):
         return Output(stream, data)
-    if stream == Stream.ERROR:
+    if stream == Stream.ERROR and data:
         if row.json_status:
             status = Status.parse(data)
             if status is None:
                 raise ProtocolError("stream 3 carries no Status object")
             return Ended(status)
-        return Ended(internal_error(data.decode("utf-8", "replace")))
+        return Ended(Status(success=False, message=data.decode("utf-8", "replace")))
     if stream == Stream.CONTROL and row.control:
         return _control(data) or Ignored("control")
-    return Ignored("stream" if stream is not None else "empty")
+    return Ignored("empty" if stream in (None, Stream.ERROR) else "stream")
 
 
 def _frame(stream: int, data: bytes, row: Subprotocol) -> bytes | str:
@@ -146,9 +162,19 @@ def _status_bytes(status: Status, row: Subprotocol) -> bytes:
     return b"" if status.success else status.message.encode("utf-8", "replace")
 
 
+def _skip_space(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
+
+
+def _resize(body: Any) -> Resize | Ignored:
+    size = TerminalSize.parse(body.get("Width"), body.get("Height")) if isinstance(body, dict) else None
+    return Resize(size) if size else Ignored("resize")
+
+
 def _control(data: bytes) -> Control | None:
     try:
-        body: Any = json.loads(data)
+        body: Any = json.loads(data.decode())
     except (ValueError, RecursionError):
         return None
     return Control(body) if isinstance(body, dict) and isinstance(body.get("type"), str) else None

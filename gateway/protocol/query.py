@@ -3,12 +3,15 @@
 k8s.io/api core/v1 PodExecOptions; booleans: apimachinery pkg/runtime/converter.go Convert_Slice_string_To_bool.
 """
 
+import re
 from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.subprotocols import Subprotocol
 from gateway.protocol.target import Command, TerminalSize, Verb
+
+_NUMBER = re.compile(r"[0-9]{1,5}")
 
 
 def parse_query(raw: str) -> list[tuple[str, str]]:
@@ -42,7 +45,7 @@ def command(verb: Verb, query: Iterable[tuple[str, str]], row: Subprotocol) -> C
 
 
 def container(query: Iterable[tuple[str, str]]) -> str | None:
-    """The first `container` that is not empty."""
+    """The first `container`; None when it is empty or not there."""
     return next((value for name, value in query if name == "container"), None) or None
 
 
@@ -53,8 +56,11 @@ def _flag(query: list[tuple[str, str]], name: str) -> bool:
 
 def _size(query: list[tuple[str, str]]) -> TerminalSize | None:
     """`columns` and `rows`: our own clients name the size at once, so that the terminal starts with it."""
-    values = {name: int(value) for name, value in query if name in ("columns", "rows") and value.isdecimal()}
-    return TerminalSize.parse(values.get("columns"), values.get("rows"))
+    columns, rows = (
+        next((int(value) for key, value in query if key == name and _NUMBER.fullmatch(value)), None)
+        for name in ("columns", "rows")
+    )
+    return TerminalSize.parse(columns, rows)
 
 
 def _text(quoted: str) -> str:

@@ -4,6 +4,7 @@ On stream 3 kind and apiVersion are left out; a refused HTTP request carries the
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,9 @@ _REASONS = {
     400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed",
     409: "Conflict", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable", 504: "Timeout",
 }  # fmt: skip
+_FIELDS: dict[str, type] = {"message": str, "reason": str, "details": dict, "code": int}  # in Go's order
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_EXIT_CODE = re.compile(r"[0-9]{1,3}")
 
 
 @dataclass(frozen=True)
@@ -24,14 +28,14 @@ class Status:
     code: int = 0
 
     def json(self, *, http: bool = False) -> bytes:
-        """The bytes for stream 3, or, with `http`, for the body of a refused request."""
+        """The bytes for stream 3, or, with `http`, for the body of a refused request (ends in a line break)."""
         body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1"} if http else {}
         body["metadata"] = {}
         body["status"] = "Success" if self.success else "Failure"
-        for name in ("message", "reason", "details", "code"):
+        for name in _FIELDS:
             if value := getattr(self, name):
                 body[name] = value
-        return _go(body)
+        return _go(body) + b"\n" if http else _go(body)
 
     @property
     def exit_code(self) -> int | None:
@@ -42,27 +46,27 @@ class Status:
             return None
         try:
             causes = self.details["causes"]
-            return next(int(cause["message"]) for cause in causes if cause["reason"] == "ExitCode")
-        except (KeyError, TypeError, ValueError, StopIteration):
+            text = next(cause["message"] for cause in causes if cause["reason"] == "ExitCode")
+        except (KeyError, TypeError, StopIteration):
             return None
+        # one byte, as clients of Kubernetes read it: 256 must not become a 0 where a program exits with it
+        return int(text) if isinstance(text, str) and _EXIT_CODE.fullmatch(text) and int(text) < 256 else None
 
     @classmethod
     def parse(cls, data: bytes) -> "Status | None":
         """What a server said on stream 3; None where it is no Status."""
         try:
-            body = json.loads(data)
-        except ValueError:
+            body = json.loads(data.decode())
+        except (ValueError, RecursionError):
             return None
         if not isinstance(body, dict) or body.get("status") not in ("Success", "Failure"):
             return None
-        details = body.get("details")
-        return cls(
-            body["status"] == "Success",
-            str(body.get("message", "")),
-            str(body.get("reason", "")),
-            details if isinstance(details, dict) else {},
-            code if isinstance(code := body.get("code"), int) else 0,
-        )
+        known: dict[str, Any] = {
+            name: value
+            for name, kind in _FIELDS.items()
+            if isinstance(value := body.get(name), kind) and not isinstance(value, bool)
+        }
+        return cls(body["status"] == "Success", **known)
 
 
 SUCCESS = Status(success=True)
@@ -100,8 +104,8 @@ def exited(code: int) -> Status:
 
 
 def _go(body: dict[str, Any]) -> bytes:
-    """encoding/json: compact, UTF-8, and <, >, &, U+2028, U+2029 escaped."""
+    """encoding/json: compact, UTF-8, and <, >, &, U+2028, U+2029 escaped; what is no UTF-8 becomes U+FFFD."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
-    return text.encode("utf-8", "replace")
+    return _SURROGATE.sub(r"\\ufffd", text).encode()

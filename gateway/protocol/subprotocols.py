@@ -30,11 +30,13 @@ _BY_NAME = {row.name: row for row in SUBPROTOCOLS}
 
 
 def negotiate(offered: Iterable[str]) -> Subprotocol | None:
-    """Chooses as a cluster does, with our own name before all: v5 wins wherever it stands in the list
+    """`offered`: names, or whole header lines of names between commas.
+
+    Chooses as a cluster does, with our own name before all: v5 wins wherever it stands in the list
     (k8s.io/apiserver takes the request away from the older handler), else the client's first that we know.
     Nothing offered is the old protocol without a name; nothing in common is None (HTTP 403).
     """
-    names = [name for name in (part.strip() for part in offered) if name]
+    names = [name for line in offered for part in line.split(",") if (name := part.strip())]
     if not names:
         return NONE
     for preferred in (OWN, V5):

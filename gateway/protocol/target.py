@@ -72,7 +72,7 @@ class Target:
         kind, slash, name = pod.rpartition("/")
         if slash and kind not in KINDS:
             raise BadRequest(
-                f"cannot find pods by {kind!r}: use a pod's name, or one of deploy/NAME, svc/NAME, sts/NAME"
+                f"cannot find pods by {_shown(kind)}: use a pod's name, or one of deploy/NAME, svc/NAME, sts/NAME"
             )
         _require(_SUBDOMAIN, 253, "pod", name)
         if container:
@@ -119,7 +119,10 @@ def check_argv(argv: tuple[str, ...]) -> None:
 
 def _require(rule: re.Pattern[str], limit: int, what: str, name: str) -> None:
     if len(name) > limit or not rule.fullmatch(name):
-        shown = ascii(name if len(name) <= 80 else name[:80] + "…")
         raise BadRequest(
-            f"{shown} is not a {what} name: use lower case letters, digits and '-', at most {limit} characters"
+            f"{_shown(name)} is not a {what} name: use lower case letters, digits and '-', at most {limit} characters"
         )
+
+
+def _shown(name: str) -> str:
+    return ascii(name if len(name) <= 80 else name[:80] + "...")

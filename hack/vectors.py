@@ -1,0 +1,155 @@
+"""Writes the vectors that the codec can make into tests/vectors/exec.json; with --check, fails where they differ.
+
+Vectors without `"generated": true` are literals taken from the wire of real clients and servers: they stay as they
+are, and the tests hold the codec against them.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from gateway.protocol.codec import encode
+from gateway.protocol.messages import (
+    ClientMessage,
+    Control,
+    Ended,
+    HalfClose,
+    Output,
+    Resize,
+    ServerMessage,
+    Stdin,
+    Stream,
+)
+from gateway.protocol.outcome import Outcome, ended
+from gateway.protocol.status import SUCCESS, Status, exited, internal_error
+from gateway.protocol.subprotocols import BASE64_CHANNEL, OWN, V4_BASE64, V5, Subprotocol
+from gateway.protocol.target import TerminalSize
+
+EXEC = Path(__file__).parent.parent / "tests" / "vectors" / "exec.json"
+MASK = bytes.fromhex("37fa213d")
+ALL_BYTES = bytes(range(256))
+HELLO = {
+    "type": "hello",
+    "session": "s-1",
+    "gateway": "0.0.0",
+    "target": {"cluster": "default", "namespace": "default", "pod": "web-0", "container": "main"},
+    "command": ["sh", "-c", "echo 'a b' ü"],
+    "tty": True,
+}
+OWN_CONTROL = [
+    ("hello", HELLO),
+    (
+        "hello without container and command",
+        HELLO | {"target": {**HELLO["target"], "container": None}, "command": None},
+    ),
+    ("started", {"type": "started"}),
+    ("refused: no such pod", Outcome("pod_not_found", 'pods "nope" not found').as_control("refused")),
+    ("refused: not allowed", Outcome("not_allowed").as_control("refused")),
+    ("end: exit 0", ended(0).as_control("end")),
+    ("end: exit 3", ended(3).as_control("end")),
+    ("end: connection lost", Outcome("ssh_lost").as_control("end")),
+    ("a type that no client knows", {"type": "next-year", "more": [1, None]}),
+]
+
+
+def frame(payload: bytes | str, *, client: bool) -> bytes:
+    """One unfragmented WebSocket frame (RFC 6455, 5.2); a client's is masked with MASK."""
+    data = payload.encode() if isinstance(payload, str) else payload
+    masked = 0x80 if client else 0
+    head = bytes([0x81 if isinstance(payload, str) else 0x82])
+    if len(data) < 126:
+        head += bytes([masked | len(data)])
+    elif len(data) < 65536:
+        head += bytes([masked | 126]) + len(data).to_bytes(2)
+    else:
+        head += bytes([masked | 127]) + len(data).to_bytes(8)
+    if not client:
+        return head + data
+    return head + MASK + bytes(byte ^ MASK[at % 4] for at, byte in enumerate(data))
+
+
+def described(message: ServerMessage | ClientMessage) -> tuple[str, str, dict[str, Any]]:
+    """Direction, kind and decoded fields."""
+    match message:
+        case Output(stream, data):
+            return "server", Stream(stream).name.lower(), {"data_hex": data.hex()}
+        case Ended(status):
+            return "server", "status", {"status": json.loads(status.json())}
+        case Control(body):
+            return "server", "control", {"control": dict(body)}
+        case Stdin(data):
+            return "client", "stdin", {"data_hex": data.hex()}
+        case Resize(size):
+            return "client", "resize", {"columns": size.columns, "rows": size.rows}
+        case HalfClose(stream):
+            return "client", "close", {"stream": stream}
+    raise TypeError(message)
+
+
+def vector(name: str, message: ServerMessage | ClientMessage, row: Subprotocol) -> dict[str, Any]:
+    """One entry of the file."""
+    direction, kind, fields = described(message)
+    payload = encode(message, row)
+    if payload is None:
+        raise ValueError(f"{row.name} has no words for {message}")
+    shown = {"text": payload} if isinstance(payload, str) else {"payload_hex": payload.hex()}
+    raw = frame(payload, client=direction == "client").hex()
+    return {
+        "name": f"{row.name}: {name}",
+        "subprotocol": row.name,
+        "direction": direction,
+        "kind": kind,
+        **shown,
+        "frame_hex": raw,
+        **fields,
+        "generated": True,
+    }
+
+
+def generated() -> list[dict[str, Any]]:
+    """What the codec makes: every kind of message on the rows that our own clients and Rancher speak."""
+    words = "größer 終 <&>\u2028"
+    statuses = [("success", SUCCESS), ("exit 137", exited(137)), ("escapes", internal_error(words))]
+    messages: list[tuple[str, ServerMessage | ClientMessage]] = [
+        ("empty output", Output(Stream.STDOUT, b"")),
+        ("all bytes out", Output(Stream.STDOUT, ALL_BYTES)),
+        ("all bytes on stderr", Output(Stream.STDERR, ALL_BYTES)),
+        ("all bytes in", Stdin(ALL_BYTES)),
+        ("smallest terminal", Resize(TerminalSize(1, 1))),
+        ("largest terminal", Resize(TerminalSize(65535, 65535))),
+    ]
+    found = []
+    for row in (OWN, V5, V4_BASE64, BASE64_CHANNEL):
+        found += [vector(name, message, row) for name, message in messages]
+        if row.json_status:
+            found += [vector(name, Ended(status), row) for name, status in statuses]
+        if row.half_close:
+            found += [vector(f"half-close of {stream}", HalfClose(stream), row) for stream in range(5)]
+    plain = Status(success=False, message="command terminated with non-zero exit code: boom")
+    found.append(vector("failure as plain text", Ended(plain), BASE64_CHANNEL))
+    return found + [vector(name, Control(body), OWN) for name, body in OWN_CONTROL]
+
+
+def text() -> str:
+    """The file as it should be: its literals, then what the codec makes."""
+    literals = [entry for entry in json.loads(EXEC.read_text()) if not entry.get("generated")]
+    return "[\n" + ",\n".join(json.dumps(entry) for entry in literals + generated()) + "\n]\n"
+
+
+def main() -> int:
+    """Exit 1 when --check finds a difference."""
+    if "--check" not in sys.argv[1:]:
+        EXEC.write_text(text())
+        return 0
+    if EXEC.read_text() == text():
+        return 0
+    print(
+        f"{EXEC} differs from what the codec makes: read the change, then run hack/vectors.py",
+        file=sys.stderr,
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

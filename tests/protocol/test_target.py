@@ -1,0 +1,125 @@
+"""Names, sizes and commands at the border: nothing that Kubernetes could not have as a name gets further."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.target import KINDS, Command, Target, TerminalSize
+
+BAD_NAMES = [
+    "", " ", "-", ".", "..", "/", "-web", "web-", "--kubeconfig=x", "-n", "-it", "$(id)", "`id`", "${HOME}", "$HOME",
+    "a;id", "a|id", "a&id", "a&&id", "a>b", "a<b", "a b", " a", "a ", "a\n", "\na", "a\nb", "a\r", "a\t", "a\0b", "a\x1b[2J",
+    "Web", "WEB-0", "wEb", "web_0", "a'b", 'a"b', "a\\b", "a*", "a?", "a!", "a#b", "a~", "~root", "a%20b", "%2e%2e", "a=b",
+    "a:b", "a@b", "a,b", "a+b", "[a]", "{a,b}", "(a)", "größe", "web-\u0660", "web-\uff10", "\uff57eb", "web\u200b", "web\u2028", "\udcff",
+    "a" * 254,
+]  # fmt: skip
+NOT_LABELS = ["a.b", "web-0.default", "a" * 64, "a" * 63 + "-"]
+NOT_SUBDOMAINS = ["a..b", ".a", "a.", "a.-b", "a-.b", "a.b.", "a.B"]
+LABELS = ["a", "0", "web-0", "a--b", "0-0", "a" * 63, "main"]
+
+
+def parse(cluster="default", namespace="default", pod="web-0", container=None) -> Target:
+    return Target.parse(cluster, namespace, pod, container)
+
+
+@pytest.mark.parametrize("name", BAD_NAMES + NOT_LABELS, ids=ascii)
+@pytest.mark.parametrize("part", ["cluster", "namespace", "container"])
+def test_what_is_no_label_is_refused(part, name):
+    """Cluster, namespace and container are RFC 1123 labels. An empty container is one that is not named."""
+    if part == "container" and not name:
+        assert parse(container=name).container is None
+        return
+    with pytest.raises(BadRequest, match=f"is not a {part} name"):
+        parse(**{part: name})
+
+
+@pytest.mark.parametrize(
+    "name", [*BAD_NAMES, *NOT_SUBDOMAINS, *(f"deploy/{name}" for name in BAD_NAMES)], ids=ascii
+)
+def test_what_is_no_pod_is_refused(name):
+    """A pod is an RFC 1123 subdomain, alone or behind a kind."""
+    with pytest.raises(BadRequest, match=r"is not a pod name|cannot find pods by"):
+        parse(pod=name)
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "node", "nodes", "secret", "-n", "Pod", "pods/x", "a/b", "$(id)", "deploy\n", "cm"]
+)
+def test_only_kinds_that_have_pods(kind):
+    """`secret/x` could not be meant, and a kind is an argument of kubectl too."""
+    with pytest.raises(BadRequest, match="cannot find pods by"):
+        parse(pod=f"{kind}/web-0")
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_labels(name):
+    """All that Kubernetes takes, up to 63 characters."""
+    target = parse(name, name, name, name)
+
+    assert (target.cluster, target.namespace, target.pod, target.container) == (name, name, name, name)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.b", "web-0.default.svc", "a" * 253, "0.0", *(f"{kind}/web" for kind in sorted(KINDS))]
+)
+def test_pods(name):
+    """Names with dots, up to 253 characters, and the kinds that kubectl finds pods for."""
+    assert parse(pod=name).pod == name
+
+
+def test_a_target_reads_as_a_path():
+    """In logs and messages; what is not named is left out."""
+    assert str(parse(container="main")) == "default/default/web-0/main"
+    assert str(parse()) == "default/default/web-0"
+    assert str(Target("lab")) == "lab"
+
+
+@given(st.text())
+def test_any_name_is_refused_or_safe(name):
+    """What passes consists of lower case ASCII letters, digits, `-`, `.` and at most one `/`."""
+    for part in ("cluster", "namespace", "pod", "container"):
+        try:
+            target = parse(**{part: name})
+        except BadRequest:
+            continue
+        assert set(str(target)) <= set("abcdefghijklmnopqrstuvwxyz0123456789-./")
+        assert not any(piece.startswith("-") for piece in str(target).split("/"))
+
+
+def test_a_refusal_is_short_and_printable():
+    """A name of a megabyte or with terminal escapes must not reach a log or a terminal as it is."""
+    for name in ("x" * 1_000_000, "\x1b[2J" * 1000, "\u202e" * 90 + "/web-0", "y" * 100_000 + "/web-0"):
+        with pytest.raises(BadRequest) as refusal:
+            parse(pod=name)
+        assert len(str(refusal.value)) < 1500
+        assert str(refusal.value).isascii()
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "legal"),
+    [
+        (1, 1, True), (65535, 65535, True), (80, 24, True),
+        (0, 24, False), (80, 0, False), (65536, 24, False), (80, 70000, False), (-1, 24, False), (80.0, 24, False),
+        (True, True, False), ("80", "24", False), (None, 24, False), ([80], 24, False), (10**100, 24, False),
+        (float("nan"), 24, False),
+    ],
+)  # fmt: skip
+def test_terminal_sizes(columns, rows, legal):
+    """Two whole numbers from 1 to 65535."""
+    assert TerminalSize.parse(columns, rows) == (TerminalSize(columns, rows) if legal else None)
+
+
+@pytest.mark.parametrize("argument", ["\0", "a\0", "\ud800", "a\udcffb"], ids=ascii)
+def test_arguments_that_cannot_be_given(argument):
+    """NUL ends an argument for the kernel; half a surrogate pair is no text that kubectl keeps."""
+    with pytest.raises(BadRequest, match="argument 2"):
+        Command(("sh", "-c", argument), stdout=True)
+
+
+def test_a_command_needs_a_stream():
+    """With none, nobody would hear of it."""
+    with pytest.raises(BadRequest, match="at least 1 of"):
+        Command(("ls",), tty=True)
+    for stream in ("stdin", "stdout", "stderr"):
+        assert getattr(Command(("ls",), **{stream: True}), stream)
