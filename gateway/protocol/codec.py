@@ -29,7 +29,7 @@ from gateway.protocol.target import TerminalSize
 
 MAX_MESSAGE = 32 * 1024 * 1024  # bytes; wsstream's own limit for a frame
 CHUNK = 32 * 1024  # bytes of payload in one message of ours; real servers' size
-_RESIZE_LIMIT = 4096  # characters of an unfinished resize object
+RESIZE_LIMIT = 4096  # characters of an unfinished resize object
 _SPACE = re.compile(r"\s*")
 _JSON = json.JSONDecoder()
 
@@ -107,7 +107,7 @@ class ClientDecoder:
                 body, end = _JSON.raw_decode(text, at)
             except (ValueError, RecursionError):
                 # the rest may still come: only what can be the beginning of an object is kept
-                if text[at] == "{" and len(text) - at <= _RESIZE_LIMIT:
+                if text[at] == "{" and len(text) - at <= RESIZE_LIMIT:
                     self._resize = text[at:]
                 else:
                     found.append(Ignored("resize"))

@@ -1,0 +1,97 @@
+"""README.md beside the protocol says what the code does: its tables are read and compared."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gateway.protocol import codec
+from gateway.protocol.messages import Stream
+from gateway.protocol.outcome import CODES, Hop, Outcome, ended
+from gateway.protocol.status import SUCCESS, exited, failure, internal_error
+from gateway.protocol.subprotocols import SUBPROTOCOLS
+
+README = (Path(codec.__file__).parent / "README.md").read_text()
+
+
+def section(title: str) -> str:
+    """The text under a heading, up to the next."""
+    return README.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def rows(title: str) -> list[list[str]]:
+    """The cells of all tables in a section, headings included."""
+    lines = [
+        line for line in section(title).splitlines() if line.startswith("|") and not line.startswith("|---")
+    ]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_the_outcomes_are_the_vocabulary():
+    """Same codes in the same order, with hop, HTTP code and meaning."""
+    expected = [[f"`{code}`", str(row.hop), str(row.http or "-"), row.meaning] for code, row in CODES.items()]
+
+    assert rows("Outcomes")[1:] == expected
+    assert f"client on: {', '.join(Hop)}." in section("Outcomes")
+
+
+def test_the_subprotocols_are_the_rows():
+    """Same names in the same order, with what each of them has."""
+    expected = [
+        [
+            f"`{row.name}`" if row.name else "(nothing offered)",
+            "text, base64" if row.base64 else "binary",
+            "JSON Status" if row.json_status else "words, only on failure",
+            "yes" if row.half_close else "no",
+            "JSON control messages" if row.control else "-",
+        ]
+        for row in SUBPROTOCOLS
+    ]
+
+    assert rows("Subprotocols")[1:] == expected
+
+
+def test_the_streams_are_the_ids():
+    """By number and name."""
+    listed = {row[0]: row[1] for row in rows("Messages") if row[0].isdecimal()}
+
+    assert listed == {str(int(stream)): stream.name.lower() for stream in Stream}
+
+
+def test_the_limits_are_the_codecs():
+    """In the words of the table."""
+    limits = dict(
+        row[:2] for row in rows("Messages") if row[0].startswith(("payload", "message from", "resize m"))
+    )
+
+    assert limits["payload of a message from the gateway"] == f"{codec.CHUNK // 1024} KiB"
+    assert limits["message from a client"].startswith(f"{codec.MAX_MESSAGE // 1024**2} MiB; ")
+    assert limits["resize message"] == (
+        f"{codec.CHUNK // 1024} KiB; an unfinished object {codec.RESIZE_LIMIT} characters"
+    )
+
+
+@pytest.mark.parametrize("status", [SUCCESS, exited(3), internal_error("boom")])
+def test_status_examples(status):
+    """Byte for byte."""
+    assert f"`{status.json().decode()}`" in section("Status")
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in rows("Refusals before the upgrade")[1:] if row[2] != "-"], ids=str
+)
+def test_refusals_have_kubernetes_reasons(row):
+    """The reason follows from the code."""
+    assert failure(int(row[1]), "x").reason == row[2]
+
+
+def test_control_messages_have_the_fields_that_are_named():
+    """Of the two that the vocabulary makes."""
+    named = {
+        row[0].strip("`"): set(re.findall(r"`(\w+)`", row[2]))
+        for row in rows("Control messages of `v1.dap-gateway`")[1:]
+    }
+
+    assert named["refused"] == Outcome("shutdown").as_control("refused").keys() - {"type"}
+    assert named["end"] == ended(0).as_control("end").keys() - {"type"}
+    assert named.keys() == {"hello", "refused", "started", "end"}
