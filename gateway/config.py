@@ -75,7 +75,7 @@ class Limits:
     check: float = 20.0  # for a check of all hops
     ping: float = 15.0  # between pings to a client
     silence: float = 45.0  # without a word from the client, a pong included
-    shutdown: float = 8.0  # for sessions to end after SIGTERM
+    shutdown: float = 6.0  # for sessions to end after SIGTERM
     journal_memory: int = 1 << 20
     journal_capacity: int = 256 << 20
     stdin_capacity: int = 64 << 20

@@ -40,10 +40,14 @@ class Times:
     started: float | None = None
     first_byte: float | None = None
 
+    def elapsed(self) -> float:
+        """Seconds since the request."""
+        return time.monotonic() - self.began
+
     def mark(self, name: str) -> None:
         """Notes the first time that this happens."""
         if getattr(self, name) is None:
-            setattr(self, name, time.monotonic() - self.began)
+            setattr(self, name, self.elapsed())
 
 
 class _End(Exception):  # noqa: N818  # carries an outcome out of the TaskGroup

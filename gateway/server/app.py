@@ -1,0 +1,71 @@
+"""The app: its routes, and the guard that every request passes."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from aiohttp import hdrs, web
+
+from gateway.server import api, static
+from gateway.server import exec as exec_route
+from gateway.server.auth import identify
+from gateway.server.gateway import Gateway
+from gateway.server.keys import GATEWAY, IDENTITY
+from gateway.server.status import Refusal
+
+log = structlog.get_logger()
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+OPEN: Final = frozenset(
+    {("GET", "/"), ("GET", "/assets/{name}"), ("GET", "/healthz"), ("POST", "/gateway/v1/token")}
+)
+"""The only routes without a credential; tests hold the router against this list."""
+
+
+def create_app(gateway: Gateway) -> web.Application:
+    """All routes behind one guard."""
+    app = web.Application(middlewares=[guard], client_max_size=64 * 1024)
+    app[GATEWAY] = gateway
+    for part in (exec_route, api, static):
+        app.add_routes(part.routes)
+    return app
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Where from, who, then the handler; every refusal is a Status object."""
+    try:
+        return await _guarded(request, handler)
+    except Refusal as refusal:
+        return refusal.response()
+    except web.HTTPException as answer:
+        if answer.status < 400:
+            raise
+        return Refusal(answer.status, answer.reason).response()
+    except Exception as error:
+        if isinstance(error, ConnectionError):
+            raise
+        log.exception("request_defect", path=request.path)
+        return Refusal(
+            500, "Internal error occurred: a defect of the gateway; its log has the details"
+        ).response()
+
+
+async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    gateway = request.app[GATEWAY]
+    if why := gateway.places.refuse(request):
+        gateway.metrics.refused("place")
+        raise Refusal(403, why)
+    if not _open(request):
+        identity = identify(request, gateway.tokens)
+        if identity is None:
+            gateway.metrics.refused("unauthorized")
+            raise Refusal(401, "Unauthorized")
+        request[IDENTITY] = identity
+    return await handler(request)
+
+
+def _open(request: web.Request) -> bool:
+    resource = request.match_info.route.resource
+    method = hdrs.METH_GET if request.method == hdrs.METH_HEAD else request.method
+    return resource is not None and (method, resource.canonical) in OPEN

@@ -1,0 +1,124 @@
+"""What one running gateway is made of. The edge's routes see only this."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import structlog
+
+from gateway.backend import Backend
+from gateway.backend.plain import PlainChain
+from gateway.backend.ssh import Prompt
+from gateway.config import Config
+from gateway.errors import Refused
+from gateway.protocol.outcome import Outcome
+from gateway.protocol.target import Command, Target
+from gateway.server.auth import Places, Tokens, allowed
+from gateway.server.checks import Checks
+from gateway.server.metrics import Metrics
+from gateway.session import Identity, Session
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Gateway:
+    """Settings, backends by cluster, who may come in, and the sessions that live."""
+
+    config: Config
+    backends: dict[str, Backend]
+    tokens: Tokens
+    places: Places
+    tasks: asyncio.TaskGroup
+    metrics: Metrics = field(default_factory=Metrics)
+    checks: Checks = field(default_factory=Checks)
+    base: str = "http://localhost"  # what a browser link begins with
+    sessions: dict[Session, asyncio.Task[None]] = field(default_factory=dict)
+    stopping: bool = False
+
+    def link(self, ticket: str, path: str = "") -> str:
+        """A URL for a browser. The ticket is in the fragment, which no server, proxy or Referer gets to see."""
+        where = f"&path=/{quote(path.strip('/'))}" if path else ""
+        return f"{self.base}/#ticket={ticket}{where}"
+
+    def admit(self, identity: Identity, target: Target, command: Command) -> None:
+        """Raises Refused where this may not or cannot be opened here."""
+        if self.stopping:
+            raise Refused("shutdown", "the gateway is being stopped")
+        if target.cluster not in self.backends:
+            known = ", ".join(self.backends)
+            raise Refused(
+                "cluster_unknown", f"this gateway has no cluster {target.cluster!a}; it has {known}"
+            )
+        if not allowed(identity, command.verb, target, command):
+            raise Refused("not_allowed", f"{identity.name} may not {command.verb} in {target}")
+
+    def open(self, identity: Identity, target: Target, command: Command) -> Session:
+        """Starts an admitted session in the gateway's own TaskGroup."""
+        backend = self.backends[target.cluster]
+        session = Session(secrets.token_hex(8), identity, target, command, backend, self.config.limits)
+        self.sessions[session] = self.tasks.create_task(self._run(session))
+        return session
+
+    async def stop(self) -> None:
+        """Ends every session with a reason and waits, at most `Limits.shutdown` seconds."""
+        self.stopping = True
+        for session in self.sessions:
+            session.end(Outcome("shutdown"))
+        if self.sessions:
+            await asyncio.wait(self.sessions.values(), timeout=self.config.limits.shutdown)
+
+    async def _run(self, session: Session) -> None:
+        """The guard: a defect in one session ends that one."""
+        bound = log.bind(session=session.name, identity=session.identity.name, target=str(session.target))
+        bound.info(
+            "session_opened", proof=session.identity.proof, verb=session.command.verb, tty=session.command.tty
+        )
+        try:
+            await session.run()
+        except Exception:  # noqa: BLE001  # the guard
+            bound.exception("session_defect")
+        finally:
+            self.sessions.pop(session, None)
+            self._closed(bound, session)
+
+    def _closed(self, bound: structlog.typing.FilteringBoundLogger, session: Session) -> None:
+        outcome = session.outcome or Outcome("gateway_error")
+        seconds = session.times.elapsed()
+        self.metrics.session(outcome, session)
+        bound.info(
+            "session_closed",
+            outcome=outcome.code,
+            hop=str(outcome.hop),
+            message=outcome.message,
+            exit_code=outcome.exit_code,
+            bytes_in=session.bytes_in,
+            bytes_out=session.output.end,
+            seconds=round(seconds, 3),
+        )
+
+
+@asynccontextmanager
+async def running(
+    config: Config, tokens: Tokens, places: Places, prompt: Prompt | None
+) -> AsyncIterator[Gateway]:
+    """A gateway with a warm connection to each cluster's management host. On leaving, no task of it is left."""
+    async with AsyncExitStack() as stack:
+        backends: dict[str, Backend] = {}
+        for name, cluster in config.clusters.items():
+            chain = PlainChain(cluster, config.limits, prompt)
+            await stack.enter_async_context(chain.running())
+            backends[name] = chain
+        async with asyncio.TaskGroup() as tasks:
+            gateway = Gateway(config, backends, tokens, places, tasks)
+            for name, backend in backends.items():
+                gateway.metrics.watch(name, backend)
+            try:
+                yield gateway
+            finally:
+                await gateway.stop()
+                for task in gateway.sessions.values():
+                    task.cancel()

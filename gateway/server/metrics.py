@@ -1,0 +1,77 @@
+"""What /metrics shows. One registry per gateway, so that two in one process do not share counters."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gateway.backend import Backend
+from gateway.protocol.outcome import Outcome
+from gateway.session import Session
+
+_PHASES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds
+
+
+class Metrics:
+    """Counters of sessions by how they ended, bytes, how long opening took, and the backends' connections."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._sessions = Counter(
+            "dap_sessions",
+            "Sessions that ended, by outcome",
+            ["cluster", "outcome", "hop"],
+            registry=self._registry,
+        )
+        self._refused = Counter("dap_refused", "Requests refused, by code", ["code"], registry=self._registry)
+        self._ignored = Counter("dap_ignored_messages", "Messages ignored", ["why"], registry=self._registry)
+        self._bytes = Counter("dap_bytes", "Bytes carried", ["direction"], registry=self._registry)
+        self._open = Histogram(
+            "dap_open_seconds",
+            "From the request to a phase",
+            ["phase"],
+            buckets=_PHASES,
+            registry=self._registry,
+        )
+        self._backends = _Backends()
+        self._registry.register(self._backends)
+
+    def watch(self, cluster: str, backend: Backend) -> None:
+        """Shows the backend's connections from now on."""
+        self._backends.rows[cluster] = backend
+
+    def session(self, outcome: Outcome, session: Session) -> None:
+        """Counts a session that ended."""
+        self._sessions.labels(session.target.cluster, outcome.code, str(outcome.hop)).inc()
+        self._bytes.labels("in").inc(session.bytes_in)
+        self._bytes.labels("out").inc(session.output.end)
+        for phase, seconds in (("started", session.times.started), ("first_byte", session.times.first_byte)):
+            if seconds is not None:
+                self._open.labels(phase).observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """Counts a request that was refused before anything was opened."""
+        self._refused.labels(code).inc()
+
+    def ignored(self, why: str) -> None:
+        """Counts a message that a cluster ignores too."""
+        self._ignored.labels(why).inc()
+
+    def text(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Backends(Collector):
+    def __init__(self) -> None:
+        self.rows: dict[str, Backend] = {}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "dap_ssh", "SSH connections and what uses them", labels=["cluster", "what"]
+        )
+        for cluster, backend in self.rows.items():
+            for what, count in backend.connections().items():
+                family.add_metric([cluster, what], count)
+        yield family

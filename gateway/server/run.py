@@ -1,0 +1,129 @@
+"""Composition: settings in, a running gateway out."""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from gateway.backend.ssh import Prompt
+from gateway.config import Config, socket_path, state_dir
+from gateway.errors import ConfigError
+from gateway.server import listen
+from gateway.server.app import create_app
+from gateway.server.auth import Places, Tokens
+from gateway.server.gateway import Gateway, running
+from gateway.session import Identity
+
+log = structlog.get_logger()
+_MAX_LINE = 1 << 20  # bytes of a request line: argv travels in the query
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where a gateway listens. `link` opens the page once."""
+
+    urls: tuple[str, ...]
+    link: str
+    socket: Path
+
+
+async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Prompt | None = None) -> None:
+    """`dap serve`: until SIGTERM or SIGINT; then every session is ended with a reason. Raises ConfigError."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    path = socket_path()
+    with ExitStack() as stack:
+        sockets = stack.enter_context(listen.loopback(config.listen))
+        unix = stack.enter_context(listen.unix(path))
+        hosts = _hosts(config.listen, sockets)
+        places = Places(
+            [*hosts, "localhost"], config.public_url, config.allowed_hosts, config.allowed_origins
+        )
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stopped.set)
+        tokens = Tokens(config.token or token(state_dir()))
+        async with running(config, tokens, places, prompt) as gateway:
+            gateway.base = config.public_url or f"http://{hosts[0]}"
+            async with _listening(gateway, [*sockets, unix]):
+                ticket = gateway.tokens.ticket(Identity("operator", "uid"))
+                urls = tuple(f"http://{host}" for host in hosts)
+                banner(Serving(urls, gateway.link(ticket), path))
+                log.info("serving", urls=urls, socket=str(path), clusters=list(gateway.backends))
+                await stopped.wait()
+                log.info("stopping", sessions=len(gateway.sessions))
+                await gateway.stop()
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIterator[Path]:
+    """A gateway inside this process, on a Unix socket of its own in a private directory."""
+    with tempfile.TemporaryDirectory(prefix="dap-") as directory, ExitStack() as stack:
+        path = Path(directory) / "gateway.sock"
+        unix = stack.enter_context(listen.unix(path))
+        places = Places(["localhost"], "", (), ())
+        async with (
+            running(config, Tokens(secrets.token_urlsafe(32)), places, prompt) as gateway,
+            _listening(gateway, [unix]),
+        ):
+            yield path
+
+
+def token(directory: Path) -> str:
+    """The token of this user's gateways, made at the first start and kept 0600. Raises ConfigError."""
+    path = directory / "token"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.write(secrets.token_urlsafe(32) + "\n")
+        if path.stat().st_mode & 0o077:
+            raise ConfigError(f"{path} can be read by others: run 'chmod 600 {path}'")
+        text = path.read_text("ascii").strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"cannot use {path}: {error}") from None
+    if len(text) < 16:
+        raise ConfigError(f"{path} holds no token: remove it, and the next start makes one")
+    return text
+
+
+@asynccontextmanager
+async def _listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> AsyncIterator[None]:
+    runner = web.AppRunner(
+        create_app(gateway),
+        handle_signals=False,
+        access_log=None,
+        shutdown_timeout=1.5,
+        max_line_size=_MAX_LINE,
+        max_field_size=64 * 1024,
+    )
+    await runner.setup()
+    try:
+        for bound in sockets:
+            await web.SockSite(runner, bound).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _hosts(spec: str, sockets: Iterable[socket.socket]) -> list[str]:
+    """Host headers that mean this listener, the nicest first."""
+    host, _ = listen.names(spec)
+    found: list[str] = []
+    for bound in sockets:
+        address, port = bound.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        suffix = "" if port == 80 else f":{port}"
+        found += [f"localhost{suffix}"] if host == "localhost" and not found else []
+        found.append(f"{shown}{suffix}")
+    return found
