@@ -1,0 +1,146 @@
+"""One session over a WebSocket: the only place that knows the `websockets` library."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
+from websockets.typing import Subprotocol
+
+from gateway import __version__
+from gateway.cli.connect import Endpoint
+from gateway.cli.ending import LOST, REFUSED, UNREACHABLE, End, GatewayFailed, from_control, from_status
+from gateway.cli.rest import refusal, why
+from gateway.protocol import codec
+from gateway.protocol.codec import CHUNK
+from gateway.protocol.errors import ProtocolError
+from gateway.protocol.messages import ClientMessage, Control, Ended, HalfClose, Output, Resize, Stdin, Stream
+from gateway.protocol.subprotocols import OWN
+from gateway.protocol.target import TerminalSize
+
+_OPEN = 15.0  # seconds for the handshake; what the far side takes comes after it
+_CLOSE = 2.0  # seconds for the closing handshake
+PING = 15.0  # seconds between pings
+PATIENCE = 30.0  # seconds without a pong, while we read
+
+
+class Connection:
+    """A session's connection. Only one task may receive; sending and receiving are independent."""
+
+    def __init__(self, websocket: ClientConnection) -> None:
+        self._websocket = websocket
+        self._end: End | None = None
+
+    async def receive(self) -> Output | Control | End:
+        """The next output or control message, or the end. Raises GatewayFailed if the connection is lost.
+
+        Safe to cancel.
+        """
+        while True:
+            try:
+                message = codec.decode_server(await self._websocket.recv(decode=False), OWN)
+            except ConnectionClosed as error:
+                if self._end:
+                    return self._end
+                raise _lost(error) from None
+            except ProtocolError as error:
+                raise GatewayFailed(LOST, f"the gateway broke the protocol: {error}") from None
+            match message:
+                case Output():
+                    return message
+                case Control(body) if body["type"] in ("end", "refused"):
+                    self._end = from_control(dict(body))
+                case Control():
+                    return message
+                case Ended(status):
+                    return self._end or from_status(status)
+
+    async def send(self, data: bytes) -> None:
+        """Input for the command. Waits while the gateway takes none; after the end it goes nowhere."""
+        for start in range(0, len(data), CHUNK):
+            await self._send(Stdin(data[start : start + CHUNK]))
+
+    async def resize(self, size: TerminalSize) -> None:
+        """The terminal has a new size."""
+        await self._send(Resize(size))
+
+    async def half_close(self) -> None:
+        """No more input will come."""
+        await self._send(HalfClose(Stream.STDIN))
+
+    async def closed(self) -> int:
+        """The code with which the gateway closed, after the end. Waits 2 s at most, then closes itself."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE):
+                await self._websocket.wait_closed()
+        return self._websocket.close_code or CloseCode.NO_STATUS_RCVD
+
+    async def keep_alive(self, reading: "asyncio.Event") -> None:
+        """Pings, so that proxies and the gateway know that we live; raises GatewayFailed when no pong comes.
+
+        While our own output is blocked (`reading` not set) pongs wait behind it and prove nothing.
+        """
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ConnectionClosed):  # the receiver sees it too, and says why
+            heard = loop.time()
+            while True:
+                pong = asyncio.shield(await self._websocket.ping())
+                await asyncio.wait([pong], timeout=PING)
+                if pong.done() or not reading.is_set():
+                    heard = loop.time()
+                    await asyncio.sleep(PING)
+                elif loop.time() - heard > PATIENCE:
+                    raise GatewayFailed(LOST, f"no sign of life from the gateway for {PATIENCE:.0f} s")
+
+    async def _send(self, message: ClientMessage) -> None:
+        payload = codec.encode(message, OWN)
+        if payload is not None:
+            with contextlib.suppress(ConnectionClosed):  # the receiver sees it too, and says why
+                await self._websocket.send(payload)
+
+
+@asynccontextmanager
+async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
+    """Opens the connection; leaving the context closes it. Raises GatewayFailed."""
+    try:
+        websocket = await _dial(endpoint, path)
+    except InvalidStatus as error:
+        raise refusal(error.response.status_code, bytes(error.response.body or b"")) from None
+    except (InvalidHandshake, WebSocketException) as error:
+        raise GatewayFailed(REFUSED, f"no gateway answers at {endpoint}: {why(error)}") from None
+    except OSError as error:
+        raise GatewayFailed(UNREACHABLE, f"cannot reach the gateway at {endpoint}: {why(error)}") from None
+    async with websocket:
+        if websocket.subprotocol != OWN.name:
+            raise GatewayFailed(REFUSED, f"the server at {endpoint} does not speak {OWN.name}")
+        yield Connection(websocket)
+
+
+def _dial(endpoint: Endpoint, path: str) -> connect:
+    settings: dict[str, Any] = {
+        "subprotocols": [Subprotocol(OWN.name)],
+        "additional_headers": endpoint.headers,
+        "user_agent_header": f"dap/{__version__}",
+        "compression": None,
+        "max_size": None,
+        "open_timeout": _OPEN,
+        "close_timeout": _CLOSE,
+        "ping_interval": None,  # keep_alive does it: the library would take our own blocked output for a loss
+    }
+    url = endpoint.url.replace("http", "ws", 1) + path
+    if endpoint.socket:
+        return unix_connect(str(endpoint.socket), url, **settings)
+    return connect(url, **settings)
+
+
+def _lost(error: ConnectionClosed) -> GatewayFailed:
+    close = error.rcvd
+    if close is None:
+        return GatewayFailed(LOST, "the connection to the gateway was lost")
+    return GatewayFailed(
+        LOST, f"the gateway closed the connection ({close.code} {close.reason})".replace(" )", ")")
+    )

@@ -1,0 +1,69 @@
+"""How a session ended, as the client saw it, and the exit status that scripts get for it."""
+
+from dataclasses import dataclass
+
+from gateway.protocol.outcome import CODES, Hop
+from gateway.protocol.status import Status
+
+HOP_FAILED = 125
+CANNOT_RUN = 126
+NOT_FOUND = 127
+USAGE = 2
+
+# What only the client can find out: no gateway ever sends these, so they are no rows of CODES.
+UNREACHABLE = "gateway_unreachable"
+REFUSED = "gateway_refused"
+LOST = "gateway_lost"
+
+
+@dataclass(frozen=True)
+class End:
+    """`exit_code` is the command's own, None unless it ended by itself. `hop` may be one we do not know yet."""
+
+    code: str
+    hop: str
+    message: str
+    exit_code: int | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """The command's own, or 125; 126 and 127 where the container could not start the command."""
+        if self.exit_code is not None:
+            return self.exit_code
+        if self.code == "bad_request":
+            return USAGE
+        if self.code not in ("start_failed", "no_shell"):
+            return HOP_FAILED
+        said = self.message.lower()
+        if self.code == "no_shell" or "not found" in said or "no such file" in said:
+            return NOT_FOUND
+        return CANNOT_RUN
+
+    def __str__(self) -> str:
+        return f"{self.hop}: {self.message} ({self.code})"
+
+
+class GatewayFailed(Exception):  # noqa: N818  # said of a hop, as HopFailed is
+    """The gateway itself could not be reached, refused us, or was lost."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.end = End(code, Hop.GATEWAY, message)
+
+
+def from_control(body: dict[str, object]) -> End:
+    """The server's `refused` or `end`. A gateway newer than this client may use words we do not know."""
+    code, exit_code = str(body.get("code", "gateway_error")), body.get("exitCode")
+    row = CODES.get(code)
+    hop = body.get("hop") or (row.hop if row else Hop.GATEWAY)
+    message = body.get("message") or (row.meaning if row else "no reason given")
+    known = isinstance(exit_code, int) and not isinstance(exit_code, bool)
+    return End(code, str(hop), str(message), exit_code if known else None)  # type: ignore[arg-type]  # checked above
+
+
+def from_status(status: Status) -> End:
+    """For a server that sent no `end` before its Status."""
+    code = status.exit_code
+    if code is not None:
+        return End("exited", Hop.POD, f"the command ended with exit code {code}", code)
+    return End("gateway_error", Hop.GATEWAY, status.message or status.reason or "no reason given")

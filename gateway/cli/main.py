@@ -1,0 +1,158 @@
+"""`dap`: the commands, and what the process says and returns at the end of each."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from gateway import __version__
+from gateway.cli import doctor, options, probe, serve, session, settings, texts, ticket
+from gateway.cli.ending import HOP_FAILED, USAGE, GatewayFailed
+from gateway.cli.options import Cluster, Container, Json, Namespace, Pod, Quiet, Stdin, Tty
+from gateway.cli.rest import why
+from gateway.cli.words import say
+from gateway.errors import ConfigError, DapError
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.target import Target
+
+app = typer.Typer(
+    name="dap", rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+app.add_typer(settings.app, name="config")
+
+
+@app.callback(help=texts.DAP, epilog=texts.EXIT_STATUS)
+def dap(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"dap {__version__}")
+        raise typer.Exit
+    if context.obj is not None and context.invoked_subcommand not in ("shell", "exec", "run"):
+        raise typer.BadParameter("only shell, exec and run take a command after --", context)
+
+
+@app.command("serve", help=texts.SERVE)
+def serve_(
+    listen: Annotated[
+        str | None, typer.Option("--listen", metavar="HOST:PORT", help="Default: localhost:8080.")
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="A make-believe cluster; its commands run on this machine.")
+    ] = False,
+    log: Annotated[
+        serve.LogFormat, typer.Option("--log", help="How log lines look on stderr.")
+    ] = serve.LogFormat.console,
+) -> None:
+    serve.run(listen, demo=demo, log=log)
+
+
+@app.command(help=texts.SHELL, context_settings=options.TAKES_COMMAND)
+def shell(
+    context: typer.Context,
+    pod: Pod,
+    namespace: Namespace = "default",
+    container: Container = None,
+    cluster: Cluster = "default",
+    quiet: Quiet = False,
+) -> None:
+    argv = options.command_line(context, needed=False)
+    command = session.command("exec", argv, stdin=True, tty=True)
+    raise typer.Exit(session.run(Target.parse(cluster, namespace, pod, container), command, quiet=quiet))
+
+
+@app.command("exec", help=texts.EXEC, context_settings=options.TAKES_COMMAND)
+def exec_(  # noqa: PLR0913, PLR0917  # kubectl exec's options
+    context: typer.Context,
+    pod: Pod,
+    namespace: Namespace = "default",
+    container: Container = None,
+    stdin: Stdin = False,
+    tty: Tty = False,
+    cluster: Cluster = "default",
+    quiet: Quiet = False,
+) -> None:
+    command = session.command("exec", options.command_line(context), stdin=stdin, tty=tty)
+    raise typer.Exit(session.run(Target.parse(cluster, namespace, pod, container), command, quiet=quiet))
+
+
+@app.command("run", help=texts.RUN, context_settings=options.TAKES_COMMAND)
+def run_(
+    context: typer.Context,
+    stdin: Stdin = False,
+    tty: Tty = False,
+    cluster: Cluster = "default",
+    quiet: Quiet = False,
+) -> None:
+    argv = options.command_line(context)
+    command = session.command("run", argv, stdin=stdin, tty=tty)
+    raise typer.Exit(session.run(Target(cluster), command, quiet=quiet))
+
+
+@app.command("probe", help=texts.PROBE)
+def probe_(
+    pod: Pod,
+    namespace: Namespace = "default",
+    container: Container = None,
+    cluster: Cluster = "default",
+    json: Json = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=1, metavar="SECONDS", help="For all of it.")
+    ] = 30,
+    quiet: Quiet = False,
+) -> None:
+    target = Target.parse(cluster, namespace, pod, container)
+    raise typer.Exit(probe.run(target, timeout, json=json, quiet=quiet))
+
+
+@app.command("open", help=texts.OPEN)
+def open_(
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="[POD | CLUSTER/NS/POD[/CONTAINER]]", help="What the page shows at once."),
+    ] = None,
+    namespace: Namespace = "default",
+    container: Container = None,
+    cluster: Cluster = "default",
+) -> None:
+    print(ticket.link(ticket.target(target, cluster, namespace, container) if target else None))
+
+
+@app.command("doctor", help=texts.DOCTOR)
+def doctor_(cluster: Cluster = "default", json: Json = False, quiet: Quiet = False) -> None:
+    raise typer.Exit(doctor.run(cluster, json=json, quiet=quiet))
+
+
+def main() -> None:
+    """The entry point. Every error that is no defect of ours ends as one line and an exit status."""
+    _fill_standard_descriptors()
+    arguments, command = options.split(sys.argv[1:])
+    try:
+        app(arguments, prog_name="dap", obj=command)
+    except (ConfigError, BadRequest) as error:
+        say(str(error))
+        status = USAGE
+    except GatewayFailed as error:
+        say(str(error.end))
+        status = HOP_FAILED
+    except DapError as error:
+        say(f"{error.hop}: {error.message} ({error.code})")
+        status = HOP_FAILED
+    except OSError as error:
+        say(f"client: {error.filename or 'input or output'}: {why(error)}")
+        status = HOP_FAILED
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+def _fill_standard_descriptors() -> None:
+    """A command started with stdin or stdout closed must not find a socket of ours in their place."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)

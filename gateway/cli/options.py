@@ -1,0 +1,65 @@
+"""The options that several commands share, and the command after `--`."""
+
+from typing import Annotated
+
+import typer
+
+from gateway.config import load
+from gateway.errors import ConfigError
+
+# after `--` there are no options of ours; -x before it that we do not know may be the command's
+TAKES_COMMAND = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def _clusters(incomplete: str) -> list[str]:
+    try:
+        return [name for name in load().clusters if name.startswith(incomplete)]
+    except ConfigError:
+        return []
+
+
+Pod = Annotated[str, typer.Argument(metavar="POD", help="A pod's name, or deploy/NAME, svc/NAME, sts/NAME.")]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", metavar="NS", help="The pod's namespace.")]
+Container = Annotated[
+    str | None,
+    typer.Option("--container", "-c", metavar="NAME", help="Which container, if the pod has several."),
+]
+Cluster = Annotated[
+    str,
+    typer.Option("--cluster", metavar="NAME", help="A cluster of config.toml.", autocompletion=_clusters),
+]
+Stdin = Annotated[bool, typer.Option("--stdin", "-i", help="Pass our stdin to the command.")]
+Tty = Annotated[bool, typer.Option("--tty", "-t", help="Give the command a terminal.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")]
+
+
+def split(arguments: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
+    """Ours and the command's: everything after the first `--`, untouched. None where there is no `--`."""
+    if "--" not in arguments:
+        return arguments, None
+    at = arguments.index("--")
+    return arguments[:at], tuple(arguments[at + 1 :])
+
+
+def command_line(context: typer.Context, *, needed: bool = True) -> tuple[str, ...]:
+    """The command after `--`. Raises BadParameter (exit 2) where it is missing or stands in the wrong place."""
+    command: tuple[str, ...] | None = context.obj
+    extra = context.args
+    if extra and (extra[0].startswith("-") or command is not None):
+        kind = "option" if extra[0].startswith("-") else "argument"
+        raise typer.BadParameter(f"no such {kind}: {extra[0]}", context)
+    if extra:
+        example = " ".join(["--", *extra])
+        raise typer.BadParameter(f"put -- before the command: … {example}", context)
+    if needed and not command:
+        raise typer.BadParameter(
+            f"name the command after --, as in: {context.command_path} … -- ls -l", context
+        )
+    return command or ()
+
+
+def no_command(context: typer.Context) -> None:
+    """For commands that take none. Raises BadParameter (exit 2)."""
+    if context.obj is not None:
+        raise typer.BadParameter("this command takes nothing after --", context)

@@ -1,0 +1,72 @@
+"""Single HTTP requests to the gateway. The standard library's client is enough and starts fast."""
+
+import http.client
+import json
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.cli.connect import Endpoint
+from gateway.cli.ending import REFUSED, UNREACHABLE, GatewayFailed
+from gateway.protocol.status import Status
+
+_ANSWER_LIMIT = 1 << 20  # bytes
+
+
+def request(
+    endpoint: Endpoint, method: str, path: str, body: object = None, *, timeout: float = 30.0
+) -> tuple[int, Any]:
+    """HTTP status and parsed JSON. Blocks up to `timeout` seconds. Raises GatewayFailed."""
+    connection = _connection(endpoint, timeout)
+    content = None if body is None else json.dumps(body).encode()
+    headers = endpoint.headers | ({"Content-Type": "application/json"} if content else {})
+    try:
+        connection.request(method, urlsplit(endpoint.url).path + path, content, headers)
+        response = connection.getresponse()
+        answer = response.read(_ANSWER_LIMIT)
+    except (OSError, http.client.HTTPException) as error:
+        raise GatewayFailed(UNREACHABLE, f"no answer from the gateway at {endpoint}: {why(error)}") from None
+    finally:
+        connection.close()
+    try:
+        return response.status, json.loads(answer)
+    except ValueError:
+        return response.status, None
+
+
+def refusal(status: int, answer: bytes) -> GatewayFailed:
+    """An HTTP refusal in words: those of its Status object if it has one."""
+    try:
+        said = Status.parse(answer)
+    except RecursionError:
+        said = None
+    message = (said.message or said.reason) if said else f"HTTP {status}"
+    if status == 401:
+        message += ": check DAP_GATEWAY_TOKEN"
+    return GatewayFailed(REFUSED, f"the gateway refused: {message}")
+
+
+def why(error: BaseException) -> str:
+    """An exception in a few words, never empty."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _connection(endpoint: Endpoint, timeout: float) -> http.client.HTTPConnection:
+    if endpoint.socket:
+        return _UnixConnection(str(endpoint.socket), timeout)
+    parts = urlsplit(endpoint.url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=timeout)

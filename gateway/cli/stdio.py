@@ -1,0 +1,159 @@
+"""Our own stdin, stdout and stderr, without ever blocking the event loop.
+
+O_NONBLOCK is never set: it belongs to the open file description, which the shell and others share.
+"""
+
+import asyncio
+import contextlib
+import os
+import queue
+import select
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gateway.protocol.codec import CHUNK
+
+WAITING_LIMIT = 1 << 20  # bytes of output that may wait for the terminal or pipe
+_BATCH = 256 * 1024  # bytes; small outputs that wait together are written together
+
+
+class OutputClosed(Exception):  # noqa: N818
+    """Whoever read our output is gone (EPIPE), as after `| head`."""
+
+
+class Source:
+    """Reads a file descriptor. Only reads when asked, so that a slow receiver slows the sender down."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._pollable = _pollable(fd)
+
+    async def read(self) -> bytes:
+        """Up to 32 KiB; empty at the end. Cancelling loses nothing of a terminal, pipe or socket."""
+        while True:
+            try:
+                if not self._pollable:
+                    return await asyncio.to_thread(os.read, self._fd, CHUNK)
+                await readable(self._fd)
+                return os.read(self._fd, CHUNK)
+            except BlockingIOError:
+                continue  # somebody else made it non-blocking and took what was there
+            except OSError:
+                return b""  # a terminal that hung up, a stdin that was closed: no more will come
+
+
+async def readable(fd: int) -> None:
+    """Waits until a read would not block. Safe to cancel."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(fd, lambda: None if ready.done() else ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_reader(fd)
+
+
+class _Chunk(NamedTuple):
+    fd: int
+    data: bytes
+
+
+_END = _Chunk(-1, b"")
+
+
+class Sink:
+    """Writes output in the order in which it came, from one thread: a terminal that is stopped with ^S, or a
+    pipe that nobody reads, must not stop pings, signals and resizes.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._chunks: queue.SimpleQueue[_Chunk] = queue.SimpleQueue()
+        self._next: _Chunk | None = None
+        self._changed = asyncio.Event()
+        self._failure: OSError | None = None
+        self.waiting = 0  # bytes accepted and not yet written
+        threading.Thread(target=self._write_all, name="dap-output", daemon=True).start()
+
+    async def write(self, fd: int, data: bytes) -> None:
+        """Accepts the data, then waits while more than WAITING_LIMIT bytes wait. Raises as `drain`."""
+        self.waiting += len(data)
+        self._chunks.put(_Chunk(fd, data))
+        await self._until(lambda: self.waiting <= WAITING_LIMIT)
+
+    async def drain(self) -> None:
+        """Waits until all is written. Raises OutputClosed, or the OSError of a write."""
+        await self._until(lambda: not self.waiting)
+
+    async def watch(self) -> None:
+        """Never returns; raises as `drain`, also when nobody writes."""
+        await self._until(lambda: False)
+
+    def close(self) -> None:
+        """Lets the thread go; it is not waited for, since it may be stuck in a write."""
+        self._chunks.put(_END)
+
+    async def _until(self, enough: Callable[[], bool]) -> None:
+        while True:
+            if isinstance(self._failure, BrokenPipeError):
+                raise OutputClosed
+            if self._failure:
+                raise self._failure
+            if enough():
+                return
+            await self._changed.wait()
+
+    def _done(self, size: int, failure: OSError | None) -> None:
+        self.waiting -= size
+        self._failure = failure
+        self._changed.set()
+        self._changed.clear()  # wakes all who wait now; each looks for itself
+
+    def _write_all(self) -> None:
+        failure = None
+        while failure is None and (chunk := self._next or self._chunks.get()) is not _END:
+            data = self._batch(chunk)
+            try:
+                _write(chunk.fd, data)
+            except OSError as error:
+                failure = error
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._done, len(data), failure)
+
+    def _batch(self, first: _Chunk) -> bytes:
+        parts, size, self._next = [first.data], len(first.data), None
+        while size < _BATCH and self._next is None:
+            try:
+                chunk = self._chunks.get_nowait()
+            except queue.Empty:
+                break
+            if chunk.fd == first.fd:
+                parts.append(chunk.data)
+                size += len(chunk.data)
+            else:
+                self._next = chunk
+        return b"".join(parts) if len(parts) > 1 else first.data
+
+
+def _write(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(fd, rest) :]
+        except BlockingIOError:  # somebody else made it non-blocking
+            poll = select.poll()
+            poll.register(fd, select.POLLOUT)
+            poll.poll()
+
+
+def _pollable(fd: int) -> bool:
+    """Whether to wait for it: epoll refuses regular files and /dev/null, which never block for long."""
+    if not hasattr(select, "epoll"):
+        return not os.path.isfile(f"/dev/fd/{fd}")  # noqa: PTH113
+    with select.epoll() as probe:
+        try:
+            probe.register(fd, select.EPOLLIN)
+        except OSError:
+            return False
+    return True

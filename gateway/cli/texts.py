@@ -1,0 +1,97 @@
+"""The help texts. A paragraph that begins with a backspace keeps its lines as they are."""
+
+DAP = """\
+Shells and commands in pods that your machine cannot reach, through SSH and Incus.
+
+\b
+dap serve --demo                try it: a gateway with a make-believe cluster
+dap config init                 say where your management host is
+dap doctor                      check every hop on the way
+dap shell web-0                 a shell in a pod
+dap exec web-0 -- ls -l /       one command
+"""
+
+SERVE = """\
+Run the gateway until Ctrl-C or SIGTERM. Prints a browser link once it is ready.
+
+\b
+dap serve                           on localhost:8080, and for the other commands
+dap serve --listen localhost:9000
+dap serve --demo                    no cluster: commands run on this machine
+"""
+
+SHELL = """\
+A terminal in a pod.
+
+Runs bash if the container has it, else sh, or the command after --.
+
+\b
+dap shell web-0
+dap shell web-0 -n shop -c nginx
+dap shell deploy/api                any pod of a deployment
+dap shell web-0 -- python3          another program
+"""
+
+EXEC = """\
+Run one command in a pod.
+
+Pipes work, byte for byte; stdout and stderr stay apart.
+
+\b
+dap exec web-0 -- ls -l /
+dap exec web-0 -c nginx -- cat /etc/nginx/nginx.conf > nginx.conf
+tar c . | dap exec web-0 -i -- tar x -C /tmp
+dap exec web-0 -it -- top
+"""
+
+RUN = """\
+Run a command in the runner itself.
+
+The runner is the Incus instance that reaches the cluster.
+
+\b
+dap run -- kubectl get pods -A
+dap run -it -- bash
+"""
+
+PROBE = """\
+Prove that a pod can be used, for CI and monitoring.
+
+Opens a session, has the pod echo and compute, resizes, ends. One PASS or FAIL line a step. Exit status: 0 all passed, 1 a check failed, 125 a hop failed.
+
+\b
+dap probe web-0
+dap probe deploy/api -n shop --json
+"""
+
+OPEN = """\
+Print a fresh browser link to the running gateway.
+
+It works once, for five minutes.
+
+\b
+dap open
+dap open web-0 -n shop
+dap open default/shop/web-0/nginx
+"""
+
+DOCTOR = """\
+Check the settings and every hop in order.
+
+Says what is wrong, and what to do.
+
+Exit status: 0 all well, 1 something on this machine is wrong, 125 a hop failed.
+"""
+
+CONFIG_INIT = """\
+Write config.toml.
+
+Writes what you name, and every other setting as a comment. Asks for what is missing when it runs on a terminal.
+
+\b
+dap config init --ssh-host ops@mgmt.example.com --vm dap-runner
+"""
+
+EXIT_STATUS = """\
+Exit status: the command's own; 125 when a hop on the way failed (the message names it), 126 and 127 when the container could not start the command, 130 after Ctrl-C, 2 for wrong usage.
+"""

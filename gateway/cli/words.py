@@ -1,0 +1,18 @@
+"""What `dap` says about itself: one line each, on stderr, with nothing in it that a terminal would obey."""
+
+import sys
+from typing import TextIO
+
+
+def safe(text: str) -> str:
+    """One line of printable text. What came from outside may hold escape sequences: they are shown, not obeyed."""
+    line = " ".join(text.split())
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+
+
+def say(message: str, out: TextIO | None = None) -> None:
+    """Prints `dap: message`. A stderr that is closed or gone is no reason to fail."""
+    try:
+        print(f"dap: {safe(message)}", file=out or sys.stderr, flush=True)
+    except (OSError, ValueError, AttributeError):
+        return

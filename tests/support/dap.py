@@ -1,0 +1,147 @@
+"""Runs `dap` as people do: a process of its own, with pipes or on a terminal."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import struct
+import sys
+import termios
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DAP = (sys.executable, "-m", "gateway")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a run ended."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+@dataclass(frozen=True)
+class Home:
+    """An empty home: no settings, no gateway, no agent."""
+
+    path: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        """All that a process of ours sees."""
+        return {
+            "HOME": str(self.path), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "xterm",
+            "XDG_RUNTIME_DIR": str(self.path / "run"), "XDG_CONFIG_HOME": str(self.path / "config"),
+            "XDG_STATE_HOME": str(self.path / "state"), "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONWARNINGS": "error", "PYTHONASYNCIODEBUG": "0",
+        }  # fmt: skip
+
+    @property
+    def socket(self) -> Path:
+        """Where `dap` looks for a gateway."""
+        return self.path / "run" / "dap" / "gateway.sock"
+
+    async def start(self, *arguments: str, env: Mapping[str, str] = {}, **settings: Any) -> Process:  # noqa: B006
+        """Starts `dap`; stdin, stdout and stderr are pipes unless given."""
+        pipes = {"stdin": PIPE, "stdout": PIPE, "stderr": PIPE} | settings
+        return await asyncio.create_subprocess_exec(*DAP, *arguments, env=self.env | dict(env), **pipes)
+
+    async def dap(
+        self, *arguments: str, data: bytes = b"", env: Mapping[str, str] = {}, **settings: Any  # noqa: B006
+    ) -> Done:  # fmt: skip
+        """Runs it to its end."""
+        process = await self.start(*arguments, env=env, **settings)
+        out, err = await process.communicate(data if process.stdin else None)
+        assert process.returncode is not None
+        return Done(process.returncode, out or b"", (err or b"").decode())
+
+
+class Screen:
+    """The person's end of a pseudo-terminal with `dap` on the other."""
+
+    def __init__(self, master: int, slave: int, process: Process) -> None:
+        self._master = master
+        self.slave = slave
+        self.process = process
+        self.seen = b""
+
+    def type(self, data: bytes) -> None:
+        """Keys."""
+        os.write(self._master, data)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The window's new size; the kernel sends SIGWINCH."""
+        _set_size(self._master, columns, rows)
+
+    @property
+    def raw(self) -> bool:
+        """Whether keys go to the program as they are."""
+        flags = termios.tcgetattr(self.slave)[3]
+        return not flags & (termios.ECHO | termios.ICANON | termios.ISIG)
+
+    @property
+    def echoing(self) -> bool:
+        """Whether the terminal itself shows what is typed."""
+        return bool(termios.tcgetattr(self.slave)[3] & termios.ECHO)
+
+    async def until(self, marker: bytes) -> bytes:
+        """What was shown up to and with `marker`."""
+        while marker not in self.seen:
+            self.seen += await self._read()
+        shown, marker, self.seen = self.seen.partition(marker)
+        return shown + marker
+
+    async def ended(self) -> int:
+        """Waits for the end; what was shown last is in `seen`."""
+        code = await self.process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                while more := await self._read():
+                    self.seen += more
+        return code
+
+    async def _read(self) -> bytes:
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+        loop.add_reader(self._master, lambda: None if ready.done() else ready.set_result(None))
+        try:
+            await ready
+            return os.read(self._master, 65536)
+        finally:
+            loop.remove_reader(self._master)
+
+
+@asynccontextmanager
+async def on_a_terminal(home: Home, *arguments: str, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Screen]:
+    """`dap` with a controlling terminal of its own."""
+    master, slave = pty.openpty()
+    try:
+        _set_size(master, *size)
+        process = await home.start(
+            *arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=_controlling
+        )
+        try:
+            yield Screen(master, slave, process)
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGKILL)
+                await process.wait()
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def _controlling() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _set_size(fd: int, columns: int, rows: int) -> None:
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
