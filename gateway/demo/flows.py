@@ -17,6 +17,7 @@ class Outflow:
         self._deliver = deliver
         self._paused = False
         self._fresh = False
+        self._left: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ended = asyncio.Event()
         os.set_blocking(fd, False)
@@ -41,18 +42,22 @@ class Outflow:
             self._fresh = True
             self._loop.add_reader(self._fd, self._read)
 
-    def end_when_quiet(self, seconds: float) -> None:
-        """The process is gone: end when nothing has come for so long while we were ready to read.
+    def end_soon(self, quiet: float, limit: int | None) -> None:
+        """The process is gone: end when nothing has come for `quiet` seconds while we were ready to read, or
+        after `limit` more bytes.
 
         A grandchild may hold the other end open for ever; nobody waits that long for it.
         """
-        if self._ended.is_set():
-            return
-        if self._timer is not None and not self._fresh and not self._paused:
+        if not self._ended.is_set():
+            self._left = limit
+            self._timer = self._loop.call_later(quiet, self._end_if_quiet, quiet)
+
+    def _end_if_quiet(self, quiet: float) -> None:
+        if not self._fresh and not self._paused:
             self.close()
             return
         self._fresh = False
-        self._timer = self._loop.call_later(seconds, self.end_when_quiet, seconds)
+        self._timer = self._loop.call_later(quiet, self._end_if_quiet, quiet)
 
     def close(self) -> None:
         if self._ended.is_set():
@@ -75,6 +80,10 @@ class Outflow:
             return
         self._fresh = True
         self._deliver(data)
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left <= 0:
+                self.close()
 
 
 class Inflow:
@@ -145,6 +154,6 @@ class Inflow:
         if self._waiting or self._closed:
             return
         self._loop.remove_writer(self._fd)
-        self._proceed()
         if self._finishing:
             self.close()
+        self._proceed()  # may bring more data, and its end

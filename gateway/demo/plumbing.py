@@ -11,8 +11,10 @@ from gateway.demo.flows import Inflow, Outflow
 from gateway.demo.modes import apply_modes, set_size
 
 _PIPE_BYTES = 256 * 1024
-# A terminal's buffer is complete when its process is gone; through a pipe a child may still be talking.
-_TERMINAL_QUIET, _PIPE_QUIET = 0.05, 2.0
+# What a process has written to its terminal is there when it is gone, and is less than this: the rest is some
+# background job's. Through a pipe a child may still be talking, as with sshd, but not for ever.
+_TERMINAL_QUIET, _TERMINAL_LIMIT = 0.05, 256 * 1024
+_PIPE_QUIET = 2.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,10 @@ class Plumbing:
         """
         self._inflow.close()
         for flow in self._outflows:
-            flow.end_when_quiet(_TERMINAL_QUIET if self._tty else _PIPE_QUIET)
+            if self._tty:
+                flow.end_soon(_TERMINAL_QUIET, _TERMINAL_LIMIT)
+            else:
+                flow.end_soon(_PIPE_QUIET, None)
         for flow in self._outflows:
             await flow.wait_ended()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncssh
 
-from gateway.demo.ending import MARK, end_processes
+from gateway.demo.ending import MARK, end_processes, kill_processes
 from gateway.demo.session import Account, Session
 
 USER = "dap"
@@ -55,7 +55,14 @@ class Sshd:
         self._group.create_task(session)
 
     async def close(self) -> None:
-        """End connections, processes and sessions, in a few seconds at most."""
+        """End connections, processes and sessions, in a few seconds at most; at once when cancelled."""
+        try:
+            await self._end()
+        except asyncio.CancelledError:
+            kill_processes(self.account.environment[MARK])
+            raise
+
+    async def _end(self) -> None:
         if self._acceptor:
             self._acceptor.close()
         for connection in list(self.connections):

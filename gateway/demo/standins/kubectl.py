@@ -74,21 +74,21 @@ def _exec(arguments: Arguments, pods: str, programs: str) -> int:
         if not arguments.switch("--quiet"):
             _say(_NO_TERMINAL)
     code = _in_terminal(container, command) if terminal else _on_pipes(container, command, stdin=stdin)
-    if code > 0:
+    if code is None:
+        return 1
+    if code:
         _say(f"command terminated with exit code {code}")
-    return abs(code)
+    return code
 
 
-_HUNG_UP = -1
-
-
-def _in_terminal(container: Container, command: list[str]) -> int:
+def _in_terminal(container: Container, command: list[str]) -> int | None:
+    """The exit code, or None when the terminal has hung up or a signal has ended us: no words then."""
     from .terminal import HangupError, run_in_terminal  # noqa: PLC0415 - nor for this, without a terminal
 
     try:
         return run_in_terminal(container, command)
     except HangupError:
-        return _HUNG_UP  # exits with 1, without a word
+        return None
 
 
 def _on_pipes(container: Container, command: list[str], *, stdin: bool) -> int:

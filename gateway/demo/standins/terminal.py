@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WAITING_BYTES = 64 * 1024  # each way, before the writer has to wait
 _PIPE_BYTES = 4096  # a pipe that is ready takes so much without blocking
+_LEFT_BYTES = 128 * 1024  # no more of a command's output can be in a terminal when it has ended
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
@@ -67,6 +68,7 @@ class _Relay:
         self._input = bytearray()
         self._output = bytearray()
         self._code: int | None = None
+        self._left = _LEFT_BYTES
         self._open = True  # the command's side of the terminal
         os.set_blocking(master, False)
 
@@ -120,7 +122,7 @@ class _Relay:
         self._input += data
 
     def _take_output(self) -> bool:
-        """Whether there was some. EIO says that nobody has the terminal open any more."""
+        """Whether there was some and may be more. EIO says that nobody has the terminal open any more."""
         try:
             data = os.read(self._master, _WAITING_BYTES)
         except BlockingIOError:
@@ -129,7 +131,9 @@ class _Relay:
             self._open = False
             return False
         self._output += data
-        return True
+        if self._code is not None:
+            self._left -= len(data)
+        return self._left > 0
 
 
 def _write(fd: int, data: bytearray, limit: int) -> int:

@@ -1,0 +1,52 @@
+"""A client of the demo chain: asyncssh's own, and nothing of the gateway's."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import asyncssh
+
+from gateway.demo import DemoSettings
+
+
+@asynccontextmanager
+async def login(settings: DemoSettings, **options):
+    user, _, address = settings.ssh_host.partition("@")
+    host, _, port = address.partition(":")
+    options = {"username": user, "client_keys": [str(settings.ssh_key)], "agent_path": None} | options
+    connection = await asyncssh.connect(
+        host, int(port), known_hosts=str(settings.known_hosts), config=None, **options
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+        await connection.wait_closed()
+
+
+async def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - other processes set no event
+            await asyncio.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Zombies count as gone: somebody else's to reap."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def children() -> set[int]:
+    found = set()
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError):
+            found |= {int(pid) for pid in (thread / "children").read_text().split()}
+    return found
+
+
+def descriptors() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are enough
