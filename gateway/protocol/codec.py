@@ -168,7 +168,10 @@ def _skip_space(text: str, at: int) -> int:
 
 
 def _resize(body: Any) -> Resize | Ignored:
-    size = TerminalSize.parse(body.get("Width"), body.get("Height")) if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return Ignored("resize")
+    fields = {name.lower(): value for name, value in body.items()}  # encoding/json takes keys in any case
+    size = TerminalSize.parse(fields.get("width"), fields.get("height"))
     return Resize(size) if size else Ignored("resize")
 
 

@@ -26,10 +26,15 @@ def size(columns: int, rows: int) -> Resize:
 @EVERY_ROW
 @pytest.mark.parametrize(
     "text",
-    ['{"Width":80,"Height":24}', '{"Height":24,"Width":80}\n', ' {"Width" : 80 , "Height":24, "x":{}}\n'],
+    [
+        '{"Width":80,"Height":24}',
+        '{"width":80,"HEIGHT":24}',
+        '{"Height":24,"Width":80}\n',
+        ' {"Width" : 80 , "Height":24, "x":{}}\n',
+    ],
 )
 def test_spellings_of_a_resize(text, row):
-    """The order of the keys, space and keys of tomorrow do not matter."""
+    """Order and case of the keys, space and keys of tomorrow do not matter; the API server's decoder is as lenient."""
     payload = "4" + base64.b64encode(text.encode()).decode() if row.base64 else b"\x04" + text.encode()
 
     assert ClientDecoder(row).decode(payload) == [size(80, 24)]
