@@ -132,7 +132,7 @@ class Shell:
         if command := self._seen.query.get("command"):
             await self._output(f"ran {shlex.join(command)}\r\n".encode())
             return await self._exited(0)
-        await self._read()
+        return await self._read()
 
     async def _start(self) -> None:
         target = {
@@ -165,7 +165,7 @@ class Shell:
 
     async def _keys(self, data: bytes) -> None:
         if len(data) > 1000:
-            return
+            return None
         for key in data:
             if key == 0x04 and not self._line:
                 return await self._exited(0)
@@ -180,6 +180,7 @@ class Shell:
             else:
                 self._line.append(key)
                 await self._output(bytes([key]))
+        return None
 
     async def _command(self, line: str) -> None:
         match line.split(" ", 1):
@@ -219,7 +220,9 @@ class Shell:
         await self._control(
             {"type": "end", "code": code, "hop": hop, "message": message, "exitCode": exit_code}
         )
-        await self._status({"status": "Success"} if exit_code == 0 else {"status": "Failure", "message": message})
+        await self._status(
+            {"status": "Success"} if exit_code == 0 else {"status": "Failure", "message": message}
+        )
 
     async def _status(self, status: dict[str, Any]) -> None:
         await self._send(3, json.dumps({"metadata": {}, **status}).encode())

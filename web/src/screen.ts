@@ -22,6 +22,7 @@ export function createScreen(host: HTMLElement): Screen {
     cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
     fontFamily: FONTS,
     fontSize: 14,
+    lineHeight: 1.1, // at 1.0 the DOM renderer cuts the underscores of some fonts off
     scrollback: SCROLLBACK,
     theme: theme(),
   });

@@ -16,7 +16,7 @@ const DARK: ITheme = {
   magenta: "#bf8fd6",
   cyan: "#5fb8b8",
   white: "#c3cad3",
-  brightBlack: "#6d7885",
+  brightBlack: "#828d9a",
   brightRed: "#f39490",
   brightGreen: "#a5d695",
   brightYellow: "#edcd84",

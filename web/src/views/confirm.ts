@@ -28,7 +28,7 @@ export function confirmView(host: HTMLElement, { target, argv, accept }: Confirm
       make("pre", { class: "command", tabindex: "0", "aria-label": "Command" }, shellWords(argv)),
       make("p", {}, "in ", make("strong", { class: "where" }, describeTarget(target)), "."),
       make("p", {}, button),
-      make("p", { class: "hint" }, "Press Enter or the button to run it. To leave it, close this tab."),
+      make("p", { class: "hint" }, "Nothing has run yet. Press Enter, or the button, to run it."),
     ),
   );
   const timer = setTimeout(() => {

@@ -12,6 +12,8 @@ import type { StatusLine } from "../status.ts";
 import { bind, say } from "../terminal.ts";
 import { describeEnding, describeTarget, visible, type EndingWords } from "../words.ts";
 
+const RED = "\x1b[31m";
+
 export interface Shell {
   readonly target: Target;
   readonly argv: Argv;
@@ -35,7 +37,7 @@ export class ShellView implements Disposable {
   constructor(host: HTMLElement, shell: Shell) {
     this.#shell = shell;
     this.#what = shell.argv.length > 0 ? "command" : "shell";
-    const place = make("div", { class: "terminal" });
+    const place = make("div", { class: "screen" });
     this.#bar = this.#makeBar();
     host.replaceChildren(place, this.#bar);
     this.#screen = this.#store.add(createScreen(place));
@@ -107,13 +109,14 @@ export class ShellView implements Disposable {
     if (!words || session !== this.#session) return;
     this.#shell.status.state(words.mood, words.state);
     this.#output.whenDrawn(() => {
-      if (session === this.#session) this.#invite(words.sentence);
+      if (session === this.#session) this.#invite(words);
     });
   }
 
-  #invite(sentence: string): void {
+  #invite({ mood, sentence }: EndingWords): void {
     const invitation = this.#what === "shell" ? "for a new shell" : "to run the command again";
-    say(this.#screen.terminal, [sentence, `Press Enter ${invitation}.`], () => {
+    const colour = mood === "bad" ? RED : "";
+    say(this.#screen.terminal, [colour + sentence, `Press Enter ${invitation}.`], () => {
       this.#invites = true;
       this.#bar.hidden = false;
     });

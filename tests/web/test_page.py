@@ -1,0 +1,121 @@
+"""The page against anything that behaves as a gateway: only `site` is used, and a shell in `web-0`."""
+
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+POD = "/default/default/web-0"
+
+
+async def signed_in(tab, site, path=POD, **options):
+    await tab.visit(f"#ticket={site.ticket()}&path={path}", **options)
+    await tab.state("connected")
+
+
+async def test_a_ticket_leaves_the_address_bar_and_opens_its_path(tab, site):
+    await tab.visit(f"#ticket={site.ticket()}&path={POD}")
+    await tab.state("connected")
+    assert tab.page.url.endswith(f"#{POD}")
+    assert "ticket" not in await tab.page.evaluate("location.href")
+    assert "web-0" in await tab.page.title()
+    await tab.page.go_back()
+    assert "ticket" not in tab.page.url
+
+
+async def test_the_shell_answers(tab, site):
+    await signed_in(tab, site)
+    await tab.keys("echo hello\r")
+    await tab.shows(re.compile(r"echo hello\s*hello"))
+
+
+async def test_a_reload_keeps_the_token_and_opens_a_new_shell(tab, site):
+    await signed_in(tab, site)
+    await tab.page.reload()
+    await tab.state("connected")
+
+
+async def test_a_token_stays_in_its_tab(tab, site, new_tab):
+    await signed_in(tab, site)
+    async with new_tab() as other:
+        await other.visit(f"#{POD}")
+        await other.page.get_by_role("heading", name="Sign in with a link").wait_for()
+
+
+async def test_the_exit_code_is_shown_and_enter_opens_a_new_shell(tab, site):
+    await signed_in(tab, site)
+    await tab.keys("exit 3\r")
+    await tab.state("ended, exit 3")
+    await tab.shows("The shell ended with exit code 3.")
+    await tab.shows("Press Enter for a new shell.")
+    await tab.keys("x")
+    await tab.state("ended, exit 3")
+    await tab.keys("\r")
+    await tab.state("connected")
+    await tab.keys("exit\r")
+    await tab.state(re.compile("ended, exit 0"))
+
+
+async def test_the_size_follows_the_window(tab, site):
+    await signed_in(tab, site)
+    await tab.page.set_viewport_size({"width": 640, "height": 400})
+    await tab.page.wait_for_timeout(300)
+    columns, rows = await tab.size()
+    await tab.keys("stty size\r")
+    await tab.shows(f"{rows} {columns}")
+
+
+@pytest.mark.parametrize("query", ["?renderer=dom", ""], ids=["dom", "webgl"])
+async def test_true_colours_under_the_policy(tab, site, query):
+    await signed_in(tab, site, query=query)
+    renderer = await tab.page.locator(".screen").get_attribute("data-renderer")
+    assert renderer == "dom" if query else renderer in {"dom", "webgl"}
+    await tab.keys(r"printf '\033[48;2;11;88;201m\033[38;2;255;100;50m  true colour  \033[0m'" + "\r")
+    await tab.page.wait_for_timeout(700)
+    seen = await tab.colours()
+    assert seen.get("11,88,201", 0) > 500
+    assert seen.get("255,100,50", 0) > 5
+
+
+async def test_a_command_in_a_link_waits_for_enter(tab, site):
+    await signed_in(tab, site)
+    await tab.visit(f"#{POD}?command=echo&command=it%27s%20me")
+    assert await tab.page.get_by_label("Command").inner_text() == r"echo 'it'\''s me'"
+    await tab.page.keyboard.press("Enter")  # too early to be meant for this page
+    await tab.page.wait_for_timeout(700)
+    await tab.page.get_by_role("button", name="Run it").wait_for()
+    await tab.page.keyboard.press("Enter")
+    await tab.state("ended, exit 0")
+    await tab.shows("me")
+    await tab.shows("Press Enter to run the command again.")
+
+
+async def test_a_used_ticket_is_refused_in_words(tab, site):
+    ticket = site.ticket()
+    await tab.visit(f"#ticket={ticket}")
+    await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
+    await tab.page.evaluate("sessionStorage.clear()")
+    await tab.visit(f"#ticket={ticket}")
+    await tab.page.get_by_text("did not take the ticket").wait_for()
+
+
+async def test_an_unknown_token_leads_to_the_sign_in_and_back(tab, site):
+    await tab.visit()
+    await tab.page.evaluate("sessionStorage.setItem('dap-gateway.token', 'stale')")
+    await tab.visit(f"#{POD}")
+    await tab.page.get_by_text("does not know this tab any more").wait_for()
+    assert await tab.page.evaluate("sessionStorage.length") == 0
+    await tab.page.get_by_label("Link or ticket").fill(f"{site.url}/#ticket={site.ticket()}")
+    await tab.page.keyboard.press("Enter")
+    await tab.state("connected")
+
+
+async def test_the_form_opens_a_pod(tab, site):
+    await tab.visit(f"#ticket={site.ticket()}")
+    await tab.page.get_by_label("Pod").fill("Web_0")
+    await tab.page.keyboard.press("Enter")
+    await tab.page.get_by_text("cannot be the name of a pod").wait_for()
+    await tab.page.get_by_label("Pod").fill("web-0")
+    await tab.page.get_by_role("button", name="Open a shell").click()
+    await tab.state("connected")
+    assert tab.page.url.endswith(f"#{POD}")
