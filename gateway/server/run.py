@@ -44,18 +44,18 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
     with ExitStack() as stack:
         sockets = stack.enter_context(listen.loopback(config.listen))
         unix = stack.enter_context(listen.unix(path))
-        hosts = _hosts(config.listen, sockets)
+        names = hosts(config.listen, sockets)
         places = Places(
             [*hosts, "localhost"], config.public_url, config.allowed_hosts, config.allowed_origins
         )
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stopped.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
         tokens = Tokens(config.token or token(state_dir()))
         async with running(config, tokens, places, prompt) as gateway:
-            gateway.base = config.public_url or f"http://{hosts[0]}"
-            async with _listening(gateway, [*sockets, unix]):
+            gateway.base = config.public_url or f"http://{names[0]}"
+            async with listening(gateway, [*sockets, unix]):
                 ticket = gateway.tokens.ticket(Identity("operator", "uid"))
-                urls = tuple(f"http://{host}" for host in hosts)
+                urls = tuple(f"http://{host}" for host in names)
                 banner(Serving(urls, gateway.link(ticket), path))
                 log.info("serving", urls=urls, socket=str(path), clusters=list(gateway.backends))
                 await stopped.wait()
@@ -73,7 +73,7 @@ async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIter
         places = Places(["localhost"], "", (), ())
         async with (
             running(config, Tokens(secrets.token_urlsafe(32)), places, prompt) as gateway,
-            _listening(gateway, [unix]),
+            listening(gateway, [unix]),
         ):
             yield path
 
@@ -98,7 +98,8 @@ def token(directory: Path) -> str:
 
 
 @asynccontextmanager
-async def _listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> AsyncIterator[None]:
+async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> AsyncIterator[None]:
+    """The gateway's routes on these sockets, for as long as the block runs."""
     runner = web.AppRunner(
         create_app(gateway),
         handle_signals=False,
@@ -116,7 +117,7 @@ async def _listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> Asyn
         await runner.cleanup()
 
 
-def _hosts(spec: str, sockets: Iterable[socket.socket]) -> list[str]:
+def hosts(spec: str, sockets: Iterable[socket.socket]) -> list[str]:
     """Host headers that mean this listener, the nicest first."""
     host, _ = listen.names(spec)
     found: list[str] = []

@@ -1,0 +1,57 @@
+"""Fixtures: a chain to test against, a gateway on it, and the check that a test leaves nothing behind."""
+
+import os
+from pathlib import Path
+
+import pytest
+from support import leaks
+from support.served import cluster_at, config_for, served
+
+from gateway.demo import demo_chain
+
+SKIPS = Path(__file__).with_name("skips.txt")
+NO_LAB = "no real chain: DAP_LAB is not set"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """File descriptors and child processes are back where they started."""
+    before, children = leaks.descriptors(), leaks.children()
+    yield
+    now = leaks.settle(len(before))
+    assert len(now) <= len(before), {fd: what for fd, what in now.items() if before.get(fd) != what}
+    assert leaks.children() <= children
+
+
+@pytest.fixture(params=["demo", pytest.param("lab", marks=pytest.mark.lab)])
+async def cluster(request):
+    """The cluster that a test works on: the embedded demo, and the real chain where there is one."""
+    if request.param == "demo":
+        async with demo_chain() as demo:
+            yield cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
+        return
+    if not os.environ.get("DAP_LAB"):
+        pytest.skip(NO_LAB)
+    names = ("DAP_RUNNER_SSH_HOST", "DAP_RUNNER_SSH_KEY", "DAP_RUNNER_SSH_KNOWN_HOSTS", "DAP_RUNNER_VM")
+    host, key, known_hosts, instance = (os.environ[name] for name in names)
+    yield cluster_at(host, Path(key), Path(known_hosts), instance)
+
+
+@pytest.fixture
+async def gateway(cluster, tmp_path):
+    """A running gateway with `cluster` as its default; checked for leaks at the end."""
+    async with served(config_for(cluster), tmp_path) as running:
+        yield running
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """With DAP_STRICT_SKIPS a skip whose reason is not in skips.txt fails the run: nothing is skipped unsaid."""
+    if not os.environ.get("DAP_STRICT_SKIPS") or exitstatus:
+        return
+    known = [line for line in SKIPS.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    reasons = {str(report.longrepr[2]) for report in reporter.stats.get("skipped", [])}
+    for reason in reasons:
+        if not any(reason.removeprefix("Skipped: ").startswith(line) for line in known):
+            reporter.write_line(f"a skip that is not in tests/skips.txt: {reason}", red=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,28 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.served import cluster_at
+
+
+@pytest.fixture
+async def cluster():
+    """The real chain alone."""
+    if not os.environ.get("DAP_LAB"):
+        pytest.skip("no real chain: DAP_LAB is not set")
+    names = ("DAP_RUNNER_SSH_HOST", "DAP_RUNNER_SSH_KEY", "DAP_RUNNER_SSH_KNOWN_HOSTS", "DAP_RUNNER_VM")
+    host, key, known_hosts, instance = (os.environ[name] for name in names)
+    return cluster_at(host, Path(key), Path(known_hosts), instance)
+
+
+@pytest.fixture
+def lab():
+    """The lab's own command, as in `lab fault ssh-drop`."""
+    program = os.environ.get("DAP_LAB_COMMAND") or str(Path(__file__).parents[3] / "shared" / "lab" / "lab")
+
+    def run(*words: str) -> str:
+        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=180, check=True)
+        return done.stdout
+
+    return run

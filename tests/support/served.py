@@ -1,0 +1,68 @@
+"""A gateway in the test's own event loop, on a free loopback port and a Unix socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support.leaks import tasks_back
+
+from gateway.config import Cluster, Config, Limits
+from gateway.server import listen
+from gateway.server.auth import Places, Tokens
+from gateway.server.gateway import Gateway, running
+from gateway.server.run import hosts, listening
+
+TOKEN = "test-token-0123456789"
+
+
+@dataclass(frozen=True)
+class Served:
+    """`url` like http://127.0.0.1:PORT; `gateway` to look inside."""
+
+    url: str
+    token: str
+    socket: Path
+    gateway: Gateway
+
+    @property
+    def websocket(self) -> str:
+        """The URL's WebSocket form."""
+        return self.url.replace("http", "ws", 1)
+
+
+def config_for(*clusters: Cluster, limits: Limits | None = None) -> Config:
+    """A Config as settings would make it."""
+    by_name = {cluster.name: cluster for cluster in clusters}
+    return Config(by_name, "127.0.0.1:0", "", (), (), "", TOKEN, limits or Limits())
+
+
+def cluster_at(host: str, key: Path, known_hosts: Path, vm: str, name: str = "default") -> Cluster:
+    """A cluster with every setting explicit."""
+    keys = frozenset({"ssh_host", "ssh_key", "ssh_known_hosts", "vm"})
+    return Cluster(name, host, key, known_hosts, vm, "", "plain", keys)
+
+
+@asynccontextmanager
+async def served(config: Config, directory: Path) -> AsyncIterator[Served]:
+    """On leaving, asserts that tasks and SSH channels are back where they started."""
+    before: set[asyncio.Task[Any] | None] = set(asyncio.all_tasks())
+    with ExitStack() as stack:
+        sockets = stack.enter_context(listen.loopback(config.listen))
+        unix = stack.enter_context(listen.unix(directory / "run" / "gateway.sock"))
+        names = hosts(config.listen, sockets)
+        places = Places(
+            [*names, "localhost"], config.public_url, config.allowed_hosts, config.allowed_origins
+        )
+        async with running(config, Tokens(TOKEN), places, None) as gateway:
+            gateway.base = f"http://{names[0]}"
+            async with listening(gateway, [*sockets, unix]):
+                yield Served(f"http://{names[0]}", TOKEN, directory / "run" / "gateway.sock", gateway)
+                await gateway.stop()
+                for name, backend in gateway.backends.items():
+                    counts = backend.connections()
+                    assert counts["channels"] == 0, f"{name}: {counts}"
+    left = await tasks_back(before | {asyncio.current_task()})
+    assert not left, f"tasks left: {left}"
