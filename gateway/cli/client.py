@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,8 +26,12 @@ from gateway.protocol.target import TerminalSize
 
 _OPEN = 15.0  # seconds for the handshake; what the far side takes comes after it
 _CLOSE = 2.0  # seconds for the closing handshake
-PING = 15.0  # seconds between pings
-PATIENCE = 30.0  # seconds without a pong, while we read
+_PING = 15.0  # seconds between pings: proxies and the gateway see that we live
+_SILENCE = 45  # seconds until a peer that acknowledges nothing is lost
+
+
+_QUIET = logging.getLogger("gateway.cli.websockets")  # what it has to say, its exceptions say
+_QUIET.disabled = True
 
 
 class Connection:
@@ -79,23 +85,6 @@ class Connection:
                 await self._websocket.wait_closed()
         return self._websocket.close_code or CloseCode.NO_STATUS_RCVD
 
-    async def keep_alive(self, reading: "asyncio.Event") -> None:
-        """Pings, so that proxies and the gateway know that we live; raises GatewayFailed when no pong comes.
-
-        While our own output is blocked (`reading` not set) pongs wait behind it and prove nothing.
-        """
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(ConnectionClosed):  # the receiver sees it too, and says why
-            heard = loop.time()
-            while True:
-                pong = asyncio.shield(await self._websocket.ping())
-                await asyncio.wait([pong], timeout=PING)
-                if pong.done() or not reading.is_set():
-                    heard = loop.time()
-                    await asyncio.sleep(PING)
-                elif loop.time() - heard > PATIENCE:
-                    raise GatewayFailed(LOST, f"no sign of life from the gateway for {PATIENCE:.0f} s")
-
     async def _send(self, message: ClientMessage) -> None:
         payload = codec.encode(message, OWN)
         if payload is not None:
@@ -115,6 +104,7 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
     except OSError as error:
         raise GatewayFailed(UNREACHABLE, f"cannot reach the gateway at {endpoint}: {why(error)}") from None
     async with websocket:
+        _notice_loss(websocket)
         if websocket.subprotocol != OWN.name:
             raise GatewayFailed(REFUSED, f"the server at {endpoint} does not speak {OWN.name}")
         yield Connection(websocket)
@@ -129,12 +119,26 @@ def _dial(endpoint: Endpoint, path: str) -> connect:
         "max_size": None,
         "open_timeout": _OPEN,
         "close_timeout": _CLOSE,
-        "ping_interval": None,  # keep_alive does it: the library would take our own blocked output for a loss
+        "ping_interval": _PING,
+        "ping_timeout": None,  # a pong may wait behind output or input that is held up, and prove nothing
+        "logger": _QUIET,
     }
     url = endpoint.url.replace("http", "ws", 1) + path
     if endpoint.socket:
         return unix_connect(str(endpoint.socket), url, **settings)
     return connect(url, **settings)
+
+
+def _notice_loss(websocket: ClientConnection) -> None:
+    """Has the kernel find out when the network is gone (RFC 1122, 4.2.3.6; RFC 5482), busy or idle."""
+    sock = websocket.transport.get_extra_info("socket")
+    if sock.family == socket.AF_UNIX:
+        return
+    options = {"TCP_KEEPIDLE": _SILENCE // 3, "TCP_KEEPINTVL": _SILENCE // 9, "TCP_KEEPCNT": 6}
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (options | {"TCP_USER_TIMEOUT": _SILENCE * 1000}).items():
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _lost(error: ConnectionClosed) -> GatewayFailed:

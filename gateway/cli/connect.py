@@ -1,5 +1,6 @@
 """Where the gateway is: DAP_GATEWAY_URL, else the local Unix socket if one answers, else inside this command."""
 
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -60,7 +61,12 @@ async def gateway(
         yield endpoint
         return
     # here, since it loads the whole server, and most commands find a gateway running
+    import structlog  # noqa: PLC0415
+
     from gateway.server.run import embedded  # noqa: PLC0415
+
+    # the screen is the command's: what went wrong is said once, at the end
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
     if not quiet:
         say("no gateway is running, so this command runs its own (dap serve keeps one ready)")

@@ -146,6 +146,13 @@ def main() -> None:
         status = HOP_FAILED
     except KeyboardInterrupt:
         status = 130
+    except Exception as error:  # a defect: told like everything else, in full with python -X dev
+        if sys.flags.dev_mode:
+            raise
+        say(
+            f"client: a defect of dap: {type(error).__name__}: {error} (python -X dev -m gateway shows where)"
+        )
+        status = HOP_FAILED
     sys.exit(status)
 
 

@@ -30,13 +30,15 @@ def run(listen: str | None, *, demo: bool, log: LogFormat) -> None:
 
 async def _serve(config: Config, *, demo: bool, log: LogFormat) -> None:
     # here, since they load SSH and HTTP servers, which no other command needs
+    from gateway import log as logs  # noqa: PLC0415
     from gateway.server.run import serve  # noqa: PLC0415
 
+    logs.setup(log.value)
     async with AsyncExitStack() as stack:
         if demo:
             from gateway.demo import WARNING, demo_chain  # noqa: PLC0415
 
-            print(f"dap: {WARNING}", file=sys.stderr, flush=True)
+            print(WARNING, file=sys.stderr, flush=True)
             config = demo_config(config, await stack.enter_async_context(demo_chain()))
         await serve(config, banner=_banner, prompt=_prompt)
 

@@ -73,10 +73,9 @@ class _Attached:
         self._command = command
         self._terminal = terminal
         self._ready = asyncio.Event()  # input may flow
-        self._reading = asyncio.Event()  # not held up by our own output
 
     async def run(self) -> End:
-        jobs = [self._sink.watch(), self._connection.keep_alive(self._reading)]
+        jobs = [self._sink.watch()]
         if self._command.stdin:
             jobs.append(self._input())
         if self._command.tty:
@@ -94,9 +93,7 @@ class _Attached:
 
     async def _output(self) -> End:
         while True:
-            self._reading.set()
             message = await self._connection.receive()
-            self._reading.clear()
             match message:
                 case Output(stream, data):
                     self._started()

@@ -1,8 +1,10 @@
 """Runs one coroutine to an exit status, with signals that end it the orderly way."""
 
 import asyncio
+import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,6 +17,8 @@ def run(work: Coroutine[Any, Any, int], give_up: Callable[[], None] = lambda: No
     A second signal does not wait for anything: `give_up` (restore the terminal), and out. Signals that were
     ignored when we started stay so (nohup).
     """
+    if not sys.flags.dev_mode:
+        logging.disable()  # libraries: the screen is the command's
     return asyncio.run(_guarded(work, give_up))
 
 

@@ -49,13 +49,13 @@ class Home:
         """Where `dap` looks for a gateway."""
         return self.path / "run" / "dap" / "gateway.sock"
 
-    async def start(self, *arguments: str, env: Mapping[str, str] = {}, **settings: Any) -> Process:  # noqa: B006
+    async def start(self, *arguments: str, env: Mapping[str, str] = {}, **settings: Any) -> Process:
         """Starts `dap`; stdin, stdout and stderr are pipes unless given."""
         pipes = {"stdin": PIPE, "stdout": PIPE, "stderr": PIPE} | settings
         return await asyncio.create_subprocess_exec(*DAP, *arguments, env=self.env | dict(env), **pipes)
 
     async def dap(
-        self, *arguments: str, data: bytes = b"", env: Mapping[str, str] = {}, **settings: Any  # noqa: B006
+        self, *arguments: str, data: bytes = b"", env: Mapping[str, str] = {}, **settings: Any
     ) -> Done:  # fmt: skip
         """Runs it to its end."""
         process = await self.start(*arguments, env=env, **settings)
@@ -64,33 +64,53 @@ class Home:
         return Done(process.returncode, out or b"", (err or b"").decode())
 
 
+# Leads the session, so that its terminal outlives `dap` and can be looked at: tells dap's pid and status.
+_LEADER = """
+trap : INT QUIT HUP TERM
+sh -c 'echo $$ >&9; exec "$@" 8<&- 9>&-' sh "$@"
+echo $? >&9
+read _ <&8
+"""
+
+
 class Screen:
     """The person's end of a pseudo-terminal with `dap` on the other."""
 
-    def __init__(self, master: int, slave: int, process: Process) -> None:
-        self._master = master
-        self.slave = slave
-        self.process = process
+    def __init__(self, master: int, slave: int, reports: asyncio.StreamReader) -> None:
+        self.master = master
+        self._found = termios.tcgetattr(slave)
+        self._slave = slave
+        self._reports = reports
+        self.pid = 0
         self.seen = b""
+        self.restored = False  # after the end: the terminal is as it was
 
     def type(self, data: bytes) -> None:
         """Keys."""
-        os.write(self._master, data)
+        os.write(self.master, data)
 
     def resize(self, columns: int, rows: int) -> None:
         """The window's new size; the kernel sends SIGWINCH."""
-        _set_size(self._master, columns, rows)
+        _set_size(self.master, columns, rows)
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the terminal is as it was before."""
+        return termios.tcgetattr(self._slave) == self._found
 
     @property
     def raw(self) -> bool:
         """Whether keys go to the program as they are."""
-        flags = termios.tcgetattr(self.slave)[3]
-        return not flags & (termios.ECHO | termios.ICANON | termios.ISIG)
+        return not termios.tcgetattr(self._slave)[3] & (termios.ECHO | termios.ICANON | termios.ISIG)
 
     @property
     def echoing(self) -> bool:
         """Whether the terminal itself shows what is typed."""
-        return bool(termios.tcgetattr(self.slave)[3] & termios.ECHO)
+        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
+
+    async def started(self) -> None:
+        """Waits for its pid."""
+        self.pid = int(await self._reports.readline())
 
     async def until(self, marker: bytes) -> bytes:
         """What was shown up to and with `marker`."""
@@ -101,46 +121,64 @@ class Screen:
 
     async def ended(self) -> int:
         """Waits for the end; what was shown last is in `seen`."""
-        code = await self.process.wait()
+        code = int(await self._reports.readline())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.1):
                 while more := await self._read():
                     self.seen += more
+        self.restored = self.untouched
         return code
 
     async def _read(self) -> bytes:
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
-        loop.add_reader(self._master, lambda: None if ready.done() else ready.set_result(None))
+        loop.add_reader(self.master, lambda: None if ready.done() else ready.set_result(None))
         try:
             await ready
-            return os.read(self._master, 65536)
+            return os.read(self.master, 65536)
         finally:
-            loop.remove_reader(self._master)
+            loop.remove_reader(self.master)
 
 
 @asynccontextmanager
-async def on_a_terminal(home: Home, *arguments: str, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Screen]:
-    """`dap` with a controlling terminal of its own."""
+async def on_a_terminal(
+    home: Home, *arguments: str, size: tuple[int, int] = (80, 24), env: Mapping[str, str] = {}
+) -> AsyncIterator[Screen]:  # fmt: skip
+    """`dap` on a terminal of its own."""
     master, slave = pty.openpty()
+    report_out, report_in = os.pipe()
+    hold_out, hold_in = os.pipe()
+    process = None
+
+    def lead() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        os.dup2(hold_out, 8)
+        os.dup2(report_in, 9)
+
     try:
         _set_size(master, *size)
-        process = await home.start(
-            *arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=_controlling
+        process = await asyncio.create_subprocess_exec(
+            "sh", "-c", _LEADER, "sh", *DAP, *arguments, env=home.env | dict(env),
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=lead,
+            pass_fds=(8, 9),
+        )  # fmt: skip
+        os.close(report_in)
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(report_out, "rb", 0)
         )
-        try:
-            yield Screen(master, slave, process)
-        finally:
-            if process.returncode is None:
-                process.send_signal(signal.SIGKILL)
-                await process.wait()
+        screen = Screen(master, slave, reader)
+        await screen.started()
+        yield screen
+        transport.close()
     finally:
-        os.close(master)
-        os.close(slave)
-
-
-def _controlling() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        os.close(hold_in)
+        if process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+        for fd in (master, slave, hold_out):
+            os.close(fd)
 
 
 def _set_size(fd: int, columns: int, rows: int) -> None:

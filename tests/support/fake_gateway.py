@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from websockets.asyncio.server import ServerConnection, serve, unix_serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
 from gateway.protocol import codec, status
 from gateway.protocol.messages import (
     ClientMessage,
@@ -22,10 +28,6 @@ from gateway.protocol.messages import (
 )
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.subprotocols import OWN
-from websockets.asyncio.server import ServerConnection, serve, unix_serve
-from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
 
 
 class Client:
@@ -41,6 +43,7 @@ class Client:
         self.headers = request.headers
         self._decoder = codec.ClientDecoder(OWN)
         self._waiting: list[ClientMessage] = []
+        self._typed = b""
 
     @property
     def argv(self) -> list[str]:
@@ -95,14 +98,14 @@ class Client:
 
     async def typed(self, size: int) -> bytes:
         """Exactly `size` bytes of its input, sizes of the terminal left out."""
-        data = bytearray()
-        while len(data) < size:
+        while len(self._typed) < size:
             match await self.receive():
                 case Stdin(more):
-                    data += more
+                    self._typed += more
                 case _:
                     pass
-        return bytes(data)
+        data, self._typed = self._typed[:size], self._typed[size:]
+        return data
 
     async def resized(self) -> Resize:
         """The next new size."""
@@ -167,7 +170,7 @@ async def fake_gateway(
     gateway = FakeGateway(script, http or {}, refuse)
     path.parent.mkdir(parents=True, exist_ok=True)
     async with unix_serve(
-        gateway.handle, str(path), process_request=gateway.answer, subprotocols=[OWN.name],  # type: ignore[list-item]
+        gateway.handle, str(path), process_request=gateway.answer, subprotocols=[Subprotocol(OWN.name)],
         compression=None, max_size=None, ping_interval=None, close_timeout=2,
     ):  # fmt: skip
         yield gateway
@@ -178,7 +181,7 @@ async def fake_tcp_gateway(script: Script) -> AsyncIterator[tuple[FakeGateway, s
     """On loopback, with its URL."""
     gateway = FakeGateway(script)
     async with serve(
-        gateway.handle, "127.0.0.1", 0, process_request=gateway.answer, subprotocols=[OWN.name],
+        gateway.handle, "127.0.0.1", 0, process_request=gateway.answer, subprotocols=[Subprotocol(OWN.name)],
         compression=None, max_size=None, ping_interval=None, close_timeout=2,
     ) as server:  # fmt: skip
         port = next(iter(server.sockets)).getsockname()[1]
