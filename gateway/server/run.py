@@ -46,7 +46,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
         unix = stack.enter_context(listen.unix(path))
         names = hosts(config.listen, sockets)
         places = Places(
-            [*hosts, "localhost"], config.public_url, config.allowed_hosts, config.allowed_origins
+            [*names, "localhost"], config.public_url, config.allowed_hosts, config.allowed_origins
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
