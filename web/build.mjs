@@ -28,6 +28,17 @@ async function buildPage() {
     .replace("__SCRIPT__", built.find((path) => path.endsWith(".js")))
     .replace("__STYLE__", built.find((path) => path.endsWith(".css")));
   await writeFile(join(page, "index.html"), linked);
+  await writeFile(join(page, "LICENSES.txt"), await licenses());
+}
+
+// Of the packages that are inside the built page
+async function licenses() {
+  const { dependencies } = JSON.parse(await readFile(join(here, "package.json"), "utf8"));
+  const texts = Object.keys(dependencies).map(async (name) => {
+    const text = await readFile(join(here, "node_modules", name, "LICENSE"), "utf8");
+    return `${name}\n\n${text.trim()}\n`;
+  });
+  return (await Promise.all(texts)).join("\n\n");
 }
 
 async function buildTests() {

@@ -2,12 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from support.browser import ARGUMENTS, Tab, chromium, open_tab
 from support.page_server import PAGE, PageServer, serve
+from support.served import TOKEN, cluster_at, config_for, served
+
+from gateway.demo import demo_chain
+from gateway.server.auth import Tokens
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -30,10 +35,30 @@ async def server() -> AsyncIterator[PageServer]:
         yield running
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def site(server: PageServer) -> PageServer:
+@dataclass(frozen=True)
+class Real:
+    """The gateway itself, with the demo behind it."""
+
+    url: str
+    tokens: Tokens
+
+    def ticket(self) -> str:
+        identity = self.tokens.identity(TOKEN)
+        assert identity is not None
+        return self.tokens.ticket(identity)
+
+
+@pytest_asyncio.fixture(loop_scope="module", params=["scripted", "demo"])
+async def site(request, tmp_path) -> AsyncIterator[Any]:
     """Whatever has the page: `url`, and `ticket()` for a fresh one. Its `default/default/web-0` has a shell."""
-    return server
+    if request.param == "scripted":
+        async with serve() as server:
+            yield server
+        return
+    async with demo_chain() as demo:
+        cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
+        async with served(config_for(cluster), tmp_path) as running:
+            yield Real(running.url, running.gateway.tokens)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

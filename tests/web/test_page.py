@@ -1,4 +1,4 @@
-"""The page against anything that behaves as a gateway: only `site` is used, and a shell in `web-0`."""
+"""The page against whatever behaves as a gateway: only `site` is used, and the shell of its `web-0`."""
 
 import re
 
@@ -69,7 +69,9 @@ async def test_the_size_follows_the_window(tab, site):
 async def test_true_colours_under_the_policy(tab, site, query):
     await signed_in(tab, site, query=query)
     renderer = await tab.page.locator(".screen").get_attribute("data-renderer")
-    assert renderer == "dom" if query else renderer in {"dom", "webgl"}
+    if not query and renderer != "webgl":
+        pytest.skip("this Chromium has no WebGL")
+    assert renderer == ("dom" if query else "webgl")
     await tab.keys(r"printf '\033[48;2;11;88;201m\033[38;2;255;100;50m  true colour  \033[0m'" + "\r")
     await tab.page.wait_for_timeout(700)
     seen = await tab.colours()

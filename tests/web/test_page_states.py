@@ -9,6 +9,11 @@ from playwright.async_api import expect
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
+@pytest.fixture
+def site(server):
+    return server
+
+
 async def opened(tab, server, pod, state="connected"):
     await tab.visit(f"#ticket={server.ticket()}&path=/default/default/{pod}")
     await tab.state(state)
@@ -186,3 +191,14 @@ async def test_it_fits_a_narrow_window(new_tab, server):
     async with new_tab(viewport={"width": 400, "height": 700}) as tab:
         await opened(tab, server, "web-0")
         assert await tab.page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+async def test_a_terminal_that_is_left_behind_stays_quiet(tab, server):
+    await opened(tab, server, "web-0")
+    await tab.keys("bulk 300\rexit\r")
+    await tab.page.wait_for_timeout(60)
+    await tab.page.evaluate("location.hash = '#/'")
+    await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
+    await tab.page.wait_for_timeout(500)
+    await tab.page.go_back()
+    await tab.state("connected")

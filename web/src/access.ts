@@ -10,12 +10,29 @@ export type Answer<T> =
   | { readonly type: "refused"; readonly status: number; readonly message: string }
   | { readonly type: "unreachable" };
 
+/** The token where the browser lets a page store nothing: it is gone with a reload. */
+let unstored: string | null = null;
+
 export function token(): string | null {
-  return sessionStorage.getItem(KEY);
+  return stored((storage) => storage.getItem(KEY)) ?? unstored;
 }
 
 export function forget(): void {
-  sessionStorage.removeItem(KEY);
+  unstored = null;
+  stored((storage) => storage.removeItem(KEY));
+}
+
+function keep(value: string): void {
+  unstored = value;
+  stored((storage) => storage.setItem(KEY, value));
+}
+
+function stored<T>(use: (storage: Storage) => T): T | undefined {
+  try {
+    return use(sessionStorage);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Exchanges the ticket, which works once, and keeps the token. */
@@ -26,9 +43,9 @@ export async function exchange(ticket: string): Promise<Answer<void>> {
     body: JSON.stringify({ ticket }),
   });
   if (answer.type !== "ok") return answer;
-  const kept = field(answer.value, "token");
-  if (typeof kept !== "string") return { type: "refused", status: 200, message: "the answer held no token" };
-  sessionStorage.setItem(KEY, kept);
+  const given = field(answer.value, "token");
+  if (typeof given !== "string") return { type: "refused", status: 200, message: "the answer held no token" };
+  keep(given);
   return { type: "ok", value: undefined };
 }
 

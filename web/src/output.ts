@@ -2,6 +2,8 @@
  * what is written faster than it draws; so this hands over a little at a time and keeps the rest.
  */
 
+import type { Disposable } from "./lifecycle.ts";
+
 /** Bytes handed to the screen and not yet drawn. */
 const AHEAD = 512 * 1024;
 /** Bytes kept. Beyond it the oldest go, behind a line that says so. */
@@ -11,7 +13,7 @@ export interface Sink {
   write(data: Uint8Array | string, drawn: () => void): void;
 }
 
-export class OutputQueue {
+export class OutputQueue implements Disposable {
   readonly #sink: Sink;
   readonly #kept: number;
   #waiting: Uint8Array[] = [];
@@ -37,6 +39,14 @@ export class OutputQueue {
   whenDrawn(callback: () => void): void {
     this.#whenDrawn = callback;
     this.#draw();
+  }
+
+  /** What waits is not drawn any more. */
+  dispose(): void {
+    this.#waiting = [];
+    this.#bytes = 0;
+    this.#dropped = 0;
+    this.#whenDrawn = undefined;
   }
 
   #draw(): void {

@@ -56,13 +56,16 @@ function render(terminal: Terminal, host: HTMLElement): void {
 
 /** Many changes of size in one frame are one fit. */
 function follow(terminal: Terminal, host: HTMLElement): Disposable {
-  const fit = new FitAddon();
-  terminal.loadAddon(fit);
-  fit.fit();
+  const addon = new FitAddon();
+  terminal.loadAddon(addon);
+  const fit = (): void => {
+    if (host.clientWidth > 0 && host.clientHeight > 0) addon.fit(); // hidden: no size that a program should learn
+  };
+  fit();
   let frame = 0;
   const observer = new ResizeObserver(() => {
     cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(() => fit.fit());
+    frame = requestAnimationFrame(fit);
   });
   observer.observe(host);
   return {

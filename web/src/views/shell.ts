@@ -41,7 +41,7 @@ export class ShellView implements Disposable {
     this.#bar = this.#makeBar();
     host.replaceChildren(place, this.#bar);
     this.#screen = this.#store.add(createScreen(place));
-    this.#output = new OutputQueue(this.#screen.terminal);
+    this.#output = this.#store.add(new OutputQueue(this.#screen.terminal));
     this.#listen();
     this.#start();
   }
@@ -68,7 +68,6 @@ export class ShellView implements Disposable {
   #start(): void {
     const { status, target, argv } = this.#shell;
     const { terminal } = this.#screen;
-    this.#invites = false;
     this.#bar.hidden = true;
     status.target(target);
     status.state("busy", "connecting");
@@ -84,8 +83,11 @@ export class ShellView implements Disposable {
     if (!this.#invites) return;
     this.#run.dispose();
     this.#run = new Store();
-    say(this.#screen.terminal, [`New ${this.#what} in ${describeTarget(this.#shell.target)}`]);
-    this.#start();
+    this.#invites = false;
+    const ended = this.#session;
+    say(this.#screen.terminal, [`New ${this.#what} in ${describeTarget(this.#shell.target)}`], () => {
+      if (ended === this.#session) this.#start();
+    });
   }
 
   #handle(event: SessionEvent): void {

@@ -2,6 +2,7 @@
 
 import { alertLine, card, make, textField } from "../elements.ts";
 import { parsePasted } from "../link.ts";
+import { visible } from "../words.ts";
 
 export interface SignIn {
   /** Why one has to sign in again; empty the first time. */
@@ -20,7 +21,7 @@ export function signInView({ reason, ticket, enter }: SignIn): HTMLElement {
     event.preventDefault();
     const pasted = parsePasted(input.value);
     if (pasted.type === "ticket") return enter(pasted.ticket, pasted.path);
-    problem.textContent = pasted.type === "bad" ? `This does not sign you in. ${pasted.why}` : "This link has no ticket in it.";
+    problem.textContent = pasted.type === "bad" ? `This does not sign you in. ${visible(pasted.why)}` : "This link has no ticket in it.";
     input.select();
   });
   return card(
