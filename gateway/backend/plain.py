@@ -40,7 +40,7 @@ class PlainChain:
         """See `Backend.exec`."""
         argv = kubectl.argv(target, command, self._cluster.kube_context)
         nonce = secrets.token_hex(12)
-        line = exec_line(self._cluster.vm, nonce, tty=command.tty)
+        line = exec_line(self._cluster.vm, nonce, argv, tty=command.tty)
         async with self._process(line, (command.size or _SIZE) if command.tty else None) as process:
             channel = PlainChannel(process, nonce, target, command)
             await self._start(channel, argv)
@@ -82,11 +82,12 @@ class PlainChain:
         nonce = secrets.token_hex(12)
         command = Command(("true",), "run", stdout=True)
         context = ["--context", self._cluster.kube_context] if self._cluster.kube_context else []
-        async with self._process(exec_line(self._cluster.vm, nonce, tty=False), None) as process:
+        argv = ("kubectl", *context, "get", "--raw", "/version")
+        async with self._process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
             answered(Hop.SSH)
             channel = PlainChannel(process, nonce, Target(self._cluster.name), command, kubectl=True)
             try:
-                await self._start(channel, ("kubectl", *context, "get", "--raw", "/version"))
+                await self._start(channel, argv)
                 answered(Hop.INCUS, Hop.RUNNER)
                 async for _ in channel.output():
                     pass

@@ -1,6 +1,4 @@
-trap : INT QUIT; exec 4>&2; r=0 e= a=()
-IFS= read -rd '' m; IFS= read -rd '' c
-while ((${#a[@]} < c)); do IFS= read -rd '' x || exit 1; a+=("$x"); done
+trap : INT QUIT; exec 4>&2; r=0 e= m=${a[1]} a=("${a[@]:2}")
 if ! type -P -- "${a[0]}" >/dev/null; then
   printf '%s absent\n' "$h"; printf '%s\n' "$h" >&4; r=127
 elif [ -z "$t" ]; then
