@@ -1,0 +1,42 @@
+# Two commands do everything on a fresh machine with Python 3.11+, git and make: `make demo` and `make test`.
+VENV ?= .venv
+PYTHON ?= python3
+export VENV
+
+.PHONY: demo test test-lab web lock wheel clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   the gateway with its embedded chain on http://localhost:8080"
+	@echo "make test   every check this machine can run"
+	@echo "make web    build the browser page;  make wheel: the package, page included"
+	@echo "make lock   pin the dependencies anew"
+
+demo: $(VENV)/.ready web
+	$(VENV)/bin/dap serve --demo
+
+test: $(VENV)/.ready web
+	hack/check
+
+test-lab: $(VENV)/.ready web
+	hack/check-lab
+
+web: $(VENV)/.ready gateway/server/page/index.html
+
+gateway/server/page/index.html: web/package-lock.json web/build.mjs web/index.html $(shell find web/src -type f)
+	hack/node npm --prefix web ci --no-audit --no-fund
+	hack/node npm --prefix web run build
+	@touch $@
+
+wheel: $(VENV)/.ready web
+	$(VENV)/bin/python -m build --wheel
+
+lock: $(VENV)/.ready
+	hack/lock
+
+$(VENV)/.ready: pyproject.toml requirements.lock
+	hack/setup
+	@touch $@
+
+clean:
+	rm -rf $(VENV) web/node_modules web/build gateway/server/page dist
