@@ -42,7 +42,7 @@ class Journal:
             raise ValueError("the journal is closed")
         if not data:
             return
-        if len(data) > self.room or len(self._runs) > self._capacity // _RUN:
+        if len(data) > self.room or len(self._runs) > max(self._capacity // _RUN, 1):
             raise JournalFull
         if not self._runs or self._runs[-1][1] != stream:
             self._runs.append((self.end, stream))
@@ -116,7 +116,9 @@ class Journal:
 
     def _spill(self, offset: int, data: bytes) -> None:
         self._kept -= len(data)
-        if offset + len(data) <= self.start:
+        if offset < self.start:  # what is dropped needs no place in the ring, and might have none
+            offset, data = self.start, data[self.start - offset :]
+        if not data:
             return
         try:
             if self._file is None:
