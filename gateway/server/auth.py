@@ -23,6 +23,8 @@ from gateway.session import Identity
 BEARER = "base64url.bearer.authorization.k8s.io."
 TICKET_LIFE = 300.0  # seconds
 TOKEN_LIFE = 12 * 3600.0
+_LOCAL = frozenset({"localhost"})
+_NOBODY = frozenset[str]()
 _MOST = 10_000  # tickets or page tokens at a time; the oldest goes first
 
 
@@ -107,8 +109,7 @@ def offered_protocols(request: web.Request) -> list[str]:
 
 def identify(request: web.Request, tokens: Tokens) -> Identity | None:
     """The one place that makes an Identity: the peer's uid on the Unix socket, else a bearer token."""
-    sock = request.transport.get_extra_info("socket") if request.transport else None
-    if sock is not None and sock.family == socket.AF_UNIX:
+    if sock := _unix_socket(request):
         return _peer(sock)
     token = bearer(request)
     return tokens.identity(token) if token else None
@@ -124,7 +125,8 @@ def allowed(identity: Identity, verb: str, target: Target | None, command: Comma
 
 class Places:
     """The Host and Origin allow-lists. Exact names with their ports: comparing Origin with Host alone would let a
-    rebound DNS name through, since both carry it.
+    rebound DNS name through, since both carry it. On the Unix socket, where no browser and no proxy has business,
+    the name is `localhost` and there are no Origins.
     """
 
     def __init__(
@@ -140,11 +142,12 @@ class Places:
 
     def refuse(self, request: web.Request) -> str | None:
         """Why this request may not come from where it says it comes; None when it may."""
+        names, pages = (_LOCAL, _NOBODY) if _unix_socket(request) else (self._hosts, self._origins)
         hosts = request.headers.getall(hdrs.HOST, [])
-        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
+        if len(hosts) != 1 or hosts[0].lower() not in names:
             return "the Host header is not one of this gateway's names: set DAP_GATEWAY_ALLOWED_HOSTS"
         origins = request.headers.getall(hdrs.ORIGIN, [])
-        if any(origin.lower() not in self._origins for origin in origins):
+        if any(origin.lower() not in pages for origin in origins):
             return "the Origin is not allowed: set DAP_GATEWAY_ALLOWED_ORIGINS"
         site = request.headers.get("Sec-Fetch-Site", "none")
         mode = request.headers.get("Sec-Fetch-Mode", "")
@@ -155,6 +158,11 @@ class Places:
 
 def _hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _unix_socket(request: web.Request) -> socket.socket | None:
+    sock: socket.socket | None = request.transport.get_extra_info("socket") if request.transport else None
+    return sock if sock is not None and sock.family == socket.AF_UNIX else None
 
 
 def _peer(sock: socket.socket) -> Identity:

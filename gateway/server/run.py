@@ -45,9 +45,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
         sockets = stack.enter_context(listen.loopback(config.listen))
         unix = stack.enter_context(listen.unix(path))
         names = hosts(config.listen, sockets)
-        places = Places(
-            [*names, "localhost"], config.public_url, config.allowed_hosts, config.allowed_origins
-        )
+        places = Places(names, config.public_url, config.allowed_hosts, config.allowed_origins)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         tokens = Tokens(config.token or token(state_dir()))
@@ -70,7 +68,7 @@ async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIter
     with tempfile.TemporaryDirectory(prefix="dap-") as directory, ExitStack() as stack:
         path = Path(directory) / "gateway.sock"
         unix = stack.enter_context(listen.unix(path))
-        places = Places(["localhost"], "", (), ())
+        places = Places([], "", (), ())
         async with (
             running(config, Tokens(secrets.token_urlsafe(32)), places, prompt) as gateway,
             listening(gateway, [unix]),

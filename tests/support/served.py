@@ -53,9 +53,7 @@ async def served(config: Config, directory: Path) -> AsyncIterator[Served]:
         sockets = stack.enter_context(listen.loopback(config.listen))
         unix = stack.enter_context(listen.unix(directory / "run" / "gateway.sock"))
         names = hosts(config.listen, sockets)
-        places = Places(
-            [*names, "localhost"], config.public_url, config.allowed_hosts, config.allowed_origins
-        )
+        places = Places(names, config.public_url, config.allowed_hosts, config.allowed_origins)
         async with running(config, Tokens(TOKEN), places, None) as gateway:
             gateway.base = f"http://{names[0]}"
             async with listening(gateway, [*sockets, unix]):

@@ -1,0 +1,114 @@
+"""A backend without a chain: it keeps the contract, and its commands behave, well or badly, as their name says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from gateway.backend import HopCheck
+from gateway.errors import HopFailed
+from gateway.protocol.messages import Stream
+from gateway.protocol.outcome import Hop, Outcome, ended
+from gateway.protocol.target import Command, Target, TerminalSize
+
+CHUNK = bytes(32768)
+
+
+class Scripted:
+    """Commands:
+
+    true        ends at once
+    echo WORDS  says its words
+    cat         says what it reads, until the end of its input
+    hold        neither reads nor says anything
+    flood N     says N MiB as fast as it can
+    refuse      does not start: the management host refuses
+    never       never starts
+    defect      does not start: a bug
+    late        says one byte, then: a bug
+
+    `sizes`, `read`: what the last command was given. `open`: commands that run.
+    """
+
+    def __init__(self) -> None:
+        self.sizes: list[TerminalSize] = []
+        self.read = bytearray()
+        self.opened: list[tuple[Target, Command]] = []
+        self.running = 0
+        self.changed = asyncio.Event()
+        self.hops = [HopCheck(hop, 1.0) for hop in (Hop.SSH, Hop.INCUS, Hop.RUNNER, Hop.CLUSTER)]
+
+    @asynccontextmanager
+    async def exec(self, target: Target, command: Command) -> AsyncIterator["Spoken"]:
+        self.opened.append((target, command))
+        self.sizes, self.read = [], bytearray()
+        if command.size:
+            self.sizes.append(command.size)
+        what = command.argv[0] if command.argv else "cat"
+        self.running += 1
+        self.changed.set()
+        try:
+            if what == "never":
+                await asyncio.Event().wait()
+            if what == "refuse":
+                raise HopFailed("ssh_refused", "no login")
+            if what == "defect":
+                raise LookupError("a bug with a secret in it")
+            yield Spoken(self, what, command)
+        finally:
+            self.running -= 1
+            self.changed.set()
+
+    async def until(self, running: int, seconds: float = 2.0) -> None:
+        """TimeoutError unless so many commands run within the time."""
+        async with asyncio.timeout(seconds):
+            while self.running != running:
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def check(self) -> list[HopCheck]:
+        return self.hops
+
+    def connections(self) -> Mapping[str, int]:
+        return {"connections": 1, "channels": self.running}
+
+
+class Spoken:
+    """The channel."""
+
+    def __init__(self, backend: Scripted, what: str, command: Command) -> None:
+        self._backend = backend
+        self._what = what
+        self._command = command
+        self._input: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
+        match self._what:
+            case "echo":
+                yield Stream.STDOUT, " ".join(self._command.argv[1:]).encode()
+            case "cat":
+                while data := await self._input.get():
+                    yield Stream.STDOUT, data
+            case "flood":
+                for _ in range(int(self._command.argv[1]) * 32):
+                    yield Stream.STDOUT, CHUNK
+                    await asyncio.sleep(0)
+            case "hold":
+                await asyncio.Event().wait()
+            case "late":
+                yield Stream.STDOUT, b"x"
+                raise LookupError("a bug in mid-stream")
+
+    async def write(self, data: bytes) -> None:
+        if self._what == "hold":
+            await asyncio.Event().wait()
+        self._backend.read += data
+        self._input.put_nowait(data)
+
+    def write_eof(self) -> None:
+        self._input.put_nowait(b"")
+
+    def resize(self, size: TerminalSize) -> None:
+        self._backend.sizes.append(size)
+
+    async def wait(self) -> Outcome:
+        return ended(0)
