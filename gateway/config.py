@@ -67,7 +67,8 @@ GATEWAY_SETTINGS = (
 class Limits:
     """Every wait and every store has one. Seconds and bytes; `[limits]` in config.toml."""
 
-    ssh_connect: float = 15.0  # to a logged-in connection
+    ssh_connect: float = 10.0  # to a connection; people at a prompt get four times as long to log in
+    ssh_channel: float = 8.0  # for an open connection to open a channel; then another connection is tried
     ssh_keepalive: float = 5.0  # between keepalives; three without an answer end the connection
     start: float = 30.0  # from the opening of a channel to the wrapper's header
     finish: float = 5.0  # for a command to end after it was told to

@@ -145,6 +145,8 @@ async def test_keys_sent_before_the_prompt_arrive_once(access):
 
 
 async def test_control_keys_sent_early_reach_the_pod(access):
+    """On an outer terminal ^C or ^Z would end or stop the chain. In the pod ^C may end a shell that is just starting."""
+
     async def script(talk):
         await talk.stdin(b"\x03\x1a\x03")
         await asyncio.sleep(1)
@@ -152,7 +154,7 @@ async def test_control_keys_sent_early_reach_the_pod(access):
 
     said = await run(access, Request(("sh",), streams=("stdin", "stdout", "tty"), pod="bash-0"), script)
 
-    assert b"still-42" in said.stdout
+    assert b"still-42" in said.stdout or (said.stdout == b"^C" and said.status.exit_code == 130)
 
 
 async def test_half_close_ends_input_and_nothing_else(access):

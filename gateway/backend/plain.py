@@ -113,14 +113,14 @@ class PlainChain:
         for attempt in range(1, _ATTEMPTS + 1):
             async with self._pool.connection() as connection:
                 try:
-                    async with asyncio.timeout(self._limits.start):
+                    async with asyncio.timeout(self._limits.ssh_channel):
                         process = await connection.open(line, size)
-                except TimeoutError:
-                    raise HopFailed("ssh_lost", "the management host opened no channel in time") from None
-                except HopFailed:
+                except (TimeoutError, HopFailed) as error:
                     if attempt == _ATTEMPTS:
-                        raise
-                    connection.room = max(connection.channels - 1, 1)
+                        said = "the management host opened no channel in time"
+                        raise error if isinstance(error, HopFailed) else HopFailed("ssh_lost", said) from None
+                    busy = isinstance(error, HopFailed) and error.code == "ssh_busy"
+                    connection.room = max(connection.channels - 1, 1) if busy else 0
                     continue
                 try:
                     yield process

@@ -34,7 +34,7 @@ class Connection:
         )
         try:
             _, process = await self._connection.create_session(
-                Process, line, encoding=None, window=_WINDOW, send_env=(), env=(), **terminal
+                Process, line, encoding=None, window=_WINDOW, send_env=None, env=None, **terminal
             )
         except asyncssh.ChannelOpenError as error:
             code = "ssh_lost" if self.lost.is_set() else "ssh_busy"
