@@ -21,74 +21,106 @@ _LAST = re.compile(  # where the final words begin when the line before them had
     rb"|container |cannot |Timeout )|" + b"|".join(re.escape(words) for words in _BEGINNINGS[2:]) + rb")"
 )
 _COMPLETE = re.compile(re.escape(_EXIT) + rb"\d{1,3}\n\Z")
+_MAY_BE_EXIT = re.compile(rb"\d{0,3}\n?\Z")  # behind _EXIT
+_KLOG = ("[EWIF]", *4 * [r"\d"], " ", r"\d", r"\d", ":", r"\d", r"\d", ":", r"\d", r"\d", r"\.", r"\d+", " +")
 
 
 class Words:
     """Bytes in, the command's bytes out; kubectl's words stay. One per session."""
 
     def __init__(self) -> None:
-        self.pid: int | None = None
+        self._pid: int | None = None
         self._held = b""
+        self._fresh = True  # what is held begins a line
+        self._let_go = b""  # what `release` gave last, with nothing behind it yet
+
+    @property
+    def pid(self) -> int | None:
+        """kubectl's, once it is known: the mark of its klog lines."""
+        return self._pid
+
+    @pid.setter
+    def pid(self, pid: int | None) -> None:
+        if pid is None:
+            return
+        header = "".join(_KLOG) + f"{pid} "
+        self._klog = re.compile(rf"(?<=\n){header}[\w./-]+\.go:\d+\] [^\n]*(\n|\Z)".encode())
+        begun = "[^\n]*"
+        for atom in reversed((*_KLOG, *str(pid), " ")):
+            begun = f"{atom}(?:{begun})?"
+        self._klog_begun = re.compile(f"{begun}\\Z".encode())
+        self._pid = pid
 
     def feed(self, data: bytes) -> bytes:
         """What is surely the command's."""
         self._held = self._without_klog(self._held + data)
-        start = self._begin(self._held)
-        if len(self._held) - start > LIMIT:
-            start = len(self._held) - LIMIT
-        out, self._held = self._held[:start], self._held[start:]
-        return out
+        start = max(self._begin(self._held), len(self._held) - LIMIT)
+        if start:
+            self._let_go = b""
+        return self._give(start)
 
     @property
     def waiting(self) -> bool:
         """Something is held that `release` should let go in HOLD seconds, should nothing more come."""
-        return bool(self._held) and not (
-            len(self._held) >= _SURE and _EXIT.startswith(self._held[: len(_EXIT)])
-        )
+        return self._exit_line() > 0
 
     def release(self) -> bytes:
-        """HOLD seconds have passed: kubectl's last words are followed by the end at once, so these are not they."""
-        out, self._held = self._held, b""
-        return out
+        """HOLD seconds have passed: kubectl's last words are followed by the end at once, so these are not they.
+        The line about the exit code stays: it is no prompt, and waits for what comes behind it.
+        """
+        self._let_go = self._give(self._exit_line())
+        return self._let_go
 
     def end(self, code: int) -> tuple[bytes, bytes]:
-        """The command's last bytes, and kubectl's words, when it ended with `code`."""
-        held = self._without_klog(self._held, at_end=True)
-        self._held = b""
-        if code == 0 or (code > 128 and not _COMPLETE.search(held)):
-            return held, b""
+        """The command's last bytes, and kubectl's words, when it ended with `code`. Words that came long before the
+        end, on a busy machine, were released; they still explain it.
+        """
+        held, self._held = self._without_klog(self._held, at_end=True), b""
         final = _COMPLETE.search(held)
-        if final:
-            own = int(final[0][len(_EXIT) :]) == code
-            return (held[: final.start()], final[0]) if own else (held, b"")
-        if code != 1:
+        if final and code and int(final[0][len(_EXIT) :]) == code:
+            return held[: final.start()], final[0]
+        if final or code != 1:
             return held, b""
         line = held.rstrip(b"\n").rfind(b"\n") + 1
         found = _LAST.search(held, line) or _FIRST.search(held, line) or _FIRST.search(held)
+        if not held and _FIRST.search(self._let_go):
+            return b"", self._let_go
         return (held[: found.start()], held[found.start() :]) if found else (held, b"")
+
+    def _give(self, count: int) -> bytes:
+        out, self._held = self._held[:count], self._held[count:]
+        if out:
+            self._fresh = out.endswith(b"\n")
+        return out
 
     def _begin(self, held: bytes) -> int:
         """Where what could be kubectl's words begins."""
-        found = _FIRST.search(held)
-        if found and not self._refuted(held, found):
-            return found.start()
+        begins = [found.start() for found in _FIRST.finditer(held) if not self._refuted(held, found)][:1]
         line = held.rfind(b"\n") + 1
-        if self.pid is not None and re.match(
-            rb"[EWIF](\d{0,4}|\d{4} [\d:. ]{0,40}[\w.:\]]{0,60} ?)\Z", held[line : line + 120]
-        ):
-            return line
-        for keep in range(min(len(held), max(map(len, _BEGINNINGS))), 0, -1):
-            if any(words.startswith(held[-keep:]) for words in _BEGINNINGS):
-                return len(held) - keep
-        return len(held)
+        if self._pid is not None and (line or self._fresh) and self._klog_begun.match(held, line):
+            begins.append(line)
+        if not begins:
+            for keep in range(min(len(held), max(map(len, _BEGINNINGS))), 0, -1):
+                if any(words.startswith(held[-keep:]) for words in _BEGINNINGS):
+                    return len(held) - keep
+        return min(begins, default=len(held))
 
     def _refuted(self, held: bytes, found: re.Match[bytes]) -> bool:
         """An exit line with something behind it is the command's own text."""
-        return found[0] == _EXIT and not re.match(rb"\d{0,3}(\n|\Z)\Z", held[found.end() :])
+        return found[0] == _EXIT and not _MAY_BE_EXIT.match(held, found.end())
+
+    def _exit_line(self) -> int:
+        """Where in what is held the line about the exit code begins, or so much of it that it is no prompt."""
+        start = self._held.rfind(_EXIT[:_SURE])
+        rest = self._held[start:]
+        if start >= 0 and (
+            _EXIT.startswith(rest) or (rest.startswith(_EXIT) and _MAY_BE_EXIT.match(rest, len(_EXIT)))
+        ):
+            return start
+        return len(self._held)
 
     def _without_klog(self, held: bytes, *, at_end: bool = False) -> bytes:
-        if self.pid is None or b" %d " % self.pid not in held:
+        if self._pid is None or b" %d " % self._pid not in held:
             return held
-        end = rb"(?:\n|\Z)" if at_end else rb"\n"
-        klog = rb"(?m)^[EWIF]\d{4} \d\d:\d\d:\d\d\.\d+ +%d [\w./-]+\.go:\d+\] .*?" % self.pid
-        return re.sub(klog + end, b"", held)
+        before = b"\n" if self._fresh else b"."
+        return self._klog.sub(lambda line: b"" if at_end or line[1] else line[0], before + held)[1:]
