@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from support.differences import CHANGES
+from support.exec_cases import CASES
 
 from gateway.protocol import codec
 from gateway.protocol.messages import Stream
@@ -77,9 +79,7 @@ def test_status_examples(status):
     assert f"`{status.json().decode()}`" in section("Status")
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in rows("Refusals before the upgrade")[1:] if row[2] != "-"], ids=str
-)
+@pytest.mark.parametrize("row", rows("Refusals before the upgrade")[1:], ids=str)
 def test_refusals_have_kubernetes_reasons(row):
     """The reason follows from the code."""
     assert failure(int(row[1]), "x").reason == row[2]
@@ -95,3 +95,18 @@ def test_control_messages_have_the_fields_that_are_named():
     assert named["refused"] == Outcome("shutdown").as_control("refused").keys() - {"type"}
     assert named["end"] == ended(0).as_control("end").keys() - {"type"}
     assert named.keys() == {"hello", "refused", "started", "end"}
+
+
+def test_the_differences_are_those_of_the_differential_suite():
+    """Same keys in the same order; each with a reason."""
+    table = rows("Differences from the API server")[1:]
+
+    assert [row[0].strip("`") for row in table] == list(CHANGES)
+    assert all(len(row) == 4 and row[3] for row in table)
+
+
+def test_every_change_is_used_by_a_case():
+    """A difference that no case shows has None."""
+    shown = {case.differs for case in CASES if case.differs} | {"v4-words"}
+
+    assert shown == {key for key, change in CHANGES.items() if change}

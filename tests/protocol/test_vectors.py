@@ -138,10 +138,7 @@ def test_a_status_is_gos_byte_for_byte(vector):
 
 @table("refusals")
 def test_a_refusal_before_the_upgrade_is_the_api_servers(vector):
-    """A JSON Status with kind and apiVersion, ending in a line break; nothing at all for no common subprotocol."""
-    if vector["contentType"] is None:
-        assert (vector["code"], vector["body"]) == (403, "")
-        return
+    """A JSON Status with kind and apiVersion, ending in a line break."""
     made = failure(vector["code"], vector["message"], details=vector["details"])
 
     assert made.reason == vector["reason"]

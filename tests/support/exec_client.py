@@ -191,7 +191,7 @@ class Conversation:
         if isinstance(payload, str):
             stream, data = ord(payload[0]) - ord("0"), base64.b64decode(payload[1:], validate=True)
         else:
-            stream, data = payload[0], payload[1:]
+            stream, data = payload[0], bytes(payload[1:])
         said = self.transcript
         said.largest = max(said.largest, len(data))
         if said.statuses:
