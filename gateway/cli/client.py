@@ -26,6 +26,7 @@ from gateway.protocol.target import TerminalSize
 
 _OPEN = 15.0  # seconds for the handshake; what the far side takes comes after it
 _CLOSE = 2.0  # seconds for the closing handshake
+_HURRY = 0.3  # seconds for it after Ctrl-C and the like
 _PING = 15.0  # seconds between pings: proxies and the gateway see that we live
 _SILENCE = 45  # seconds until a peer that acknowledges nothing is lost
 
@@ -107,7 +108,11 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
         _notice_loss(websocket)
         if websocket.subprotocol != OWN.name:
             raise GatewayFailed(REFUSED, f"the server at {endpoint} does not speak {OWN.name}")
-        yield Connection(websocket)
+        try:
+            yield Connection(websocket)
+        except BaseException:
+            websocket.close_timeout = _HURRY  # what still comes is of no interest
+            raise
 
 
 def _dial(endpoint: Endpoint, path: str) -> connect:

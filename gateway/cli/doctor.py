@@ -44,6 +44,7 @@ class Check:
     message: str = ""
     advice: str = ""
     ms: float | None = None
+    code: str = ""
     local: bool = False
 
     def __str__(self) -> str:
@@ -71,8 +72,9 @@ async def _run(cluster: str, *, as_json: bool, quiet: bool) -> int:
 
     config = _settings(cluster, report)
     if config:
-        for check in local(config.clusters[cluster]):
-            report(check)
+        if not config.url:  # a gateway elsewhere has settings of its own
+            for check in local(config.clusters[cluster]):
+                report(check)
         await _hops(config, cluster, report, quiet=quiet or as_json)
     status = _status(checks)
     if as_json:
@@ -150,8 +152,8 @@ def _unreadable(path: Path) -> str:
 async def _hops(config: Config, cluster: str, report: Report, *, quiet: bool) -> None:
     try:
         async with gateway(config, quiet=quiet) as endpoint:
-            report(Check("gateway", True, str(endpoint)))
             hops = await asyncio.to_thread(hop_checks, endpoint, cluster, config.limits.check + _SLACK)
+            report(Check("gateway", True, str(endpoint)))
     except GatewayFailed as error:
         report(Check("gateway", False, error.end.message, "start it: dap serve; or unset DAP_GATEWAY_URL"))
         return
@@ -183,7 +185,7 @@ def _hop(hop: dict[str, Any], *, skip: bool) -> Check:
     code = str(hop.get("code") or message.rpartition("(")[2].rstrip(")"))
     advice = "" if ok else _ADVICE.get(code) or _ADVICE.get(name, "")
     ms = hop.get("ms")
-    return Check(name, ok, message, advice, float(ms) if isinstance(ms, int | float) else None)
+    return Check(name, ok, message, advice, float(ms) if isinstance(ms, int | float) else None, code)
 
 
 def _status(checks: list[Check]) -> int:

@@ -23,14 +23,19 @@ app = typer.Typer(
 app.add_typer(settings.app, name="config")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"dap {__version__}")
+        raise typer.Exit
+
+
 @app.callback(help=texts.DAP, epilog=texts.EXIT_STATUS)
 def dap(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    if version:
-        print(f"dap {__version__}")
-        raise typer.Exit
     if context.obj is not None and context.invoked_subcommand not in ("shell", "exec", "run"):
         raise typer.BadParameter("only shell, exec and run take a command after --", context)
 
@@ -50,7 +55,7 @@ def serve_(
     serve.run(listen, demo=demo, log=log)
 
 
-@app.command(help=texts.SHELL, context_settings=options.TAKES_COMMAND)
+@app.command(help=texts.SHELL, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)
 def shell(
     context: typer.Context,
     pod: Pod,
@@ -64,7 +69,7 @@ def shell(
     raise typer.Exit(session.run(Target.parse(cluster, namespace, pod, container), command, quiet=quiet))
 
 
-@app.command("exec", help=texts.EXEC, context_settings=options.TAKES_COMMAND)
+@app.command("exec", help=texts.EXEC, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)
 def exec_(  # noqa: PLR0913, PLR0917  # kubectl exec's options
     context: typer.Context,
     pod: Pod,
@@ -79,7 +84,7 @@ def exec_(  # noqa: PLR0913, PLR0917  # kubectl exec's options
     raise typer.Exit(session.run(Target.parse(cluster, namespace, pod, container), command, quiet=quiet))
 
 
-@app.command("run", help=texts.RUN, context_settings=options.TAKES_COMMAND)
+@app.command("run", help=texts.RUN, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)
 def run_(
     context: typer.Context,
     stdin: Stdin = False,

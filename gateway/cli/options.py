@@ -1,14 +1,24 @@
 """The options that several commands share, and the command after `--`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from gateway.config import load
 from gateway.errors import ConfigError
 
-# after `--` there are no options of ours; -x before it that we do not know may be the command's
+# -x that we do not know may be the command's, where somebody forgot the `--`: command_line tells
 TAKES_COMMAND = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+class WithCommand(TyperCommand):
+    """Shows in the usage line what stands after `--`, which Typer never sees."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """As in kubectl's: exec [OPTIONS] POD -- CMD…."""
+        ours = [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        return [*ours, "[-- CMD…]" if self.name == "shell" else "-- CMD…"]
 
 
 def _clusters(incomplete: str) -> list[str]:

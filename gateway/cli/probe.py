@@ -38,8 +38,9 @@ class Step:
     def __str__(self) -> str:
         if self.result == "PASS":
             return f"PASS {self.step:<8}{self.ms:6.0f} ms"
-        who = f"{self.hop}: " if self.hop else ""
-        return f"{self.result} {self.step}: {safe(who + self.message)}"
+        if self.result == "SKIP":
+            return f"SKIP {self.step}: {safe(self.message)}"
+        return f"FAIL {self.step}: {safe(f'{self.hop}: {self.message} ({self.code})')}"
 
     @property
     def exit_status(self) -> int:
@@ -130,21 +131,26 @@ class Probe:
             except Skipped as error:
                 skipped = str(error)
             doubt.cancel()
-        ms = (self._loop.time() - start) * 1000
+        ms = round((self._loop.time() - start) * 1000, 1)
         if end:
             return _failed(name, ms, end)
         return Step(name, "SKIP", ms, skipped) if skipped else Step(name, "PASS", ms)
 
     async def _culprit(self) -> End | None:
         """After a while without an answer: the first hop of which the gateway says that it fails."""
-        await asyncio.sleep(_DOUBT)
-        left = max(1.0, self._deadline - self._loop.time())
+        left = self._deadline - self._loop.time()
+        await asyncio.sleep(min(_DOUBT, left / 3))
+        left = max(0.1, self._deadline - self._loop.time())
         try:
             checks = await asyncio.to_thread(doctor.hop_checks, self._endpoint, self._target.cluster, left)
-        except GatewayFailed as error:
-            return error.end
+        except GatewayFailed:
+            return None  # it has no time left to say, or is too old to know
         found = next((check for check in checks if check.ok is False), None)
-        return End("hop_failed", found.name, found.message or "it does not answer") if found else None
+        return (
+            End(found.code or "hop_failed", found.name, found.message or "it does not answer")
+            if found
+            else None
+        )
 
 
 def _failed(name: str, ms: float, end: End) -> Step:

@@ -15,9 +15,9 @@ SERVE = """\
 Run the gateway until Ctrl-C or SIGTERM. Prints a browser link once it is ready.
 
 \b
-dap serve                           on localhost:8080, and for the other commands
+dap serve                         on localhost:8080, and for other commands
 dap serve --listen localhost:9000
-dap serve --demo                    no cluster: commands run on this machine
+dap serve --demo                  no cluster: commands run on this machine
 """
 
 SHELL = """\
@@ -78,7 +78,7 @@ dap open default/shop/web-0/nginx
 DOCTOR = """\
 Check the settings and every hop in order.
 
-Says what is wrong, and what to do.
+Says what is wrong, and what to do. For a gateway elsewhere, set DAP_GATEWAY_URL.
 
 Exit status: 0 all well, 1 something on this machine is wrong, 125 a hop failed.
 """

@@ -47,8 +47,7 @@ async def test_what_is_typed_early_arrives_once_and_in_order(home):
 
     go = asyncio.Event()
     async with fake_gateway(script, home.socket) as gateway, on_a_terminal(home, "shell", "web-0") as screen:
-        while not gateway.clients:
-            await asyncio.sleep(0.01)
+        await gateway.joined.wait()
         assert not screen.echoing
         screen.type(b"ls\r")
         go.set()
@@ -65,8 +64,7 @@ async def test_ctrl_c_before_the_command_runs_gives_up(home):
         await client.receive()
 
     async with fake_gateway(script, home.socket) as gateway, on_a_terminal(home, "shell", "web-0") as screen:
-        while not gateway.clients:
-            await asyncio.sleep(0.01)
+        await gateway.joined.wait()
         screen.type(b"\x03")
         code = await screen.ended()
 
@@ -142,8 +140,7 @@ async def test_a_size_changed_before_the_start_is_told_at_the_start(home):
 
     go = asyncio.Event()
     async with fake_gateway(script, home.socket) as gateway, on_a_terminal(home, "shell", "web-0") as screen:
-        while not gateway.clients:
-            await asyncio.sleep(0.01)
+        await gateway.joined.wait()
         screen.resize(120, 30)
         go.set()
         code = await screen.ended()

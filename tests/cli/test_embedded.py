@@ -1,0 +1,59 @@
+"""The gateway inside the command, on the demo chain: no `dap serve` anywhere."""
+
+import asyncssh
+import pytest
+from support.dap import on_a_terminal
+
+from gateway.demo import demo_chain
+
+
+@pytest.fixture
+async def chain():
+    """The environment that leads to a demo chain."""
+    async with demo_chain() as demo:
+        yield {
+            "DAP_RUNNER_SSH_HOST": demo.ssh_host, "DAP_RUNNER_SSH_KEY": str(demo.ssh_key),
+            "DAP_RUNNER_SSH_KNOWN_HOSTS": str(demo.known_hosts), "DAP_RUNNER_VM": demo.instance,
+            "DAP_RUNNER_MODE": "plain",
+        }  # fmt: skip
+
+
+async def test_a_command_runs_its_own_gateway_and_says_so(home, chain):
+    done = await home.dap(
+        "exec", "web-0", "-i", "--", "sh", "-c", "cat; echo err >&2; exit 4", data=b"in", env=chain
+    )
+
+    assert (done.code, done.out) == (4, b"in")
+    assert done.err == (
+        "dap: no gateway is running, so this command runs its own (dap serve keeps one ready)\nerr\n"
+    )
+
+
+async def test_probe_and_doctor_through_it(home, chain):
+    probe = await home.dap("probe", "web-0", env=chain)
+    doctor = await home.dap("doctor", "-q", env=chain)
+
+    assert probe.code == 0
+    assert (doctor.code, doctor.err) == (0, "")
+
+
+async def test_a_passphrase_is_asked_on_the_terminal(home, chain, tmp_path):
+    """The terminal is lent to the question: no echo, and lines again; then it is the command's."""
+    key = asyncssh.read_private_key(chain["DAP_RUNNER_SSH_KEY"])
+    locked = tmp_path / "locked"
+    locked.write_bytes(key.export_private_key("pkcs8-pem", passphrase="sesame"))
+    locked.chmod(0o600)
+    env = chain | {"DAP_RUNNER_SSH_KEY": str(locked)}
+    async with on_a_terminal(
+        home, "shell", "web-0", "--", "sh", "-c", "read x; echo got-$x; exit 6", env=env
+    ) as screen:
+        await screen.until(b"assphrase")
+        screen.type(b"sesame\n")
+        await screen.until(b"\n")
+        screen.type(b"word\r")
+        shown = await screen.until(b"got-word")
+        code = await screen.ended()
+
+    assert code == 6
+    assert b"sesame" not in shown
+    assert screen.restored

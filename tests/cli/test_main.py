@@ -1,0 +1,70 @@
+"""Help, version, completion and wrong usage: what one sees before anything runs."""
+
+import pytest
+
+from gateway import __version__
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["-h"], ["shell", "--help"], ["exec", "-h"], ["run", "-h"], ["probe", "-h"],
+                  ["open", "-h"], ["doctor", "-h"], ["serve", "-h"], ["config", "-h"], ["config", "init", "-h"]]
+)  # fmt: skip
+async def test_help_teaches_with_an_example(home, arguments):
+    done = await home.dap(*arguments)
+
+    assert done.code == 0
+    assert "  dap " in done.out.decode() or arguments[0] in ("config", "doctor")
+    assert all(len(line) <= 80 for line in done.out.decode().splitlines())
+
+
+async def test_help_tells_the_exit_status(home):
+    done = await home.dap("--help")
+
+    assert b"125" in done.out
+    assert b"130 after Ctrl-C" in done.out
+
+
+async def test_version(home):
+    assert (await home.dap("--version")).out.decode() == f"dap {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["shel"], ["shell"], ["shell", "web-0", "bash"], ["exec", "--frob", "web-0"], ["probe", "web-0", "--", "ls"],
+     ["probe", "web-0", "--timeout", "0"], ["serve", "--log", "xml"], ["open", "a/b"], ["run", "ls"],
+     ["doctor", "extra"], ["shell", "web-0", "-n"]],
+)  # fmt: skip
+async def test_wrong_usage_is_told_and_gives_2(home, arguments):
+    done = await home.dap(*arguments)
+
+    assert done.code == 2
+    assert done.err
+    assert "Traceback" not in done.err
+
+
+async def test_completion_knows_commands_and_clusters(home):
+    """Typer's protocol: the words so far come in the environment."""
+    directory = home.path / "config" / "dap"
+    directory.mkdir(parents=True)
+    (directory / "config.toml").write_text("[clusters.east]\n")
+
+    async def complete(line):
+        env = {"_DAP_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": line}
+        return (await home.dap(env=env)).out.decode()
+
+    assert "shell" in await complete("dap sh")
+    assert "east" in await complete("dap shell --cluster ea")
+
+
+async def test_without_a_gateway_and_without_settings_the_hop_is_named(home):
+    """The gateway inside the command fails as a running one would: one line, 125."""
+    env = {"DAP_RUNNER_SSH_HOST": "nobody@127.0.0.1:1", "DAP_RUNNER_MODE": "plain"}
+    done = await home.dap("exec", "web-0", "--", "ls", env=env)
+    quiet = await home.dap("exec", "-q", "web-0", "--", "ls", env=env)
+
+    lines = done.err.splitlines()
+    assert done.code == 125
+    assert lines[0] == "dap: no gateway is running, so this command runs its own (dap serve keeps one ready)"
+    assert lines[1].startswith("dap: ssh: ")
+    assert len(lines) == 2
+    assert quiet.err.splitlines() == lines[1:]
