@@ -5,43 +5,61 @@ import sys
 from typing import Literal
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 Format = Literal["json", "console"]
 _CAP = 2048  # characters of one value
 
 
 def setup(style: Format) -> None:
-    """Everything goes to stderr: stdout belongs to the user's command. Libraries speak from WARNING on."""
-    shared: list[structlog.typing.Processor] = [
+    """Everything goes to stderr: stdout belongs to the user's command. Libraries speak from WARNING on, in the same
+    form. A line that cannot be written is lost, and nothing else: no session ends with a full disk or a closed pipe.
+    """
+    common: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        escape,
     ]
-    last: structlog.typing.Processor = (
+    last: Processor = (
         structlog.processors.JSONRenderer()
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*common, structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                escape,
+                last,
+            ],
+        )
     )
     structlog.configure(
-        processors=[*shared, last],
+        processors=[*common, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True
-    )
+    logging.raiseExceptions = False
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("gateway").setLevel(logging.INFO)
     logging.getLogger("asyncssh").setLevel(logging.ERROR)
 
 
 def escape(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Field S5, S10: no escape sequence and no line break from outside; values of bounded length."""
     for key, value in event.items():
-        if isinstance(value, str) and key != "exception":
-            event[key] = printable(value[:_CAP])
+        if isinstance(value, str):
+            event[key] = (
+                "\n".join(map(printable, value.split("\n")))
+                if key == "exception"
+                else printable(value[:_CAP])
+            )
     return event
 
 
