@@ -13,6 +13,7 @@ from gateway.server.keys import GATEWAY, IDENTITY
 from gateway.server.status import Refusal
 
 routes = web.RouteTableDef()
+_BODY = 10.0  # seconds for a body to come
 
 
 @routes.get("/healthz")
@@ -97,10 +98,13 @@ def _shown(ago: float, hops: list[HopCheck]) -> dict[str, Any]:
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
-    text = await request.text()
     try:
-        body = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
+        async with asyncio.timeout(_BODY):
+            data = await request.read()
+        body = json.loads(data) if data else {}
+    except TimeoutError:
+        raise Refusal(408, f"the body did not come within {_BODY:g} s") from None
+    except (ValueError, RecursionError, web.RequestPayloadError):
         raise Refusal(400, "the body is not JSON") from None
     if not isinstance(body, dict):
         raise Refusal(400, "the body must be a JSON object")

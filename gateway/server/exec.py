@@ -102,9 +102,20 @@ async def _upgrade(request: web.Request, row: Subprotocol, close_timeout: float)
         max_msg_size=MAX_MESSAGE + 2,
         writer_limit=64 * 1024,
     )
-    await websocket.prepare(request)
+    await websocket.prepare(_offering(request, row))
     _user_timeout(request, 45_000)
     return websocket
+
+
+def _offering(request: web.Request, row: Subprotocol) -> web.Request:
+    """The request as if it offered the chosen name alone: aiohttp looks at one header line and logs what it does not
+    find there, a token among them.
+    """
+    headers = request.headers.copy()
+    headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
+    if row.name:
+        headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = row.name
+    return request.clone(headers=headers)
 
 
 def _user_timeout(request: web.Request, milliseconds: int) -> None:

@@ -1,6 +1,7 @@
 """Composition: settings in, a running gateway out."""
 
 import asyncio
+import logging
 import os
 import secrets
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.backend.ssh import Prompt
 from gateway.config import Config, socket_path, state_dir
@@ -24,6 +26,13 @@ from gateway.server.gateway import Gateway, running
 from gateway.session import Identity
 
 log = structlog.get_logger()
+_CLIENTS_FAULT = (HttpProcessingError, web.RequestPayloadError)
+_library = logging.getLogger("gateway.aiohttp")
+_library.addFilter(
+    # what a client got wrong is answered; the log would show its words, a token among them
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], _CLIENTS_FAULT))
+)
+_IDLE = 30.0  # seconds that a connection may wait for a request to be complete
 _MAX_LINE = 1 << 20  # bytes of a request line: argv travels in the query
 
 
@@ -102,9 +111,13 @@ async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> Async
         create_app(gateway),
         handle_signals=False,
         access_log=None,
+        logger=_library,
         shutdown_timeout=1.5,
         max_line_size=_MAX_LINE,
         max_field_size=64 * 1024,
+        auto_decompress=False,
+        keepalive_timeout=_IDLE,
+        lingering_time=1.0,
     )
     await runner.setup()
     try:

@@ -1,12 +1,17 @@
 """A gateway whose cluster is scripted, for what the edge does by itself; `demo` where a real chain is needed."""
 
+import contextlib
+import io
+import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
+import structlog
 from scripted import Scripted
 from support.served import cluster_at, config_for, served
 
+from gateway import log
 from gateway.config import Limits
 from gateway.demo import demo_chain
 
@@ -20,7 +25,7 @@ async def cluster():
 
 @pytest.fixture
 async def edge_with(tmp_path):
-    """Starts a gateway over a Scripted backend: `edge = await edge_with(limits, listen=…)`."""
+    """Call and await it for a gateway over a Scripted backend, with limits and settings of its own."""
     async with AsyncExitStack() as stack:
 
         async def start(limits: Limits | None = None, **settings):
@@ -53,3 +58,17 @@ class Edge:
         self.url = running.url
         self.socket = str(running.socket)
         self.proof = ("Authorization", f"Bearer {running.token}")
+
+
+@pytest.fixture
+def logged():
+    """What has been logged as JSON, by us and by the libraries. Ask for it before the gateway."""
+    found, level, loud = logging.root.handlers[:], logging.root.level, logging.raiseExceptions
+    text = io.StringIO()
+    with contextlib.redirect_stderr(text):
+        log.setup("json")
+    yield text.getvalue
+    structlog.reset_defaults()
+    logging.root.handlers[:] = found
+    logging.root.setLevel(level)
+    logging.raiseExceptions = loud
