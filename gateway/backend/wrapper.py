@@ -7,7 +7,8 @@ and no talk of a login shell's profile can be taken for it:
             RS NONCE exit CODE, in a terminal kubectl's words, RS NONCE
     stderr  talk, RS NONCE, the command's bytes and kubectl's words, RS NONCE        (without a terminal)
 
-They go through stdin as NUL-terminated strings: the script, a mode word, the arguments. In the mode `kubectl` stderr
+They go through stdin as NUL-terminated strings: the script, a mode word, the arguments, an empty end: of what is cut
+off nothing is run. In the mode `kubectl` stderr
 of a terminal session is caught apart: it is kubectl's own. The wrapper always exits 0, since incus cuts the output
 of what ends with 126 or 127; a code of the transport therefore means the transport.
 On TERM the command's process group gets TERM, on the next TERM, KILL.
@@ -22,7 +23,7 @@ from importlib.resources import files
 # would turn its signals and its CR-to-NL on while it reads (bash's ttcbreak), mapfile does not.
 _BOOT = (
     r"set +eu; h=$'\036'$1 t=; [ -t 0 ] && t=$(stty -g) && stty raw -echo; "
-    r'''printf "%s ready\n" "$h"; mapfile -d "" -t -n $2 a; eval "${a[0]}"'''
+    r'''printf "%s ready\n" "$h"; mapfile -d "" -t -n "$2" a; ((${#a[@]} == "$2")) && eval "${a[0]}"'''
 )
 _SCRIPT = files("gateway.backend").joinpath("wrapper.sh").read_text("ascii")
 _TALK_LIMIT = 4096  # bytes of a profile's talk kept for the diagnosis
@@ -31,12 +32,12 @@ _TALK_LIMIT = 4096  # bytes of a profile's talk kept for the diagnosis
 def exec_line(instance: str, nonce: str, argv: tuple[str, ...], *, tty: bool) -> str:
     """The SSH exec request: the same few hundred bytes whatever the user asked for."""
     terminal = "-t" if tty else "-T"
-    return f"incus exec {shlex.quote(instance)} {terminal} -- bash -lc {shlex.quote(_BOOT)} dap {nonce} {len(argv) + 2}"
+    return f"incus exec {shlex.quote(instance)} {terminal} -- bash -lc {shlex.quote(_BOOT)} dap {nonce} {len(argv) + 3}"
 
 
 def send_argv(argv: tuple[str, ...], *, kubectl: bool) -> bytes:
     """What the wrapper reads after its `ready`. Arguments contain no NUL (protocol.target.check_argv)."""
-    words = (_SCRIPT, "kubectl" if kubectl else "command", *argv)
+    words = (_SCRIPT, "kubectl" if kubectl else "command", *argv, "")
     return b"".join(word.encode() + b"\0" for word in words)
 
 
@@ -131,6 +132,8 @@ class Stderr:
 
     def feed(self, data: bytes) -> bytes:
         """The command's bytes in `data`, kubectl's words among them."""
+        if self.ended:
+            return b""
         buffer = self._rest + data
         self._rest = b""
         if not self.started:

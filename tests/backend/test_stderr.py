@@ -1,5 +1,6 @@
 """What the command wrote to stderr, and what kubectl did: from one pipe, in any pieces."""
 
+import itertools
 import re
 
 import pytest
@@ -13,7 +14,7 @@ KLOG = b'E0728 12:00:00.123456   %d memcache.go:265] "Unhandled Error" err="erro
 LINE = b"command terminated with exit code %d\n"
 _PIECES = [
     b"", b"\n", b"err", b"prompt: ", b"error: ", b"error: mine\n", b"e", b"com", b"command t", b"command terminated",
-    LINE % 3, LINE % 1, LINE % 255, LINE[:-4], b"Error from server (NotFound): pods \"p\" not found\n",
+    LINE % 3, LINE % 1, LINE % 255, LINE[:-4], b'Error from server (NotFound): pods "p" not found\n',
     b"Error from server: no", b"The connection to the server x was refused\n", b"Unable to connect to the server: x\n",
     b"error: error reading from error stream: next reader: websocket: close 1006\n", KLOG % PID, KLOG % 777,
     b"E0728 12:00:00.123456    4242 a.go:1] x", b"E07", b"W", b"I0101 00:00:00.0 4242 not klog\n", b"\xff\x00\x1e",
@@ -37,7 +38,7 @@ def without_klog(text: bytes) -> bytes:
 
 def cut(text: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
-    return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [text[a:b] for a, b in itertools.pairwise(edges)]
 
 
 @settings(max_examples=400, derandomize=True, deadline=None)
