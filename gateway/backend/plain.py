@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager, suppress
 
 from gateway.backend import HopCheck, kubectl
 from gateway.backend.channel import PlainChannel
-from gateway.backend.pool import Pool
-from gateway.backend.ssh import Process, Prompt, connect
-from gateway.backend.ssh.options import Passphrase
+from gateway.backend.host import Host
+from gateway.backend.ssh import Process
 from gateway.backend.wrapper import exec_line
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
@@ -18,22 +17,19 @@ from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target, TerminalSize
 
 _SIZE = TerminalSize(80, 24)  # until the client names its own
-_ATTEMPTS = 3  # to find a connection that opens a channel; nothing has started by then
 
 
 class PlainChain:
-    """The backend of one cluster. Works inside `async with chain.running():`."""
+    """The backend of one cluster. Works while its host is running."""
 
-    def __init__(self, cluster: Cluster, limits: Limits, prompt: Prompt | None = None) -> None:
+    def __init__(self, cluster: Cluster, limits: Limits, host: Host) -> None:
         self._cluster = cluster
         self._limits = limits
-        passphrase = Passphrase(prompt)
-        self._pool = Pool(lambda: connect(cluster, limits, passphrase, prompt))
-        self.running = self._pool.running
+        self._host = host
 
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`."""
-        return self._pool.counts()
+        return self._host.counts()
 
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[PlainChannel]:
@@ -41,7 +37,7 @@ class PlainChain:
         argv = kubectl.argv(target, command, self._cluster.kube_context)
         nonce = secrets.token_hex(12)
         line = exec_line(self._cluster.vm, nonce, argv, tty=command.tty)
-        async with self._process(line, (command.size or _SIZE) if command.tty else None) as process:
+        async with self._host.process(line, (command.size or _SIZE) if command.tty else None) as process:
             channel = PlainChannel(process, nonce, target, command)
             await self._start(channel, argv)
             try:
@@ -83,7 +79,7 @@ class PlainChain:
         command = Command(("true",), "run", stdout=True)
         context = ["--context", self._cluster.kube_context] if self._cluster.kube_context else []
         argv = ("kubectl", *context, "get", "--raw", "/version")
-        async with self._process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
+        async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
             answered(Hop.SSH)
             channel = PlainChannel(process, nonce, Target(self._cluster.name), command, kubectl=True)
             try:
@@ -106,27 +102,6 @@ class PlainChain:
         except TimeoutError:
             said = f"no answer from {self._cluster.vm} within {self._limits.start:g} s"
             raise HopFailed("runner_timeout", said) from None
-
-    @asynccontextmanager
-    async def _process(self, line: str, size: TerminalSize | None) -> AsyncIterator[Process]:
-        """A channel on a connection that has room. A connection that is full or gone is left for another one."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            async with self._pool.connection() as connection:
-                try:
-                    async with asyncio.timeout(self._limits.ssh_channel):
-                        process = await connection.open(line, size)
-                except (TimeoutError, HopFailed) as error:
-                    if attempt == _ATTEMPTS:
-                        said = "the management host opened no channel in time"
-                        raise error if isinstance(error, HopFailed) else HopFailed("ssh_lost", said) from None
-                    busy = isinstance(error, HopFailed) and error.code == "ssh_busy"
-                    connection.room = max(connection.channels - 1, 1) if busy else 0
-                    continue
-                try:
-                    yield process
-                finally:
-                    process.close()
-                return
 
 
 async def _end(process: Process, limit: float, *, ended: bool) -> None:

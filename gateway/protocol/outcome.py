@@ -55,6 +55,8 @@ CODES: dict[str, Code] = {
     ),
     "runner_failed": Code(Hop.RUNNER, 500, "the runner's login shell ended before the command was started"),
     "runner_timeout": Code(Hop.RUNNER, 504, "the runner did not start the command in time"),
+    "relay_failed": Code(Hop.RUNNER, 500, "the relay could not be started in the runner, or not do its part"),
+    "relay_lost": Code(Hop.RUNNER, 500, "the relay in the runner ended before the command did"),
     "incus_not_found": Code(Hop.INCUS, 500, "the management host has no such instance"),
     "incus_stopped": Code(Hop.INCUS, 500, "the instance is not running"),
     "incus_frozen": Code(Hop.INCUS, 500, "the instance is paused"),

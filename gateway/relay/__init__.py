@@ -1,1 +1,1 @@
-"""What will run in the runner. Standard library only, Python 3.9+, imports nothing else of ours."""
+"""What runs in the runner; README.md has the wire. Standard library only, Python 3.9+, imports nothing else of ours."""

@@ -60,13 +60,17 @@ class Process(asyncssh.SSHClientSession[bytes]):
         self._chunks.clear()
         return batch
 
+    def send(self, data: bytes) -> None:
+        """Like `write`, for who bounds by other means what waits here."""
+        if not self._closed.is_set():
+            with suppress(OSError, asyncssh.Error):
+                self._channel.write(data)
+
     async def write(self, data: bytes) -> None:
         """Waits while asyncssh holds more than its window lets go. After the end: no effect."""
-        if self._closed.is_set():
-            return
-        with suppress(OSError, asyncssh.Error):
-            self._channel.write(data)
-        await self._writable.wait()
+        if not self._closed.is_set():
+            self.send(data)
+            await self._writable.wait()
 
     def write_eof(self) -> None:
         """End of input."""

@@ -1,0 +1,102 @@
+"""The way to a link: one `incus exec … bash -lc`, the boot text, and what comes before the first frame.
+
+bash reads the boot text from stdin as the plain wrapper does and becomes python3; that reads the settings and the zip.
+Until its `link` there is only talk of the login profile, and what the runner has to say about itself.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.backend import transport
+from gateway.backend.relay.bundle import bundle
+from gateway.backend.ssh import Process
+from gateway.errors import HopFailed
+
+_BOOT = (
+    r"""set +eu; h=$'\036'$1; if type -P python3 >/dev/null; then printf "%s ready\n" "$h"; """
+    r"""mapfile -d "" -t -n 3 a; ((${#a[@]} == 3)) && exec python3 -I -S -c "${a[0]}" "$1" "${a[1]}"; """
+    r"""else printf "%s bare\n" "$h"; fi"""
+)
+_TALK_LIMIT = 4096
+
+
+class NoRelay(HopFailed):
+    """The runner is there and cannot have a relay; a plain chain may do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("relay_failed", message)
+
+
+def link_line(instance: str, nonce: str) -> str:
+    """The SSH exec request."""
+    return f"incus exec {shlex.quote(instance)} -T -- bash -lc {shlex.quote(_BOOT)} dap {nonce}"
+
+
+def send_boot(settings: Mapping[str, Any]) -> bytes:
+    """What bash and the boot text read: the text and a number, each NUL-terminated, settings, zip."""
+    sent = bundle()
+    body = json.dumps({**settings, "version": sent.version, "zip": len(sent.archive)}).encode()
+    return f"{sent.boot}\0{len(body)}\0\0".encode() + body + sent.archive
+
+
+async def arrive(process: Process, nonce: str, settings: Mapping[str, Any]) -> bytes:
+    """Returns at `link`, with the bytes that came behind it. Raises HopFailed, NoRelay."""
+    before = Before(nonce)
+    sent = False
+    while True:
+        batch = await process.read()
+        if not batch:
+            if process.lost:
+                raise process.failure()
+            error = transport.refusal(process.exit_code, before.talk)
+            raise NoRelay(error.message) if sent else error
+        for kind, data in batch:
+            before.feed(data, mark=kind == 1)
+        if before.problem:
+            raise NoRelay(before.problem)
+        if before.ready and not sent:
+            sent = True
+            await process.write(send_boot(settings))
+        if before.linked:
+            return before.rest
+
+
+class Before:
+    """Reads what comes before the first frame."""
+
+    def __init__(self, nonce: str) -> None:
+        self.ready = self.linked = False
+        self.problem = ""
+        self.talk = b""
+        self.rest = b""  # behind `link`
+        self._mark = b"\x1e" + nonce.encode() + b" "
+        self._line = b""
+
+    def feed(self, data: bytes, *, mark: bool = True) -> None:
+        """`mark`: it came on stdout."""
+        if not mark:
+            self.talk = (self.talk + data)[-_TALK_LIMIT:]
+            return
+        self._line += data
+        while not self.linked and (at := self._line.find(b"\n")) >= 0:
+            line, self._line = self._line[:at], self._line[at + 1 :]
+            talk, said, word = line.rpartition(self._mark)
+            if said:
+                self._said(word.decode("utf-8", "replace"))
+            self.talk = (self.talk + (talk if said else line + b"\n"))[-_TALK_LIMIT:]
+        if self.linked:
+            self.rest, self._line = self._line, b""
+        else:
+            self._line = self._line[-_TALK_LIMIT:]
+
+    def _said(self, word: str) -> None:
+        if word == "ready":
+            self.ready = True
+        elif word == "link":
+            self.linked = True
+        elif word == "bare":
+            self.problem = "the runner has no python3 on its login shell's PATH"
+        elif word.startswith("error "):
+            self.problem = f"the relay could not be started: {word[6:]}"

@@ -1,0 +1,207 @@
+"""The backend of one cluster through its relay: one link kept warm, a stream for each session."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from gateway.backend import HopCheck, kubectl
+from gateway.backend.host import Host
+from gateway.backend.relay.arrival import link_line
+from gateway.backend.relay.bytestream import RelayBytes
+from gateway.backend.relay.channel import RelayChannel
+from gateway.backend.relay.identity import Identity
+from gateway.backend.relay.link import Link
+from gateway.backend.relay.stream import Stream
+from gateway.config import Cluster, Limits
+from gateway.errors import HopFailed
+from gateway.protocol.outcome import Hop
+from gateway.protocol.target import Command, Target, TerminalSize
+
+_SIZE = TerminalSize(80, 24)  # until the client names its own
+_BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts, unless somebody wants the link sooner
+_SOONEST = 1.0  # seconds
+
+
+class RelayChain:
+    """Works inside `async with chain.running():`, with the host running around it."""
+
+    def __init__(self, cluster: Cluster, limits: Limits, host: Host, identity: Identity) -> None:
+        self._cluster = cluster
+        self._limits = limits
+        self._host = host
+        self._identity = identity
+        self._link: Link | None = None
+        self._failure: HopFailed | None = None
+        self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
+        self._wanted = asyncio.Event()
+
+    @property
+    def failure(self) -> HopFailed | None:
+        """Why there is no link; None while there is one, or while the first attempt is under way."""
+        return None if self._link else self._failure
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keeps the link. On leaving it is closed, and no task is left."""
+        async with asyncio.TaskGroup() as tasks:
+            keeper = tasks.create_task(self._keep())
+            try:
+                yield
+            finally:
+                keeper.cancel()
+
+    def connections(self) -> Mapping[str, int]:
+        """See `Backend.connections`; `channels` are sessions here, and the link is not one."""
+        link = self._link
+        streams = len(link.streams) if link else 0
+        counts = self._host.counts()
+        return {**counts, "channels": counts["channels"] - bool(link) + streams, "links": int(bool(link))}
+
+    @asynccontextmanager
+    async def exec(self, target: Target, command: Command) -> AsyncIterator[RelayChannel]:
+        """See `Backend.exec`."""
+        link = await self.link()
+        stream = link.open(self._request(target, command))
+        channel = RelayChannel(stream, target, command, kubectl=bool(target.pod))
+        try:
+            await self._start(stream)
+            await channel.start()
+            yield channel
+        finally:
+            await self._end(link, stream)
+
+    @asynccontextmanager
+    async def dial(self, address: str) -> AsyncIterator[RelayBytes]:
+        """See `Dials.dial`."""
+        link = await self.link()
+        stream = link.open({"dial": address})
+        try:
+            await self._start(stream)
+            if stream.exit:
+                raise HopFailed("relay_failed", f"{address} cannot be reached: {stream.exit.get('error')}")
+            yield RelayBytes(stream)
+        finally:
+            await self._end(link, stream)
+
+    async def check(self) -> list[HopCheck]:
+        """See `Backend.check`. The link answers for ssh, incus and runner; kubectl for the cluster."""
+        passed: list[HopCheck] = []
+        try:
+            async with asyncio.timeout(self._limits.check):
+                link = await self.link()
+                ms = round(await link.ping() * 1000, 1)
+                passed += [HopCheck(hop, ms) for hop in (Hop.SSH, Hop.INCUS, Hop.RUNNER)]
+                passed.append(await self._check_cluster())
+        except TimeoutError:
+            hop, code = (Hop.CLUSTER, "cluster_unreachable") if passed else (Hop.INCUS, "runner_timeout")
+            error = HopFailed(code, f"no answer within {self._limits.check:g} s")
+            passed.append(HopCheck(hop, None, error.outcome()))
+        except HopFailed as error:
+            passed.append(HopCheck(error.hop, None, error.outcome()))
+        return passed
+
+    async def link(self) -> Link:
+        """The link, when there is one soon. Raises HopFailed with the reason why not."""
+        try:
+            async with asyncio.timeout(self._limits.start):
+                while not self._link:
+                    self._settled.clear()
+                    self._wanted.set()
+                    await self._settled.wait()
+                    if self._failure and not self._link:
+                        raise self._failure
+                return self._link
+        except TimeoutError:
+            said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
+            raise self._failure or HopFailed("runner_timeout", said) from None
+
+    def _request(self, target: Target, command: Command) -> dict[str, Any]:
+        argv = kubectl.argv(target, command, self._cluster.kube_context)
+        if not command.tty:
+            return {"argv": argv}
+        size = command.size or _SIZE
+        return {
+            "argv": argv,
+            "tty": [size.columns, size.rows],
+            "raw": bool(target.pod),  # the pod's terminal does all that a terminal does
+            "apart": bool(target.pod),
+            "env": {"TERM": "xterm-256color"},
+        }
+
+    async def _start(self, stream: Stream) -> None:
+        try:
+            async with asyncio.timeout(self._limits.start):
+                await stream.start()
+        except TimeoutError:
+            said = f"no answer from {self._cluster.vm} within {self._limits.start:g} s"
+            raise HopFailed("runner_timeout", said) from None
+
+    async def _end(self, link: Link, stream: Stream) -> None:
+        """Ends what still runs there, and waits for it, at most `Limits.finish` seconds."""
+        try:
+            if not stream.ended:
+                stream.cancel()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._limits.finish):
+                        await stream.wait_ended()
+        finally:
+            link.forget(stream)
+
+    async def _check_cluster(self) -> HopCheck:
+        began = time.perf_counter()
+        context = ["--context", self._cluster.kube_context] if self._cluster.kube_context else []
+        link = await self.link()
+        stream = link.open({"argv": ["kubectl", *context, "get", "--raw", "/version"]})
+        command = Command(("true",), "run", stdout=True)
+        channel = RelayChannel(stream, Target(self._cluster.name), command, kubectl=True)
+        try:
+            await channel.start()
+            async for _ in channel.output():
+                pass
+            outcome = await channel.wait()
+        finally:
+            await self._end(link, stream)
+        if outcome.exit_code == 0:
+            return HopCheck(Hop.CLUSTER, round((time.perf_counter() - began) * 1000, 1))
+        return HopCheck(outcome.hop, None, outcome)
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._connected() as link:
+                    failures = 0
+                    await link.run()
+            except HopFailed as error:
+                self._failure = error
+                self._settled.set()
+            began = time.monotonic()
+            self._wanted.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_BACKOFF[min(failures, len(_BACKOFF) - 1)]):
+                    await self._wanted.wait()
+                    await asyncio.sleep(max(0.0, began + _SOONEST * bool(failures) - time.monotonic()))
+            failures += 1
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Link]:
+        nonce = secrets.token_hex(12)
+        async with self._host.process(link_line(self._cluster.vm, nonce)) as process:
+            link = Link(process)
+            try:
+                async with asyncio.timeout(self._limits.start):
+                    await link.arrive(nonce, self._identity.settings(self._limits))
+            except TimeoutError:
+                said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
+                raise HopFailed("runner_timeout", said) from None
+            self._link, self._failure = link, None
+            self._settled.set()
+            try:
+                yield link
+            finally:
+                self._link = None
+                link.fail(HopFailed("shutdown", "the gateway closed the link"))
+                self._failure = link.lost

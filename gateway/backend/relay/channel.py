@@ -1,0 +1,112 @@
+"""The channel of the relay chain: a stream of the link, with kubectl's words told from the command's."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+
+from gateway.backend import kubectl
+from gateway.backend.relay.stream import Stream as LinkStream
+from gateway.backend.stderr import HOLD, Words
+from gateway.protocol.messages import Stream
+from gateway.protocol.outcome import Outcome, ended
+from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.relay import wire
+
+_WORDS = 4000  # bytes of kubectl's own words kept, in a terminal
+
+
+class RelayChannel:
+    """See `Channel`. `kubectl`: what runs is kubectl."""
+
+    def __init__(self, stream: LinkStream, target: Target, command: Command, *, kubectl: bool) -> None:
+        self._stream = stream
+        self._target = target
+        self._command = command
+        self._kubectl = kubectl
+        self._words = Words() if kubectl and not command.tty else None
+        self._said = b""  # by kubectl, in a terminal
+        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    async def start(self) -> None:
+        """Until it runs, or did not. Raises HopFailed."""
+        await self._stream.start()
+        if self._words and self._stream.started:
+            self._words.pid = int(self._stream.started.get("pid") or 0) or None
+
+    async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
+        """See `Channel.output`."""
+        while (batch := await self._read()) is not None:
+            for kind, data in batch:
+                if kind == wire.STDOUT:
+                    yield Stream.STDOUT, data
+                elif self._words:
+                    if body := self._words.feed(data):
+                        yield Stream.STDERR, body
+                else:
+                    self._said = (self._said + data)[-_WORDS:]
+                    if not self._kubectl:
+                        yield Stream.STDERR, data
+            if not batch and self._words and (body := self._words.release()):
+                yield Stream.STDERR, body
+        if body := self._last():
+            yield Stream.STDERR, body
+
+    async def write(self, data: bytes) -> None:
+        """See `Channel.write`."""
+        await self._stream.write(data)
+
+    def write_eof(self) -> None:
+        """See `Channel.write_eof`."""
+        if not self._command.tty:
+            self._stream.write_eof()
+
+    def resize(self, size: TerminalSize) -> None:
+        """See `Channel.resize`."""
+        if self._command.tty:
+            self._stream.resize(size.columns, size.rows)
+
+    async def wait(self) -> Outcome:
+        """See `Channel.wait`."""
+        return await asyncio.shield(self._outcome)
+
+    async def _read(self) -> list[tuple[int, bytes]] | None:
+        """What has come; empty where held words have waited long enough; None at the end."""
+        if not (self._words and self._words.waiting):
+            return await self._stream.read() or None
+        try:
+            async with asyncio.timeout(HOLD):
+                return await self._stream.read() or None
+        except TimeoutError:
+            return []
+
+    def _last(self) -> bytes:
+        """What was held back; the outcome is there then."""
+        held, words, code = b"", self._said, self._code()
+        if self._words:
+            held, words = self._words.end(code if code is not None else -1)
+        self._outcome.set_result(self._explain(code, words))
+        return held
+
+    def _code(self) -> int | None:
+        """The exit status as a shell gives it."""
+        found = self._stream.exit or {}
+        if "signal" in found:
+            return 128 + int(found["signal"])
+        return int(found["code"]) if "code" in found else None
+
+    def _explain(self, code: int | None, words: bytes) -> Outcome:
+        if code is not None:
+            if self._kubectl:
+                return kubectl.explain(code, words, self._target, self._command.argv)
+            return ended(code)
+        found = self._stream.exit
+        if found is None:
+            failure = self._stream.failure
+            return failure.outcome() if failure else Outcome("relay_lost")
+        if found.get("full"):
+            return Outcome("slow_client")
+        if self._kubectl and found.get("errno") == errno.ENOENT:
+            return Outcome("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
+        if found.get("errno") == errno.ENOENT:
+            return Outcome("start_failed", f"the runner has no program {self._command.argv[0]!a}")
+        return Outcome("start_failed", f"the runner could not start it: {found.get('error')}")

@@ -1,0 +1,127 @@
+"""The gateway's end of a link: streams by number over one process, a byte every 5 s, and the end of all of them."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.backend.relay.arrival import arrive
+from gateway.backend.relay.stream import Stream
+from gateway.backend.ssh import Process
+from gateway.errors import HopFailed
+from gateway.relay import wire
+
+PING = 5.0  # seconds between the bytes that keep the lease
+SILENCE = 20.0  # seconds without a word from the relay
+
+
+class Link:
+    """`run` it; `lost` says why it is over."""
+
+    def __init__(self, process: Process) -> None:
+        self.streams: dict[int, Stream] = {}
+        self.about: dict[str, Any] = {}
+        self.lost: HopFailed | None = None
+        self._process = process
+        self._decoder = wire.Decoder()
+        self._number = 0
+        self._heard = time.monotonic()
+        self._pongs: dict[bytes, asyncio.Future[None]] = {}
+
+    async def arrive(self, nonce: str, settings: Mapping[str, Any]) -> None:
+        """Until the relay has said HELLO. Raises HopFailed."""
+        self._take(await arrive(self._process, nonce, settings))
+        while not self.about and not self.lost:
+            await self._read()
+        if self.lost:
+            raise self.lost
+
+    async def run(self) -> None:
+        """Until the link is lost; then every stream of it has ended."""
+        async with asyncio.TaskGroup() as tasks:
+            lease = tasks.create_task(self._keep_lease())
+            while not self.lost:
+                await self._read()
+            lease.cancel()
+
+    def open(self, request: Mapping[str, Any], window: int = wire.WINDOW) -> Stream:
+        """A new stream. Raises HopFailed when the link is lost."""
+        if self.lost:
+            raise self.lost
+        self._number += 1
+        stream = Stream(self._number, self.send, window)
+        self.streams[self._number] = stream
+        self.send(wire.encode_request(self._number, {**request, "credit": window}))
+        return stream
+
+    def forget(self, stream: Stream) -> None:
+        """What still comes on it goes nowhere."""
+        self.streams.pop(stream.number, None)
+
+    def send(self, frames: bytes) -> None:
+        """Never waits: what is long has credit, and so an end."""
+        self._process.send(frames)
+
+    async def ping(self) -> float:
+        """Seconds there and back. Raises HopFailed when the link goes meanwhile."""
+        body = secrets.token_bytes(8)
+        self._pongs[body] = asyncio.get_running_loop().create_future()
+        began = time.perf_counter()
+        self.send(wire.encode(wire.PING, 0, body))
+        try:
+            await self._pongs[body]
+        finally:
+            self._pongs.pop(body, None)
+        return time.perf_counter() - began
+
+    def fail(self, error: HopFailed) -> None:
+        """The link is over, and so is every stream of it."""
+        if self.lost:
+            return
+        self.lost = error
+        for stream in self.streams.values():
+            stream.fail(error)
+        for waiter in self._pongs.values():
+            if not waiter.done():
+                waiter.set_exception(error)
+        self._process.close()
+
+    async def _read(self) -> None:
+        batch = await self._process.read()
+        if not batch:
+            closed = HopFailed("incus_lost", "incus exec ended: the instance, incus or the relay was stopped")
+            self.fail(self._process.failure() if self._process.lost else closed)
+        for kind, data in batch:
+            if kind == 1:
+                self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        self._heard = time.monotonic()
+        try:
+            for frame in self._decoder.feed(data):
+                self._frame(*frame)
+        except wire.WireError as error:
+            self.fail(HopFailed("relay_lost", f"the relay broke a rule of the link: {error}"))
+
+    def _frame(self, kind: int, number: int, body: bytes) -> None:
+        if kind == wire.PONG:
+            waiter = self._pongs.get(body)
+            if waiter and not waiter.done():
+                waiter.set_result(None)
+        elif kind == wire.HELLO:
+            self.about = wire.decode_object(body)
+            if self.about.get("protocol") != wire.PROTOCOL:
+                raise wire.WireError(f"protocol {self.about.get('protocol')}, not {wire.PROTOCOL}")
+        elif kind == wire.BYE:
+            reason = str(wire.decode_object(body).get("reason"))
+            self.fail(HopFailed("relay_lost", f"the relay ended the link: {reason}"))
+        elif stream := self.streams.get(number):
+            stream.frame(kind, body)
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(PING)
+            self.send(wire.encode(wire.PING))
+            if time.monotonic() - self._heard > SILENCE:
+                self.fail(HopFailed("incus_lost", f"no word from the runner for {SILENCE:g} s"))

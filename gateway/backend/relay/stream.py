@@ -1,0 +1,119 @@
+"""One stream of a link: what came waits here, and is credited when it is taken."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from gateway.errors import HopFailed
+from gateway.relay import wire
+
+
+class Stream:
+    """All of it belongs to one session's tasks; `frame` and `fail` are the link's."""
+
+    def __init__(self, number: int, send: Callable[[bytes], None], window: int) -> None:
+        self.number = number
+        self.failure: HopFailed | None = None
+        self.started: dict[str, Any] | None = None
+        self.exit: dict[str, Any] | None = None
+        self._send = send
+        self._window = wire.Window(window)
+        self._may_send = wire.Allowance()
+        self._came: deque[tuple[int, bytes]] = deque()
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._eof = self._unwanted = False
+
+    async def start(self) -> None:
+        """Until it has been started or has ended. Raises HopFailed with the link's end."""
+        while self.started is None and self.exit is None:
+            if self.failure:
+                raise self.failure
+            self._news.clear()
+            await self._news.wait()
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will come, though not all may have been read."""
+        return self.exit is not None or self.failure is not None
+
+    async def read(self) -> list[tuple[int, bytes]]:
+        """(kind, body) of all that came, at least one; empty at the end. Cancelling is safe."""
+        while not self._came and not self.ended:
+            self._news.clear()
+            await self._news.wait()
+        batch = list(self._came)
+        self._came.clear()
+        grant = self._window.used(sum(len(body) for _, body in batch))
+        if grant and not self.ended:
+            self._send(wire.encode_credit(self.number, grant))
+        return batch
+
+    async def write(self, data: bytes) -> None:
+        """Waits while there is no credit. After the end: no error, no effect."""
+        view = memoryview(data)
+        while view and not self.ended:
+            count = min(len(view), wire.CHUNK, self._may_send.left)
+            if count <= 0:
+                self._room.clear()
+                await self._room.wait()
+                continue
+            self._may_send.take(count)
+            self._send(wire.encode(wire.STDIN, self.number, bytes(view[:count])))
+            view = view[count:]
+
+    def write_eof(self) -> None:
+        """End of input."""
+        if not self._eof:
+            self._eof = True
+            self.say(wire.EOF)
+
+    def say(self, kind: int, body: bytes = b"") -> None:
+        """A frame without credit, while there is somebody to hear it."""
+        if not self.ended:
+            self._send(wire.encode(kind, self.number, body))
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The terminal's size."""
+        if not self.ended:
+            self._send(wire.encode_size(self.number, columns, rows))
+
+    def cancel(self) -> None:
+        """Ends it there; what it still says is of no interest."""
+        self.say(wire.END)
+        self._unwanted = True
+        self._came.clear()
+
+    async def wait_ended(self) -> None:
+        """Until EXIT, or the link's end."""
+        while not self.ended:
+            self._news.clear()
+            await self._news.wait()
+
+    def frame(self, kind: int, body: bytes) -> None:
+        """From the relay. Raises WireError."""
+        if kind in (wire.STDOUT, wire.STDERR):
+            self._window.arrived(len(body))
+            if not self._unwanted:
+                self._came.append((kind, body))
+        elif kind == wire.CREDIT:
+            self._may_send.grant(wire.decode_credit(body))
+            self._room.set()
+            return
+        elif kind == wire.STARTED:
+            self.started = wire.decode_object(body)
+        elif kind == wire.EXIT:
+            self.exit = wire.decode_object(body)
+            self._room.set()
+        elif kind == wire.EOF:
+            self._came.append((wire.EOF, b""))
+        else:
+            raise wire.WireError(f"kind {kind} does not come from a relay")
+        self._news.set()
+
+    def fail(self, error: HopFailed) -> None:
+        """The link is lost."""
+        self.failure = error
+        self._news.set()
+        self._room.set()

@@ -1,0 +1,86 @@
+"""The first text that runs in the runner, as `python3 -c`: reads the rest, makes sure of a daemon, becomes a carrier.
+
+It stands alone, since the modules beside it come in the zip that it reads. What it says is a line on stdout that
+begins with RS and the nonce; behind `link` every byte is the daemon's.
+"""
+
+import os
+import sys
+
+
+def say(words):  # type: ignore[no-untyped-def]
+    """One line to the gateway."""
+    line = " ".join(words.split())
+    os.write(1, ("\x1e%s %s\n" % (sys.argv[1], line)).encode("utf-8", "replace"))
+
+
+def read(count):  # type: ignore[no-untyped-def]
+    """Exactly so many bytes of stdin, and none beyond."""
+    data = b""
+    while len(data) < count:
+        part = os.read(0, count - len(data))
+        if not part:
+            raise EOFError("the gateway closed the link before it was there")
+        data += part
+    return data
+
+
+def unpack():  # type: ignore[no-untyped-def]
+    """The settings; the zip becomes importable without a file that has a name."""
+    import json  # noqa: PLC0415
+
+    settings = json.loads(read(int(sys.argv[2])).decode())
+    store = os.memfd_create("dap-relay")
+    left = memoryview(read(settings["zip"]))
+    while left:
+        left = left[os.write(store, left) :]
+    sys.path.insert(0, "/proc/self/fd/%d" % store)
+    return settings
+
+
+def main():  # type: ignore[no-untyped-def]
+    """One sentence for whatever goes wrong; the exit status is always 0, since incus has uses of its own for others."""
+    if sys.version_info < (3, 9):
+        say("error its python3 is %d.%d; the relay needs 3.9" % sys.version_info[:2])
+        return
+    try:
+        settings = unpack()
+        from dap_relay import carrier, place, process  # noqa: PLC0415
+
+        process.call_ourselves()
+        directory, lock = place.enter(settings["key"], os.environ)
+        daemon = place.connect(directory, settings["version"])
+        if daemon is None:
+            begin(place.listen(directory, settings["version"]), directory, lock, settings)
+            daemon = place.connect(directory, settings["version"])
+        os.close(lock)
+        carrier.carry(daemon, settings["secret"], lambda: say("link"))
+        carrier.after(directory, settings["version"])
+    except Exception as error:  # noqa: BLE001  # all of it is told
+        say("error %s: %s" % (type(error).__name__, error))
+
+
+def begin(listener, directory, lock, settings):  # type: ignore[no-untyped-def]
+    """The daemon, detached: incus waits for whoever holds its pipes, and kills only its direct child."""
+    from dap_relay.daemon import Daemon  # noqa: PLC0415  # here, so that what is missing is told
+
+    middle = os.fork()
+    if middle:
+        listener.close()
+        os.waitpid(middle, 0)
+        return
+    try:
+        os.close(lock)
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        Daemon(listener, directory, settings, os.environ).run()
+    finally:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+"""One command: a terminal or three pipes, drained at full speed into a journal, and ended with all of its session."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from . import process, wire
+from .journal import Journal, JournalFull
+from .loop import Loop
+
+_READ = 65536
+LINGER = 0.05  # seconds of quiet after the end, where something else still holds the output open
+_LINGERS = 40  # and how often that may be put off
+STEPS = ((signal.SIGHUP, 1.0), (signal.SIGTERM, 1.5), (signal.SIGKILL, 0.0))  # and seconds until the next
+
+
+class Request:
+    """What to run: the fields of README.md. Raises WireError."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        argv, env = given.get("argv"), given.get("env", {})
+        if not isinstance(argv, list) or not argv or not all(isinstance(word, str) for word in argv):
+            raise wire.WireError("argv is a list of strings")
+        if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
+            raise wire.WireError("env maps strings to strings")
+        size = given.get("tty")
+        if size is not None and not (isinstance(size, list) and len(size) == 2 and _sizes(size)):
+            raise wire.WireError("tty is [columns, rows]")
+        self.argv: list[str] = argv
+        self.env: dict[str, str] = env
+        self.size: tuple[int, int] | None = (size[0], size[1]) if size else None
+        self.raw = bool(given.get("raw"))
+        self.apart = bool(given.get("apart"))
+
+
+def _sizes(values: list[Any]) -> bool:
+    return all(isinstance(value, int) and 0 < value < 65536 for value in values)
+
+
+class Command:
+    """`changed` is called when there is more in the journal, `started` or `result`; `wrote` with bytes of input gone.
+
+    `result` is what EXIT says: code, signal, or error and errno. It is there after all output is in the journal.
+    """
+
+    def __init__(self, loop: Loop, journal: Journal) -> None:
+        self.changed: Callable[[], None] = lambda: None
+        self.wrote: Callable[[int], None] = lambda _: None
+        self.journal = journal
+        self.pid = 0
+        self.started = False
+        self.result: dict[str, Any] | None = None
+        self._loop = loop
+        self._terminal: int | None = None
+        self._in: int | None = None
+        self._outs: dict[int, int] = {}  # descriptor -> stream
+        self._input: deque[bytes] = deque()
+        self._eof = False
+        self._report: int | None = None  # says why it could not be started
+        self._why: dict[str, Any] | None = None  # a result that says more than the exit status will
+        self._end: dict[str, Any] | None = None  # the result, while output may still come
+        self._step = 0
+        self._fresh = False
+
+    def run(self, request: Request, directory: str, env: dict[str, str]) -> None:
+        """Starts it; what goes wrong is the result."""
+        theirs: list[int] = []
+        try:
+            fds = self._plumb(request, theirs)
+            self.pid, self._report = process.start(
+                request.argv, {**env, **request.env}, directory, fds, controls=request.size is not None
+            )
+        except OSError as error:
+            self._close()
+            self._finish({"error": os.strerror(error.errno or 0), "errno": error.errno})
+            return
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        self._loop.readable(self._report, self._reported)
+        self._loop.on_exit(self.pid, self._exited)
+        for fd in self._outs:
+            os.set_blocking(fd, False)
+            self._loop.readable(fd, lambda fd=fd: self._read(fd))  # type: ignore[misc]
+
+    def write(self, data: bytes) -> None:
+        """Input; of a command that does not read any more it is taken and forgotten."""
+        self._input.append(data)
+        self._feed()
+
+    def write_eof(self) -> None:
+        """End of input, after what was written; in a terminal there is none."""
+        if self._terminal is None:
+            self._eof = True
+            self._feed()
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """In a terminal."""
+        if self._terminal is not None and all(size):
+            process.resize(self._terminal, size)
+
+    def signal(self, number: int) -> None:
+        """To its process group."""
+        if self.pid and self._end is None:
+            process.kill_group(self.pid, number)
+
+    def end(self) -> None:
+        """Ends it, with all of its session: HUP, TERM, KILL. What it still writes is dropped."""
+        self.journal.discard()
+        if not self._step and self.result is None:
+            self._next_step()
+
+    def _next_step(self) -> None:
+        number, wait = STEPS[self._step]
+        self._step += 1
+        if self._step == 1:
+            process.kill_group(self.pid, number)
+            process.kill_group(self.pid, signal.SIGCONT)
+        else:
+            left = process.members(self.pid)
+            process.kill(left, number)
+            if not left:
+                return
+        if self._step < len(STEPS):
+            self._loop.later(wait, self._next_step)
+
+    def _plumb(self, request: Request, theirs: list[int]) -> tuple[int, int, int]:
+        def out(stream: int) -> int:
+            ours, other = process.pipe()
+            theirs.append(other)
+            self._outs[ours] = stream
+            return other
+
+        if request.size is None:
+            reader, self._in = process.pipe()
+            theirs.append(reader)
+            os.set_blocking(self._in, False)
+            return reader, out(wire.STDOUT), out(wire.STDERR)
+        self._terminal, slave = process.terminal(request.size, raw=request.raw)
+        self._in = self._terminal
+        self._outs[self._terminal] = wire.STDOUT
+        theirs.append(slave)
+        return slave, slave, out(wire.STDERR) if request.apart else slave
+
+    def _reported(self) -> None:
+        if self._report is None:
+            return
+        errno = os.read(self._report, 16)
+        self._loop.close(self._report)
+        self._report = None
+        if errno:
+            self._why = {"error": os.strerror(int(errno)), "errno": int(errno)}
+        else:
+            self.started = True
+            self.changed()
+
+    def _read(self, fd: int) -> None:
+        try:
+            data = os.read(fd, _READ)
+        except BlockingIOError:
+            return
+        except OSError:  # a terminal whose other side has gone says EIO
+            data = b""
+        if not data:
+            self._drop(fd)
+            if self._end is not None and not self._outs:
+                self._finish(self._end)
+            return
+        self._fresh = True
+        if self.journal.closed:
+            return
+        try:
+            self.journal.append(self._outs[fd], data)
+        except JournalFull:
+            self._why = {"error": "more output than the journal may hold", "full": True}
+            self.end()
+        self.changed()
+
+    def _feed(self) -> None:
+        gone = 0
+        while self._in is not None and self._input:
+            data = self._input[0]
+            try:
+                count = os.write(self._in, data)
+            except BlockingIOError:
+                break
+            except OSError:  # nobody reads it
+                self._close_input()
+                break
+            gone += count
+            if count < len(data):
+                self._input[0] = data[count:]
+            else:
+                self._input.popleft()
+        if self._in is None:
+            gone += sum(map(len, self._input))
+            self._input.clear()
+        elif not self._input and self._eof:
+            self._close_input()
+        if self._in is not None:
+            self._loop.writable(self._in, self._feed if self._input else None)
+        if gone:
+            self.wrote(gone)
+
+    def _exited(self, status: int) -> None:
+        """Nobody reads input any more; output may still be in the pipes, or be held open by what it left behind."""
+        self._reported()
+        ended = {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"code": os.WEXITSTATUS(status)}
+        self._end = self._why or ended
+        self._close_input()
+        self._feed()
+        process.kill_group(self.pid, signal.SIGHUP)
+        if self._outs:
+            self._loop.later(LINGER, lambda: self._linger(_LINGERS))
+        else:
+            self._finish(self._end)
+
+    def _linger(self, left: int) -> None:
+        if self.result is not None:
+            return
+        if self._fresh and left:
+            self._fresh = False
+            self._loop.later(LINGER, lambda: self._linger(left - 1))
+            return
+        self._close()
+        self._finish(self._end or {})
+
+    def _finish(self, result: dict[str, Any]) -> None:
+        if self.result is None:
+            self.result = result
+            self._close()
+            self.journal.close()
+            self.changed()
+
+    def _drop(self, fd: int) -> None:
+        del self._outs[fd]
+        if fd == self._terminal:
+            self._terminal = self._in = None
+        self._loop.close(fd)
+
+    def _close_input(self) -> None:
+        if self._in is not None and self._in != self._terminal:
+            self._loop.close(self._in)
+        elif self._in is not None:
+            self._loop.writable(self._in, None)
+        self._in = None
+
+    def _close(self) -> None:
+        self._close_input()
+        for fd in list(self._outs):
+            with suppress(OSError):
+                self._drop(fd)

@@ -1,0 +1,220 @@
+"""The daemon: every session of one gateway, whatever becomes of its links. One process, one event loop."""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import os
+import signal
+import socket
+import struct
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from . import place, wire
+from .command import Command, Request
+from .dial import DialStream, parse
+from .journal import Journal
+from .link import LEASE, Link
+from .loop import Loop, Timer
+from .stream import CommandStream
+
+IDLE = 60.0  # seconds without link and sessions
+GRACE = 600.0  # seconds without a link that a session is kept which may be attached again, unless it says otherwise
+_HANDSHAKE = 10.0  # seconds for a carrier to say who sends it
+
+
+class Kept:
+    """A session that may be attached again. `timer` runs while no link carries it."""
+
+    def __init__(self, stream: CommandStream, grace: float) -> None:
+        self.stream = stream
+        self.grace = grace
+        self.timer: Timer | None = None
+
+
+class Daemon:
+    """`settings`: secret, version; lease and idle in seconds, memory and capacity of a journal in bytes."""
+
+    def __init__(
+        self, listener: socket.socket, directory: str, settings: Mapping[str, Any], env: Mapping[str, str]
+    ) -> None:
+        self._listener = listener
+        self._directory = directory
+        self._settings = settings
+        self._env = dict(env)
+        self._home = os.getcwd()
+        self._loop = Loop(self._turn)
+        self._link: Link | None = None
+        self._carrier: socket.socket | None = None
+        self._kept: dict[str, Kept] = {}
+        self._alive: set[Command] = set()
+        self._busy = time.monotonic()
+        self._leaving = False
+
+    def run(self) -> None:
+        """Until there has been nothing to do for IDLE seconds."""
+        os.chdir("/")
+        self._listener.setblocking(False)
+        self._loop.readable(self._listener.fileno(), self._accept)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            self._loop.on_signal(number, self._terminate)
+        self._tick()
+        try:
+            self._loop.run()
+        except Exception as error:
+            if self._link:
+                self._link.close("a defect of the relay: %s: %s" % (type(error).__name__, error))
+            raise
+
+    def _terminate(self) -> None:
+        """Ends everything, then itself."""
+        self._leaving = True
+        for command in self._alive:
+            command.end()
+        if self._link:
+            self._link.close("the relay was told to end")
+        self._tick()
+
+    def _turn(self) -> None:
+        if self._link:
+            self._link.flush()
+
+    def _tick(self) -> None:
+        """Forgets what is over, and leaves when nothing is left."""
+        self._alive = {command for command in self._alive if command.result is None}
+        self._kept = {name: kept for name, kept in self._kept.items() if not kept.stream.done}
+        now, idle = time.monotonic(), float(self._settings.get("idle", IDLE))
+        if self._leaving:
+            self._busy, idle = now if self._alive else 0.0, 0.2
+        elif self._link or self._alive or self._kept:
+            self._busy = now
+        if now - self._busy >= idle and place.leave(self._directory, self._listener):
+            self._loop.stop()
+            return
+        self._loop.later(min(5.0, idle / 4), self._tick)
+
+    # links
+
+    def _accept(self) -> None:
+        try:
+            carrier, _ = self._listener.accept()
+        except OSError:
+            return
+        carrier.setblocking(False)
+        fd = carrier.fileno()
+        timer = self._loop.later(_HANDSHAKE, lambda: self._dismiss(carrier))
+
+        def said() -> None:
+            if self._knows(carrier):
+                self._loop.readable(fd, handed)
+            else:
+                timer.cancel()
+                self._dismiss(carrier)
+
+        def handed() -> None:
+            timer.cancel()
+            self._take(carrier)
+
+        self._loop.readable(fd, said)
+
+    def _dismiss(self, carrier: socket.socket) -> None:
+        if carrier.fileno() >= 0:
+            self._loop.close(carrier.detach())
+
+    def _knows(self, carrier: socket.socket) -> bool:
+        """The same user, and the secret of our gateway."""
+        try:
+            secret = carrier.recv(4096)
+            peer = struct.unpack("iII", carrier.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            known = hmac.compare_digest(secret, str(self._settings["secret"]).encode())
+            carrier.send(b"ok" if known and peer[1] == os.getuid() else b"no")
+        except OSError:
+            return False
+        return known and peer[1] == os.getuid()
+
+    def _take(self, carrier: socket.socket) -> None:
+        fds: list[int] = []
+        try:
+            _, fds, _, _ = socket.recv_fds(carrier, 16, 2)
+        except OSError:
+            fds = []
+        if len(fds) != 2:
+            for fd in fds:
+                os.close(fd)
+            self._dismiss(carrier)
+            return
+        if self._link:
+            self._link.close("another link took its place")
+        self._carrier = carrier
+        lease = float(self._settings.get("lease", LEASE))
+        self._link = Link(self._loop, (fds[0], fds[1]), self._opened, self._lost, lease)
+        about = {"protocol": wire.PROTOCOL, "version": self._settings["version"], "pid": os.getpid()}
+        self._link.say(wire.encode_object(wire.HELLO, 0, about))
+        self._loop.readable(carrier.fileno(), self._carrier_gone)
+
+    def _carrier_gone(self) -> None:
+        if self._link:
+            self._link.close("its carrier has ended")
+
+    def _lost(self, link: Link, reason: str) -> None:
+        """What may be attached again is kept for its grace time, the rest ends."""
+        del reason  # it was said on the link
+        self._link = None
+        if self._carrier:
+            self._dismiss(self._carrier)  # the carrier sees that and ends
+            self._carrier = None
+        kept = {id(one.stream): name for name, one in self._kept.items()}
+        for stream in link.streams.values():
+            name = kept.get(id(stream))
+            if name is None:
+                stream.cut()
+            else:
+                one = self._kept[name]
+                one.timer = self._loop.later(one.grace, one.stream.cut)
+
+    # sessions
+
+    def _opened(self, link: Link, number: int, given: dict[str, Any]) -> None:
+        credit = given.get("credit", wire.WINDOW)
+        if not isinstance(credit, int) or not 0 <= credit <= wire.MOST:
+            raise wire.WireError("credit is a number of bytes")
+        if "dial" in given:
+            address = parse(given["dial"])
+            dialled = DialStream(self._loop, number, credit)
+            link.add(dialled)
+            dialled.connect(*address)
+        elif "attach" in given:
+            self._attach(link, number, credit, given)
+        else:
+            self._start(link, number, credit, given)
+
+    def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
+        request, name = Request(given), given.get("name")
+        if name is not None and (not isinstance(name, str) or name in self._kept):
+            raise wire.WireError("name is a new string")
+        memory, capacity = (int(self._settings.get(key, 0)) for key in ("memory", "capacity"))
+        journal = Journal(memory or 1 << 20, capacity or 256 << 20, self._directory)
+        command = Command(self._loop, journal)
+        stream = CommandStream(number, credit, command, 0, keeps=name is not None)
+        link.add(stream)
+        self._alive.add(command)
+        if name is not None:
+            grace = given.get("grace", GRACE)
+            self._kept[name] = Kept(stream, float(grace) if isinstance(grace, (int, float)) else GRACE)
+        command.run(request, self._home, self._env)
+
+    def _attach(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
+        name, offset = given["attach"], given.get("offset", 0)
+        kept = self._kept.get(name) if isinstance(name, str) else None
+        if kept is None or not isinstance(offset, int):
+            error = {"error": "no such session", "errno": errno.ENOENT}
+            link.say(wire.encode_object(wire.EXIT, number, error))
+            return
+        if kept.timer:
+            kept.timer.cancel()
+            kept.timer = None
+        link.streams.pop(kept.stream.number, None)
+        kept.stream = CommandStream(number, credit, kept.stream.command, offset, keeps=True)
+        link.add(kept.stream)

@@ -1,0 +1,209 @@
+"""Byte streams to addresses that the runner reaches: `tcp:HOST:PORT`, `unix:/PATH`. They go at the link's speed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from . import wire
+from .loop import Loop, Timer
+from .stream import Stream
+
+CONNECT = 10.0  # seconds for an address to answer
+
+
+def parse(address: object) -> tuple[int, Any]:
+    """(family or 0 for a name to be looked up, address). Raises WireError."""
+    scheme, _, rest = address.partition(":") if isinstance(address, str) else ("", "", "")
+    if scheme == "unix" and rest.startswith("/"):
+        return socket.AF_UNIX, rest
+    host, _, port = rest.rpartition(":")
+    host = host.strip("[]")
+    if scheme != "tcp" or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise wire.WireError("dial is tcp:HOST:PORT or unix:/PATH")
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            socket.inet_pton(family, host)
+            return family, (host, int(port))
+    return 0, (host, int(port))
+
+
+class DialStream(Stream):
+    """Its data is STDOUT towards the gateway and STDIN from it; EOF ends one direction, EXIT both."""
+
+    def __init__(self, loop: Loop, number: int, credit: int) -> None:
+        super().__init__(number, credit)
+        self._loop = loop
+        self._socket: socket.socket | None = None
+        self._connected = False
+        self._input: deque[bytes] = deque()
+        self._eof = self._read_all = False
+        self._timer: Timer | None = None
+        self._addresses: deque[tuple[int, Any]] = deque()
+
+    def connect(self, family: int, address: Any) -> None:
+        """Begins; STARTED or EXIT tells how it went."""
+        self._timer = self._loop.later(CONNECT, lambda: self._fail(errno.ETIMEDOUT))
+        if family:
+            self._addresses.append((family, address))
+            self._try(errno.ENOENT)
+        else:
+            look_up(self._loop, *address, found=self._found)
+
+    def _found(self, addresses: list[tuple[int, Any]]) -> None:
+        if not self.over:
+            self._addresses.extend(addresses)
+            self._try(errno.ENOENT)
+
+    def _try(self, number: int) -> None:
+        """The next address; `number` is why the one before failed."""
+        self._close()
+        if not self._addresses:
+            self._fail(number)
+            return
+        family, address = self._addresses.popleft()
+        try:
+            self._socket = socket.socket(family, socket.SOCK_STREAM)
+            self._socket.setblocking(False)
+            number = self._socket.connect_ex(address)
+        except OSError as error:
+            number = error.errno or errno.EIO
+        if number not in (0, errno.EINPROGRESS) or self._socket is None:
+            self._try(number)
+            return
+        self._loop.writable(self._socket.fileno(), self._settled)
+
+    def _settled(self) -> None:
+        assert self._socket
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self._try(number)
+            return
+        if self._timer:
+            self._timer.cancel()
+        if self._socket.family != socket.AF_UNIX:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._loop.writable(self._socket.fileno(), None)
+        self._connected = True
+        self.say(wire.encode_object(wire.STARTED, self.number, {}))
+        self._feed()
+        self._look()
+
+    def _look(self) -> None:
+        """Reads only what there is credit for: here nothing is lost by waiting."""
+        if self._socket and self._connected and not self._read_all:
+            self._loop.readable(self._socket.fileno(), self._readable if self._may_send.left > 0 else None)
+
+    def _readable(self) -> None:
+        assert self._socket
+        self._loop.readable(self._socket.fileno(), None)  # until the link has taken it
+        self.wake()
+
+    def _data(self) -> bytes:
+        if not self._connected or self._socket is None or self._read_all or self._may_send.left <= 0:
+            return b""
+        try:
+            data = self._socket.recv(min(wire.CHUNK, self._may_send.left))
+        except BlockingIOError:
+            self._look()
+            return b""
+        except OSError as error:
+            self._fail(error.errno or errno.EIO)
+            return self.take()
+        if not data:
+            self._read_all = True
+            self._loop.readable(self._socket.fileno(), None)
+            self.say(wire.encode(wire.EOF, self.number))
+            self._both()
+            return self.take()
+        self._may_send.take(len(data))
+        return wire.encode(wire.STDOUT, self.number, data)
+
+    def frame(self, kind: int, body: bytes) -> None:
+        super().frame(kind, body)
+        self._look()
+
+    def cut(self) -> None:
+        self._finish({"code": 0})
+
+    def _write(self, data: bytes) -> None:
+        self._input.append(data)
+        self._feed()
+
+    def _write_eof(self) -> None:
+        self._eof = True
+        self._feed()
+
+    def _feed(self) -> None:
+        if self._socket is None or not self._connected:
+            return
+        gone = 0
+        try:
+            while self._input:
+                count = self._socket.send(self._input[0])
+                gone += count
+                if count < len(self._input[0]):
+                    self._input[0] = self._input[0][count:]
+                else:
+                    self._input.popleft()
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._fail(error.errno or errno.EIO)
+            return
+        self._loop.writable(self._socket.fileno(), self._feed if self._input else None)
+        self._wrote(gone)
+        if self._eof and not self._input:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+            self._both()
+
+    def _both(self) -> None:
+        if self._eof and self._read_all and not self._input:
+            self._finish({"code": 0})
+
+    def _fail(self, number: int) -> None:
+        self._finish({"error": os.strerror(number), "errno": number})
+
+    def _finish(self, result: dict[str, Any]) -> None:
+        if self.over:
+            return
+        self.over = True
+        self._close()
+        if self._timer:
+            self._timer.cancel()
+        self.say(wire.encode_object(wire.EXIT, self.number, result))
+
+    def _close(self) -> None:
+        if self._socket:
+            self._loop.close(self._socket.detach())
+            self._socket = None
+
+
+def look_up(loop: Loop, host: str, port: int, found: Callable[[list[tuple[int, Any]]], None]) -> None:
+    """A name's addresses, found by a process of its own: the resolver waits, the loop must not."""
+    reader, writer = os.pipe()
+    if not os.fork():
+        try:
+            os.dup2(writer, 3)
+            os.closerange(4, 65536)  # above all the other commands' input
+            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            os.write(3, json.dumps([(row[0], row[4][:2]) for row in rows[:8]]).encode())
+        except OSError:
+            pass
+        finally:
+            os._exit(0)
+    os.close(writer)
+
+    def answered() -> None:
+        text = os.read(reader, 65536)
+        loop.close(reader)
+        found([(family, (name, number)) for family, (name, number) in json.loads(text or b"[]")])
+
+    loop.readable(reader, answered)

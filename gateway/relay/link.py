@@ -1,0 +1,163 @@
+"""One link to the gateway: two descriptors, frames in and out, and the lease that its silence ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from . import wire
+from .loop import Loop
+from .stream import Stream
+
+LEASE = 20.0  # seconds without a byte from the gateway
+FILL = 65536  # bytes made ready for the descriptor at a time
+_READ = 65536
+
+
+class Link:
+    """`streams` by number. `opened` makes one from a request; `lost` is called once, with the reason."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        fds: tuple[int, int],
+        opened: Callable[[Link, int, dict[str, Any]], None],
+        lost: Callable[[Link, str], None],
+        lease: float = LEASE,
+    ) -> None:
+        self.streams: dict[int, Stream] = {}
+        self.live = True
+        self._loop = loop
+        self._in, self._out = fds
+        self._opened = opened
+        self._lost = lost
+        self._lease = lease
+        self._heard = time.monotonic()
+        self._decoder = wire.Decoder()
+        self._requests: dict[int, bytes] = {}
+        self._buffer = b""
+        self._say: deque[bytes] = deque()
+        self._ready: deque[Stream] = deque()
+        self._waiting: set[Stream] = set()  # those in _ready
+        for fd in fds:
+            os.set_blocking(fd, False)
+            os.set_inheritable(fd, False)
+        loop.readable(self._in, self._read)
+        loop.later(lease / 4, self._check_lease)
+
+    def say(self, frame: bytes) -> None:
+        """Goes before everything else."""
+        self._say.append(frame)
+
+    def add(self, stream: Stream) -> None:
+        """Its frames go over this link from now on."""
+        self.streams[stream.number] = stream
+        stream.wake = lambda: self._wake(stream)
+        self._wake(stream)
+
+    def flush(self) -> None:
+        """Writes what there is, as far as the descriptor takes it. Once in each turn of the loop."""
+        while self.live:
+            if not self._buffer:
+                self._buffer = self._fill()
+            if not self._buffer:
+                self._loop.writable(self._out, None)
+                return
+            try:
+                count = os.write(self._out, self._buffer)
+            except BlockingIOError:
+                count = 0
+            except OSError as error:
+                self.close("it cannot be written: %s" % error.strerror)
+                return
+            self._buffer = self._buffer[count:]
+            if self._buffer:
+                self._loop.writable(self._out, self.flush)
+                return
+
+    def close(self, reason: str) -> None:
+        """Ends the link; what becomes of its streams is the daemon's business."""
+        if not self.live:
+            return
+        self.live = False
+        with suppress(OSError):
+            os.write(self._out, self._buffer + wire.encode_object(wire.BYE, 0, {"reason": reason}))
+        for fd in {self._in, self._out}:
+            with suppress(OSError):
+                self._loop.close(fd)
+        for stream in self.streams.values():
+            stream.wake = lambda: None
+        self._lost(self, reason)
+
+    def _wake(self, stream: Stream) -> None:
+        """One that was quiet goes first: a key's echo is not kept behind another session's bulk."""
+        if stream not in self._waiting:
+            self._waiting.add(stream)
+            self._ready.appendleft(stream)
+
+    def _fill(self) -> bytes:
+        parts = list(self._say)
+        self._say.clear()
+        size = 0
+        while self._ready and size < FILL:
+            stream = self._ready.popleft()
+            frame = stream.take()
+            if frame:
+                parts.append(frame)
+                size += len(frame)
+                self._ready.append(stream)
+                continue
+            self._waiting.discard(stream)
+            if stream.done:
+                self.streams.pop(stream.number, None)
+        return b"".join(parts)
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._in, _READ)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.close("it cannot be read: %s" % error.strerror)
+            return
+        if not data:
+            self.close("the gateway closed it")
+            return
+        self._heard = time.monotonic()
+        try:
+            for frame in self._decoder.feed(data):
+                self._frame(*frame)
+        except wire.WireError as error:
+            self.close("broken rule: %s" % error)
+
+    def _frame(self, kind: int, number: int, body: bytes) -> None:
+        if kind == wire.PING:
+            self.say(wire.encode(wire.PONG, 0, body))
+        elif kind in (wire.PART, wire.OPEN):
+            self._request(kind, number, body)
+        elif number in self.streams:
+            self.streams[number].frame(kind, body)
+        # else: said before the gateway knew of the stream's end
+
+    def _request(self, kind: int, number: int, body: bytes) -> None:
+        text = self._requests.pop(number, b"") + body
+        if number == 0 or number in self.streams:
+            raise wire.WireError("stream %d cannot be opened" % number)
+        if len(text) > wire.REQUEST:
+            raise wire.WireError("a request of more than %d bytes" % wire.REQUEST)
+        if kind == wire.PART:
+            self._requests[number] = text
+        else:
+            self._opened(self, number, wire.decode_object(text))
+
+    def _check_lease(self) -> None:
+        if not self.live:
+            return
+        if time.monotonic() - self._heard > self._lease:
+            self.close("no word from the gateway for %g s" % self._lease)
+        else:
+            self._loop.later(self._lease / 4, self._check_lease)

@@ -1,0 +1,131 @@
+"""Processes: their start, their end, and what they are called. Linux; `ctypes` for prctl, which Python does not have."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import struct
+import termios
+import tty
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+
+NAME = b"dap-relay"
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_F_SETPIPE_SZ = 1031  # fcntl has the name from Python 3.10 on
+_PIPE = 256 * 1024
+_libc = ctypes.CDLL(None)
+
+
+def call_ourselves(name: bytes = NAME) -> None:
+    """What `ps` shows of this process: the kernel's name of it, and its arguments in its own memory."""
+    _libc.prctl(_PR_SET_NAME, name, 0, 0, 0)
+    with suppress(OSError, ValueError, IndexError):
+        with open("/proc/self/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        begin, end = int(fields[45]), int(fields[46])  # arg_start, arg_end (proc(5))
+        if 0 < begin < end:
+            ctypes.memmove(begin, (name + bytes(end - begin))[: end - begin], end - begin)
+
+
+def pipe() -> tuple[int, int]:
+    """(read, write), roomier than usual where the user may have that."""
+    ends = os.pipe()
+    with suppress(OSError):
+        fcntl.fcntl(ends[1], _F_SETPIPE_SZ, _PIPE)
+    return ends
+
+
+def terminal(size: tuple[int, int], *, raw: bool) -> tuple[int, int]:
+    """(our side, the command's side). Raw: nothing is echoed and no byte has a meaning, before the command asks for it."""
+    ours, theirs = os.openpty()
+    resize(ours, size)
+    if raw:
+        tty.setraw(theirs, termios.TCSANOW)
+    return ours, theirs
+
+
+def resize(fd: int, size: tuple[int, int]) -> None:
+    """(columns, rows); the command gets SIGWINCH. Of a terminal that has gone: nothing."""
+    with suppress(OSError):
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+
+
+def start(
+    argv: Sequence[str], env: Mapping[str, str], directory: str, fds: tuple[int, int, int], *, controls: bool
+) -> tuple[int, int]:
+    """(pid, a descriptor that reads the errno of a start that failed, as text, or nothing). In a session of its own;
+    dies with us. `controls`: descriptor 0 is the terminal that controls it. Raises OSError: no process to be had.
+    """
+    parent = os.getpid()
+    reader, writer = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
+    if pid:
+        os.close(writer)
+        return pid, reader
+    try:
+        _become(argv, env, directory, fds, parent, controls=controls)
+    except OSError as error:
+        os.write(writer, b"%d" % (error.errno or 0))
+    finally:
+        os._exit(127)
+
+
+def _become(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    directory: str,
+    fds: tuple[int, int, int],
+    parent: int,
+    *,
+    controls: bool,
+) -> None:
+    os.setsid()
+    _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        return
+    for number, fd in enumerate(fds):
+        os.dup2(fd, number)
+    if controls:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.set_wakeup_fd(-1)
+    for one in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_DFL)
+    try:
+        os.chdir(directory)
+    except OSError:
+        os.chdir("/")
+    os.execvpe(argv[0], list(argv), dict(env))
+
+
+def members(session: int) -> list[int]:
+    """Everything that lives in the session of which this was the leader's pid."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError, ValueError, IndexError):
+                with open("/proc/%s/stat" % name, "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+                if int(fields[3]) == session and fields[0] != b"Z":
+                    found.append(int(name))
+    return found
+
+
+def kill(pids: Iterable[int], number: int) -> None:
+    """Those that have gone are no error."""
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def kill_group(leader: int, number: int) -> None:
+    """The leader's process group."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)

@@ -1,0 +1,141 @@
+"""What the link sees of a command or a connection: frames in, frames out, as far as there is credit."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from . import wire
+from .command import Command
+
+RETAINED = 1 << 20  # bytes already sent that a session which may be attached again keeps
+
+
+class Stream:
+    """`take` is asked for a frame as long as it gives one; `wake` says that there may be one now."""
+
+    def __init__(self, number: int, credit: int) -> None:
+        self.number = number
+        self.wake: Callable[[], None] = lambda: None
+        self.over = False
+        self._say: deque[bytes] = deque()
+        self._may_send = wire.Allowance(credit)
+        self._may_come = wire.Window()
+
+    def say(self, frame: bytes) -> None:
+        """A frame that needs no credit."""
+        self._say.append(frame)
+        self.wake()
+
+    def take(self) -> bytes:
+        """The next frame, or nothing."""
+        return self._say.popleft() if self._say else self._data()
+
+    def frame(self, kind: int, body: bytes) -> None:
+        """What the gateway says. Raises WireError."""
+        if kind == wire.STDIN:
+            self._may_come.arrived(len(body))
+            self._write(body)
+        elif kind == wire.CREDIT:
+            self._may_send.grant(wire.decode_credit(body))
+            self.wake()
+        elif kind == wire.EOF:
+            self._write_eof()
+        elif kind == wire.END:
+            self.cut()
+        else:
+            self._other(kind, body)
+
+    @property
+    def done(self) -> bool:
+        """Nothing more will be said about it, by either side."""
+        return self.over
+
+    def cut(self) -> None:
+        """Nobody wants it any more."""
+        raise NotImplementedError
+
+    def _data(self) -> bytes:
+        raise NotImplementedError
+
+    def _write(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def _write_eof(self) -> None:
+        raise NotImplementedError
+
+    def _other(self, kind: int, body: bytes) -> None:
+        del body
+        raise wire.WireError("kind %d does not belong on this stream" % kind)
+
+    def _wrote(self, count: int) -> None:
+        grant = self._may_come.used(count)
+        if grant:
+            self.say(wire.encode_credit(self.number, grant))
+
+
+class CommandStream(Stream):
+    """Reads the command's journal at the link's speed; its end comes after its last byte."""
+
+    def __init__(self, number: int, credit: int, command: Command, offset: int, *, keeps: bool) -> None:
+        super().__init__(number, credit)
+        self.command = command
+        self._keeps = keeps
+        self._sent = min(max(offset, command.journal.start), command.journal.end)
+        self._introduced = self._unwanted = False
+        command.changed = self._changed
+        command.wrote = self._wrote
+
+    def _changed(self) -> None:
+        self.wake()
+
+    def _data(self) -> bytes:
+        command, journal = self.command, self.command.journal
+        if command.started and not self._introduced:
+            self._introduced = True
+            about: dict[str, Any] = {"pid": command.pid, "offset": self._sent}
+            return wire.encode_object(wire.STARTED, self.number, about)
+        self._sent = max(self._sent, journal.start)
+        if self._sent < journal.end:
+            if self._may_send.left <= 0:
+                return b""
+            record = journal.read(self._sent, min(wire.CHUNK, self._may_send.left))
+            assert record
+            kind, data = record
+            self._sent += len(data)
+            self._may_send.take(len(data))
+            journal.drop(self._sent - RETAINED if self._keeps else self._sent)
+            return wire.encode(kind, self.number, data)
+        if command.result is not None and not self.over:
+            self.over = True
+            return wire.encode_object(wire.EXIT, self.number, command.result)
+        return b""
+
+    @property
+    def done(self) -> bool:
+        """One that may be attached again is there until the gateway has said END, however it ended."""
+        return self.over and (self._unwanted or not self._keeps)
+
+    def cut(self) -> None:
+        self._unwanted = True
+        self.command.end()
+        self.wake()
+
+    def _write(self, data: bytes) -> None:
+        self.command.write(data)
+
+    def _write_eof(self) -> None:
+        self.command.write_eof()
+
+    def _other(self, kind: int, body: bytes) -> None:
+        if kind == wire.RESIZE:
+            self.command.resize(wire.decode_size(body))
+        elif kind == wire.SIGNAL:
+            name = "SIG" + body.decode("ascii", "replace")
+            if name not in signal.Signals.__members__:
+                raise wire.WireError("no signal has this name")
+            self.command.signal(signal.Signals[name])
+        else:
+            super()._other(kind, body)

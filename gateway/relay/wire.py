@@ -1,0 +1,152 @@
+"""Frames and credit of the link between a gateway and its relay. No I/O; README.md beside this file has the words.
+
+    kind (1 byte)  stream (4 bytes)  length (2 bytes)  body (0 to 32768 bytes)        all numbers big-endian
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+PROTOCOL = 1
+CHUNK = 32768  # bytes of body: what may stand in front of another session's key
+WINDOW = 65536  # bytes in flight on a stream, each way, until its receiver grants more
+MOST = 1 << 24  # bytes that credit may add up to
+REQUEST = 4 << 20  # bytes of a whole request: more argv than any kernel takes
+
+# Kinds. What the command reads and writes has the stream's number of the Kubernetes wire.
+STDIN, STDOUT, STDERR = 0, 1, 2
+CREDIT, RESIZE, SIGNAL, EOF, END = 3, 4, 5, 6, 7
+PART, OPEN, STARTED, EXIT = 8, 9, 10, 11
+HELLO, PING, PONG, BYE = 12, 13, 14, 15
+KINDS = 16
+
+_HEAD = struct.Struct("!BIH")
+_CREDIT = struct.Struct("!I")
+_SIZE = struct.Struct("!HH")
+
+
+class WireError(Exception):
+    """The other side broke the rules; the link cannot go on. The message names the rule."""
+
+
+def encode(kind: int, stream: int = 0, body: bytes = b"") -> bytes:
+    """One frame."""
+    return _HEAD.pack(kind, stream, len(body)) + body
+
+
+def encode_credit(stream: int, count: int) -> bytes:
+    """`count` more bytes may come on the stream."""
+    return encode(CREDIT, stream, _CREDIT.pack(count))
+
+
+def encode_size(stream: int, columns: int, rows: int) -> bytes:
+    """The terminal's size from now on."""
+    return encode(RESIZE, stream, _SIZE.pack(columns, rows))
+
+
+def encode_object(kind: int, stream: int, value: dict[str, Any]) -> bytes:
+    """A small JSON object; it must fit into one frame."""
+    return encode(kind, stream, json.dumps(value, ensure_ascii=False).encode())
+
+
+def encode_request(stream: int, request: dict[str, Any]) -> bytes:
+    """PART frames and the OPEN that completes them."""
+    text = json.dumps(request, ensure_ascii=False).encode()
+    parts = [text[at : at + CHUNK] for at in range(0, len(text), CHUNK)]
+    return b"".join(encode(PART, stream, part) for part in parts[:-1]) + encode(OPEN, stream, parts[-1])
+
+
+def decode_credit(body: bytes) -> int:
+    """Bytes more. Raises WireError."""
+    if len(body) != _CREDIT.size:
+        raise WireError("CREDIT has a body of four bytes")
+    count: int = _CREDIT.unpack(body)[0]
+    return count
+
+
+def decode_size(body: bytes) -> tuple[int, int]:
+    """(columns, rows). Raises WireError."""
+    if len(body) != _SIZE.size:
+        raise WireError("RESIZE has a body of four bytes")
+    columns, rows = _SIZE.unpack(body)
+    return columns, rows
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """A JSON object. Raises WireError."""
+    try:
+        value = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        raise WireError("a body that should be JSON is none") from None
+    if not isinstance(value, dict):
+        raise WireError("a body that should be a JSON object is none")
+    return value
+
+
+class Decoder:
+    """Bytes in, whole frames out, however the bytes are cut. After a WireError it is of no more use."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
+        """(kind, stream, body) of every frame that is complete now. Raises WireError."""
+        rest = self._rest
+        rest += data
+        frames, at = [], 0
+        while len(rest) - at >= _HEAD.size:
+            kind, stream, length = _HEAD.unpack_from(rest, at)
+            if kind >= KINDS:
+                raise WireError("a frame of kind %d" % kind)
+            if length > CHUNK:
+                raise WireError("a frame of %d bytes" % length)
+            begin = at + _HEAD.size
+            if len(rest) - begin < length:
+                break
+            at = begin + length
+            frames.append((kind, stream, bytes(rest[begin:at])))
+        del rest[:at]
+        return frames
+
+
+class Allowance:
+    """The sender's side of credit: how many bytes may still be sent."""
+
+    def __init__(self, left: int = WINDOW) -> None:
+        self.left = left
+
+    def take(self, count: int) -> None:
+        """They have been sent."""
+        self.left -= count
+
+    def grant(self, count: int) -> None:
+        """The receiver takes more. Raises WireError."""
+        self.left += count
+        if self.left > MOST:
+            raise WireError("more credit than %d bytes" % MOST)
+
+
+class Window:
+    """The receiver's side: what may come, and what to grant once it has been used."""
+
+    def __init__(self, size: int = WINDOW) -> None:
+        self.size = size
+        self._left = size
+        self._used = 0
+
+    def arrived(self, count: int) -> None:
+        """Bytes came. Raises WireError when they were more than had been granted."""
+        self._left -= count
+        if self._left < 0:
+            raise WireError("more bytes than there was credit for")
+
+    def used(self, count: int) -> int:
+        """Bytes have left the buffer; what to grant now: nothing, until it is worth a frame."""
+        self._used += count
+        if self._used * 2 < self.size:
+            return 0
+        grant, self._used = self._used, 0
+        self._left += grant
+        return grant
