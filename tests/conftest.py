@@ -23,18 +23,27 @@ def nothing_left():
     assert leaks.children() <= children
 
 
-@pytest.fixture(params=["demo", pytest.param("lab", marks=pytest.mark.lab)])
+CHAINS = [
+    "demo-plain",
+    "demo-relay",
+    pytest.param("lab-plain", marks=pytest.mark.lab),
+    pytest.param("lab-relay", marks=pytest.mark.lab),
+]
+
+
+@pytest.fixture(params=CHAINS)
 async def cluster(request):
-    """The cluster that a test works on: the embedded demo, and the real chain where there is one."""
-    if request.param == "demo":
+    """The cluster that a test works on: the embedded demo, and the real chain where there is one, each way."""
+    where, mode = request.param.split("-")
+    if where == "demo":
         async with demo_chain() as demo:
-            yield cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
+            yield cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
         return
     if not os.environ.get("DAP_LAB"):
         pytest.skip(NO_LAB)
     names = ("DAP_RUNNER_SSH_HOST", "DAP_RUNNER_SSH_KEY", "DAP_RUNNER_SSH_KNOWN_HOSTS", "DAP_RUNNER_VM")
     host, key, known_hosts, instance = (os.environ[name] for name in names)
-    yield cluster_at(host, Path(key), Path(known_hosts), instance)
+    yield cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
 
 
 @pytest.fixture

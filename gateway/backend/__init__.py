@@ -45,6 +45,7 @@ class HopCheck:
     hop: Hop
     ms: float | None
     outcome: Outcome | None = None
+    note: str = ""  # what else there is to know of it
 
     @property
     def ok(self) -> bool:
@@ -53,7 +54,7 @@ class HopCheck:
 
 
 class Backend(Protocol):
-    """A way to one cluster. `dial(address) -> byte stream` joins the contract with the relay."""
+    """A way to one cluster."""
 
     def exec(self, target: Target, command: Command) -> AbstractAsyncContextManager[Channel]:
         """Entering starts the command, or raises HopFailed with the hop that refused. Leaving ends whatever still
@@ -67,4 +68,30 @@ class Backend(Protocol):
 
     def connections(self) -> Mapping[str, int]:
         """What /metrics shows: open connections and channels."""
+        ...
+
+
+class ByteStream(Protocol):
+    """A connection to an address that the cluster's runner reaches."""
+
+    async def read(self) -> bytes:
+        """What has come, at least one byte; empty at the end. Not reading holds the other side back. Raises HopFailed
+        where it was lost. Cancelling is safe.
+        """
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Waits while the way is full. After the end: no error, no effect."""
+        ...
+
+    def write_eof(self) -> None:
+        """The other side reads end of file after what was written; what it says still comes."""
+        ...
+
+
+class Dials(Backend, Protocol):
+    """A backend that reaches more than pods; where there is none, `kubectl get --raw` has to do."""
+
+    def dial(self, address: str) -> AbstractAsyncContextManager[ByteStream]:
+        """`tcp:HOST:PORT` or `unix:/PATH`, as the runner reaches it. Raises HopFailed. Leaving closes it."""
         ...

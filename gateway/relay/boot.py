@@ -6,15 +6,16 @@ begins with RS and the nonce; behind `link` every byte is the daemon's.
 
 import os
 import sys
+from typing import Any
 
 
-def say(words):  # type: ignore[no-untyped-def]
+def say(words: str) -> None:
     """One line to the gateway."""
     line = " ".join(words.split())
-    os.write(1, ("\x1e%s %s\n" % (sys.argv[1], line)).encode("utf-8", "replace"))
+    os.write(1, f"\x1e{sys.argv[1]} {line}\n".encode("utf-8", "replace"))
 
 
-def read(count):  # type: ignore[no-untyped-def]
+def read(count: int) -> bytes:
     """Exactly so many bytes of stdin, and none beyond."""
     data = b""
     while len(data) < count:
@@ -25,7 +26,7 @@ def read(count):  # type: ignore[no-untyped-def]
     return data
 
 
-def unpack():  # type: ignore[no-untyped-def]
+def unpack() -> Any:
     """The settings; the zip becomes importable without a file that has a name."""
     import json  # noqa: PLC0415
 
@@ -34,18 +35,18 @@ def unpack():  # type: ignore[no-untyped-def]
     left = memoryview(read(settings["zip"]))
     while left:
         left = left[os.write(store, left) :]
-    sys.path.insert(0, "/proc/self/fd/%d" % store)
+    sys.path.insert(0, f"/proc/self/fd/{store}")
     return settings
 
 
-def main():  # type: ignore[no-untyped-def]
+def main() -> None:
     """One sentence for whatever goes wrong; the exit status is always 0, since incus has uses of its own for others."""
     if sys.version_info < (3, 9):
-        say("error its python3 is %d.%d; the relay needs 3.9" % sys.version_info[:2])
+        say(f"error its python3 is {sys.version.split()[0]}; the relay needs 3.9")
         return
     try:
         settings = unpack()
-        from dap_relay import carrier, place, process  # noqa: PLC0415
+        from dap_relay import carrier, place, process  # type: ignore[import-not-found] # noqa: PLC0415
 
         process.call_ourselves()
         directory, lock = place.enter(settings["key"], os.environ)
@@ -57,12 +58,12 @@ def main():  # type: ignore[no-untyped-def]
         carrier.carry(daemon, settings["secret"], lambda: say("link"))
         carrier.after(directory, settings["version"])
     except Exception as error:  # noqa: BLE001  # all of it is told
-        say("error %s: %s" % (type(error).__name__, error))
+        say(f"error {type(error).__name__}: {error}")
 
 
-def begin(listener, directory, lock, settings):  # type: ignore[no-untyped-def]
+def begin(listener: Any, directory: str, lock: int, settings: Any) -> None:
     """The daemon, detached: incus waits for whoever holds its pipes, and kills only its direct child."""
-    from dap_relay.daemon import Daemon  # noqa: PLC0415  # here, so that what is missing is told
+    from dap_relay.daemon import Daemon  # type: ignore[import-not-found] # noqa: PLC0415  # what is missing is told
 
     middle = os.fork()
     if middle:

@@ -210,7 +210,9 @@ class Command:
     def _exited(self, status: int) -> None:
         """Nobody reads input any more; output may still be in the pipes, or be held open by what it left behind."""
         self._reported()
-        ended = {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"code": os.WEXITSTATUS(status)}
+        ended = (
+            {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"code": os.WEXITSTATUS(status)}
+        )
         self._end = self._why or ended
         self._close_input()
         self._feed()

@@ -65,7 +65,7 @@ class Daemon:
             self._loop.run()
         except Exception as error:
             if self._link:
-                self._link.close("a defect of the relay: %s: %s" % (type(error).__name__, error))
+                self._link.close(f"a defect of the relay: {type(error).__name__}: {error}")
             raise
 
     def _terminate(self) -> None:

@@ -54,7 +54,7 @@ class DialStream(Stream):
             self._addresses.append((family, address))
             self._try(errno.ENOENT)
         else:
-            look_up(self._loop, *address, found=self._found)
+            look_up(self._loop, address, self._found)
 
     def _found(self, addresses: list[tuple[int, Any]]) -> None:
         if not self.over:
@@ -186,14 +186,14 @@ class DialStream(Stream):
             self._socket = None
 
 
-def look_up(loop: Loop, host: str, port: int, found: Callable[[list[tuple[int, Any]]], None]) -> None:
+def look_up(loop: Loop, address: tuple[str, int], found: Callable[[list[tuple[int, Any]]], None]) -> None:
     """A name's addresses, found by a process of its own: the resolver waits, the loop must not."""
     reader, writer = os.pipe()
     if not os.fork():
         try:
             os.dup2(writer, 3)
             os.closerange(4, 65536)  # above all the other commands' input
-            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            rows = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
             os.write(3, json.dumps([(row[0], row[4][:2]) for row in rows[:8]]).encode())
         except OSError:
             pass

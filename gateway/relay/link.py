@@ -72,7 +72,7 @@ class Link:
             except BlockingIOError:
                 count = 0
             except OSError as error:
-                self.close("it cannot be written: %s" % error.strerror)
+                self.close(f"it cannot be written: {error.strerror}")
                 return
             self._buffer = self._buffer[count:]
             if self._buffer:
@@ -122,7 +122,7 @@ class Link:
         except BlockingIOError:
             return
         except OSError as error:
-            self.close("it cannot be read: %s" % error.strerror)
+            self.close(f"it cannot be read: {error.strerror}")
             return
         if not data:
             self.close("the gateway closed it")
@@ -132,7 +132,7 @@ class Link:
             for frame in self._decoder.feed(data):
                 self._frame(*frame)
         except wire.WireError as error:
-            self.close("broken rule: %s" % error)
+            self.close(f"broken rule: {error}")
 
     def _frame(self, kind: int, number: int, body: bytes) -> None:
         if kind == wire.PING:
@@ -146,9 +146,9 @@ class Link:
     def _request(self, kind: int, number: int, body: bytes) -> None:
         text = self._requests.pop(number, b"") + body
         if number == 0 or number in self.streams:
-            raise wire.WireError("stream %d cannot be opened" % number)
+            raise wire.WireError(f"stream {number} cannot be opened")
         if len(text) > wire.REQUEST:
-            raise wire.WireError("a request of more than %d bytes" % wire.REQUEST)
+            raise wire.WireError(f"a request of more than {wire.REQUEST} bytes")
         if kind == wire.PART:
             self._requests[number] = text
         else:
@@ -158,6 +158,6 @@ class Link:
         if not self.live:
             return
         if time.monotonic() - self._heard > self._lease:
-            self.close("no word from the gateway for %g s" % self._lease)
+            self.close(f"no word from the gateway for {self._lease:g} s")
         else:
             self._loop.later(self._lease / 4, self._check_lease)

@@ -44,7 +44,7 @@ def enter(key: str, env: Mapping[str, str]) -> tuple[str, int]:
             if _locked(path, lock):
                 return path, lock
             os.close(lock)
-            problem = PermissionError("%s belongs to somebody else" % path)
+            problem = PermissionError(f"{path} belongs to somebody else")
             if os.path.lexists(path) and not _ours(os.lstat(path)):
                 break
     raise problem
@@ -79,7 +79,7 @@ def connect(directory: str, version: str) -> socket.socket | None:
     uid = struct.unpack("iII", one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
     if uid != os.getuid():
         one.close()
-        raise PermissionError("somebody else listens in %s" % directory)
+        raise PermissionError(f"somebody else listens in {directory}")
     return one
 
 

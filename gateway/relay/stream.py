@@ -68,7 +68,7 @@ class Stream:
 
     def _other(self, kind: int, body: bytes) -> None:
         del body
-        raise wire.WireError("kind %d does not belong on this stream" % kind)
+        raise wire.WireError(f"kind {kind} does not belong on this stream")
 
     def _wrote(self, count: int) -> None:
         grant = self._may_come.used(count)

@@ -1,6 +1,6 @@
 """Frames and credit of the link between a gateway and its relay. No I/O; README.md beside this file has the words.
 
-    kind (1 byte)  stream (4 bytes)  length (2 bytes)  body (0 to 32768 bytes)        all numbers big-endian
+kind (1 byte)  stream (4 bytes)  length (2 bytes)  body (0 to 32768 bytes)        all numbers big-endian
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ class Decoder:
         while len(rest) - at >= _HEAD.size:
             kind, stream, length = _HEAD.unpack_from(rest, at)
             if kind >= KINDS:
-                raise WireError("a frame of kind %d" % kind)
+                raise WireError(f"a frame of kind {kind}")
             if length > CHUNK:
-                raise WireError("a frame of %d bytes" % length)
+                raise WireError(f"a frame of {length} bytes")
             begin = at + _HEAD.size
             if len(rest) - begin < length:
                 break
@@ -125,7 +125,7 @@ class Allowance:
         """The receiver takes more. Raises WireError."""
         self.left += count
         if self.left > MOST:
-            raise WireError("more credit than %d bytes" % MOST)
+            raise WireError(f"more credit than {MOST} bytes")
 
 
 class Window:

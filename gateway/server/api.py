@@ -90,7 +90,7 @@ def _shown(ago: float, hops: list[HopCheck]) -> dict[str, Any]:
             "ok": one.ok,
             "ms": one.ms,
             "code": one.outcome.code if one.outcome else None,
-            "message": one.outcome.message if one.outcome else "",
+            "message": one.outcome.message if one.outcome else one.note,
         }
         for one in hops
     ]

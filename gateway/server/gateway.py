@@ -5,12 +5,14 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import quote
 
 import structlog
 
 from gateway.backend import Backend
-from gateway.backend.plain import PlainChain
+from gateway.backend.chain import chain
+from gateway.backend.relay.identity import identity
 from gateway.backend.ssh import Prompt
 from gateway.config import Config
 from gateway.errors import Refused
@@ -103,15 +105,17 @@ class Gateway:
 
 @asynccontextmanager
 async def running(
-    config: Config, tokens: Tokens, places: Places, prompt: Prompt | None
+    config: Config, tokens: Tokens, places: Places, prompt: Prompt | None, state: Path | None = None
 ) -> AsyncIterator[Gateway]:
-    """A gateway with a warm connection to each cluster's management host. On leaving, no task of it is left."""
+    """A gateway with a warm connection to each cluster's management host. On leaving, no task of it is left.
+
+    `state`: the directory that makes it the same gateway to its relays as its last life; None for one of its own.
+    """
     async with AsyncExitStack() as stack:
         backends: dict[str, Backend] = {}
+        who = stack.enter_context(identity(state))
         for name, cluster in config.clusters.items():
-            chain = PlainChain(cluster, config.limits, prompt)
-            await stack.enter_async_context(chain.running())
-            backends[name] = chain
+            backends[name] = await stack.enter_async_context(chain(cluster, config.limits, prompt, who))
         async with asyncio.TaskGroup() as tasks:
             gateway = Gateway(config, backends, tokens, places, tasks)
             for name, backend in backends.items():

@@ -58,7 +58,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         tokens = Tokens(config.token or token(state_dir()))
-        async with running(config, tokens, places, prompt) as gateway:
+        async with running(config, tokens, places, prompt, state_dir()) as gateway:
             gateway.base = config.public_url or f"http://{names[0]}"
             async with listening(gateway, [*sockets, unix]):
                 ticket = gateway.tokens.ticket(Identity("operator", "uid"))

@@ -39,10 +39,12 @@ def config_for(*clusters: Cluster, limits: Limits | None = None) -> Config:
     return Config(by_name, "127.0.0.1:0", "", (), (), "", TOKEN, limits or Limits())
 
 
-def cluster_at(host: str, key: Path, known_hosts: Path, vm: str, name: str = "default") -> Cluster:
+def cluster_at(
+    host: str, key: Path, known_hosts: Path, vm: str, name: str = "default", mode: str = "plain"
+) -> Cluster:
     """A cluster with every setting explicit."""
     keys = frozenset({"ssh_host", "ssh_key", "ssh_known_hosts", "vm"})
-    return Cluster(name, host, key, known_hosts, vm, "", "plain", keys)
+    return Cluster(name, host, key, known_hosts, vm, "", mode, keys)
 
 
 @asynccontextmanager

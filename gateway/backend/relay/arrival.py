@@ -4,6 +4,7 @@ bash reads the boot text from stdin as the plain wrapper does and becomes python
 Until its `link` there is only talk of the login profile, and what the runner has to say about itself.
 """
 
+import asyncio
 import json
 import shlex
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ _BOOT = (
     r"""else printf "%s bare\n" "$h"; fi"""
 )
 _TALK_LIMIT = 4096
+_START = 10.0  # seconds for python3, which was found, to become a relay
 
 
 class NoRelay(HopFailed):
@@ -44,23 +46,29 @@ def send_boot(settings: Mapping[str, Any]) -> bytes:
 async def arrive(process: Process, nonce: str, settings: Mapping[str, Any]) -> bytes:
     """Returns at `link`, with the bytes that came behind it. Raises HopFailed, NoRelay."""
     before = Before(nonce)
-    sent = False
-    while True:
-        batch = await process.read()
-        if not batch:
-            if process.lost:
-                raise process.failure()
-            error = transport.refusal(process.exit_code, before.talk)
-            raise NoRelay(error.message) if sent else error
-        for kind, data in batch:
-            before.feed(data, mark=kind == 1)
-        if before.problem:
-            raise NoRelay(before.problem)
-        if before.ready and not sent:
-            sent = True
+    while not (before.ready or before.problem):
+        if not await _read(process, before):
+            raise transport.refusal(process.exit_code, before.talk)
+    try:
+        async with asyncio.timeout(_START):
             await process.write(send_boot(settings))
-        if before.linked:
-            return before.rest
+            while not (before.linked or before.problem):
+                if not await _read(process, before):
+                    raise NoRelay(transport.refusal(process.exit_code, before.talk).message)
+    except TimeoutError:
+        raise NoRelay(f"python3 in the runner became no relay within {_START:g} s") from None
+    if before.problem:
+        raise NoRelay(before.problem)
+    return before.rest
+
+
+async def _read(process: Process, before: "Before") -> bool:
+    batch = await process.read()
+    if not batch and process.lost:
+        raise process.failure()
+    for kind, data in batch:
+        before.feed(data, mark=kind == 1)
+    return bool(batch)
 
 
 class Before:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.backend import HopCheck, kubectl
 from gateway.backend.host import Host
-from gateway.backend.relay.arrival import link_line
+from gateway.backend.relay.arrival import NoRelay, link_line
 from gateway.backend.relay.bytestream import RelayBytes
 from gateway.backend.relay.channel import RelayChannel
 from gateway.backend.relay.identity import Identity
@@ -23,6 +23,7 @@ from gateway.protocol.target import Command, Target, TerminalSize
 _SIZE = TerminalSize(80, 24)  # until the client names its own
 _BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts, unless somebody wants the link sooner
 _SOONEST = 1.0  # seconds
+_HOPELESS = 60.0  # seconds between attempts where the runner cannot have a relay
 
 
 class RelayChain:
@@ -93,7 +94,11 @@ class RelayChain:
             async with asyncio.timeout(self._limits.check):
                 link = await self.link()
                 ms = round(await link.ping() * 1000, 1)
-                passed += [HopCheck(hop, ms) for hop in (Hop.SSH, Hop.INCUS, Hop.RUNNER)]
+                passed += [
+                    HopCheck(Hop.SSH, ms),
+                    HopCheck(Hop.INCUS, ms),
+                    HopCheck(Hop.RUNNER, ms, note="relay"),
+                ]
                 passed.append(await self._check_cluster())
         except TimeoutError:
             hop, code = (Hop.CLUSTER, "cluster_unreachable") if passed else (Hop.INCUS, "runner_timeout")
@@ -180,8 +185,9 @@ class RelayChain:
                 self._settled.set()
             began = time.monotonic()
             self._wanted.clear()
+            pause = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
             with suppress(TimeoutError):
-                async with asyncio.timeout(_BACKOFF[min(failures, len(_BACKOFF) - 1)]):
+                async with asyncio.timeout(_HOPELESS if isinstance(self._failure, NoRelay) else pause):
                     await self._wanted.wait()
                     await asyncio.sleep(max(0.0, began + _SOONEST * bool(failures) - time.monotonic()))
             failures += 1
@@ -193,7 +199,7 @@ class RelayChain:
             link = Link(process)
             try:
                 async with asyncio.timeout(self._limits.start):
-                    await link.arrive(nonce, self._identity.settings(self._limits))
+                    await link.arrive(nonce, self._identity.settings(self._cluster.name, self._limits))
             except TimeoutError:
                 said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
                 raise HopFailed("runner_timeout", said) from None

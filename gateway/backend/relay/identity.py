@@ -27,9 +27,11 @@ class Identity:
     secret: str
     kept: bool
 
-    def settings(self, limits: Limits) -> dict[str, Any]:
-        """What a relay is told. The key names its directory and cannot be guessed by who may list its parent."""
-        key = hashlib.sha256(f"{self.name}\0{self.secret}".encode()).hexdigest()[:24]
+    def settings(self, cluster: str, limits: Limits) -> dict[str, Any]:
+        """What a relay is told; two clusters behind one runner have one each. The key names its directory, and nobody
+        else can make it before.
+        """
+        key = hashlib.sha256(f"{self.name}\0{self.secret}\0{cluster}".encode()).hexdigest()[:24]
         return {
             "key": key,
             "secret": self.secret,
