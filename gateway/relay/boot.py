@@ -55,8 +55,8 @@ def main() -> None:
             begin(place.listen(directory, settings["version"]), directory, lock, settings)
             daemon = place.connect(directory, settings["version"])
         os.close(lock)
-        carrier.carry(daemon, settings["secret"], lambda: say("link"))
-        carrier.after(directory, settings["version"])
+        if not carrier.carry(daemon, settings["secret"], lambda: say("link")):
+            place.sweep(directory, settings["version"])
     except Exception as error:  # noqa: BLE001  # all of it is told
         say(f"error {type(error).__name__}: {error}")
 

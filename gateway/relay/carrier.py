@@ -15,8 +15,10 @@ class Refused(Exception):  # noqa: N818  # an answer
     """The daemon does not take the link."""
 
 
-def carry(daemon: socket.socket, secret: str, announce: Callable[[], None]) -> None:
-    """Returns when the link is over. `announce` is called before the first byte of the daemon can come."""
+def carry(daemon: socket.socket, secret: str, announce: Callable[[], None]) -> bool:
+    """Returns when the link is over: yes when the daemon said so, no when it is gone. `announce` is called before the
+    first byte of the daemon can come.
+    """
     daemon.settimeout(_ANSWER)
     daemon.send(secret.encode())
     if daemon.recv(16) != b"ok":
@@ -27,9 +29,7 @@ def carry(daemon: socket.socket, secret: str, announce: Callable[[], None]) -> N
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1):  # the daemon has them now, and closes them when the link is over
         os.dup2(null, fd)
-    daemon.recv(16)
-
-
-def after(directory: str, version: str) -> None:
-    """The daemon has closed: a link later it still listens; if it was killed, its directory is left to remove."""
-    place.sweep(directory, version)
+    try:
+        return daemon.recv(16) == place.BYE
+    except OSError:
+        return False

@@ -24,10 +24,12 @@ class Request:
 
     def __init__(self, given: dict[str, Any]) -> None:
         argv, env = given.get("argv"), given.get("env", {})
-        if not isinstance(argv, list) or not argv or not all(isinstance(word, str) for word in argv):
-            raise wire.WireError("argv is a list of strings")
-        if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
-            raise wire.WireError("env maps strings to strings")
+        if not isinstance(argv, list) or not argv or not all(map(_text, argv)):
+            raise wire.WireError("argv is a list of strings without NUL")
+        if not isinstance(env, dict) or not all(
+            _text(k) and k and "=" not in k and _text(env[k]) for k in env
+        ):
+            raise wire.WireError("env maps names to strings without NUL")
         size = given.get("tty")
         if size is not None and not (isinstance(size, list) and len(size) == 2 and _sizes(size)):
             raise wire.WireError("tty is [columns, rows]")
@@ -36,6 +38,17 @@ class Request:
         self.size: tuple[int, int] | None = (size[0], size[1]) if size else None
         self.raw = bool(given.get("raw"))
         self.apart = bool(given.get("apart"))
+
+
+def _text(value: object) -> bool:
+    """What the kernel can carry."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeError:
+        return False
+    return True
 
 
 def _sizes(values: list[Any]) -> bool:
@@ -119,6 +132,7 @@ class Command:
         number, wait = STEPS[self._step]
         self._step += 1
         if self._step == 1:
+            process.kill([self.pid], number)  # it may not have a group of its own yet
             process.kill_group(self.pid, number)
             process.kill_group(self.pid, signal.SIGCONT)
         else:

@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from . import place, wire
@@ -22,6 +23,7 @@ from .stream import CommandStream
 
 IDLE = 60.0  # seconds without link and sessions
 GRACE = 600.0  # seconds without a link that a session is kept which may be attached again, unless it says otherwise
+_LONGEST = 7 * 86400.0
 _HANDSHAKE = 10.0  # seconds for a carrier to say who sends it
 
 
@@ -163,7 +165,9 @@ class Daemon:
         del reason  # it was said on the link
         self._link = None
         if self._carrier:
-            self._dismiss(self._carrier)  # the carrier sees that and ends
+            with suppress(OSError):
+                self._carrier.send(place.BYE)
+            self._dismiss(self._carrier)
             self._carrier = None
         kept = {id(one.stream): name for name, one in self._kept.items()}
         for stream in link.streams.values():
@@ -171,8 +175,11 @@ class Daemon:
             if name is None:
                 stream.cut()
             else:
-                one = self._kept[name]
-                one.timer = self._loop.later(one.grace, one.stream.cut)
+                grace = self._kept[name].grace
+                self._kept[name].timer = self._loop.later(grace, lambda name=name: self._forget(name))  # type: ignore[misc]
+
+    def _forget(self, name: str) -> None:
+        self._kept.pop(name).stream.cut()
 
     # sessions
 
@@ -191,9 +198,11 @@ class Daemon:
             self._start(link, number, credit, given)
 
     def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
-        request, name = Request(given), given.get("name")
+        request, name, grace = Request(given), given.get("name"), given.get("grace", GRACE)
         if name is not None and (not isinstance(name, str) or name in self._kept):
             raise wire.WireError("name is a new string")
+        if not isinstance(grace, (int, float)) or not 0 <= grace <= _LONGEST:
+            raise wire.WireError(f"grace is 0 to {_LONGEST:g} seconds")
         memory, capacity = (int(self._settings.get(key, 0)) for key in ("memory", "capacity"))
         journal = Journal(memory or 1 << 20, capacity or 256 << 20, self._directory)
         command = Command(self._loop, journal)
@@ -201,14 +210,13 @@ class Daemon:
         link.add(stream)
         self._alive.add(command)
         if name is not None:
-            grace = given.get("grace", GRACE)
-            self._kept[name] = Kept(stream, float(grace) if isinstance(grace, (int, float)) else GRACE)
+            self._kept[name] = Kept(stream, grace)
         command.run(request, self._home, self._env)
 
     def _attach(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         name, offset = given["attach"], given.get("offset", 0)
         kept = self._kept.get(name) if isinstance(name, str) else None
-        if kept is None or not isinstance(offset, int):
+        if kept is None or kept.stream.done or not isinstance(offset, int):
             error = {"error": "no such session", "errno": errno.ENOENT}
             link.say(wire.encode_object(wire.EXIT, number, error))
             return

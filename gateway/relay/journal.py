@@ -145,5 +145,5 @@ class Journal:
 
 def _nameless_file(directory: str | None) -> int:
     handle, name = tempfile.mkstemp(prefix="dap-", dir=directory)  # 0600
-    os.unlink(name)  # noqa: PTH108  # a handle and a name, no Path
+    os.unlink(name)  # a handle and a name, no Path
     return handle

@@ -12,10 +12,12 @@ import select
 import socket
 import stat
 import struct
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 
 PREFIX = "dap-relay-"
+BYE = b"bye"  # to a carrier whose link is over
 _BACKLOG = 64
 
 
@@ -112,18 +114,20 @@ def leave(directory: str, listener: socket.socket) -> bool:
 
 
 def sweep(directory: str, version: str) -> None:
-    """What a daemon that was killed has left."""
-    with suppress(OSError):
-        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            one = connect(directory, version)
-            if one:
+    """What a daemon that was killed has left. Its sockets do not close all at once."""
+    for _ in range(5):
+        with suppress(OSError):
+            lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                one = connect(directory, version)
+                if one is None:
+                    _remove(directory, version)
+                    return
                 one.close()
-            else:
-                _remove(directory, version)
-        finally:
-            os.close(lock)
+            finally:
+                os.close(lock)
+        time.sleep(0.1)
 
 
 def _remove(directory: str, version: str) -> None:

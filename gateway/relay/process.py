@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import signal
@@ -16,6 +17,14 @@ NAME = b"dap-relay"
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _F_SETPIPE_SZ = 1031  # fcntl has the name from Python 3.10 on
 _PIPE = 256 * 1024
+_HANDLED = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGCHLD,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+)  # by Python or by us
 _libc = ctypes.CDLL(None)
 
 
@@ -61,19 +70,27 @@ def start(
     """
     parent = os.getpid()
     reader, writer = os.pipe()
+    # A signal that came to the child before it is itself would be written into the wakeup pipe that is still ours.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
     try:
         pid = os.fork()
+        if not pid:
+            signal.set_wakeup_fd(-1)
+            for one in _HANDLED:
+                signal.signal(one, signal.SIG_DFL)
     except OSError:
         os.close(reader)
         os.close(writer)
         raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if pid:
         os.close(writer)
         return pid, reader
     try:
         _become(argv, env, directory, fds, parent, controls=controls)
     except OSError as error:
-        os.write(writer, b"%d" % (error.errno or 0))
+        os.write(writer, b"%d" % (error.errno or errno.EIO))
     finally:
         os._exit(127)
 
@@ -95,9 +112,6 @@ def _become(
         os.dup2(fd, number)
     if controls:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.set_wakeup_fd(-1)
-    for one in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, signal.SIG_DFL)
     try:
         os.chdir(directory)
     except OSError:

@@ -298,6 +298,9 @@ for case in (TestAgainst, TestTiny, TestLarge):
 def test_what_runs_in_the_runner_is_python_3_9():
     for path in sorted(Path(journal.__file__).parent.glob("*.py")):
         text = path.read_text("utf-8")
+        if path.name == "boot.py":  # an older one can still say that it is too old
+            ast.parse(text, feature_version=(3, 6))
+            continue
         tree = ast.parse(text, feature_version=(3, 9))
         annotated = any(isinstance(node, ast.FunctionDef | ast.AnnAssign) for node in ast.walk(tree))
         assert not annotated or "from __future__ import annotations" in text, path  # X | Y is 3.10's

@@ -17,7 +17,7 @@ from gateway.errors import HopFailed
 
 _BOOT = (
     r"""set +eu; h=$'\036'$1; if type -P python3 >/dev/null; then printf "%s ready\n" "$h"; """
-    r"""mapfile -d "" -t -n 3 a; ((${#a[@]} == 3)) && exec python3 -I -S -c "${a[0]}" "$1" "${a[1]}"; """
+    r"""mapfile -d "" -t -n 3 a; ((${#a[@]} == 3)) && exec python3 -I -S -X utf8 -c "${a[0]}" "$1" "${a[1]}"; """
     r"""else printf "%s bare\n" "$h"; fi"""
 )
 _TALK_LIMIT = 4096

@@ -1,0 +1,39 @@
+"""A relay on this machine for each test, under every Python that is at hand and old enough to be of interest."""
+
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+from support.relayed import far_side
+
+
+@cache
+def older() -> str | None:
+    """The path of a Python 3.9, or of the next one that is not this one's version."""
+    for minor in range(9, sys.version_info.minor):
+        beside = Path(sys.base_prefix).parent.glob(f"3.{minor}.*/bin/python3.{minor}")  # as pyenv has them
+        for found in filter(None, [shutil.which(f"python3.{minor}"), *map(str, beside)]):
+            text = "import sys; print(sys.executable)"
+            done = subprocess.run([found, "-I", "-c", text], capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return done.stdout.strip()
+    return None
+
+
+@pytest.fixture(params=["this", "older"])
+def far(request):
+    """Where relays run; checked to be gone at the end."""
+    python = sys.executable if request.param == "this" else older()
+    if python is None:
+        pytest.skip("no older Python on this machine")
+    with far_side(python) as side:
+        yield side
+
+
+@pytest.fixture
+def link(far):
+    """A link to a new relay."""
+    return far.link()

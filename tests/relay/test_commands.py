@@ -1,0 +1,217 @@
+"""Commands through the relay: what a gateway sees of them, under this Python and an older one."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway.relay import wire
+
+
+def lives(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def gone(pid: int, seconds: float = 5.0) -> bool:
+    end = time.monotonic() + seconds
+    while lives(pid) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not lives(pid)
+
+
+def test_both_streams_apart_and_the_exit_code(link):
+    said = link.run("sh", "-c", "echo out; echo err >&2; exit 3")
+
+    assert (said.stdout, said.stderr, said.exit) == (b"out\n", b"err\n", {"code": 3})
+    assert said.kinds[0] == wire.STARTED
+    assert said.kinds[-1] == wire.EXIT
+
+
+@pytest.mark.parametrize("code", [0, 1, 126, 127, 255])
+def test_exit_codes(link, code):
+    assert link.run("sh", "-c", f"exit {code}").exit == {"code": code}
+
+
+def test_a_signal_is_no_exit_code(link):
+    assert link.run("sh", "-c", "kill -9 $$").exit == {"signal": 9}
+
+
+def test_what_cannot_be_started_says_why(link, far):
+    (far.directory / "data").write_text("x")
+    absent = link.run("no-such-program")
+    refused = link.run(str(far.directory / "data"))
+
+    assert (absent.started, absent.exit["errno"]) == (None, 2)
+    assert (refused.started, refused.exit["errno"]) == (None, 13)
+
+
+def test_arguments_and_environment_arrive_exactly(link):
+    argv = ["", " ", "'\"$x`\\", "é終\n\u2028", "x" * 100_000]
+    said = link.run("sh", "-c", 'printf "%s\\0" "$@" "$MORE"', "sh", *argv, env={"MORE": "ü\n"})
+
+    assert said.stdout.split(b"\0")[:-1] == [one.encode() for one in [*argv, "ü\n"]]
+
+
+def test_input_and_its_end(link):
+    data = os.urandom(4 << 20)
+    said = link.run("cat", stdin=data)
+
+    assert hashlib.sha256(said.stdout).digest() == hashlib.sha256(data).digest()
+    assert said.exit == {"code": 0}
+
+
+def test_input_for_who_does_not_read_waits_with_the_gateway(link):
+    """64 KiB, and no credit for more; another stream is not held up."""
+    number = link.open("sleep", "1000")
+    for _ in range(2):
+        link.say(wire.STDIN, number, bytes(wire.CHUNK))
+    assert link.run("echo", "hi").stdout == b"hi\n"
+    assert link.streams[number].credit <= wire.WINDOW  # what the pipe itself has taken
+    link.say(wire.END, number)
+
+    assert link.finish(number).exit == {"signal": 1}
+
+
+def test_a_command_that_ends_without_reading_its_input(link):
+    assert link.run("true", stdin=bytes(1 << 20)).exit == {"code": 0}
+
+
+def test_a_terminal_has_a_size_that_changes(link):
+    number = link.open("sh", "-c", "stty size; read x; stty size", tty=[100, 30])
+    link.until(lambda: b"30 100\r\n" in link.streams[number].stdout)
+    link.send(wire.encode_size(number, 200, 50))
+    link.say(wire.STDIN, number, b"\n")
+
+    assert link.finish(number).stdout.endswith(b"50 200\r\n")
+
+
+def test_a_raw_terminal_changes_no_byte(link):
+    every = bytes(range(256)) * 20
+    number = link.open("sh", "-c", "echo ready; exec head -c 5120", tty=[80, 24], raw=True)
+    link.until(lambda: link.streams[number].stdout == b"ready\n")
+    link.say(wire.STDIN, number, every)
+
+    assert link.finish(number).stdout == b"ready\n" + every
+
+
+def test_stderr_apart_from_the_terminal(link):
+    script = "[ -t 0 ] && [ -t 1 ] && ! [ -t 2 ] && echo seen; echo words >&2"
+    said = link.run("sh", "-c", script, tty=[80, 24], apart=True)
+
+    assert (said.stdout, said.stderr) == (b"seen\r\n", b"words\n")
+
+
+def test_a_terminal_of_its_own_controls_it(link):
+    """Ctrl-C is a signal there."""
+    number = link.open(
+        "sh", "-c", "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.05; done", tty=[80, 24]
+    )
+    link.until(lambda: b"ready" in link.streams[number].stdout)
+    link.say(wire.STDIN, number, b"\x03")
+
+    said = link.finish(number)
+    assert b"caught" in said.stdout
+    assert said.exit == {"code": 5}
+
+
+def test_a_signal_by_name(link):
+    number = link.open("sh", "-c", "trap 'exit 6' USR1; echo ready; while :; do sleep 0.01; done")
+    link.until(lambda: link.streams[number].stdout == b"ready\n")
+    link.say(wire.SIGNAL, number, b"USR1")
+
+    assert link.finish(number).exit == {"code": 6}
+
+
+def test_the_end_takes_all_of_the_session(link):
+    """What ignores HUP gets TERM, and in the end KILL; whatever process group it is in."""
+    script = "trap '' HUP TERM; set -m; sleep 1000 & echo $!; sleep 1001 & echo $!; echo $$; wait; wait"
+    number = link.open("sh", "-c", script)
+    link.until(lambda: link.streams[number].stdout.count(b"\n") == 3)
+    pids = [int(line) for line in link.streams[number].stdout.split()]
+    link.say(wire.END, number)
+
+    assert link.finish(number).exit == {"signal": 9}
+    assert all(gone(pid) for pid in pids)
+
+
+def test_output_waits_for_credit_and_none_is_lost(link):
+    number = link.open("sh", "-c", "seq 1 100000; echo end >&2; exit 7", credit=1000)
+    link.hold.add(number)
+    time.sleep(0.2)
+    while link.step(0.1):
+        pass
+    assert len(link.streams[number].stdout) == 1000
+    link.hold.clear()
+    link.send(wire.encode_credit(number, 1 << 20))
+
+    said = link.finish(number)
+    assert said.stdout == b"".join(b"%d\n" % line for line in range(1, 100_001))
+    assert (said.stderr, said.exit) == (b"end\n", {"code": 7})
+
+
+def test_a_stream_nobody_reads_delays_no_other(link):
+    number = link.open("yes", credit=0)
+    times = []
+    for _ in range(20):
+        began = time.perf_counter()
+        assert link.run("echo", "hi").stdout == b"hi\n"
+        times.append(time.perf_counter() - began)
+    link.say(wire.END, number)
+    link.finish(number)
+
+    assert sorted(times)[10] < 0.1
+
+
+def test_the_last_bytes_come_before_the_end(link):
+    for number in range(30):
+        said = link.run("sh", "-c", f"head -c {number * 5000} /dev/zero; echo {number}")
+        assert said.stdout.endswith(b"%d\n" % number)
+        assert len(said.stdout) == number * 5000 + len(str(number)) + 1
+
+
+def test_what_stays_behind_does_not_keep_the_session(link):
+    began = time.monotonic()
+    said = link.run("sh", "-c", "trap '' HUP; sleep 30 & echo $!; exit 2")
+
+    assert said.exit == {"code": 2}
+    assert time.monotonic() - began < 2
+    os.kill(int(said.stdout), 9)
+
+
+def test_more_than_the_journal_holds_is_never_a_success(far):
+    link = far.link(capacity=100_000, memory=1000)
+    number = link.open("sh", "-c", "head -c 1000000 /dev/zero; sleep 1000", credit=0)
+    said = link.finish(number)
+
+    assert said.exit["full"] is True
+
+
+def test_the_spool_is_in_the_private_directory_and_has_no_name(far):
+    link = far.link(memory=1000)
+    number = link.open("head", "-c", "1000000", "/dev/zero", credit=10)
+    link.until(lambda: link.streams[number].stdout)
+    (place,) = far.places
+    assert [one.name for one in place.iterdir()] == [link.about["version"]]
+    link.send(wire.encode_credit(number, 1 << 20))
+
+    assert len(link.finish(number).stdout) == 1_000_000
+
+
+def test_nothing_is_left_open(link):
+    def descriptors():
+        return len(os.listdir(f"/proc/{link.about['pid']}/fd"))
+
+    link.run("true")
+    before = descriptors()
+    for _ in range(10):
+        link.run("echo", "x")
+        link.run("no-such-program")
+        link.run("true", tty=[80, 24], apart=True)
+    link.run("sh", "-c", "head -c 3000000 /dev/zero")
+
+    assert descriptors() == before

@@ -1,0 +1,313 @@
+"""The relay's life: links that come and go, the lease, other gateways, other versions, sudden ends."""
+
+import os
+import random
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from support.relayed import Said
+from test_commands import gone, lives
+
+from gateway.relay import place, wire
+
+
+def test_it_says_who_it_is(far, link):
+    assert link.about["protocol"] == wire.PROTOCOL
+    assert Path(f"/proc/{link.about['pid']}/comm").read_text() == "dap-relay\n"
+    assert Path(f"/proc/{link.about['pid']}/cmdline").read_bytes().rstrip(b"\0") == b"dap-relay"
+    assert Path(f"/proc/{link.process.pid}/cmdline").read_bytes().rstrip(b"\0") == b"dap-relay"
+    (directory,) = far.places
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_ping_comes_back(link):
+    link.say(wire.PING, 0, b"body")
+    link.until(lambda: link.pongs == [b"body"])
+
+
+def test_the_links_end_ends_what_has_no_name(far, link):
+    number = link.open("sleep", "1000")
+    link.until(lambda: link.streams[number].started)
+    link.leave()
+
+    assert gone(link.streams[number].started["pid"])
+    assert link.process.returncode == 0
+
+
+def test_what_has_a_name_goes_on_over_the_next_link(far, link):
+    """Its output meanwhile is there, from any offset that is kept, and its end too."""
+    script = "echo one; read x; echo two $x; read y; exit 4"
+    number = link.open("sh", "-c", script, name="s")
+    link.until(lambda: link.streams[number].stdout == b"one\n")
+    link.say(wire.STDIN, number, b"A\n")
+    pid = link.streams[number].started["pid"]
+    link.leave()
+
+    second = far.link()
+    assert second.about["pid"] == link.about["pid"]
+    again = second.ask(attach="s", offset=2)
+    second.until(lambda: second.streams[again].stdout == b"e\ntwo A\n")
+    assert second.streams[again].started == {"pid": pid, "offset": 2}
+    second.say(wire.STDIN, again, b"\n")
+    assert second.finish(again).exit == {"code": 4}
+    second.leave()
+
+    third = far.link()  # it may not have heard that
+    assert third.finish(third.ask(attach="s", offset=10)).exit == {"code": 4}
+    third.say(wire.END, 1)
+    time.sleep(0.2)
+    assert third.finish(third.ask(attach="s")).exit["errno"] == 2
+
+
+def test_what_has_a_name_ends_after_its_grace(far, link):
+    number = link.open("sleep", "1000", name="s", grace=0.6)
+    link.until(lambda: link.streams[number].started)
+    link.leave()
+    pid = link.streams[number].started["pid"]
+    time.sleep(0.1)
+
+    assert lives(pid)
+    assert gone(pid)
+
+
+def test_a_new_link_takes_the_place_of_an_old_one(far, link):
+    second = far.link()
+    assert second.about["pid"] == link.about["pid"]
+    link.until(lambda: link.closed)
+
+    assert link.bye == "another link took its place"
+    assert second.run("echo", "hi").stdout == b"hi\n"
+
+
+def test_with_nothing_left_it_leaves(far):
+    link = far.link(idle=0.4)
+    number = link.open("sleep", "0.8", name="s")
+    link.until(lambda: link.streams[number].started)
+    link.say(wire.END, number)
+    link.finish(number)
+    time.sleep(0.8)
+    assert lives(link.about["pid"]), "it has a link"
+    link.leave()
+
+    assert far.gone(3)
+    assert gone(link.about["pid"])
+
+
+def test_silence_ends_the_link(far):
+    link = far.link(lease=0.5)
+    number = link.open("sleep", "1000")
+    link.until(lambda: link.streams[number].started)
+    for _ in range(8):
+        time.sleep(0.1)
+        link.say(wire.PING, 0)
+    assert not link.step(0) or link.bye is None
+    link.until(lambda: link.closed)
+
+    assert "0.5 s" in link.bye
+    assert gone(link.streams[number].started["pid"])
+
+
+def test_many_openings_start_one(far):
+    links = [far.begin(idle=3) for _ in range(12)]
+    pids = set()
+    for link in links:
+        try:
+            pids.add(link.arrive().about["pid"])
+        except ConnectionError:
+            continue  # a later link took its place before it had said a word
+    assert len(pids) == 1
+    assert len(far.places) == 1
+
+
+def test_another_secret_is_not_let_in(far, link):
+    other = far.link(secret="other")
+
+    assert "belongs to another gateway" in other.problem
+    assert link.run("echo", "hi").stdout == b"hi\n"
+
+
+def test_two_gateways_have_two_relays(far, link):
+    other = far.link(key="f" * 24, secret="other")
+
+    assert other.about["pid"] != link.about["pid"]
+    assert len(far.places) == 2
+    number = other.ask(attach="s")
+    assert other.finish(number).exit["errno"] == 2
+
+
+def test_another_version_starts_beside_it(far, link):
+    number = link.open("sh", "-c", "read x; echo $x")
+    other = far.link(version="0" * 16)
+    assert other.about["pid"] != link.about["pid"]
+    (directory,) = far.places
+    assert len(list(directory.iterdir())) == 2
+    link.say(wire.STDIN, number, b"still\n")
+
+    assert link.finish(number).stdout == b"still\n"
+
+
+def test_killed_it_takes_all_along_and_its_directory_goes(far, link):
+    number = link.open("sleep", "1000")
+    link.until(lambda: link.streams[number].started)
+    os.kill(link.about["pid"], signal.SIGKILL)
+    link.until(lambda: link.closed)
+
+    assert link.bye is None
+    assert gone(link.streams[number].started["pid"])
+    link.process.wait(5)
+    assert far.places == []
+
+
+def test_told_to_end_it_ends_everything_first(far, link):
+    number = link.open("sh", "-c", "trap '' HUP; sleep 1000")
+    link.until(lambda: link.streams[number].started)
+    os.kill(link.about["pid"], signal.SIGTERM)
+    link.until(lambda: link.closed)
+
+    assert link.bye == "the relay was told to end"
+    assert gone(link.streams[number].started["pid"])
+    assert far.gone()
+
+
+def test_a_killed_carrier_is_a_lost_link(far, link):
+    number = link.open("sleep", "1000", name="s")
+    link.until(lambda: link.streams[number].started)
+    link.process.kill()
+    second = far.link()
+    again = second.ask(attach="s")
+    second.until(lambda: second.streams[again].started)
+
+    assert second.streams[again].started["pid"] == link.streams[number].started["pid"]
+    second.say(wire.END, again)
+    assert second.finish(again).exit == {"signal": 1}
+
+
+BROKEN = {
+    "kind": b"\xff" * 7,
+    "length": b"\x00\x00\x00\x00\x01\xff\xff",
+    "no JSON": wire.encode(wire.OPEN, 1, b"{"),
+    "no object": wire.encode(wire.OPEN, 1, b"[]"),
+    "no argv": wire.encode(wire.OPEN, 1, b"{}"),
+    "argv of numbers": wire.encode(wire.OPEN, 1, b'{"argv": [1]}'),
+    "NUL in argv": wire.encode(wire.OPEN, 1, b'{"argv": ["a\\u0000b"]}'),
+    "lone surrogate": wire.encode(wire.OPEN, 1, b'{"argv": ["\\udc80"]}'),
+    "a size of nothing": wire.encode(wire.OPEN, 1, b'{"argv": ["x"], "tty": [0, 1]}'),
+    "a size too large": wire.encode(wire.OPEN, 1, b'{"argv": ["x"], "tty": [65536, 1]}'),
+    "credit of text": wire.encode(wire.OPEN, 1, b'{"argv": ["x"], "credit": "1"}'),
+    "an odd environment": wire.encode(wire.OPEN, 1, b'{"argv": ["x"], "env": {"a=b": "1"}}'),
+    "an odd grace": wire.encode(wire.OPEN, 1, b'{"argv": ["x"], "name": "n", "grace": 1e999}'),
+    "stream 0": wire.encode(wire.OPEN, 0, b'{"argv": ["true"]}'),
+    "an odd address": wire.encode(wire.OPEN, 1, b'{"dial": "http://x"}'),
+    "a port too large": wire.encode(wire.OPEN, 1, b'{"dial": "tcp:x:65536"}'),
+    "the same stream": wire.encode_request(1, {"argv": ["sleep", "9"]}) * 2,
+    "a long request": wire.encode(wire.PART, 1, bytes(wire.CHUNK)) * 129,
+    "more than credit": wire.encode_request(1, {"argv": ["sleep", "9"]})
+    + wire.encode(wire.STDIN, 1, bytes(wire.CHUNK)) * 100,
+    "a short size": wire.encode_request(1, {"argv": ["sleep", "9"]}) + wire.encode(wire.RESIZE, 1, b"x"),
+    "no such signal": wire.encode_request(1, {"argv": ["sleep", "9"]}) + wire.encode(wire.SIGNAL, 1, b"NO"),
+    "a kind that it says itself": wire.encode_request(1, {"argv": ["sleep", "9"]})
+    + wire.encode(wire.STARTED, 1),
+    "too much credit": wire.encode_request(1, {"argv": ["sleep", "9"]})
+    + wire.encode_credit(1, (1 << 32) - 1),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_rule_ends_the_link_with_a_reason(far, link, name):
+    link.streams.update({number: Said() for number in (0, 1)})
+    try:
+        link.send(BROKEN[name])
+    except BrokenPipeError:
+        pass
+    link.until(lambda: link.closed)
+
+    assert link.bye
+    assert link.bye.startswith("broken rule: ")
+    assert far.link().about["pid"] == link.about["pid"]
+
+
+def test_noise_never_ends_the_daemon(far):
+    """Frames that are nearly right, in any order."""
+    chance = random.Random(4)
+    first = far.link(idle=5)
+    for _ in range(30):
+        link = far.link()
+        link.streams.update({number: Said() for number in range(4)})
+        noise = wire.encode_request(1, {"argv": ["cat"], "credit": 100})
+        for _ in range(20):
+            kind, size = chance.randrange(17), chance.choice([0, 1, 4, 4, 300])
+            body = chance.choice([chance.randbytes(size), b'{"argv": ["true"]}', b'{"attach": 3}', b"TERM"])
+            noise += bytes([kind]) + wire.encode(0, chance.randrange(4), body)[1:]
+        try:
+            link.send(noise)
+        except BrokenPipeError:
+            pass
+        while link.step(0.05) and not link.closed:
+            pass
+        assert lives(first.about["pid"])
+    assert far.link().about["pid"] == first.about["pid"]
+
+
+def test_what_is_no_carrier_is_dismissed(far, link):
+    """A connection that says nothing, or gives no descriptors."""
+    (directory,) = far.places
+    one = place.connect(str(directory), link.about["version"])
+    one.send(b"wrong")
+    assert one.recv(10) == b"no"
+    one.close()
+    two = place.connect(str(directory), link.about["version"])
+    two.send(far.settings["secret"].encode())
+    assert two.recv(10) == b"ok"
+    two.send(b"nothing with it")
+    assert two.recv(10) == b""
+    two.close()
+
+    assert link.run("echo", "hi").stdout == b"hi\n"
+
+
+def test_a_place_of_somebody_else_is_not_used(tmp_path, monkeypatch):
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    theirs.mkdir()
+    ours.mkdir()
+    monkeypatch.setattr(place, "candidates", lambda env: [str(theirs), str(ours)])
+    (theirs / "dap-relay-k").mkdir(mode=0o755)
+    (theirs / "dap-relay-k").chmod(0o755)
+
+    path, lock = place.enter("k", {})
+    os.close(lock)
+    assert path == str(ours / "dap-relay-k")
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path, monkeypatch):
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "dap-relay-k").symlink_to(tmp_path / "real")
+    monkeypatch.setattr(place, "candidates", lambda env: [str(tmp_path)])
+
+    with pytest.raises(OSError, match=r"dap-relay-k"):
+        place.enter("k", {})
+
+
+def test_the_first_place_that_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(place, "candidates", lambda env: [str(tmp_path / "absent"), str(tmp_path)])
+    path, lock = place.enter("k", {})
+    os.close(lock)
+
+    assert path == str(tmp_path / "dap-relay-k")
+    assert Path(path).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_long_path_is_none_too_long(tmp_path):
+    directory = tmp_path / ("x" * 120)
+    directory.mkdir(mode=0o700)
+    listener = place.listen(str(directory), "v")
+    one = place.connect(str(directory), "v")
+    assert isinstance(one, socket.socket)
+    one.close()
+    assert place.leave(str(directory), listener) is False, "somebody is on the way"
+    listener.accept()[0].close()
+    assert place.leave(str(directory), listener) is True
+    listener.close()
+    assert not directory.exists()
