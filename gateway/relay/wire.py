@@ -142,10 +142,15 @@ class Window:
         if self._left < 0:
             raise WireError("more bytes than there was credit for")
 
+    def resize(self, size: int) -> None:
+        """More is granted with the next bytes used, or less until it is enough."""
+        self._used += size - self.size
+        self.size = size
+
     def used(self, count: int) -> int:
         """Bytes have left the buffer; what to grant now: nothing, until it is worth a frame."""
         self._used += count
-        if self._used * 2 < self.size:
+        if self._used * 4 < self.size:
             return 0
         grant, self._used = self._used, 0
         self._left += grant

@@ -204,7 +204,7 @@ def test_the_spool_is_in_the_private_directory_and_has_no_name(far):
 
 def test_nothing_is_left_open(link):
     def descriptors():
-        return len(os.listdir(f"/proc/{link.about['pid']}/fd"))
+        return len(list(Path(f"/proc/{link.about['pid']}/fd").iterdir()))
 
     link.run("true")
     before = descriptors()

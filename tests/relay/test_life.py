@@ -5,6 +5,7 @@ import random
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_ping_comes_back(link):
     link.until(lambda: link.pongs == [b"body"])
 
 
-def test_the_links_end_ends_what_has_no_name(far, link):
+def test_the_links_end_ends_what_has_no_name(link):
     number = link.open("sleep", "1000")
     link.until(lambda: link.streams[number].started)
     link.leave()
@@ -62,7 +63,7 @@ def test_what_has_a_name_goes_on_over_the_next_link(far, link):
     assert third.finish(third.ask(attach="s")).exit["errno"] == 2
 
 
-def test_what_has_a_name_ends_after_its_grace(far, link):
+def test_what_has_a_name_ends_after_its_grace(link):
     number = link.open("sleep", "1000", name="s", grace=0.6)
     link.until(lambda: link.streams[number].started)
     link.leave()
@@ -218,10 +219,8 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_rule_ends_the_link_with_a_reason(far, link, name):
     link.streams.update({number: Said() for number in (0, 1)})
-    try:
+    with suppress(BrokenPipeError):
         link.send(BROKEN[name])
-    except BrokenPipeError:
-        pass
     link.until(lambda: link.closed)
 
     assert link.bye
@@ -241,10 +240,8 @@ def test_noise_never_ends_the_daemon(far):
             kind, size = chance.randrange(17), chance.choice([0, 1, 4, 4, 300])
             body = chance.choice([chance.randbytes(size), b'{"argv": ["true"]}', b'{"attach": 3}', b"TERM"])
             noise += bytes([kind]) + wire.encode(0, chance.randrange(4), body)[1:]
-        try:
+        with suppress(BrokenPipeError):
             link.send(noise)
-        except BrokenPipeError:
-            pass
         while link.step(0.05) and not link.closed:
             pass
         assert lives(first.about["pid"])
@@ -272,7 +269,7 @@ def test_a_place_of_somebody_else_is_not_used(tmp_path, monkeypatch):
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     theirs.mkdir()
     ours.mkdir()
-    monkeypatch.setattr(place, "candidates", lambda env: [str(theirs), str(ours)])
+    monkeypatch.setattr(place, "candidates", lambda _: [str(theirs), str(ours)])
     (theirs / "dap-relay-k").mkdir(mode=0o755)
     (theirs / "dap-relay-k").chmod(0o755)
 
@@ -284,14 +281,14 @@ def test_a_place_of_somebody_else_is_not_used(tmp_path, monkeypatch):
 def test_a_link_in_its_place_is_not_followed(tmp_path, monkeypatch):
     (tmp_path / "real").mkdir(mode=0o700)
     (tmp_path / "dap-relay-k").symlink_to(tmp_path / "real")
-    monkeypatch.setattr(place, "candidates", lambda env: [str(tmp_path)])
+    monkeypatch.setattr(place, "candidates", lambda _: [str(tmp_path)])
 
     with pytest.raises(OSError, match=r"dap-relay-k"):
         place.enter("k", {})
 
 
 def test_the_first_place_that_can_be_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(place, "candidates", lambda env: [str(tmp_path / "absent"), str(tmp_path)])
+    monkeypatch.setattr(place, "candidates", lambda _: [str(tmp_path / "absent"), str(tmp_path)])
     path, lock = place.enter("k", {})
     os.close(lock)
 

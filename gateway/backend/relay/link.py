@@ -1,7 +1,7 @@
 """The gateway's end of a link: streams by number over one process, a byte every 5 s, and the end of all of them."""
 
 import asyncio
-import secrets
+import struct
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +14,7 @@ from gateway.relay import wire
 
 PING = 5.0  # seconds between the bytes that keep the lease
 SILENCE = 20.0  # seconds without a word from the relay
+_PING = struct.Struct("!d")  # when it was sent
 
 
 class Link:
@@ -23,11 +24,13 @@ class Link:
         self.streams: dict[int, Stream] = {}
         self.about: dict[str, Any] = {}
         self.lost: HopFailed | None = None
+        self.rtt = 0.0  # seconds there and back, the shortest seen
         self._process = process
         self._decoder = wire.Decoder()
         self._number = 0
         self._heard = time.monotonic()
         self._pongs: dict[bytes, asyncio.Future[None]] = {}
+        self._busy: set[Stream] = set()  # those that bytes have just come for
 
     async def arrive(self, nonce: str, settings: Mapping[str, Any]) -> None:
         """Until the relay has said HELLO. Raises HopFailed."""
@@ -65,9 +68,9 @@ class Link:
 
     async def ping(self) -> float:
         """Seconds there and back. Raises HopFailed when the link goes meanwhile."""
-        body = secrets.token_bytes(8)
-        self._pongs[body] = asyncio.get_running_loop().create_future()
         began = time.perf_counter()
+        body = _PING.pack(began)
+        self._pongs[body] = asyncio.get_running_loop().create_future()
         self.send(wire.encode(wire.PING, 0, body))
         try:
             await self._pongs[body]
@@ -95,6 +98,9 @@ class Link:
         for kind, data in batch:
             if kind == 1:
                 self._take(data)
+        for stream in self._busy:
+            stream.credit(self.rtt)
+        self._busy.clear()
 
     def _take(self, data: bytes) -> None:
         self._heard = time.monotonic()
@@ -106,9 +112,7 @@ class Link:
 
     def _frame(self, kind: int, number: int, body: bytes) -> None:
         if kind == wire.PONG:
-            waiter = self._pongs.get(body)
-            if waiter and not waiter.done():
-                waiter.set_result(None)
+            self._pong(body)
         elif kind == wire.HELLO:
             self.about = wire.decode_object(body)
             if self.about.get("protocol") != wire.PROTOCOL:
@@ -118,10 +122,20 @@ class Link:
             self.fail(HopFailed("relay_lost", f"the relay ended the link: {reason}"))
         elif stream := self.streams.get(number):
             stream.frame(kind, body)
+            if kind in (wire.STDOUT, wire.STDERR):
+                self._busy.add(stream)
+
+    def _pong(self, body: bytes) -> None:
+        if len(body) == _PING.size:
+            passed = time.perf_counter() - float(_PING.unpack(body)[0])
+            self.rtt = min(self.rtt or passed, passed)
+        waiter = self._pongs.get(body)
+        if waiter and not waiter.done():
+            waiter.set_result(None)
 
     async def _keep_lease(self) -> None:
         while True:
+            self.send(wire.encode(wire.PING, 0, _PING.pack(time.perf_counter())))
             await asyncio.sleep(PING)
-            self.send(wire.encode(wire.PING))
             if time.monotonic() - self._heard > SILENCE:
                 self.fail(HopFailed("incus_lost", f"no word from the runner for {SILENCE:g} s"))

@@ -1,12 +1,16 @@
 """One stream of a link: what came waits here, and is credited when it is taken."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from gateway.backend.relay.pace import Pace
 from gateway.errors import HopFailed
 from gateway.relay import wire
+
+AHEAD = 256 * 1024  # bytes unread by the session up to which more is granted at once
 
 
 class Stream:
@@ -19,6 +23,8 @@ class Stream:
         self.exit: dict[str, Any] | None = None
         self._send = send
         self._window = wire.Window(window)
+        self._pace = Pace(window)
+        self._unread = self._uncredited = 0
         self._may_send = wire.Allowance()
         self._came: deque[tuple[int, bytes]] = deque()
         self._news = asyncio.Event()
@@ -45,9 +51,9 @@ class Stream:
             await self._news.wait()
         batch = list(self._came)
         self._came.clear()
-        grant = self._window.used(sum(len(body) for _, body in batch))
-        if grant and not self.ended:
-            self._send(wire.encode_credit(self.number, grant))
+        self._unread = 0
+        if self._uncredited > AHEAD:
+            self.credit()
         return batch
 
     async def write(self, data: bytes) -> None:
@@ -97,6 +103,8 @@ class Stream:
             self._window.arrived(len(body))
             if not self._unwanted:
                 self._came.append((kind, body))
+                self._unread += len(body)
+                self._uncredited += len(body)
         elif kind == wire.CREDIT:
             self._may_send.grant(wire.decode_credit(body))
             self._room.set()
@@ -111,6 +119,20 @@ class Stream:
         else:
             raise wire.WireError(f"kind {kind} does not come from a relay")
         self._news.set()
+
+    def credit(self, rtt: float = 0.0) -> None:
+        """Grants for what has come, unless much of it is still unread: the session's own pace is not the link's.
+
+        `rtt`: of the link, in seconds; 0 where it is not the link that asks.
+        """
+        if self._unread > AHEAD or self.ended or self._unwanted:
+            return
+        if rtt:
+            self._window.resize(self._pace.window(self._uncredited, rtt, time.monotonic()))
+        grant = self._window.used(self._uncredited)
+        self._uncredited = 0
+        if grant > 0:
+            self._send(wire.encode_credit(self.number, grant))
 
     def fail(self, error: HopFailed) -> None:
         """The link is lost."""

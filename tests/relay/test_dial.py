@@ -1,0 +1,107 @@
+"""Connections from the runner: both directions, both ends, names and refusals."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from gateway.relay import wire
+
+
+@contextmanager
+def server(serve, path: str = "") -> Iterator[str]:
+    """Runs `serve(connection)` for one connection; its address."""
+    listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+    listener.bind(path or ("127.0.0.1", 0))
+    listener.listen()
+    listener.settimeout(10)
+
+    def one():
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            return
+        with connection:
+            serve(connection)
+
+    thread = threading.Thread(target=one)
+    thread.start()
+    yield f"unix:{path}" if path else f"tcp:127.0.0.1:{listener.getsockname()[1]}"
+    thread.join(10)
+    listener.close()
+
+
+def echo(connection):
+    while data := connection.recv(65536):
+        connection.sendall(data)
+    connection.sendall(b"end")
+
+
+@pytest.mark.parametrize("kind", ["tcp", "name", "unix"])
+def test_bytes_both_ways_and_half_close(link, tmp_path, kind):
+    data = os.urandom(300_000)
+    with server(echo, str(tmp_path / "s") if kind == "unix" else "") as address:
+        number = link.ask(dial=address.replace("127.0.0.1", "localhost") if kind == "name" else address)
+        said = link.streams[number]
+        link.until(lambda: said.started is not None)
+        for at in range(0, len(data), wire.CHUNK):
+            part = data[at : at + wire.CHUNK]
+            need = at + len(part)
+            link.until(lambda need=need: need <= wire.WINDOW + said.credit)
+            link.say(wire.STDIN, number, part)
+        link.say(wire.EOF, number)
+        link.finish(number)
+
+    assert said.stdout == data + b"end"
+    assert said.eof
+    assert said.exit == {"code": 0}
+
+
+def test_what_it_reads_has_credit(link):
+    """The server is held back; nothing piles up in the relay."""
+    sent = []
+
+    def flood(connection):
+        connection.settimeout(1)
+        try:
+            while True:
+                sent.append(connection.send(bytes(65536)))
+        except OSError:
+            return
+
+    with server(flood) as address:
+        number = link.ask(dial=address, credit=1000)
+        link.hold.add(number)
+        link.until(lambda: len(link.streams[number].stdout) == 1000)
+        assert not link.step(1.5)
+    link.say(wire.END, number)
+
+    assert link.finish(number).exit == {"code": 0}
+    assert sum(sent) < 32 << 20
+
+
+@pytest.mark.parametrize(
+    ("address", "errno"), [("unix:/no/such/socket", 2), ("tcp:127.0.0.1:1", 111), ("tcp:no.invalid:80", 2)]
+)
+def test_what_cannot_be_reached_says_why(link, address, errno):
+    said = link.finish(link.ask(dial=address))
+
+    assert said.exit["errno"] == errno
+    assert said.started is None
+
+
+def test_a_server_that_resets(link):
+    def reset(connection):
+        connection.recv(10)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with server(reset) as address:
+        number = link.ask(dial=address)
+        link.until(lambda: link.streams[number].started is not None)
+        link.say(wire.STDIN, number, b"x")
+        said = link.finish(number)
+
+    assert said.exit["errno"] == 104
