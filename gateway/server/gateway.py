@@ -61,6 +61,8 @@ class Gateway:
         backend = self.backends[target.cluster]
         session = Session(secrets.token_hex(8), identity, target, command, backend, self.config.limits)
         self.sessions[session] = self.tasks.create_task(self._run(session))
+        if self.stopping:  # since it was admitted
+            session.end(Outcome("shutdown"))
         return session
 
     async def stop(self) -> None:
