@@ -411,10 +411,9 @@ def test_the_end_ends_logins_and_those_who_wait_for_them():
             except HopFailed as error:
                 told.append(error.code)
 
-        async with asyncio.TaskGroup() as tasks:
-            async with pool.running():
-                tasks.create_task(wait())
-                await asyncio.sleep(1)
+        async with asyncio.TaskGroup() as tasks, pool.running():
+            tasks.create_task(wait())
+            await asyncio.sleep(1)
         assert (told, now()) == (["shutdown"], 1)
 
     run(story())
