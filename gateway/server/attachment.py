@@ -29,7 +29,7 @@ from gateway.session import Session
 
 # kubectl 1.30 to 1.33 drops what comes in one segment with the 101 (client-go remotecommand, fixed in 0.34)
 _FIRST_DATA = 0.015  # seconds after the upgrade
-_TICK = 1.0  # seconds between looks at the connection
+_TICK = 0.5  # seconds between looks at the connection
 _LAST_WORDS = 1.0  # seconds for a client that broke the rules, or met a defect, to hear of it
 
 
@@ -51,7 +51,6 @@ class Attachment:
         self._metrics = metrics
         self._opened = time.monotonic()
         self._blocked = False  # nobody reads: the command does not take its input
-        self._leaving = False
         self._told = False  # the Status is out
         self._close: tuple[int, str] = (WSCloseCode.OK, "")
         self._ping_data = b""
@@ -69,10 +68,12 @@ class Attachment:
                     tasks.create_task(job) for job in (self._receive(), self._watch(), self._answer_pings())
                 ]
                 await self._send_all()
-                self._leaving = True
-                await self._socket.close()  # waits for the client's close: an RST would cost it the tail
                 for job in jobs:
                     job.cancel()
+                await asyncio.wait(
+                    jobs
+                )  # aiohttp's close waits for the client's only while nobody else reads
+                await self._socket.close()  # an RST on what the client still sends would cost it the tail
         except* _Gone as group:
             gone = group.exceptions[0].outcome  # type: ignore[union-attr]  # one level: they are raised by our tasks
         except* (ConnectionError, ClientError):
@@ -158,9 +159,7 @@ class Attachment:
                 self._pinged.set()
             elif message.type is WSMsgType.CLOSE:
                 raise _Gone(Outcome("client_closed"))
-            elif message.type in (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
-                if self._leaving:
-                    return  # our own close
+            elif message.type in (WSMsgType.CLOSED, WSMsgType.ERROR):
                 raise _Gone(Outcome("client_lost"))
 
     async def _take(self, said: Stdin | Resize | HalfClose | Control | Ignored) -> None:
@@ -188,15 +187,22 @@ class Attachment:
             await self._socket.pong(self._ping_data)
 
     async def _watch(self) -> None:
-        """Pings, for proxies and so that the client's kernel has something to acknowledge, and listens for silence."""
+        """Pings, for proxies and so that the client's kernel has something to acknowledge, and listens for silence.
+
+        While nobody reads, the end of the connection may stand behind what is not read, and a ping would ask a client
+        that cannot write for an answer: an unsolicited pong (RFC 6455, 5.5.3) finds out whether somebody is there.
+        """
         limits, pinged = self._limits, self._opened
         while True:
             await asyncio.sleep(min(_TICK, limits.ping))
-            if self._blocked and self._socket.hung_up:
+            stuck = self._blocked or self._socket.unsent
+            if stuck and self._socket.hung_up:
                 raise _Gone(Outcome("client_lost"))
             if self._socket.unacknowledged > limits.silence:
                 raise _Gone(Outcome("client_lost", f"no sign of the client for {limits.silence:g} s"))
-            if time.monotonic() - pinged >= limits.ping and not self._socket.unsent and not self._leaving:
+            if self._blocked and not self._socket.unsent:
+                await self._socket.pong()
+            elif not stuck and time.monotonic() - pinged >= limits.ping:
                 pinged = time.monotonic()
                 await self._socket.ping()
 

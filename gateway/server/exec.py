@@ -51,6 +51,7 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
     finally:
         if gone is not None:  # the one place that decides what a session does without its client: it ends
             session.end(gone)
+        gateway.release(session)
     if gone is not None:
         await attachment.leave(gone)
     return websocket

@@ -65,6 +65,13 @@ class Gateway:
             session.end(Outcome("shutdown"))
         return session
 
+    def release(self, session: Session) -> None:
+        """Nobody reads its output any more: what is kept of it goes, with its file, as soon as no more comes."""
+        if task := self.sessions.get(session):
+            task.add_done_callback(lambda _: session.output.discard())
+        else:
+            session.output.discard()
+
     async def stop(self) -> None:
         """Ends every session with a reason and waits, at most `Limits.shutdown` seconds."""
         self.stopping = True
