@@ -129,9 +129,10 @@ _MEANINGS: tuple[tuple[re.Pattern[str], _Meaning], ...] = tuple(
         (r"^error: (?:Internal error occurred|unable to upgrade connection): (?P<why>error dialing backend: .*)",
          _internal("cluster_failed")),
         (r"^error: Internal error occurred: (?P<why>.*)", _internal("cluster_failed")),
+        (r"^error: (?P<said>(?:Get|Post|Head) \"https?://.*)", _plain("cluster_unreachable")),
         (r"(?P<said>dial tcp .*|no such host.*)", _plain("cluster_unreachable")),
         (r"(?P<said>error reading from error stream: .*)", _plain("cluster_lost")),
-        (r"(?P<said>.*(?:i/o timeout|connection reset by peer|unexpected EOF|broken pipe|connection lost).*)", _plain("cluster_lost")),
+        (r"^(?:error: )?(?P<said>.*(?:i/o timeout|connection reset by peer|unexpected EOF|broken pipe|connection lost).*)", _plain("cluster_lost")),
         (r"^Error from server(?: \((?P<reason>\w+)\))?: ?(?P<said>.*)", _api_error),
     )
 )  # fmt: skip

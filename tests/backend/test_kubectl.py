@@ -94,6 +94,9 @@ ROWS = {
     ),
     "internal": ("error: Internal error occurred: boom", "cluster_failed", 500, "Internal error occurred: boom"),
     "server down": (REFUSED, "cluster_unreachable", 503, REFUSED),
+    "server gone while asking": (
+        'error: Get "https://h:6443/api/v1/namespaces/n/pods/p": EOF', "cluster_unreachable", 503, "pods/p",
+    ),
     "server down, cold cache": (KLOG + REFUSED, "cluster_unreachable", 503, REFUSED),
     "DNS": (
         KLOG + "Unable to connect to the server: dial tcp: lookup h on 10.0.0.2:53: no such host", "cluster_unreachable",
