@@ -22,7 +22,9 @@ _BACKOFF = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts to keep one w
 
 
 class Connection(Protocol):
-    """What the pool needs of a connection. `room`: channels that it may have."""
+    """What the pool needs of a connection. `room`: channels that it may have; without any it is closed
+    after its last one.
+    """
 
     channels: int
     room: int
@@ -61,6 +63,7 @@ class Pool(Generic[C]):
                 keeper.cancel()
                 for dial in self._dials:
                     dial.cancel()
+                self._dials.clear()
                 self._tell(HopFailed("shutdown", "the gateway is being stopped"))
                 for connection in self._open:
                     connection.close()
@@ -78,6 +81,8 @@ class Pool(Generic[C]):
             yield connection
         finally:
             connection.channels -= 1
+            if not connection.room and not connection.channels:
+                connection.close()
             self._wake(1)
 
     def counts(self) -> dict[str, int]:
@@ -179,8 +184,9 @@ class Pool(Generic[C]):
             self._close_idle()
             if self._open:
                 failures = 0
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._open[0].lost.wait(), _TICK)
+                with suppress(TimeoutError):  # wait_for of Python 3.11 loses a cancellation here
+                    async with asyncio.timeout(_TICK):
+                        await self._open[0].lost.wait()
                 continue
             if not self._dials and self._clock() >= self._broken_until:
                 self._start_dial()

@@ -392,7 +392,7 @@ def test_those_in_use_stay_and_the_time_counts_from_the_last_use():
                     tasks.create_task(use(pool, 0.5))
                 await asyncio.sleep(30)
                 assert not second.lost.is_set()
-                await asyncio.sleep(45)
+                await asyncio.sleep(55)
                 assert second.lost.is_set()
             assert not host.made[0].lost.is_set()
 
@@ -415,5 +415,35 @@ def test_the_end_ends_logins_and_those_who_wait_for_them():
             tasks.create_task(wait())
             await asyncio.sleep(1)
         assert (told, now()) == (["shutdown"], 1)
+
+    run(story())
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_the_end_comes_however_long_ago_a_connection_was_lost(steps):
+    async def story():
+        host = Host()
+        async with pool_of(host) as pool:
+            connection = await use(pool)
+            await asyncio.sleep(1)
+            connection.lost.set()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+        assert now() < 5
+
+    run(story())
+
+
+def test_a_connection_without_room_is_closed_after_its_last_channel():
+    async def story():
+        host = Host()
+        async with pool_of(host) as pool:
+            async with pool.connection() as first:
+                first.room = 0
+                assert await use(pool) is not first
+                assert not first.lost.is_set()
+            await asyncio.sleep(0.01)
+            assert first.lost.is_set()
+            assert await use(pool) is not first
 
     run(story())
