@@ -28,18 +28,10 @@ def home(tmp_path):
 
 
 @asynccontextmanager
-async def serving(home, *arguments):
+async def serving(home):
     """(process, URL, link) of a `dap serve --demo` that is ready."""
-    process = await home.start(
-        "serve",
-        "--demo",
-        "--listen",
-        "127.0.0.1:0",
-        "--log",
-        "json",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-    )
+    words = ("serve", "--demo", "--listen", "127.0.0.1:0", "--log", "json")
+    process = await home.start(*words, stdin=asyncio.subprocess.DEVNULL)
     try:
         line = (await process.stdout.readline()).decode()
         assert line, (await process.stderr.read()).decode()
@@ -47,7 +39,7 @@ async def serving(home, *arguments):
         yield process, re.search(r"http://\S+", line)[0], link
     finally:
         if process.returncode is None:
-            process.kill()
+            process.terminate()  # it removes what it made
         await process.communicate()
 
 
