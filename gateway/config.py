@@ -7,10 +7,13 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from gateway.errors import ConfigError
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.target import Target
 
 MODES = ("auto", "relay", "plain")
 
@@ -44,10 +47,7 @@ CLUSTER_SETTINGS = (
     ),
     Setting("vm", "DAP_RUNNER_VM", "dap-runner", "the Incus instance that reaches the cluster"),
     Setting(
-        "kube_context",
-        "DAP_RUNNER_KUBE_CONTEXT",
-        "",
-        "kubeconfig context in the runner; empty: its current one",
+        "kube_context", "DAP_RUNNER_KUBE_CONTEXT", "", "kubeconfig context there; empty: its current one"
     ),
     Setting("mode", "DAP_RUNNER_MODE", "auto", "auto, relay or plain"),
 )
@@ -75,7 +75,7 @@ class Limits:
     close: float = 60.0  # for the client to take the rest and answer the close
     check: float = 20.0  # for a check of all hops
     ping: float = 15.0  # between pings to a client
-    silence: float = 45.0  # without a word from the client, a pong included
+    silence: float = 45.0  # without an acknowledgement from the client's kernel, while it owes one
     shutdown: float = 6.0  # for sessions to end after SIGTERM
     journal_memory: int = 1 << 20
     journal_capacity: int = 256 << 20
@@ -133,9 +133,8 @@ def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = 
     document = _read(path)
     unknown = set(document) - {"gateway", "clusters", "limits"}
     if unknown:
-        raise ConfigError(
-            f"{path}: unknown table {min(unknown)!r}; there are gateway, clusters.NAME, limits"
-        )
+        raise ConfigError(f"{path}: unknown table {min(unknown)!r}; there are gateway, clusters.NAME, limits")
+    _only(_table(document, "gateway", path), {row.key for row in GATEWAY_SETTINGS}, "gateway", path)
     layers = _Layers(env, dict(flags or {}), document, path)
     gateway = {row.key: layers.value("gateway", row, from_env=True) for row in GATEWAY_SETTINGS}
     names = ["default", *(name for name in _table(document, "clusters", path) if name != "default")]
@@ -178,6 +177,10 @@ class _Layers:
         return value
 
     def cluster(self, name: str) -> Cluster:
+        try:
+            Target.parse(name, "default", "pod", None)
+        except BadRequest as error:
+            raise ConfigError(f"{self.path}: {error}") from None
         table = f"clusters.{name}"
         given = _table(_table(self.document, "clusters", self.path), name, self.path)
         _only(given, {row.key for row in CLUSTER_SETTINGS}, table, self.path)
@@ -198,10 +201,11 @@ class _Layers:
     def limits(self) -> Limits:
         given = _table(self.document, "limits", self.path)
         _only(given, {row.name for row in fields(Limits)}, "limits", self.path)
-        for name, value in given.items():
-            if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-                raise ConfigError(f"{self.path}: limits.{name} must be a number above 0")
         sizes = {name for name in given if isinstance(getattr(Limits, name), int)}
+        for name, value in given.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+            if not number or value < (1 if name in sizes else 1e-3):
+                raise ConfigError(f"{self.path}: limits.{name} must be a number above 0")
         return Limits(**{name: int(value) if name in sizes else value for name, value in given.items()})
 
 

@@ -62,6 +62,10 @@ def _last_words(words: bytes) -> str:
     return said[-1].strip() if said else (lines[-1].strip() if lines else "")
 
 
+_HTTP = {
+    "BadRequest": 400, "Forbidden": 403, "NotFound": 404, "MethodNotAllowed": 405, "Conflict": 409, "Invalid": 422,
+    "TooManyRequests": 429, "ServiceUnavailable": 503, "Timeout": 504,
+}  # fmt: skip
 _Meaning = Callable[[re.Match[str], Target, tuple[str, ...]], Outcome]
 
 
@@ -85,6 +89,12 @@ def _bad_container(match: re.Match[str], target: Target, _: tuple[str, ...]) -> 
     said = f"container {match['name']} is not valid for pod {target.pod}"
     known = f"; it has {match['known']}" if match["known"] else ""
     return Outcome("container_not_found", said + known, status=failure(400, said))
+
+
+def _api_error(match: re.Match[str], _: Target, __: tuple[str, ...]) -> Outcome:
+    said, reason = match["said"], match["reason"]
+    http = _HTTP.get(reason)
+    return Outcome("cluster_failed", said, status=failure(http, said, reason) if http else None)
 
 
 def _said(code: str, http: int) -> _Meaning:
@@ -116,10 +126,13 @@ _MEANINGS: tuple[tuple[re.Pattern[str], _Meaning], ...] = tuple(
          _said("cluster_unauthorized", 401)),
         (r"(?P<said>The connection to the server .* was refused.*|Unable to connect to the server: .*)",
          _plain("cluster_unreachable")),
+        (r"^error: (?:Internal error occurred|unable to upgrade connection): (?P<why>error dialing backend: .*)",
+         _internal("cluster_failed")),
+        (r"^error: Internal error occurred: (?P<why>.*)", _internal("cluster_failed")),
+        (r"^error: (?P<said>(?:Get|Post|Head) \"https?://.*)", _plain("cluster_unreachable")),
         (r"(?P<said>dial tcp .*|no such host.*)", _plain("cluster_unreachable")),
         (r"(?P<said>error reading from error stream: .*)", _plain("cluster_lost")),
-        (r"(?P<said>.*(?:i/o timeout|connection reset by peer|unexpected EOF|broken pipe|connection lost).*)", _plain("cluster_lost")),
-        (r"^error: Internal error occurred: (?P<why>.*)", _internal("cluster_failed")),
-        (r"^Error from server(?: \(\w+\))?: (?P<said>.*)", _plain("cluster_failed")),
+        (r"^(?:error: )?(?P<said>.*(?:i/o timeout|connection reset by peer|unexpected EOF|broken pipe|connection lost).*)", _plain("cluster_lost")),
+        (r"^Error from server(?: \((?P<reason>\w+)\))?: ?(?P<said>.*)", _api_error),
     )
 )  # fmt: skip

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 from gateway.errors import HopFailed
 
@@ -22,7 +22,9 @@ _BACKOFF = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts to keep one w
 
 
 class Connection(Protocol):
-    """What the pool needs of a connection. `room`: channels that it may have."""
+    """What the pool needs of a connection. `room`: channels that it may have; without any it is closed
+    after its last one.
+    """
 
     channels: int
     room: int
@@ -61,6 +63,8 @@ class Pool(Generic[C]):
                 keeper.cancel()
                 for dial in self._dials:
                     dial.cancel()
+                self._dials.clear()
+                self._tell(HopFailed("shutdown", "the gateway is being stopped"))
                 for connection in self._open:
                     connection.close()
                 for connection in self._open:
@@ -77,6 +81,8 @@ class Pool(Generic[C]):
             yield connection
         finally:
             connection.channels -= 1
+            if not connection.room and not connection.channels:
+                connection.close()
             self._wake(1)
 
     def counts(self) -> dict[str, int]:
@@ -95,6 +101,7 @@ class Pool(Generic[C]):
             for connection in self._open:
                 if connection.channels < connection.room:
                     connection.channels += 1
+                    self._idle_since.pop(connection, None)
                     return connection
             self._refuse_while_broken()
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -103,7 +110,7 @@ class Pool(Generic[C]):
             try:
                 await waiter
             except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled():
+                if waiter.done() and not waiter.cancelled() and not waiter.exception():
                     self._wake(1)  # the turn was ours: pass it on
                 raise
             finally:
@@ -111,30 +118,30 @@ class Pool(Generic[C]):
                     self._waiting.remove(waiter)
 
     def _start_dials(self) -> None:
-        needed = -(-len(self._waiting) // 8)
+        needed = -(-sum(not waiter.done() for waiter in self._waiting) // 8)
         while len(self._dials) < min(needed, DIALS):
-            task = self._tasks.create_task(self._login())
-            self._dials.add(task)
-            task.add_done_callback(self._dials.discard)
+            self._start_dial()
+
+    def _start_dial(self) -> None:
+        self._dials.add(self._tasks.create_task(self._login()))
 
     async def _login(self) -> None:
+        error: HopFailed | None = None
         try:
             connection = await self._dial()
-        except HopFailed as error:
+        except HopFailed as failed:
+            error = failed
+        except Exception as defect:  # noqa: BLE001  # in one login: it must not end the others' sessions
+            text = f"login failed unexpectedly: {type(defect).__name__}: {defect}"
+            error = HopFailed("gateway_error", text)
+        finally:  # at once: several may end in the same moment, and each must know whether it is the last
+            self._dials.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        if error:
             self._failed(error)
-        except Exception as error:  # noqa: BLE001  # a defect in one login must not end the others' sessions
-            self._failed(
-                HopFailed("gateway_error", f"login failed unexpectedly: {type(error).__name__}: {error}")
-            )
         else:
             self._refusals = 0
             self._open.append(connection)
             self._wake(connection.room)
-            self._start_dials_for_the_rest()
-
-    def _start_dials_for_the_rest(self) -> None:
-        left = sum(not waiter.done() for waiter in self._waiting)
-        if left and len(self._dials) <= 1:  # this one is about to end
             self._start_dials()
 
     def _failed(self, error: HopFailed) -> None:
@@ -143,10 +150,13 @@ class Pool(Generic[C]):
             self._refusal = error
             if self._refusals >= REFUSALS:
                 self._broken_until = self._clock() + PAUSE
-        if len(self._dials) <= 1:  # no other login may still serve them
-            for waiter in self._waiting:
-                if not waiter.done():
-                    waiter.set_exception(error)
+        if not self._dials:  # no other login may still serve them
+            self._tell(error)
+
+    def _tell(self, error: HopFailed) -> None:
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(error)
 
     def _refuse_while_broken(self) -> None:
         left = self._broken_until - self._clock()
@@ -174,13 +184,12 @@ class Pool(Generic[C]):
             self._close_idle()
             if self._open:
                 failures = 0
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._open[0].lost.wait(), _TICK)
+                with suppress(TimeoutError):  # wait_for of Python 3.11 loses a cancellation here
+                    async with asyncio.timeout(_TICK):
+                        await self._open[0].lost.wait()
                 continue
             if not self._dials and self._clock() >= self._broken_until:
-                task = self._tasks.create_task(self._login())
-                self._dials.add(task)
-                task.add_done_callback(self._dials.discard)
+                self._start_dial()
             if self._dials:
                 await asyncio.wait(self._dials)
             if not self._open:
@@ -193,4 +202,5 @@ class Pool(Generic[C]):
             if connection.channels:
                 self._idle_since.pop(connection, None)
             elif now - self._idle_since.setdefault(connection, now) > IDLE:
+                connection.room = 0
                 connection.close()

@@ -14,6 +14,7 @@ _INCUS = tuple(
         (r"Error: .*[Ii]nstance is (?:frozen|paused)", "incus_frozen"),
         (r"Error: websocket: close", "incus_lost"),
         (r"incus: (?:command )?not found", "incus_missing"),
+        (r"Error: Command not (?:found|executable)", "runner_failed"),
         (r"bash: (?:command )?not found|exec: \"bash\": executable file not found", "runner_failed"),
         (r"Error: ", "incus_failed"),
     )

@@ -4,7 +4,7 @@ if ! type -P -- "${a[0]}" >/dev/null; then
 elif [ -z "$t" ]; then
   exec 2>/dev/null; set -m; s=TERM; trap 'kill -$s -- -$!; s=KILL' TERM HUP
   (printf '%s start %s\n' "$h" "$BASHPID"; printf '%s\n' "$h" >&4; exec -- "${a[@]}" 2>&4 4>&-) <&0 &
-  while wait $!; r=$?; kill -0 $!; do :; done
+  while wait $!; kill -0 $!; do sleep .1; done; wait $!; r=$?
 else
   printf '%s start %s\n' "$h" $$
   if [ "$m" = kubectl ]; then

@@ -121,6 +121,7 @@ def _dial(endpoint: Endpoint, path: str) -> connect:
         "additional_headers": endpoint.headers,
         "user_agent_header": f"dap/{__version__}",
         "compression": None,
+        "proxy": None if endpoint.local else True,
         "max_size": None,
         "open_timeout": _OPEN,
         "close_timeout": _CLOSE,

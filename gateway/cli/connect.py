@@ -31,6 +31,11 @@ class Endpoint:
         """The credential. At the Unix socket it is who we are."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
+    @property
+    def local(self) -> bool:
+        """On this machine, where no proxy stands in between."""
+        return self.socket is not None or urlsplit(self.url).hostname in _LOOPBACK
+
     def __str__(self) -> str:
         return str(self.socket or self.url)
 

@@ -75,20 +75,26 @@ class _Attached:
         self._ready = asyncio.Event()  # input may flow
 
     async def run(self) -> End:
+        try:
+            # listening before the first output: who sees it may resize at once
+            with tty.resized() as changed:
+                end = await self._attend(changed)
+        except ExceptionGroup as errors:
+            raise _first(errors) from None
+        await self._connection.closed()
+        return end
+
+    async def _attend(self, changed: asyncio.Event) -> End:
         jobs = [self._sink.watch()]
         if self._command.stdin:
             jobs.append(self._input())
         if self._command.tty:
-            jobs.append(self._sizes())
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(job) for job in jobs]
-                end = await self._output()
-                for task in tasks:
-                    task.cancel()
-        except ExceptionGroup as errors:
-            raise _first(errors) from None
-        await self._connection.closed()
+            jobs.append(self._sizes(changed))
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+            end = await self._output()
+            for task in tasks:
+                task.cancel()
         return end
 
     async def _output(self) -> End:
@@ -120,17 +126,18 @@ class _Attached:
             await self._connection.send(data)
         await self._connection.half_close()
 
-    async def _sizes(self) -> None:
+    async def _sizes(self, changed: asyncio.Event) -> None:
         last = self._command.size
-        with tty.resized() as changed:
-            await self._ready.wait()
-            while True:
-                size = tty.size()
-                if size and size != last:
-                    await self._connection.resize(size)
-                    last = size
-                await changed.wait()
-                changed.clear()
+        await self._ready.wait()
+        while True:
+            size = tty.size()
+            if size and size != last:
+                await self._connection.resize(size)
+                last = size
+            await changed.wait()
+            changed.clear()
+            if self._terminal:
+                self._terminal.again()
 
 
 def _first(errors: ExceptionGroup[Exception]) -> Exception:

@@ -49,7 +49,7 @@ class Terminal:
             self.was_raw = True
 
     def again(self) -> None:
-        """Sets the present state once more, after a stop (SIGSTOP, SIGCONT) in which a shell set its own."""
+        """Sets the present state once more, after a stop in which a shell may have set its own."""
         if self._now is not None:
             self._set(self._now)
 
@@ -89,13 +89,18 @@ def size() -> TerminalSize | None:
 
 @contextlib.contextmanager
 def resized() -> Iterator[asyncio.Event]:
-    """An event that every SIGWINCH sets. Several before anyone looks are one: the latest size wins."""
+    """An event that every SIGWINCH sets. Several before anyone looks are one: the latest size wins.
+
+    SIGCONT sets it too: while we were stopped, a shell may have changed the terminal, and its size.
+    """
     loop, event = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_signal_handler(signal.SIGWINCH, event.set)
+    for number in (signal.SIGWINCH, signal.SIGCONT):
+        loop.add_signal_handler(number, event.set)
     try:
         yield event
     finally:
-        loop.remove_signal_handler(signal.SIGWINCH)
+        for number in (signal.SIGWINCH, signal.SIGCONT):
+            loop.remove_signal_handler(number)
 
 
 async def ask(question: str, echo: bool, terminal: Terminal | None = None) -> str | None:

@@ -41,7 +41,10 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as answer:
         if answer.status < 400:
             raise
-        return Refusal(answer.status, answer.reason).response()
+        refused = Refusal(answer.status, answer.reason).response()
+        if hdrs.ALLOW in answer.headers:
+            refused.headers[hdrs.ALLOW] = answer.headers[hdrs.ALLOW]
+        return refused
     except Exception as error:
         if isinstance(error, ConnectionError):
             raise

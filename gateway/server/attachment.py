@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 
-from aiohttp import ClientError, WSMsgType, web
+from aiohttp import ClientError, WSCloseCode, WSMsgType
 
 from gateway import __version__
 from gateway.config import Limits
@@ -24,10 +24,13 @@ from gateway.protocol.messages import (
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import Subprotocol
 from gateway.server.metrics import Metrics
+from gateway.server.websocket import Socket
 from gateway.session import Session
 
 # kubectl 1.30 to 1.33 drops what comes in one segment with the 101 (client-go remotecommand, fixed in 0.34)
 _FIRST_DATA = 0.015  # seconds after the upgrade
+_TICK = 0.5  # seconds between looks at the connection
+_LAST_WORDS = 1.0  # seconds for a client that broke the rules, or met a defect, to hear of it
 
 
 class Attachment:
@@ -35,7 +38,7 @@ class Attachment:
 
     def __init__(
         self,
-        socket: web.WebSocketResponse,
+        socket: Socket,
         row: Subprotocol,
         session: Session,
         limits: Limits,
@@ -46,9 +49,12 @@ class Attachment:
         self._session = session
         self._limits = limits
         self._metrics = metrics
-        self._heard = time.monotonic()
-        self._opened = self._heard
-        self._blocked = False
+        self._opened = time.monotonic()
+        self._blocked = False  # nobody reads: the command does not take its input
+        self._told = False  # the Status is out
+        self._close: tuple[int, str] = (WSCloseCode.OK, "")
+        self._ping_data = b""
+        self._pinged = asyncio.Event()
 
     async def run(self) -> Outcome | None:
         """Until the session has ended and the client was told (None), or the client is gone: why.
@@ -58,19 +64,30 @@ class Attachment:
         gone: Outcome | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                reader = tasks.create_task(self._receive())
-                pinger = tasks.create_task(self._ping())
+                jobs = [
+                    tasks.create_task(job) for job in (self._receive(), self._watch(), self._answer_pings())
+                ]
                 await self._send_all()
-                pinger.cancel()
-                await self._socket.close(
-                    code=1000
-                )  # waits for the client's close: an RST would cost it the tail
-                reader.cancel()
+                for job in jobs:
+                    job.cancel()
+                await asyncio.wait(
+                    jobs
+                )  # aiohttp's close waits for the client's only while nobody else reads
+                await self._socket.close()  # an RST on what the client still sends would cost it the tail
         except* _Gone as group:
             gone = group.exceptions[0].outcome  # type: ignore[union-attr]  # one level: they are raised by our tasks
         except* (ConnectionError, ClientError):
-            gone = Outcome("client_lost")
+            gone = gone or Outcome("client_lost")
         return gone
+
+    async def leave(self, why: Outcome) -> None:
+        """After a `run` that did not end well: the last words, as far as the client still listens, within a second."""
+        with suppress(Exception):
+            async with asyncio.timeout(_LAST_WORDS):
+                if why.code == "gateway_error" and not self._told:
+                    await self._say_end(why)
+        code, reason = self._close
+        await self._socket.hang_up(code, reason, _LAST_WORDS)
 
     async def _send_all(self) -> None:
         session, row = self._session, self._row
@@ -92,9 +109,13 @@ class Attachment:
                     break
                 await changed.wait()
         await self._settle_in()
-        if row.control:
-            await self._send(Control(session.outcome.as_control("end")))
-        await self._send(Ended(session.outcome.as_status()))
+        await self._say_end(session.outcome)
+
+    async def _say_end(self, outcome: Outcome) -> None:
+        self._told = True
+        if self._row.control:
+            await self._send(Control(outcome.as_control("end")))
+        await self._send(Ended(outcome.as_status()))
 
     def _hello(self) -> ServerMessage:
         session = self._session
@@ -125,24 +146,20 @@ class Attachment:
     async def _receive(self) -> None:
         decoder = ClientDecoder(self._row)
         while True:
-            message = await self._socket.receive()
-            self._heard = time.monotonic()
-            if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
-                try:
+            try:
+                message = await self._socket.receive()
+                if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
                     for said in decoder.decode(message.data):
                         await self._take(said)
-                except ProtocolError as error:
-                    await self._socket.close(code=error.close_code, message=str(error).encode())
-                    raise _Gone(Outcome("client_broke_protocol", str(error))) from None
-            elif message.type is WSMsgType.PING:
-                await self._socket.pong(message.data)
+            except ProtocolError as error:
+                self._close = (error.close_code, str(error))
+                raise _Gone(Outcome("client_broke_protocol", str(error))) from None
+            if message.type is WSMsgType.PING:
+                self._ping_data = message.data
+                self._pinged.set()
             elif message.type is WSMsgType.CLOSE:
                 raise _Gone(Outcome("client_closed"))
-            elif message.type is WSMsgType.ERROR:
-                raise _Gone(Outcome("client_broke_protocol", str(message.data)))
-            elif message.type is WSMsgType.CLOSING:
-                return  # our own close
-            elif message.type is WSMsgType.CLOSED:
+            elif message.type in (WSMsgType.CLOSED, WSMsgType.ERROR):
                 raise _Gone(Outcome("client_lost"))
 
     async def _take(self, said: Stdin | Resize | HalfClose | Control | Ignored) -> None:
@@ -162,19 +179,31 @@ class Attachment:
             case Ignored(why):
                 self._metrics.ignored(why)
 
-    async def _ping(self) -> None:
-        """Our own liveness: aiohttp's heartbeat drops a healthy client whose pongs wait behind unread data. While we
-        do not read, or bytes are still on their way to the client, silence proves nothing; TCP_USER_TIMEOUT does.
-        """
+    async def _answer_pings(self) -> None:
+        """The latest one (RFC 6455, 5.5.3), apart from the reader: a pong waits behind output, input must not."""
         while True:
-            await asyncio.sleep(self._limits.ping)
-            transport = self._socket.get_extra_info("transport")
-            if self._blocked or (transport and transport.get_write_buffer_size()):
-                self._heard = time.monotonic()
-                continue
-            if time.monotonic() - self._heard > self._limits.silence:
-                raise _Gone(Outcome("client_lost", f"no word from the client for {self._limits.silence:g} s"))
-            with suppress(ConnectionError):
+            await self._pinged.wait()
+            self._pinged.clear()
+            await self._socket.pong(self._ping_data)
+
+    async def _watch(self) -> None:
+        """Pings, for proxies and so that the client's kernel has something to acknowledge, and listens for silence.
+
+        While nobody reads, the end of the connection may stand behind what is not read, and a ping would ask a client
+        that cannot write for an answer: an unsolicited pong (RFC 6455, 5.5.3) finds out whether somebody is there.
+        """
+        limits, pinged = self._limits, self._opened
+        while True:
+            await asyncio.sleep(min(_TICK, limits.ping))
+            stuck = self._blocked or self._socket.unsent
+            if stuck and self._socket.hung_up:
+                raise _Gone(Outcome("client_lost"))
+            if self._socket.unacknowledged > limits.silence:
+                raise _Gone(Outcome("client_lost", f"no sign of the client for {limits.silence:g} s"))
+            if self._blocked and not self._socket.unsent:
+                await self._socket.pong()
+            elif not stuck and time.monotonic() - pinged >= limits.ping:
+                pinged = time.monotonic()
                 await self._socket.ping()
 
 

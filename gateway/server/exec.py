@@ -1,13 +1,11 @@
 """The exec and attach endpoints: from a request to a session with an attachment."""
 
-import socket
-from contextlib import suppress
-
-from aiohttp import WSCloseCode, hdrs, web
+import structlog
+from aiohttp import hdrs, web
 
 from gateway.errors import Refused
 from gateway.protocol import query
-from gateway.protocol.codec import MAX_MESSAGE, encode
+from gateway.protocol.codec import encode
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.messages import Control, Ended
 from gateway.protocol.outcome import CODES, Outcome
@@ -18,7 +16,9 @@ from gateway.server.attachment import Attachment
 from gateway.server.auth import BEARER, offered_protocols
 from gateway.server.keys import GATEWAY, IDENTITY
 from gateway.server.status import Refusal
+from gateway.server.websocket import upgrade
 
+log = structlog.get_logger()
 routes = web.RouteTableDef()
 _POD = "/api/v1/namespaces/{namespace}/pods/{pod}"
 
@@ -39,16 +39,21 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
         outcome = error.outcome() if isinstance(error, Refused) else Outcome("bad_request", str(error))
         gateway.metrics.refused(outcome.code)
         return await _refuse(request, row, outcome)
-    websocket = await _upgrade(request, row, gateway.config.limits.close)
+    websocket = await upgrade(request, row, gateway.config.limits.close)
     session = gateway.open(request[IDENTITY], target, command)
+    attachment = Attachment(websocket, row, session, gateway.config.limits, gateway.metrics)
     gone: Outcome | None = Outcome("client_lost")
     try:
-        gone = await Attachment(websocket, row, session, gateway.config.limits, gateway.metrics).run()
+        gone = await attachment.run()
+    except Exception:
+        log.exception("attachment_defect", session=session.name)
+        gone = Outcome("gateway_error")
     finally:
         if gone is not None:  # the one place that decides what a session does without its client: it ends
             session.end(gone)
-    if gone is not None and (transport := websocket.get_extra_info("transport")):
-        transport.abort()
+        gateway.release(session)
+    if gone is not None:
+        await attachment.leave(gone)
     return websocket
 
 
@@ -83,44 +88,11 @@ async def _refuse(request: web.Request, row: Subprotocol, outcome: Outcome) -> w
     """Before the upgrade, or, since a browser cannot read a refused handshake, in band for our own clients."""
     if not row.control:
         raise Refusal(CODES[outcome.code].http, outcome.message)
-    websocket = await _upgrade(request, row, request.app[GATEWAY].config.limits.close)
+    websocket = await upgrade(request, row, request.app[GATEWAY].config.limits.close)
     status = failure(CODES[outcome.code].http, outcome.message)
     for message in (Control(outcome.as_control("refused")), Ended(status)):
         payload = encode(message, row)
         assert isinstance(payload, bytes)
         await websocket.send_bytes(payload)
-    await websocket.close(code=WSCloseCode.OK)
+    await websocket.close()
     return websocket
-
-
-async def _upgrade(request: web.Request, row: Subprotocol, close_timeout: float) -> web.WebSocketResponse:
-    websocket = web.WebSocketResponse(
-        protocols=(row.name,) if row.name else (),
-        timeout=close_timeout,
-        autoping=False,
-        compress=False,
-        max_msg_size=MAX_MESSAGE + 2,
-        writer_limit=64 * 1024,
-    )
-    await websocket.prepare(_offering(request, row))
-    _user_timeout(request, 45_000)
-    return websocket
-
-
-def _offering(request: web.Request, row: Subprotocol) -> web.Request:
-    """The request as if it offered the chosen name alone: aiohttp looks at one header line and logs what it does not
-    find there, a token among them.
-    """
-    headers = request.headers.copy()
-    headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
-    if row.name:
-        headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = row.name
-    return request.clone(headers=headers)
-
-
-def _user_timeout(request: web.Request, milliseconds: int) -> None:
-    """A peer that acknowledges nothing for so long is gone, also while it owes us no pong (RFC 5482)."""
-    sock = request.transport.get_extra_info("socket") if request.transport else None
-    if sock is not None and sock.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
-        with suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

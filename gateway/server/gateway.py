@@ -63,7 +63,16 @@ class Gateway:
         backend = self.backends[target.cluster]
         session = Session(secrets.token_hex(8), identity, target, command, backend, self.config.limits)
         self.sessions[session] = self.tasks.create_task(self._run(session))
+        if self.stopping:  # since it was admitted
+            session.end(Outcome("shutdown"))
         return session
+
+    def release(self, session: Session) -> None:
+        """Nobody reads its output any more: what is kept of it goes, with its file, as soon as no more comes."""
+        if task := self.sessions.get(session):
+            task.add_done_callback(lambda _: session.output.discard())
+        else:
+            session.output.discard()
 
     async def stop(self) -> None:
         """Ends every session with a reason and waits, at most `Limits.shutdown` seconds."""

@@ -5,10 +5,12 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gateway.errors import ConfigError
+
+_BACKLOG = 128
 
 
 def names(listen: str) -> tuple[str, int]:
@@ -46,23 +48,32 @@ def loopback(listen: str) -> Iterator[list[socket.socket]]:
 def unix(path: Path) -> Iterator[socket.socket]:
     """A Unix socket, 0600 in a 0700 directory, gone afterwards. Raises ConfigError when a gateway is there."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.parent.stat().st_uid != os.getuid() or path.parent.stat().st_mode & 0o022:
-            raise ConfigError(f"{path.parent} must belong to you and be writable by nobody else")
-        _remove_stale(path)
-        with closing(socket.socket(socket.AF_UNIX)) as bound:
-            before = os.umask(0o177)
-            try:
-                bound.bind(str(path))
-            finally:
-                os.umask(before)
-            try:
-                yield bound
-            finally:
-                with suppress(FileNotFoundError):
-                    path.unlink()
+        bound = _bind_unix(path)
     except OSError as error:
         raise ConfigError(f"cannot listen on {path}: {error.strerror or error}") from None
+    try:
+        yield bound
+    finally:
+        bound.close()
+        path.unlink(missing_ok=True)
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.parent.stat().st_uid != os.getuid() or path.parent.stat().st_mode & 0o022:
+        raise ConfigError(f"{path.parent} must belong to you and be writable by nobody else")
+    _remove_stale(path)
+    bound = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        bound.bind(str(path))
+        bound.listen(_BACKLOG)
+    except OSError:
+        bound.close()
+        raise
+    finally:
+        os.umask(before)
+    return bound
 
 
 def _bind(address: str, port: int, *, optional: bool) -> socket.socket | None:
@@ -76,6 +87,7 @@ def _bind(address: str, port: int, *, optional: bool) -> socket.socket | None:
         if family is socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind((address, port))
+        bound.listen(_BACKLOG)  # now: with SO_REUSEADDR two may bind, and only one may listen
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRNOTAVAIL and (optional or address == "::1"):

@@ -48,8 +48,8 @@ class Conversation(Protocol):
         """Seconds from giving one byte until the same byte is back."""
         ...
 
-    def end(self) -> None:
-        """Reads to the end: nothing more may come, and the command must have succeeded."""
+    def end(self) -> bytes:
+        """Reads to the end, returns what was left; the command must have succeeded."""
         ...
 
     def close(self) -> None:

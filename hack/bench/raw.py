@@ -112,7 +112,7 @@ class RawConversation:
         self.until(key)
         return time.perf_counter() - began
 
-    def end(self) -> None:
+    def end(self) -> bytes:
         """See `Conversation.end`."""
         deadline = time.monotonic() + LIMIT
         rest = self._buffer
@@ -122,8 +122,9 @@ class RawConversation:
             code = self._process.wait(LIMIT)
         except subprocess.TimeoutExpired:
             raise BenchError("raw: ssh closed its output and does not end") from None
-        if code or rest.strip():
+        if code:
             raise BenchError(f"raw: ended with code {code} and {rest[-200:]!r}: {self._words()}")
+        return rest
 
     def close(self) -> None:
         """See `Conversation.close`."""

@@ -74,8 +74,7 @@ def prompt(ways: Sequence[Way]) -> dict[str, Values]:
                 conversation.until(b"# ")
                 found[way.name].append((time.perf_counter() - began) * 1000)
                 conversation.send(b"exit\n")
-                conversation.until(b"exit\r\n")
-                conversation.end()
+                conversation.end()  # the shell draws its line as it likes
     return {"first prompt": {name: statistics.median(times) for name, times in found.items()}}
 
 
@@ -93,10 +92,10 @@ def echo(ways: Sequence[Way]) -> dict[str, Values]:
                 for _ in range(_TURN):
                     time.sleep(_PAUSE)
                     times[name].append(conversation.echo(_key()) * 1000)
-        for _, conversation in pairs:
+        for name, conversation in pairs:
             conversation.send(b"\n\x04")  # the line, which cat repeats, and the end of cat's input
             conversation.fetch(len(b"\r\n") + _KEYS + _TURN + len(b"\r\n"))
-            conversation.end()
+            _finish(name, conversation)
     cuts = {name: statistics.quantiles(values, n=100) for name, values in times.items()}
     return {
         "echo p50": {name: cut[49] for name, cut in cuts.items()},
@@ -116,7 +115,7 @@ def output(count: int, *, tty: bool) -> Sample:
                 conversation.send(b"\n")
                 conversation.fetch(count)
                 found[way.name] = count / (time.perf_counter() - began) / 1e6
-                conversation.end()
+                _finish(way.name, conversation)
         return {f"output, {'tty' if tty else 'pipe'}": found}
 
     return sample
@@ -136,7 +135,7 @@ def upload(count: int) -> Sample:
                 conversation.send_eof()
                 said = conversation.until(b"\n")
                 found[way.name] = count / (time.perf_counter() - began) / 1e6
-                conversation.end()
+                _finish(way.name, conversation)
                 if said != b"%d" % count:
                     raise BenchError(f"{way.name}: {said!r} bytes arrived of {count}")
         return {"input, pipe": found}
@@ -153,7 +152,7 @@ def check_content(ways: Sequence[Way], count: int) -> None:
             conversation.send(data)
             conversation.send_eof()
             said = conversation.until(b"\n")
-            conversation.end()
+            _finish(way.name, conversation)
             if said.split()[0] != digest.encode():
                 raise BenchError(f"{way.name}: other bytes arrived in the pod than were sent")
         text = "".join(f"{number}\n" for number in range(1, count // 8)).encode()
@@ -163,9 +162,14 @@ def check_content(ways: Sequence[Way], count: int) -> None:
                 conversation.until(b"ready\n")
                 seen = hashlib.sha256()
                 conversation.fetch(len(text), seen.update)
-                conversation.end()
+                _finish(way.name, conversation)
                 if seen.digest() != hashlib.sha256(text).digest():
                     raise BenchError(f"{way.name}: other bytes came back than the pod wrote (tty: {tty})")
+
+
+def _finish(name: str, conversation: Conversation) -> None:
+    if rest := conversation.end():
+        raise BenchError(f"{name}: more came than was asked for: {rest[-200:]!r}")
 
 
 def _zeros(count: int, *, tty: bool) -> Asked:

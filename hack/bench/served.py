@@ -1,30 +1,34 @@
 """The gateway's way: one `dap serve` for the whole run, and a new WebSocket (the `websockets` client) each time."""
 
-import asyncio
 import json
 import os
 import secrets
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Coroutine, Iterator
+from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from conversation import CHUNK, COLUMNS, LIMIT, ROWS, Asked, BenchError, Sink
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 from websockets.typing import Subprotocol
+from websockets.uri import parse_uri
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _DATA, _STATUS = b"\x01\x02", 3  # streams
-T = TypeVar("T")
+_READ = 256 * 1024  # bytes
+_NORMAL = 1000  # a close code
 
 
 class Served:
@@ -49,92 +53,41 @@ class Served:
 
 
 class ServedConversation:
-    """See `Conversation`. The client's event loop runs while a method runs, and only then."""
+    """See `Conversation`. `websockets` without its I/O, over a socket that blocks, since raw is read so too: an event
+    loop here would be measured as if it were the gateway's.
+    """
 
     def __init__(self, url: str, token: str, subprotocol: str, *, tty: bool) -> None:
         self._buffer = b""
         self._status: dict[str, Any] | None = None
-        self._runner = asyncio.Runner()
-        self._socket: ClientConnection = self._run(self._connect(url, token, subprotocol))
+        self._frames: deque[bytes] = deque()
+        self._ended = False
+        place = parse_uri(url)
+        self._protocol = ClientProtocol(place, subprotocols=[Subprotocol(subprotocol)], max_size=None)
+        self._socket = socket.create_connection((place.host, place.port), LIMIT)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        request = self._protocol.connect()
+        request.headers["Authorization"] = f"Bearer {token}"
+        self._protocol.send_request(request)
+        self._flush()
+        while self._protocol.state is State.CONNECTING and not self._ended:
+            self._receive()
+        if self._protocol.state is not State.OPEN:
+            raise BenchError(f"gateway: not upgraded: {self._protocol.handshake_exc}")
         if tty:
-            size = b'\x04{"Width":%d,"Height":%d}' % (COLUMNS, ROWS)
-            self._run(self._socket.send(size))
+            self._say(b'\x04{"Width":%d,"Height":%d}' % (COLUMNS, ROWS))
 
     def until(self, marker: bytes) -> bytes:
         """See `Conversation.until`."""
-        return self._run(self._until(marker))
-
-    def fetch(self, count: int, sink: Sink | None = None) -> None:
-        """See `Conversation.fetch`."""
-        self._run(self._fetch(count, sink))
-
-    def send(self, data: bytes) -> None:
-        """See `Conversation.send`."""
-        self._run(self._send(data))
-
-    def send_eof(self) -> None:
-        """See `Conversation.send_eof`."""
-        self._run(self._socket.send(b"\xff\x00"))
-
-    def echo(self, key: bytes) -> float:
-        """See `Conversation.echo`."""
-        return self._run(self._echo(key))
-
-    def end(self) -> None:
-        """See `Conversation.end`."""
-        rest = self._run(self._rest())
-        if rest.strip() or self._status is None or self._status.get("status") != "Success":
-            raise BenchError(f"gateway: ended with {self._status} and {rest[-200:]!r}")
-
-    def close(self) -> None:
-        """See `Conversation.close`."""
-        try:
-            self._run(self._socket.close())
-        finally:
-            self._runner.close()
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        async def limited() -> T:
-            async with asyncio.timeout(LIMIT):
-                return await work
-
-        try:
-            return self._runner.run(limited())
-        except TimeoutError:
-            raise BenchError(f"gateway: a step took more than {LIMIT:g} s") from None
-        except (WebSocketException, OSError) as error:
-            raise BenchError(f"gateway: {error}; status {self._status}") from None
-
-    async def _connect(self, url: str, token: str, subprotocol: str) -> ClientConnection:
-        return await connect(
-            url,
-            subprotocols=[Subprotocol(subprotocol)],
-            additional_headers={"Authorization": f"Bearer {token}"},
-            compression=None,
-            max_size=None,
-            ping_interval=None,
-            proxy=None,
-        )
-
-    async def _more(self) -> bytes:
-        """What the next message carries of the command's output, perhaps nothing; `_status` at the end."""
-        message = await self._socket.recv()
-        assert isinstance(message, bytes)
-        if message[0] in _DATA:
-            return message[1:]
-        if message[0] == _STATUS:
-            self._status = json.loads(message[1:])
-        return b""
-
-    async def _until(self, marker: bytes) -> bytes:
         while marker not in self._buffer:
-            self._buffer += await self._more()
+            self._buffer += self._more()
             if self._status:
                 raise BenchError(f"gateway: ended without {marker!r}: {self._buffer[-200:]!r} {self._status}")
         before, _, self._buffer = self._buffer.partition(marker)
         return before
 
-    async def _fetch(self, count: int, sink: Sink | None) -> None:
+    def fetch(self, count: int, sink: Sink | None = None) -> None:
+        """See `Conversation.fetch`."""
         part, self._buffer = self._buffer, b""
         while True:
             if sink:
@@ -142,28 +95,88 @@ class ServedConversation:
             count -= len(part)
             if count <= 0:
                 break
-            part = await self._more()
+            part = self._more()
             if self._status:
                 raise BenchError(f"gateway: {count} bytes are missing at the end: {self._status}")
         self._buffer = part[len(part) + count :]
 
-    async def _send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
+        """See `Conversation.send`."""
         view = memoryview(data)
         for at in range(0, len(data), CHUNK):
-            await self._socket.send(b"\x00" + view[at : at + CHUNK])
+            self._say(b"\x00" + view[at : at + CHUNK])
 
-    async def _echo(self, key: bytes) -> float:
+    def send_eof(self) -> None:
+        """See `Conversation.send_eof`."""
+        self._say(b"\xff\x00")
+
+    def echo(self, key: bytes) -> float:
+        """See `Conversation.echo`."""
         began = time.perf_counter()
-        await self._socket.send(b"\x00" + key)
-        await self._until(key)
+        self._say(b"\x00" + key)
+        self.until(key)
         return time.perf_counter() - began
 
-    async def _rest(self) -> bytes:
+    def end(self) -> bytes:
+        """See `Conversation.end`."""
         rest = self._buffer
         while self._status is None:
-            rest += await self._more()
-        await self._socket.wait_closed()
+            rest += self._more()
+        while not self._ended:
+            self._receive()
+        if self._status.get("status") != "Success" or self._protocol.close_code != _NORMAL:
+            raise BenchError(f"gateway: ended with {self._status} and {rest[-200:]!r}")
         return rest
+
+    def close(self) -> None:
+        """See `Conversation.close`."""
+        self._socket.close()
+
+    def _say(self, message: bytes) -> None:
+        self._protocol.send_binary(message)
+        self._flush()
+
+    def _more(self) -> bytes:
+        """What the next message carries of the command's output, perhaps nothing; `_status` at the end."""
+        while not self._frames:
+            if self._ended:
+                raise BenchError("gateway: the connection ended without a status")
+            self._receive()
+        message = self._frames.popleft()
+        if message[0] in _DATA:
+            return message[1:]
+        if message[0] == _STATUS:
+            self._status = json.loads(message[1:])
+        return b""
+
+    def _receive(self) -> None:
+        try:
+            data = self._socket.recv(_READ)
+        except TimeoutError:
+            raise BenchError(f"gateway: no word for {LIMIT:g} s") from None
+        except OSError as error:
+            if self._protocol.close_rcvd is None:
+                raise BenchError(f"gateway: {error}") from None
+            data = b""  # both have said that they close: how the connection goes then says nothing
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+            self._ended = True
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame) and event.opcode is Opcode.BINARY:
+                self._frames.append(bytes(event.data))
+        if not self._ended:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Sends what the protocol has to say, its answers to pings and to the close among it."""
+        try:
+            for data in self._protocol.data_to_send():
+                if data:
+                    self._socket.sendall(data)
+        except OSError as error:
+            raise BenchError(f"gateway: took no input ({error}); status {self._status}") from None
 
 
 @contextmanager
@@ -189,6 +202,8 @@ def serving(pod: str, container: str, subprotocol: str) -> Iterator[Served]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)
+            if process.stdout:
+                process.stdout.close()
 
 
 def _environment(directory: str, token: str) -> dict[str, str]:

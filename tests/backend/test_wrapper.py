@@ -392,6 +392,18 @@ def test_a_second_term_kills(group):
     assert all(gone(pid) for pid in pids if pid != process.pid)
 
 
+def test_a_command_that_is_stopped_costs_nothing_and_goes_on(group):
+    process, seen = group("echo go; kill -STOP $$; exit 7")
+    time.sleep(0.3)
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:  # noqa: PTH123
+        ticks = sum(int(field) for field in file.read().rpartition(")")[2].split()[11:13])
+    os.kill(int(seen.split(b" start ")[1].split()[0]), signal.SIGCONT)
+    rest = process.communicate(timeout=10)[0]
+
+    assert code_of(seen + rest) == 7
+    assert ticks < 10  # of 10 ms
+
+
 def test_a_hangup_of_a_terminal_ends_all_of_it(tmp_path):
     """The terminal is closed: kubectl gets the hangup from the kernel."""
     stand_in(tmp_path, f"echo $$ > {tmp_path}/pid; echo go; exec sleep 1000")

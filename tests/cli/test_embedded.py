@@ -43,6 +43,7 @@ async def test_a_passphrase_is_asked_on_the_terminal(home, chain, tmp_path):
     locked = tmp_path / "locked"
     locked.write_bytes(key.export_private_key("pkcs8-pem", passphrase="sesame"))
     locked.chmod(0o600)
+    locked.with_suffix(".pub").write_bytes(key.export_public_key())
     env = chain | {"DAP_RUNNER_SSH_KEY": str(locked)}
     async with on_a_terminal(
         home, "shell", "web-0", "--", "sh", "-c", "read x; echo got-$x; exit 6", env=env

@@ -1,24 +1,43 @@
 """Help, version, completion and wrong usage: what one sees before anything runs."""
 
+import sys
+
 import pytest
+from support.dap import Done
 
 from gateway import __version__
+from gateway.cli.main import main
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Runs `dap` in this process: for what ends before anything is opened."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["dap", *arguments])
+        monkeypatch.setenv("COLUMNS", "80")
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return Done(ended.value.code, out.encode(), err)
+
+    return run
 
 
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["-h"], ["shell", "--help"], ["exec", "-h"], ["run", "-h"], ["probe", "-h"],
                   ["open", "-h"], ["doctor", "-h"], ["serve", "-h"], ["config", "-h"], ["config", "init", "-h"]]
 )  # fmt: skip
-async def test_help_teaches_with_an_example(home, arguments):
-    done = await home.dap(*arguments)
+def test_help_teaches_with_an_example(call, arguments):
+    done = call(*arguments)
 
     assert done.code == 0
     assert "  dap " in done.out.decode() or arguments[0] in ("config", "doctor")
     assert all(len(line) <= 80 for line in done.out.decode().splitlines())
 
 
-async def test_help_tells_the_exit_status(home):
-    done = await home.dap("--help")
+def test_help_tells_the_exit_status(call):
+    done = call("--help")
 
     assert b"125" in done.out
     assert b"130 after Ctrl-C" in done.out
@@ -34,8 +53,8 @@ async def test_version(home):
      ["probe", "web-0", "--timeout", "0"], ["serve", "--log", "xml"], ["open", "a/b"], ["run", "ls"],
      ["doctor", "extra"], ["shell", "web-0", "-n"]],
 )  # fmt: skip
-async def test_wrong_usage_is_told_and_gives_2(home, arguments):
-    done = await home.dap(*arguments)
+def test_wrong_usage_is_told_and_gives_2(call, arguments):
+    done = call(*arguments)
 
     assert done.code == 2
     assert done.err

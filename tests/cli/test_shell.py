@@ -204,3 +204,21 @@ async def test_a_terminal_without_input_stays_as_it_is(home):
 
     assert code == 0
     assert ("stdin", "true") not in gateway.clients[0].query
+
+
+async def test_after_a_stop_the_terminal_is_raw_again(home):
+    """A shell that takes over while we are stopped sets the terminal to its own liking."""
+    async with fake_gateway(mirror, home.socket), on_a_terminal(home, "shell", "web-0") as screen:
+        await screen.until(b"ready")
+        os.kill(screen.pid, signal.SIGSTOP)
+        screen.reset()
+        assert not screen.raw
+        os.kill(screen.pid, signal.SIGCONT)
+        screen.resize(81, 24)
+        while not screen.raw:  # noqa: ASYNC110  # nothing tells when a terminal changes
+            await asyncio.sleep(0.01)
+        screen.type(b"\x04")
+        code = await screen.ended()
+
+    assert code == 5
+    assert screen.restored

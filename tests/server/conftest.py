@@ -1,8 +1,10 @@
 """A gateway whose cluster is scripted, for what the edge does by itself; `demo` where a real chain is needed."""
 
+import asyncio
 import contextlib
 import io
 import logging
+import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -58,6 +60,28 @@ class Edge:
         self.url = running.url
         self.socket = str(running.socket)
         self.proof = ("Authorization", f"Bearer {running.token}")
+
+    def metric(self, line):
+        """The value of one line of /metrics, 0 where it is not there yet."""
+        for said in self.gateway.metrics.text().decode().splitlines():
+            name, _, value = said.rpartition(" ")
+            if name == line:
+                return float(value)
+        return 0.0
+
+    def outcomes(self):
+        """How sessions ended, and how many did so."""
+        found = re.findall(
+            r'^dap_sessions_total{.*outcome="(.*)"} (.*)$', self.gateway.metrics.text().decode(), re.MULTILINE
+        )
+        return {outcome: int(float(count)) for outcome, count in found}
+
+    async def idle(self, seconds=2.0):
+        """TimeoutError unless every session has ended within the time."""
+        async with asyncio.timeout(seconds):
+            while self.gateway.sessions:
+                await asyncio.wait(list(self.gateway.sessions.values()))
+        assert self.backend.running == 0
 
 
 @pytest.fixture

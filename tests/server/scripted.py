@@ -21,6 +21,7 @@ class Scripted:
     cat         says what it reads, until the end of its input
     hold        neither reads nor says anything
     flood N     says N MiB as fast as it can
+    drip        says 32 KiB a millisecond, for ever
     refuse      does not start: the management host refuses
     never       never starts
     defect      does not start: a bug
@@ -92,6 +93,10 @@ class Spoken:
                 for _ in range(int(self._command.argv[1]) * 32):
                     yield Stream.STDOUT, CHUNK
                     await asyncio.sleep(0)
+            case "drip":
+                while True:
+                    yield Stream.STDOUT, CHUNK
+                    await asyncio.sleep(0.001)
             case "hold":
                 await asyncio.Event().wait()
             case "late":

@@ -292,7 +292,7 @@ async def test_the_unix_socket_knows_its_peer_by_uid(edge):
     assert answer["identity"] == pwd.getpwuid(os.getuid()).pw_name
 
 
-async def test_the_unix_socket_is_its_owners_alone(edge):
+def test_the_unix_socket_is_its_owners_alone(edge):
     assert Path(edge.socket).stat().st_mode & 0o777 == 0o600
     assert Path(edge.socket).parent.stat().st_mode & 0o777 == 0o700
 

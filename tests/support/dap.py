@@ -108,6 +108,10 @@ class Screen:
         """Whether the terminal itself shows what is typed."""
         return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
 
+    def reset(self) -> None:
+        """As a shell does when its job stops."""
+        termios.tcsetattr(self._slave, termios.TCSANOW, self._found)
+
     async def started(self) -> None:
         """Waits for its pid."""
         self.pid = int(await self._reports.readline())

@@ -127,12 +127,14 @@ class FakeGateway:
     clients: list[Client] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
+    joined: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, connection: ServerConnection) -> None:
         """One connection, by the script."""
         client = Client(connection)
         self.clients.append(client)
+        self.joined.set()
         try:
             await self.script(client)
         except ConnectionClosed:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Container
 from pathlib import Path
-from typing import Any
 
 
 def descriptors() -> dict[int, str]:
@@ -36,11 +36,9 @@ def settle(before: int, seconds: float = 2.0) -> dict[int, str]:
     return now
 
 
-async def tasks_back(
-    before: set["asyncio.Task[object]"], seconds: float = 2.0
-) -> set["asyncio.Task[object]"]:
+async def tasks_back(before: Container[object], seconds: float = 2.0) -> set[asyncio.Task[object]]:
     """Waits until no task lives that did not before; returns those that do."""
     end = time.monotonic() + seconds
-    while (left := asyncio.all_tasks() - before) and time.monotonic() < end:
+    while (left := {task for task in asyncio.all_tasks() if task not in before}) and time.monotonic() < end:
         await asyncio.wait(left, timeout=0.05)
     return left

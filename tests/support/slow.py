@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from support.exec_client import Access, Request
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from gateway.protocol.status import Status
 from gateway.protocol.subprotocols import V5
-from support.exec_client import Access, Request
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ export interface SocketListener {
 
 export type Ending =
   | { readonly type: "exited"; readonly exitCode: number }
-  /** `begun` is false where the command was refused before it started. */
+  /** `begun` is false where the command has written nothing: kubectl was started, the shell perhaps never. */
   | {
       readonly type: "failed";
       readonly begun: boolean;
@@ -45,6 +45,7 @@ export class ExecSession implements Disposable {
   readonly #socket: Socket;
   readonly #emit: (event: SessionEvent) => void;
   readonly #input: InputQueue;
+  #spoken = false;
   #phase: "connecting" | "open" | "started" | "ended" = "connecting";
   #size: Size | undefined;
 
@@ -98,12 +99,13 @@ export class ExecSession implements Disposable {
     switch (message.type) {
       case "output":
         if (message.data.length === 0) return; // Kubernetes' hello frame
+        this.#spoken = true;
         this.#started();
         return this.#emit({ type: "output", data: message.data });
       case "control":
         return this.#controlled(message.control);
       case "status":
-        return this.#end(endingOf(message.status, this.#phase === "started"));
+        return this.#end(endingOf(message.status, this.#spoken));
       case "ignored":
         return;
     }
@@ -120,7 +122,7 @@ export class ExecSession implements Disposable {
       case "end": {
         const { exitCode } = control;
         if (exitCode !== undefined) return this.#end({ type: "exited", exitCode });
-        return this.#end({ ...control, type: "failed", begun: this.#phase === "started" });
+        return this.#end({ ...control, type: "failed", begun: this.#spoken });
       }
     }
   }

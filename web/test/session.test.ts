@@ -43,13 +43,14 @@ test("output before `started` counts as started", () => {
   assert.deepEqual(events.map(({ type }) => type), ["started", "output"]);
 });
 
-test("a refusal has not begun; a hop that fails later has", () => {
-  const refused = { type: "refused", code: "pod_not_found", hop: "cluster", message: "no" };
+test("what ends without a word has not begun; a hop that fails later has", () => {
+  const refused = { type: "end", code: "pod_not_found", hop: "cluster", message: "no", exitCode: null };
   const lost = { type: "end", code: "ssh_lost", hop: "ssh", message: "gone", exitCode: null };
   for (const [control, begun] of [[refused, false], [lost, true]] as const) {
     const { socket, events } = begin();
     socket.open();
-    if (begun) socket.receive(5, { type: "started" });
+    socket.receive(5, { type: "started" });
+    if (begun) socket.receive(1, "$ ");
     socket.receive(5, control);
     const [ending] = endings(events);
     assert.equal(ending?.type, "failed");

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any
 
 import asyncssh
 
@@ -26,22 +27,32 @@ class Connection:
         self._jumps = jumps
 
     async def open(self, line: str, size: TerminalSize | None) -> Process:
-        """Runs an exec line; with a size in a raw terminal. Raises HopFailed: ssh_busy, ssh_lost."""
+        """Runs an exec line; with a size in a raw terminal. Raises HopFailed: ssh_busy, ssh_lost. When cancelled, nothing
+        is left open that outlives the connection.
+        """
         terminal: dict[str, Any] = (
             {"term_type": "xterm-256color", "term_size": (size.columns, size.rows), "term_modes": RAW}
             if size
             else {}
         )
+        process = Process()
         try:
-            _, process = await self._connection.create_session(
-                Process, line, encoding=None, window=_WINDOW, send_env=None, env=None, **terminal
-            )
+            await self._connection.create_session(
+                lambda: process, line, encoding=None, window=_WINDOW, send_env=None, env=None,
+                request_pty="force" if size else False, **terminal,
+            )  # fmt: skip
+        except asyncio.CancelledError:
+            if process.opened:
+                process.close()
+            else:  # the channel will be open and nobody's, until the connection ends: it gets no more of them
+                self.room = 0
+            raise
         except asyncssh.ChannelOpenError as error:
             code = "ssh_lost" if self.lost.is_set() else "ssh_busy"
             raise HopFailed(code, f"the management host opened no channel: {error.reason}") from None
         except (asyncssh.Error, OSError) as error:
             raise HopFailed("ssh_lost", f"the connection to the management host was lost: {error}") from None
-        return cast("Process", process)
+        return process
 
     def close(self) -> None:
         """Ends it with all its channels, at once."""
@@ -84,19 +95,24 @@ async def _login(  # the parts of one call, three times the same
     prompt: Prompt | None,
     jumps: list[asyncssh.SSHClientConnection],
 ) -> tuple[asyncssh.SSHClientConnection, "_Client"]:
-    client = _Client(prompt)
-    more = {"tunnel": jumps[-1]} if jumps else {}
-    chosen = await options(cluster, address, limits, passphrase, client_factory=lambda: client, **more)
+    patience = _Patience(limits.ssh_connect)
+    client = _Client(patience.unhurried(prompt) if prompt else None)
+    more: dict[str, Any] = {"tunnel": jumps[-1]} if jumps else {}
+    asked = {"passphrase": patience.unhurried(passphrase), "client_factory": lambda: client}
+    chosen = await options(cluster, address, limits, passphrase, **asked, **more)
     where = f"{chosen.host}:{chosen.port}"
     try:
-        connection = await asyncssh.connect(chosen.host, chosen.port, options=chosen, config=None, **more)
+        async with patience.begun():
+            connection = await asyncssh.connect(chosen.host, chosen.port, options=chosen, config=None, **more)
     except asyncssh.HostKeyNotVerifiable:
         raise HopFailed("ssh_host_key", _host_key(where, client.offered, chosen)) from None
     except asyncssh.PermissionDenied as error:
+        passphrase.forget()  # of a key that a wrong one did not open asyncssh says no more than this
         raise HopFailed(
             "ssh_refused", f"{chosen.username}@{where} refused the login: {error.reason}"
         ) from None
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, asyncssh.KeyExchangeFailed) as error:
+        passphrase.forget()
         raise HopFailed("ssh_config", f"{where}: {error}") from None
     except TimeoutError:
         raise HopFailed(
@@ -117,10 +133,40 @@ def _host_key(where: str, offered: asyncssh.SSHKey | None, chosen: Any) -> str:
     )
 
 
+_Ask = Callable[..., Awaitable[str | None]]
+
+
+class _Patience:
+    """Seconds for a host to let us in. It runs anew after a person was asked something."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout: asyncio.Timeout | None = None
+
+    def begun(self) -> asyncio.Timeout:
+        """Raises TimeoutError out of its block."""
+        self._timeout = asyncio.timeout(self._seconds)
+        return self._timeout
+
+    def unhurried(self, ask: _Ask) -> _Ask:
+        async def asked(*words: Any) -> str | None:
+            self._reschedule(None)
+            answer = await ask(*words)
+            self._reschedule(asyncio.get_running_loop().time() + self._seconds)
+            return answer
+
+        return asked
+
+    def _reschedule(self, when: float | None) -> None:
+        with suppress(RuntimeError):  # the login has ended meanwhile
+            if self._timeout:
+                self._timeout.reschedule(when)
+
+
 class _Client(asyncssh.SSHClient):
     """asyncssh's callbacks for one connection; their signatures are its own (hence ARG002)."""
 
-    def __init__(self, prompt: Callable[[str, bool], Awaitable[str | None]] | None) -> None:
+    def __init__(self, prompt: _Ask | None) -> None:
         self.lost = asyncio.Event()
         self.offered: asyncssh.SSHKey | None = None
         self._prompt = prompt

@@ -1,5 +1,6 @@
 """Settings -> asyncssh options. ~/.ssh/config is honoured; a default of ours yields to it; host keys are always checked."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from gateway.errors import HopFailed
 Prompt = Callable[[str, bool], Awaitable[str | None]]
 """(question, echo) -> answer, or None where nobody can be asked."""
 
+_SSH_CONFIG = ()  # asyncssh's name for ~/.ssh/config where it exists; None would be no file
 # AES-GCM first: twice as fast as chacha20 here, and no Terrapin (CVE-2023-48795)
 CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr"
 
@@ -43,27 +45,31 @@ def known_hosts(configured: Any, cluster: Cluster) -> Any:
 
 
 async def options(
-    cluster: Cluster, address: dict[str, Any], limits: Limits, passphrase: "Passphrase", **more: Any
+    cluster: Cluster, address: dict[str, Any], limits: Limits, passphrases: "Passphrase", **more: Any
 ) -> asyncssh.SSHClientConnectionOptions:
     """Options for one host, the management host or a jump host before it. Raises HopFailed(ssh_config)."""
     try:
-        config = asyncssh.SSHClientConnectionOptions(client_keys=None, **address).config
+        config = asyncssh.SSHClientConnectionOptions(client_keys=None, config=_SSH_CONFIG, **address).config
         given: dict[str, Any] = {
             "known_hosts": known_hosts(config.get("UserKnownHostsFile", ()), cluster),
-            "keepalive_interval": limits.ssh_keepalive,
-            "keepalive_count_max": 3,
-            "connect_timeout": limits.ssh_connect,
-            "login_timeout": limits.ssh_connect * 4,  # people type passphrases
+            "connect_timeout": None,  # the caller's: it has to wait for people
+            "login_timeout": 0,
             "compression_algs": None,
-            "passphrase": passphrase,
+            "agent_forwarding": False,
+            "x11_forwarding": False,
+            "passphrase": passphrases,
         }
-        if not config.get("Ciphers"):
-            given["encryption_algs"] = CIPHERS
+        ours = {
+            "Ciphers": ("encryption_algs", CIPHERS),
+            "ServerAliveInterval": ("keepalive_interval", limits.ssh_keepalive),
+            "ServerAliveCountMax": ("keepalive_count_max", 3),
+        }
+        given |= dict(default for name, default in ours.items() if config.get(name) is None)
         if "tunnel" not in more:
             given["tunnel"] = None
-        given |= await _keys(config, cluster)
+        given |= await _keys(config, cluster, passphrases)
         made: asyncssh.SSHClientConnectionOptions = await asyncssh.SSHClientConnectionOptions.construct(
-            **address, **given, **more
+            config=_SSH_CONFIG, **address, **(given | more)
         )
         return made
     except (
@@ -71,12 +77,13 @@ async def options(
         asyncssh.KeyImportError,
         asyncssh.KeyEncryptionError,
         OSError,
+        TypeError,  # asyncssh 2.24: an encrypted PKCS#8 key of ~/.ssh/config's without its .pub
         ValueError,
     ) as error:
         raise HopFailed("ssh_config", f"ssh settings cannot be used: {error}") from None
 
 
-async def _keys(config: Any, cluster: Cluster) -> dict[str, Any]:
+async def _keys(config: Any, cluster: Cluster, passphrases: "Passphrase") -> dict[str, Any]:
     key = cluster.ssh_key
     readable = os.access(key, os.R_OK)
     if "ssh_key" not in cluster.explicit:
@@ -92,7 +99,10 @@ async def _keys(config: Any, cluster: Cluster) -> dict[str, Any]:
     public = Path(f"{key}.pub")
     if await _agent_has(config, public):
         return {"client_keys": [str(key)], "ignore_encrypted": True, "agent_identities": [str(public)]}
-    return {"client_keys": [str(key)], "agent_path": None}  # no other keys: sshd counts each as a failure
+    certificate = Path(f"{key}-cert.pub")
+    unlocked = await passphrases.unlock(key)
+    pair = (unlocked, str(certificate)) if os.access(certificate, os.R_OK) else unlocked
+    return {"client_keys": [pair], "agent_path": None}  # no other keys: sshd counts each as a failure
 
 
 async def _agent_has(config: Any, public: Path) -> bool:
@@ -114,11 +124,34 @@ class Passphrase:
     def __init__(self, prompt: Prompt | None) -> None:
         self._prompt = prompt
         self._known: dict[str, str] = {}
+        self._unlocked: dict[str, asyncssh.SSHKey] = {}
+        self._asking = asyncio.Lock()  # several logins at once are one question
 
     async def __call__(self, filename: str) -> str | None:
-        """Asyncssh asks this for an encrypted key."""
-        if filename not in self._known and self._prompt:
-            answer = await self._prompt(f"Passphrase for {filename}: ", False)
-            if answer is not None:
+        """Asyncssh asks this for an encrypted key that it loads by itself."""
+        async with self._asking:
+            if filename not in self._known and (answer := await self._ask(filename)) is not None:
                 self._known[filename] = answer
-        return self._known.get(filename)
+            return self._known.get(filename)
+
+    async def unlock(self, file: Path) -> asyncssh.SSHKey:
+        """The private key in a file. Raises asyncssh's KeyImportError or KeyEncryptionError; then the next asks again."""
+        async with self._asking:
+            if unlocked := self._unlocked.get(str(file)):
+                return unlocked
+            data = file.read_bytes()  # noqa: ASYNC240  # a small local file
+            try:
+                return asyncssh.import_private_key(data)
+            except asyncssh.KeyImportError as error:
+                if not str(error).startswith("Passphrase") or (answer := await self._ask(str(file))) is None:
+                    raise
+            key = await asyncio.to_thread(asyncssh.import_private_key, data, answer)  # takes 0.1 s and more
+            self._unlocked[str(file)] = key
+            return key
+
+    def forget(self) -> None:
+        """What was given did not open the key."""
+        self._known.clear()
+
+    async def _ask(self, filename: str) -> str | None:
+        return await self._prompt(f"Passphrase for {filename}: ", False) if self._prompt else None

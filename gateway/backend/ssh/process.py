@@ -19,6 +19,7 @@ class Process(asyncssh.SSHClientSession[bytes]):
 
     def __init__(self) -> None:
         self._channel: asyncssh.SSHClientChannel[bytes]
+        self.opened = False  # the far side has confirmed the channel
         self._chunks: deque[tuple[int, bytes]] = deque()
         self._more = asyncio.Event()
         self._writable = asyncio.Event()
@@ -29,6 +30,7 @@ class Process(asyncssh.SSHClientSession[bytes]):
     # what asyncssh calls
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
+        self.opened = True
         chan.set_write_buffer_limits(high=_HIGH_WATER)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:

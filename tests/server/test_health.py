@@ -1,0 +1,180 @@
+"""What monitoring sees: /healthz, /readyz, /metrics."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+
+import pytest
+from peer import V5, once, peer
+from support.exec_client import Access, Request, run
+from support.served import cluster_at, config_for, served
+
+from gateway.backend import HopCheck
+from gateway.config import Limits
+from gateway.demo import demo_chain
+from gateway.protocol.outcome import Hop, Outcome
+from gateway.server import checks
+
+
+async def ready(edge):
+    answer = await once(edge.url, "GET", "/readyz", (edge.proof,))
+    return answer.code, json.loads(answer.body)
+
+
+async def test_alive_is_what_answers(edge):
+    answer = await once(edge.url, "GET", "/healthz")
+
+    assert (answer.code, answer.body) == (200, b"ok\n")
+
+
+async def test_ready_names_every_hop_and_what_it_took(edge):
+    code, body = await ready(edge)
+
+    assert code == 200
+    assert body["ready"] is True
+    cluster = body["clusters"]["default"]
+    assert [hop["hop"] for hop in cluster["hops"]] == ["ssh", "incus", "runner", "cluster"]
+    assert all(hop["ok"] and hop["ms"] == 1.0 and hop["message"] == "" for hop in cluster["hops"])
+    assert cluster["checkedSecondsAgo"] >= 0
+
+
+async def test_not_ready_names_the_hop_that_failed(edge):
+    broken = HopCheck(Hop.INCUS, None, Outcome("incus_stopped", "the instance is not running"))
+    edge.backend.hops = [edge.backend.hops[0], broken]
+
+    code, body = await ready(edge)
+
+    assert code == 503
+    assert body["ready"] is False
+    last = body["clusters"]["default"]["hops"][-1]
+    assert last == {
+        "hop": "incus", "ok": False, "ms": None, "code": "incus_stopped", "message": "the instance is not running",
+    }  # fmt: skip
+
+
+async def test_hops_are_looked_at_once_in_a_while_however_often_one_asks(edge, monkeypatch):
+    times = 0
+
+    async def check():
+        nonlocal times
+        times += 1
+        await asyncio.sleep(0.05)
+        return edge.backend.hops
+
+    edge.backend.check = check
+    for _ in range(2):
+        await asyncio.gather(*(ready(edge) for _ in range(20)))
+    assert times == 1
+    monkeypatch.setattr(checks, "FRESH", 0.0)
+    await ready(edge)
+    assert times == 2
+
+
+async def test_a_check_that_is_a_defect_is_told_and_the_next_one_is_made(edge, logged):
+    async def check():
+        raise LookupError("a bug")
+
+    whole, edge.backend.check = edge.backend.check, check
+    assert (await once(edge.url, "GET", "/readyz", (edge.proof,))).status["code"] == 500
+    assert "LookupError" in logged()
+    edge.backend.check = whole
+    assert (await ready(edge))[0] == 200
+
+
+async def test_a_gateway_that_stops_is_alive_and_not_ready(edge):
+    await edge.gateway.stop()
+
+    assert (await ready(edge))[0] == 503
+    assert (await once(edge.url, "GET", "/healthz")).code == 200
+
+
+async def test_a_check_that_nobody_waits_for_any_more_does_no_harm(edge, logged):
+    gate = asyncio.Event()
+
+    async def check():
+        await gate.wait()
+        return edge.backend.hops
+
+    edge.backend.check = check
+    async with peer(edge.url) as client:
+        client.request("GET", "/readyz", (edge.proof,))
+        await asyncio.sleep(0.02)
+        client.reset()
+    gate.set()
+    assert (await ready(edge))[0] == 200
+    assert logged() == ""
+
+
+async def test_the_chain_is_ready_until_its_host_is_gone(cluster, tmp_path, monkeypatch):
+    """The demo's hops answer; when its SSH server has ended, ssh is the one that is named."""
+    monkeypatch.setattr(checks, "FRESH", 0.0)
+    async with AsyncExitStack() as stack:
+        demo = await stack.enter_async_context(demo_chain())
+        lost = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, "lost")
+        async with served(config_for(cluster, lost, limits=Limits(ssh_connect=2)), tmp_path) as running:
+            proof = ("Authorization", f"Bearer {running.token}")
+            answer = await once(running.url, "GET", "/readyz", (proof,))
+            assert answer.code == 200
+            for row in json.loads(answer.body)["clusters"].values():
+                assert [hop["hop"] for hop in row["hops"]] == ["ssh", "incus", "runner", "cluster"]
+                assert all(hop["ms"] > 0 for hop in row["hops"])
+
+            await stack.aclose()
+            answer = await once(running.url, "GET", "/readyz", (proof,))
+            clusters = json.loads(answer.body)["clusters"]
+            assert answer.code == 503
+            assert [hop["hop"] for hop in clusters["lost"]["hops"]] == ["ssh"]
+            assert clusters["lost"]["hops"][0]["code"] in ("ssh_lost", "ssh_unreachable", "ssh_config")
+            assert all(hop["ok"] for hop in clusters["default"]["hops"])
+
+
+async def test_metrics_tell_of_sessions_bytes_phases_and_refusals(edge):
+    access = Access(edge.url, edge.proof[1].removeprefix("Bearer "))
+
+    async def script(talk):
+        await talk.stdin(b"12345")
+        await talk.half_close()
+
+    await run(access, Request(("cat",), streams=("stdin", "stdout")), script)
+    await run(access, Request(("refuse",)))
+    await run(Access(edge.url, "wrong"), Request(("cat",)))
+    await once(edge.url, "GET", "/healthz", host="evil.test")
+    await once(edge.url, "POST", "/gateway/v1/token", body=b'{"ticket":"x"}')
+    async with peer(edge.url) as client:
+        await client.upgrade(
+            "/api/v1/namespaces/default/pods/web-0/exec?command=cat&stdout=1&dryRun=1", (V5, edge.proof)
+        )
+    answer = await once(edge.url, "GET", "/metrics", (edge.proof,))
+
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = set(answer.body.decode().splitlines())
+    assert lines >= {
+        'dap_sessions_total{cluster="default",hop="pod",outcome="exited"} 1.0',
+        'dap_sessions_total{cluster="default",hop="ssh",outcome="ssh_refused"} 1.0',
+        'dap_bytes_total{direction="in"} 5.0',
+        'dap_bytes_total{direction="out"} 5.0',
+        'dap_open_seconds_count{phase="started"} 1.0',
+        'dap_open_seconds_count{phase="first_byte"} 1.0',
+        'dap_refused_total{code="unauthorized"} 1.0',
+        'dap_refused_total{code="place"} 1.0',
+        'dap_refused_total{code="ticket"} 1.0',
+        'dap_refused_total{code="bad_request"} 1.0',
+        'dap_ssh{cluster="default",what="connections"} 1.0',
+        'dap_ssh{cluster="default",what="channels"} 0.0',
+    }
+
+
+@pytest.mark.parametrize("count", [500])
+async def test_what_clients_say_makes_no_new_series(edge, count):
+    """Labels are words of ours alone: nobody can fill the memory with names."""
+    await once(edge.url, "GET", "/metrics", (edge.proof,))
+    for number in range(count):
+        path = (
+            f"/clusters/c{number}/api/v1/namespaces/n{number}/pods/p{number}/exec?command=x{number}&stdout=1"
+        )
+        async with peer(edge.url) as client:
+            await client.upgrade(path, (V5, edge.proof, ("User-Agent", f"agent {number}")))
+    text = (await once(edge.url, "GET", "/metrics", (edge.proof,))).body.decode()
+
+    assert len(text.splitlines()) < 60
+    assert f'dap_refused_total{{code="cluster_unknown"}} {count}.0' in text

@@ -1,0 +1,249 @@
+"""`dap serve` as a process: how it starts, how it stops, and what it says when it cannot."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+from peer import OWN, UPGRADE, once, peer
+from support.dap import Home
+from support.exec_client import Access, Request, run
+
+from gateway.errors import ConfigError
+from gateway.protocol.subprotocols import OWN as OWN_ROW
+from gateway.protocol.subprotocols import V5
+from gateway.server import listen
+
+NAP = f"9{os.getpid()}"  # seconds that nothing else on this machine sleeps for
+pytestmark = pytest.mark.timeout(40)
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path)
+
+
+@asynccontextmanager
+async def serving(home):
+    """(process, URL, link) of a `dap serve --demo` that is ready."""
+    words = ("serve", "--demo", "--listen", "127.0.0.1:0", "--log", "json")
+    process = await home.start(*words, stdin=asyncio.subprocess.DEVNULL)
+    try:
+        line = (await process.stdout.readline()).decode()
+        assert line, (await process.stderr.read()).decode()
+        link = (await process.stdout.readline()).decode().split()[-1]
+        yield process, re.search(r"http://\S+", line)[0], link
+    finally:
+        if process.returncode is None:
+            process.terminate()  # it removes what it made
+        await process.communicate()
+
+
+async def test_a_stop_is_told_to_every_session_and_ends_well(home):
+    """SIGTERM: Status, close 1000, the reason, exit 0 within 10 s, and nothing left of what ran."""
+    async with serving(home) as (process, url, link):
+        access = Access(url, socket=str(home.socket))
+        began = [asyncio.Event() for _ in range(4)]
+        commands = (
+            ("cat",), ("sh", "-c", f"trap '' TERM HUP INT; echo up; sleep {NAP}"), ("sleep", NAP), ("sh",),
+        )  # fmt: skip
+
+        async def one(number):
+            async def script(_):
+                began[number].set()
+
+            streams = ("stdin", "stdout", "tty") if commands[number] == ("sh",) else ("stdin", "stdout")
+            row = OWN_ROW if number % 2 else V5
+            return await run(access, Request(commands[number], streams=streams), script, row=row, seconds=15)
+
+        async with asyncio.TaskGroup() as tasks, asyncio.timeout(12):
+            talks = [tasks.create_task(one(number)) for number in range(4)]
+            for event in began:
+                await event.wait()
+            await until_metric(home, 'dap_ssh{cluster="default",what="channels"} 4.0')
+            process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            _, err = await process.communicate()
+        assert process.returncode == 0
+    for number, talk in enumerate(talks):
+        said = talk.result()
+        assert said.close_code == 1000
+        assert said.status.code == 503
+        assert "gateway: the gateway was stopped (shutdown)" in said.status.message
+        if number % 2:
+            assert (said.controls[-1]["code"], said.controls[-1]["hop"]) == ("shutdown", "gateway")
+    events = [json.loads(line)["event"] for line in err.decode().splitlines() if line.startswith("{")]
+    assert events.count("session_closed") == events.count("session_opened") == 4
+    assert events[-1] == "stopped"
+    assert "Traceback" not in err.decode()
+    assert link.partition("#ticket=")[2] not in err.decode()
+    assert not home.socket.exists()
+    assert not [name for name in running_commands() if NAP in name]
+
+
+async def until_metric(home, line):
+    """Waits until /metrics has it."""
+    async with asyncio.timeout(5):
+        while line not in (await once(str(home.socket), "GET", "/metrics")).body.decode():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+def running_commands():
+    from pathlib import Path
+
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+
+
+async def test_a_stop_does_not_wait_for_a_client_that_does_not_read(home):
+    """Ctrl-C this time."""
+    async with serving(home) as (process, url, _), peer(str(home.socket)) as client, peer(url) as idle:
+        client.writer.transport.pause_reading()
+        client.request("GET", Request(("cat", "/dev/zero"), streams=("stdout",)).path(), [*UPGRADE, OWN])
+        idle.send(b"GET / HT")
+        await until_metric(home, 'dap_ssh{cluster="default",what="channels"} 1.0')
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+
+
+async def test_a_link_lets_a_browser_in_once(home):
+    async with serving(home) as (_, url, link):
+        assert link.startswith(f"{url}/#ticket=")
+        body = json.dumps({"ticket": link.partition("=")[2]}).encode()
+        assert (await once(url, "POST", "/gateway/v1/token", body=body)).code == 200
+        assert (await once(url, "POST", "/gateway/v1/token", body=body)).code == 401
+        token = home.path / "state" / "dap" / "token"
+        assert token.stat().st_mode & 0o777 == 0o600
+        proof = ("Authorization", f"Bearer {token.read_text().strip()}")
+        assert (await once(url, "GET", "/gateway/v1/info", (proof,))).code == 200
+
+
+async def test_a_closed_stderr_ends_no_session(home):
+    """Its reader went away: lines are lost, and nothing else."""
+    async with serving(home) as (process, url, _):
+        process._transport.get_pipe_transport(2).close()
+        for _ in range(2):
+            said = await run(Access(url, socket=str(home.socket)), Request(("echo", "x")))
+            assert said.stdout == b"x\n"
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() in (0, 120)  # 120 is Python's own: its last flush fails
+
+
+# what cannot start
+
+
+def one_line(done, code, *words):
+    assert done.code == code, done
+    lines = [line for line in done.err.splitlines() if line.startswith("dap: ")]
+    assert len(lines) == 1, done.err
+    assert done.err.splitlines()[-1] == lines[0]
+    for word in words:
+        assert word in lines[0]
+    assert "Traceback" not in done.err
+
+
+async def test_a_port_in_use_is_said_in_one_line(home):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for name in ("127.0.0.1", "localhost"):
+            one_line(await home.dap("serve", "--listen", f"{name}:{port}"), 2, str(port), "in use")
+
+
+def test_of_two_that_start_at_once_one_listens(tmp_path):
+    """Before either serves: bound with SO_REUSEADDR both would be."""
+    with listen.loopback("127.0.0.1:0") as (first,):
+        port = first.getsockname()[1]
+        with pytest.raises(ConfigError, match="in use"), listen.loopback(f"127.0.0.1:{port}"):
+            pass
+    with listen.unix(tmp_path / "s" / "x.sock"):
+        with pytest.raises(ConfigError, match="already listens"), listen.unix(tmp_path / "s" / "x.sock"):
+            pass
+        assert (tmp_path / "s" / "x.sock").exists()
+
+
+async def test_a_second_gateway_is_refused_and_leaves_the_first_alone(home):
+    async with serving(home) as (_, url, _link):
+        one_line(await home.dap("serve", "--listen", "127.0.0.1:0"), 2, "already listens", "gateway.sock")
+        assert (await once(str(home.socket), "GET", "/healthz")).code == 200
+        port = url.rpartition(":")[2]
+        one_line(await home.dap("serve", "--listen", f"127.0.0.1:{port}"), 2, "in use")
+        assert (await once(str(home.socket), "GET", "/healthz")).code == 200
+
+
+async def test_what_a_crash_left_is_no_hindrance(home):
+    home.socket.parent.mkdir(parents=True, mode=0o700)
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(home.socket))
+
+    async with serving(home):
+        assert (await once(str(home.socket), "GET", "/healthz")).code == 200
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "0.0.0.0:0", "[::]:0", "example.com:80", "localhost", "localhost:x", ":8080", "127.0.0.1:70000", "192.168.0.1:80",
+        "", ":", "localhost:-1", "127.1:80", "localhost.:80", "[::1%lo]:80",
+    ],
+)  # fmt: skip
+def test_what_is_not_loopback_is_refused(where):
+    """Plain http would carry tokens over the network."""
+    with pytest.raises(ConfigError, match="listen on"), listen.loopback(where):
+        pass
+
+
+async def test_a_refused_address_is_said_in_one_line(home):
+    one_line(await home.dap("serve", "--listen", "0.0.0.0:0"), 2, "beyond loopback", "DAP_GATEWAY_PUBLIC_URL")
+
+
+async def test_settings_that_cannot_be_used_are_said_in_one_line(home):
+    config = home.path / "config" / "dap" / "config.toml"
+    config.parent.mkdir(parents=True)
+    for text, word in (
+        ("not toml", "not valid TOML"),
+        ("[nope]\n", "unknown table"),
+        ("[gateway]\nlisten = 1\n", "listen"),
+    ):
+        config.write_text(text)
+        one_line(await home.dap("serve"), 2, word)
+    config.write_bytes(b"\xff\xfe")
+    one_line(await home.dap("serve"), 2, "config.toml")
+    config.unlink()
+    config.mkdir()
+    one_line(await home.dap("serve"), 2, "config.toml")
+
+
+async def test_a_token_that_others_can_read_is_said_in_one_line(home):
+    token = home.path / "state" / "dap" / "token"
+    token.parent.mkdir(parents=True, mode=0o700)
+    token.write_text("x" * 43)
+    token.chmod(0o644)
+
+    one_line(await home.dap("serve", "--listen", "127.0.0.1:0"), 2, "chmod 600")
+    assert not home.socket.exists()
+
+
+async def test_a_directory_that_others_can_write_to_is_refused(home):
+    home.socket.parent.mkdir(parents=True)
+    home.socket.parent.chmod(0o777)
+
+    one_line(await home.dap("serve", "--listen", "127.0.0.1:0"), 2, "writable by nobody else")
+
+
+async def test_a_missing_key_is_named_to_whoever_asks(home):
+    """The gateway runs, so that the page and doctor can say what is wrong; a command fails in one line."""
+    env = {"DAP_RUNNER_SSH_KEY": str(home.path / "none"), "DAP_RUNNER_SSH_HOST": "127.0.0.1:1"}
+
+    done = await home.dap("exec", "web-0", "--quiet", "--", "true", env=env)
+
+    one_line(done, 125, "cannot read the SSH key", "ssh_config")

@@ -1,0 +1,166 @@
+"""A real SSH server in the test's own event loop, and a wire before it that can be cut or frozen."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass
+class Sshd:
+    """`keys` may log in, and whoever answers `secret` when it is set. Everything that logged in is in `logins`."""
+
+    host_key: asyncssh.SSHKey
+    keys: list[asyncssh.SSHKey] = field(default_factory=list)
+    secret: str | None = None
+    port: int = 0
+    logins: list[str] = field(default_factory=list)
+    tries: list[str] = field(default_factory=list)
+    connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
+    sessions: int = 0
+
+    def known(self, path: Path, *, port: int = 0, key: asyncssh.SSHKey | None = None) -> Path:
+        """Writes a known hosts file for this server."""
+        public = (key or self.host_key).export_public_key().decode()
+        path.write_text(f"[{LOOPBACK}]:{port or self.port} {public}")
+        return path
+
+
+@asynccontextmanager
+async def sshd(*keys: asyncssh.SSHKey, secret: str | None = None) -> AsyncIterator[Sshd]:
+    """Its sessions say the command line that they were given, then echo, then end with 0."""
+    server = Sshd(asyncssh.generate_private_key("ssh-ed25519"), list(keys), secret)
+    acceptor = await asyncssh.listen(
+        LOOPBACK,
+        0,
+        server_factory=lambda: _Server(server),
+        server_host_keys=[server.host_key],
+        process_factory=lambda process: _echo(server, process),
+        encoding=None,
+    )
+    server.port = acceptor.get_port()
+    try:
+        yield server
+    finally:
+        acceptor.close()
+        for connection in list(server.connections):
+            connection.abort()
+        for connection in list(server.connections):
+            await connection.wait_closed()
+        await acceptor.wait_closed()
+
+
+async def _echo(server: Sshd, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+    server.sessions += 1
+    try:
+        process.stdout.write(f"{process.command}\n".encode())
+        while data := await process.stdin.read(65536):
+            process.stdout.write(data)
+        process.exit(0)
+    finally:
+        server.sessions -= 1
+
+
+class _Server(asyncssh.SSHServer):
+    def __init__(self, server: Sshd) -> None:
+        self._server = server
+        self._connection: asyncssh.SSHServerConnection
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._server.connections.append(conn)
+
+    def begin_auth(self, username: str) -> bool:
+        return bool(username)
+
+    def auth_completed(self) -> None:
+        self._server.logins.append(self._connection.get_extra_info("username"))
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        self._server.tries.append(f"{username} {key.get_fingerprint()}")
+        return any(key.public_data == known.public_data for known in self._server.keys)
+
+    def kbdint_auth_supported(self) -> bool:
+        return self._server.secret is not None
+
+    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
+        del username, lang, submethods
+        return "Login", "a token, please", "", [("Code:", False)]
+
+    def validate_kbdint_response(self, username: str, responses: Any) -> bool:
+        del username
+        return list(responses) == [self._server.secret]
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        del dest_host, dest_port, orig_host, orig_port
+        return True
+
+
+class Wire:
+    """TCP from a port of its own to another. `cut` resets every connection; while it is frozen nothing passes."""
+
+    def __init__(self, to: int) -> None:
+        self.port = 0
+        self.connections = 0
+        self._to = to
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._thawed = asyncio.Event()
+        self._thawed.set()
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def freeze(self) -> None:
+        self._thawed.clear()
+
+    def thaw(self) -> None:
+        self._thawed.set()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        far_reader, far_writer = await asyncio.open_connection(LOOPBACK, self._to)
+        mine = {writer, far_writer}
+        self._writers |= mine
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._pump(reader, far_writer))
+                tasks.create_task(self._pump(far_reader, writer))
+        except* ConnectionError:
+            pass
+        finally:
+            self._writers -= mine
+            for one in mine:
+                one.transport.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self._thawed.wait()
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionResetError
+
+
+@asynccontextmanager
+async def wire(to: int) -> AsyncIterator[Wire]:
+    """A Wire to a port of this host, for as long as the block runs."""
+    made = Wire(to)
+    server = await asyncio.start_server(made.accept, LOOPBACK, 0)
+    made.port = server.sockets[0].getsockname()[1]
+    try:
+        yield made
+    finally:
+        made.thaw()
+        server.close()
+        made.cut()
+        await asyncio.sleep(0.01)
+        await server.wait_closed()
