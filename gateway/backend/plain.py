@@ -20,12 +20,13 @@ _SIZE = TerminalSize(80, 24)  # until the client names its own
 
 
 class PlainChain:
-    """The backend of one cluster. Works while its host is running."""
+    """The backend of one cluster. Works while its host is running; a host of its own runs in `chain.running()`."""
 
-    def __init__(self, cluster: Cluster, limits: Limits, host: Host) -> None:
+    def __init__(self, cluster: Cluster, limits: Limits, host: Host | None = None) -> None:
         self._cluster = cluster
         self._limits = limits
-        self._host = host
+        self._host = host or Host(cluster, limits)
+        self.running = self._host.running
 
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`."""
