@@ -42,7 +42,7 @@ class RelayChain:
     @property
     def failure(self) -> HopFailed | None:
         """Why there is no link; None while there is one, or while the first attempt is under way."""
-        return None if self._link else self._failure
+        return None if self._link and not self._link.lost else self._failure
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -112,7 +112,7 @@ class RelayChain:
         """The link, when there is one soon. Raises HopFailed with the reason why not."""
         try:
             async with asyncio.timeout(self._limits.start):
-                while not self._link:
+                while not self._link or self._link.lost:
                     self._settled.clear()
                     self._wanted.set()
                     await self._settled.wait()
