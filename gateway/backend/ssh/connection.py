@@ -173,7 +173,7 @@ class _Client(asyncssh.SSHClient):
         self._prompt = prompt
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """asyncssh puts an empty packet before each one of ours. That protects CBC ciphers, and costs all others a
+        """Asyncssh puts an empty packet before each one of ours. That protects CBC ciphers, and costs all others a
         system call here and a wake-up there for every key typed.
         """
         send = conn.send_packet
