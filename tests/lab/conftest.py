@@ -21,6 +21,9 @@ def lab():
     """The lab's own command, as in `lab fault ssh-drop`."""
     program = os.environ.get("DAP_LAB_COMMAND") or str(Path(__file__).parents[3] / "shared" / "lab" / "lab")
 
+    if not Path(program).exists():
+        pytest.skip("no lab command to break hops with: set DAP_LAB_COMMAND")
+
     def run(*words: str) -> str:
         done = subprocess.run([program, *words], capture_output=True, text=True, timeout=180, check=True)
         return done.stdout
