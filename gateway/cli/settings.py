@@ -38,7 +38,9 @@ def init(  # noqa: PLR0913, PLR0917  # one option a setting
     ssh_known_hosts: Annotated[str | None, typer.Option(metavar="FILE", help="Trusted host keys.")] = None,
     vm: Annotated[str | None, typer.Option(metavar="NAME", help="Incus instance, the runner.")] = None,
     kube_context: Annotated[str | None, typer.Option(metavar="NAME", help="Context in the runner.")] = None,
-    mode: Annotated[str | None, typer.Option(metavar="MODE", help="plain, relay, or auto: relay where python3 is.")] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="MODE", help="plain, relay, or auto: relay where python3 is.")
+    ] = None,
     listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where dap serve listens.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
