@@ -1,6 +1,7 @@
 """Fixtures: a chain to test against, a gateway on it, and the check that a test leaves nothing behind."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from support.served import cluster_at, config_for, served
 from gateway.demo import demo_chain
 
 SKIPS = Path(__file__).with_name("skips.txt")
+# A shell's background job ignores these, and so would every program under test
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 NO_LAB = "no real chain: DAP_LAB is not set"
 
 
