@@ -3,6 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.lab import LAB
 from support.served import cluster_at
 
 
@@ -19,13 +20,11 @@ async def cluster():
 @pytest.fixture
 def lab():
     """The lab's own command, as in `lab fault ssh-drop`."""
-    program = os.environ.get("DAP_LAB_COMMAND") or str(Path(__file__).parents[3] / "shared" / "lab" / "lab")
-
-    if not Path(program).exists():
+    if not Path(LAB).exists():
         pytest.skip("no lab command to break hops with: set DAP_LAB_COMMAND")
 
     def run(*words: str) -> str:
-        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=180, check=True)
+        done = subprocess.run([LAB, *words], capture_output=True, text=True, timeout=180, check=True)
         return done.stdout
 
     return run

@@ -1,10 +1,14 @@
 """Every hop broken under a live session: it ends soon, the hop is named, and the way in works again."""
 
 import asyncio
+import os
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from support.exec_client import Access, Request, run
+from support.lab import LAB
 
 from gateway.protocol.subprotocols import OWN
 
@@ -20,6 +24,19 @@ FAULTS = [
     ("kubectl-kill", None, {"kubectl"}, 2),
     ("api-restart", None, {"cluster"}, 40),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def counted(request):
+    """What broken hops leave in pods and runner is counted, and ended, so that it does not slow the next tests."""
+    yield
+    if not os.environ.get("DAP_LAB") or not Path(LAB).exists():
+        return
+    listed = subprocess.run([LAB, "ps"], capture_output=True, text=True, timeout=60, check=True).stdout
+    left = [line for line in listed.splitlines() if not line.startswith("#")]
+    subprocess.run([LAB, "reap"], capture_output=True, timeout=60, check=False)
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    reporter.write_line(f"\nleft behind by broken hops: {len(left)} processes")
 
 
 @pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])
