@@ -3,7 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.lab import LAB
+from support.lab import LAB, LEFT
 from support.served import cluster_at
 
 
@@ -28,3 +28,8 @@ def lab():
         return done.stdout
 
     return run
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if LEFT in config.stash:
+        terminalreporter.write_line(f"left behind by broken hops: {config.stash[LEFT]} processes")

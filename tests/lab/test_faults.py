@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.exec_client import Access, Request, run
-from support.lab import LAB
+from support.lab import LAB, LEFT
 
 from gateway.protocol.subprotocols import OWN
 
@@ -35,8 +35,7 @@ def counted(request):
     listed = subprocess.run([LAB, "ps"], capture_output=True, text=True, timeout=60, check=True).stdout
     left = [line for line in listed.splitlines() if not line.startswith("#")]
     subprocess.run([LAB, "reap"], capture_output=True, timeout=60, check=False)
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    reporter.write_line(f"\nleft behind by broken hops: {len(left)} processes")
+    request.config.stash[LEFT] = len(left)
 
 
 @pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])
