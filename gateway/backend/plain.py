@@ -107,14 +107,18 @@ class PlainChain:
 
 async def _end(process: Process, limit: float, *, ended: bool) -> None:
     """Ends what still runs there: TERM, then KILL, then the channel alone. Bounded by `limit` seconds."""
-    for share in (0.0,) if ended else (0.4, 0.4):
+    for _ in range(1 if ended else 2):
         if not ended:
             process.terminate()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(limit * (share or 0.4)):
-                await process.wait_closed()
-                return
+        if await _closed(process, limit * 0.4):
+            return
     process.close()
+    await _closed(process, limit * 0.2)
+
+
+async def _closed(process: Process, seconds: float) -> bool:
     with suppress(TimeoutError):
-        async with asyncio.timeout(limit * 0.2):
+        async with asyncio.timeout(seconds):
             await process.wait_closed()
+            return True
+    return False
