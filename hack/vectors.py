@@ -36,20 +36,42 @@ HELLO = {
     "target": {"cluster": "default", "namespace": "default", "pod": "web-0", "container": "main"},
     "command": ["sh", "-c", "echo 'a b' ü"],
     "tty": True,
+    "resume": None,
 }
-OWN_CONTROL = [
+RESUME = {"secret": "c2VjcmV0", "grace": 600, "offset": 70000, "received": 12, "window": 262144}
+ATTACH_REFUSALS = ("session_unknown", "resume_refused", "offset_gone")
+OWN_CONTROL: list[tuple[str, dict[str, Any]]] = [
     ("hello", HELLO),
     (
         "hello without container and command",
         HELLO | {"target": {**HELLO["target"], "container": None}, "command": None},
     ),
+    ("hello that can be resumed", HELLO | {"resume": RESUME}),
     ("started", {"type": "started"}),
+    ("received", {"type": "received", "offset": 12}),
+    ("received: much", {"type": "received", "offset": 2**40}),
+    ("gap", {"type": "gap", "bytes": 65537}),
+    ("hop lost", {**Outcome("ssh_lost").as_control("hop"), "seconds": 600}),
+    ("hop is back", {"type": "hop", "code": None}),
+    ("warning: idle", {"type": "warning", "code": "idle", "seconds": 60}),
+    ("warning: max age", {"type": "warning", "code": "max_age", "seconds": 60}),
+    ("warning no longer", {"type": "warning", "code": None}),
+    ("pong", {"type": "pong"}),
     ("refused: no such pod", Outcome("pod_not_found", 'pods "nope" not found').as_control("refused")),
     ("refused: not allowed", Outcome("not_allowed").as_control("refused")),
     ("end: exit 0", ended(0).as_control("end")),
     ("end: exit 3", ended(3).as_control("end")),
     ("end: connection lost", Outcome("ssh_lost").as_control("end")),
+    ("end: taken over", Outcome("taken_over").as_control("end")),
+    *((f"refused: {code}", Outcome(code).as_control("refused")) for code in ATTACH_REFUSALS),
     ("a type that no client knows", {"type": "next-year", "more": [1, None]}),
+]
+CLIENT_CONTROL: list[tuple[str, dict[str, Any]]] = [
+    ("attach", {"type": "attach", "secret": "c2VjcmV0", "offset": 70000}),
+    ("attach to the newest output", {"type": "attach", "secret": "c2VjcmV0", "offset": None}),
+    ("attach by identity", {"type": "attach", "secret": None, "offset": None}),
+    ("seen", {"type": "seen", "offset": 70000}),
+    ("ping", {"type": "ping"}),
 ]
 
 
@@ -87,9 +109,12 @@ def described(message: ServerMessage | ClientMessage) -> tuple[str, str, dict[st
     raise TypeError(message)
 
 
-def vector(name: str, message: ServerMessage | ClientMessage, row: Subprotocol) -> dict[str, Any]:
-    """One entry of the file."""
+def vector(
+    name: str, message: ServerMessage | ClientMessage, row: Subprotocol, says: str = ""
+) -> dict[str, Any]:
+    """One entry of the file. `says`: who, where the kind does not tell."""
     direction, kind, fields = described(message)
+    direction = says or direction
     payload = encode(message, row)
     if payload is None:
         raise ValueError(f"{row.name} has no words for {message}")
@@ -128,7 +153,8 @@ def generated() -> list[dict[str, Any]]:
             found += [vector(f"half-close of {stream}", HalfClose(stream), row) for stream in range(5)]
     plain = Status(success=False, message="command terminated with non-zero exit code: boom")
     found.append(vector("failure as plain text", Ended(plain), BASE64_CHANNEL))
-    return found + [vector(name, Control(body), OWN) for name, body in OWN_CONTROL]
+    found += [vector(name, Control(body), OWN) for name, body in OWN_CONTROL]
+    return found + [vector(name, Control(body), OWN, "client") for name, body in CLIENT_CONTROL]
 
 
 def text() -> str:

@@ -76,10 +76,21 @@ CODES: dict[str, Code] = {
     "client_closed": Code(Hop.CLIENT, 0, "the client closed the session"),
     "client_lost": Code(Hop.CLIENT, 0, "the client went away without a word"),
     "client_broke_protocol": Code(Hop.CLIENT, 400, "the client broke the rules of its subprotocol"),
+    "taken_over": Code(Hop.CLIENT, 409, "another client took the session over, where it goes on"),
     "slow_client": Code(Hop.CLIENT, 500, "more output was waiting for the client than the journal may hold"),
     "bad_request": Code(Hop.CLIENT, 400, "the request names something impossible"),
     "cluster_unknown": Code(Hop.GATEWAY, 404, "the gateway has no cluster of that name"),
     "not_allowed": Code(Hop.GATEWAY, 403, "the gateway does not allow this identity to do this"),
+    "session_unknown": Code(Hop.GATEWAY, 404, "there is no such session, or its end was told long ago"),
+    "resume_refused": Code(
+        Hop.GATEWAY, 403, "the session is another identity's, or this secret is not, or no longer, its own"
+    ),
+    "offset_gone": Code(
+        Hop.GATEWAY, 410, "the session's output at this offset is dropped already, or was never written"
+    ),
+    "killed": Code(Hop.GATEWAY, 403, "the session was ended by its owner or the operator"),
+    "idle_timeout": Code(Hop.GATEWAY, 504, "there was neither input nor output for the time that is allowed"),
+    "max_age": Code(Hop.GATEWAY, 504, "the session reached the age that is allowed"),
     "shutdown": Code(Hop.GATEWAY, 503, "the gateway was stopped"),
     "gateway_error": Code(Hop.GATEWAY, 500, "a defect of the gateway; its log has the details"),
 }

@@ -10,7 +10,8 @@ from typing import Any
 
 _REASONS = {
     400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed",
-    409: "Conflict", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable", 504: "Timeout",
+    409: "Conflict", 410: "Gone", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable",
+    504: "Timeout",
 }  # fmt: skip
 _FIELDS: dict[str, type] = {"message": str, "reason": str, "details": dict, "code": int}  # in Go's order
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -131,7 +131,7 @@ class Attachment:
         target, command = session.target, session.command
         body = {"type": "hello", "session": session.name, "gateway": __version__, "tty": command.tty}
         names = {name: getattr(target, name) or None for name in ("cluster", "namespace", "pod", "container")}
-        return Control(body | {"target": names, "command": list(command.argv) or None})
+        return Control(body | {"target": names, "command": list(command.argv) or None, "resume": None})
 
     async def _settle_in(self) -> None:
         await asyncio.sleep(max(0.0, self._opened + _FIRST_DATA - time.monotonic()))

@@ -1,5 +1,6 @@
 """README.md beside the protocol says what the code does: its tables are read and compared."""
 
+import json
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gateway.protocol.outcome import CODES, Hop, Outcome, ended
 from gateway.protocol.status import SUCCESS, exited, failure, internal_error
 from gateway.protocol.subprotocols import SUBPROTOCOLS
 
+VECTORS = Path(__file__).parents[1] / "vectors" / "exec.json"
 README = (Path(codec.__file__).parent / "README.md").read_text()
 
 
@@ -86,15 +88,23 @@ def test_refusals_have_kubernetes_reasons(row):
 
 
 def test_control_messages_have_the_fields_that_are_named():
-    """Of the two that the vocabulary makes."""
+    """Each type that there is a vector of, from whom it comes, and all its fields."""
+    table = rows("Control messages of `v1.dap-gateway`")
+    middle = next(at for at, row in enumerate(table) if row[0] == "from the client")
     named = {
-        row[0].strip("`"): set(re.findall(r"`(\w+)`", row[2]))
-        for row in rows("Control messages of `v1.dap-gateway`")[1:]
+        (who, row[0].strip("`")): set(re.findall(r"`(\w+)`", row[2]))
+        for who, part in (("server", table[1:middle]), ("client", table[middle + 1 :]))
+        for row in part
     }
+    shown = [one for one in json.loads(VECTORS.read_text()) if one["kind"] == "control"]
+    types = {(one["direction"], one["control"]["type"]) for one in shown} - {("server", "next-year")}
 
-    assert named["refused"] == Outcome("shutdown").as_control("refused").keys() - {"type"}
-    assert named["end"] == ended(0).as_control("end").keys() - {"type"}
-    assert named.keys() == {"hello", "refused", "started", "end"}
+    assert named.keys() == types
+    for one in shown:
+        fields = named.get((one["direction"], one["control"]["type"]))
+        assert fields is None or one["control"].keys() - {"type"} <= fields, one["name"]
+    assert named["server", "refused"] == Outcome("shutdown").as_control("refused").keys() - {"type"}
+    assert named["server", "end"] == ended(0).as_control("end").keys() - {"type"}
 
 
 def test_the_differences_are_those_of_the_differential_suite():

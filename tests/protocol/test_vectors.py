@@ -152,7 +152,7 @@ def test_every_kind_of_message_has_a_vector():
 
     assert kinds == {
         *(("server", kind) for kind in ("stdout", "stderr", "status", "control")),
-        *(("client", kind) for kind in ("stdin", "resize", "close")),
+        *(("client", kind) for kind in ("stdin", "resize", "close", "control")),
     }
 
 

@@ -35,6 +35,8 @@ function encoded(vector: Vector): Uint8Array {
       return encode({ type: "resize", size: { columns: vector.columns, rows: vector.rows } });
     case "close":
       return encode({ type: "close", stream: vector.stream });
+    case "control":
+      return encode({ type: "control", body: vector.control });
     default:
       throw new Error(`a client says no ${vector.kind}`);
   }

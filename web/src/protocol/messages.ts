@@ -2,6 +2,7 @@
 
 import type { Control } from "./control.ts";
 import type { Status } from "./status.ts";
+import type { JsonObject } from "./utf8.ts";
 
 /** Ids on the wire. 5 exists in `v1.dap-gateway` alone. */
 export const Stream = {
@@ -23,7 +24,8 @@ export interface Size {
 export type ClientMessage =
   | { readonly type: "stdin"; readonly data: Uint8Array }
   | { readonly type: "resize"; readonly size: Size }
-  | { readonly type: "close"; readonly stream: number };
+  | { readonly type: "close"; readonly stream: number }
+  | { readonly type: "control"; readonly body: JsonObject };
 
 export type ServerMessage =
   | { readonly type: "output"; readonly stream: 1 | 2; readonly data: Uint8Array }
