@@ -109,7 +109,7 @@ class DialStream(Stream):
         if not self._connected or self._socket is None or self._read_all or self._may_send.left <= 0:
             return b""
         try:
-            data = self._socket.recv(min(wire.CHUNK, self._may_send.left))
+            data = self._socket.recv(min(wire.FULL, self._may_send.left))
         except BlockingIOError:
             self._look()
             return b""

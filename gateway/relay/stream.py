@@ -101,10 +101,11 @@ class CommandStream(Stream):
         if self._sent < journal.end:
             if self._may_send.left <= 0:
                 return b""
-            record = journal.read(self._sent, min(wire.CHUNK, self._may_send.left))
+            record = journal.read(self._sent, min(wire.FULL, self._may_send.left))
             assert record
             kind, data = record
             self._sent += len(data)
+            command.sent = self._sent
             self._may_send.take(len(data))
             journal.drop(self._sent - RETAINED if self._keeps else self._sent)
             return wire.encode(kind, self.number, data)

@@ -11,6 +11,7 @@ from typing import Any
 
 PROTOCOL = 1
 CHUNK = 32768  # bytes of body: what may stand in front of another session's key
+FULL = CHUNK - 7  # bytes of body of a frame that fits an SSH packet, and two of them a pipe, to the last byte
 WINDOW = 65536  # bytes in flight on a stream, each way, until its receiver grants more
 MOST = 1 << 24  # bytes that credit may add up to
 REQUEST = 4 << 20  # bytes of a whole request: more argv than any kernel takes
@@ -86,29 +87,47 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 
 class Decoder:
-    """Bytes in, whole frames out, however the bytes are cut. After a WireError it is of no more use."""
+    """Bytes in, frames out, however the bytes are cut. Input and output are passed on as they come, so that one of
+    their frames may come out as several. After a WireError it is of no more use.
+    """
 
     def __init__(self) -> None:
-        self._rest = bytearray()
+        self._rest = b""  # of a frame that is not complete
+        self._flow = (0, 0, 0)  # kind, stream and how many bytes of its body are still to come
 
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
-        """(kind, stream, body) of every frame that is complete now. Raises WireError."""
-        rest = self._rest
-        rest += data
-        frames, at = [], 0
-        while len(rest) - at >= _HEAD.size:
-            kind, stream, length = _HEAD.unpack_from(rest, at)
-            if kind >= KINDS:
-                raise WireError(f"a frame of kind {kind}")
-            if length > CHUNK:
-                raise WireError(f"a frame of {length} bytes")
-            begin = at + _HEAD.size
-            if len(rest) - begin < length:
+        """(kind, stream, body) of all that is there now. Raises WireError."""
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        frames, at, size = [], 0, len(data)
+        kind, stream, left = self._flow
+        while True:
+            if left and at < size:
+                body = data[at : at + left]
+                at, left = at + len(body), left - len(body)
+                frames.append((kind, stream, body))
+            if size - at < _HEAD.size:
                 break
-            at = begin + length
-            frames.append((kind, stream, bytes(rest[begin:at])))
-        del rest[:at]
+            kind, stream, length = _HEAD.unpack_from(data, at)
+            _check(kind, length)
+            begin = at + _HEAD.size
+            if kind <= STDERR and length:
+                at, left = begin, length
+            elif size - begin < length:
+                break
+            else:
+                at = begin + length
+                frames.append((kind, stream, data[begin:at]))
+        self._flow = kind, stream, left
+        self._rest = data[at:]
         return frames
+
+
+def _check(kind: int, length: int) -> None:
+    if kind >= KINDS:
+        raise WireError(f"a frame of kind {kind}")
+    if length > CHUNK:
+        raise WireError(f"a frame of {length} bytes")
 
 
 class Allowance:
@@ -150,7 +169,7 @@ class Window:
     def used(self, count: int) -> int:
         """Bytes have left the buffer; what to grant now: nothing, until it is worth a frame."""
         self._used += count
-        if self._used * 4 < self.size:
+        if self._used * 2 < self.size:
             return 0
         grant, self._used = self._used, 0
         self._left += grant

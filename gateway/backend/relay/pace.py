@@ -8,7 +8,7 @@ from gateway.relay import wire
 
 MOST = 4 << 20  # bytes
 _INTERVAL = 0.02  # seconds over which a rate is taken, at least
-_SLACK = 0.001  # seconds of waiting that a transfer may cause
+_SLACK = 0.003  # seconds of waiting that a transfer may cause
 _PROBE = 1.25  # finds out whether more in flight makes it faster
 _FORGET = 0.95  # of the best rate, each interval
 

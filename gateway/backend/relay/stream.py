@@ -60,7 +60,7 @@ class Stream:
         """Waits while there is no credit. After the end: no error, no effect."""
         view = memoryview(data)
         while view and not self.ended:
-            count = min(len(view), wire.CHUNK, self._may_send.left)
+            count = min(len(view), wire.FULL, self._may_send.left)
             if count <= 0:
                 self._room.clear()
                 await self._room.wait()
