@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from conversation import BenchError, Way
@@ -19,6 +20,7 @@ from report import Result, machine, table
 from rows import MEASURES, MIB, Measure, check_content
 from served import serving
 
+MODES = ("plain", "relay")
 _POD, _CONTAINER = "web-0", "main"
 
 
@@ -33,12 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     chosen = [measure for measure in MEASURES if not given.row or measure.name in given.row]
-    plain = Raw(
+    raw = Raw(
         os.environ["DAP_LAB_SSH_CONFIG"], os.environ.get("DAP_RUNNER_VM", "dap-runner"), _POD, _CONTAINER
     )
     try:
-        with serving(_POD, _CONTAINER, given.subprotocol) as gateway:
-            results = _measure(chosen, [plain, gateway], given.runs, check=not given.row)
+        with ExitStack() as stack:
+            gateways = [
+                stack.enter_context(serving(mode, _POD, _CONTAINER, given.subprotocol))
+                for mode in given.mode or MODES
+            ]
+            results = _measure(chosen, [raw, *gateways], given.runs, check=not given.row)
     except BenchError as error:
         print(f"chain.py: {error}", file=sys.stderr)
         return 3
@@ -46,11 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.json:
         body = {"machine": machine(), "runs": given.runs, "rows": [result.as_json() for result in results]}
         given.json.write_text(json.dumps(body, indent=1) + "\n")
-    return 1 if any(result.met is False for result in results) else 0
+    return 1 if any(result.missed for result in results) else 0
 
 
 def _measure(chosen: Sequence[Measure], ways: list[Way], runs: int, *, check: bool) -> list[Result]:
-    """Interleaved: every run takes one sample of each row, raw and gateway in turn, and in turns the other first."""
+    """Interleaved: every run takes one sample of each row, one way after the other, and in turns the last first."""
     if check:
         _say("comparing what arrives with what was sent")
         check_content(ways, 16 * MIB)
@@ -61,7 +67,7 @@ def _measure(chosen: Sequence[Measure], ways: list[Way], runs: int, *, check: bo
             for name, values in measure.sample(ways if number % 2 else ways[::-1]).items():
                 found[name].append(values)
     return [
-        Result(row, *([values[way.name] for values in found[row.name]] for way in ways))
+        Result(row, {way.name: [values[way.name] for values in found[row.name]] for way in ways})
         for measure in chosen
         for row in measure.rows
     ]
@@ -75,6 +81,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     names = [measure.name for measure in MEASURES]
     parser.add_argument("--row", action="append", choices=names, help="only this; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there")
+    parser.add_argument(
+        "--mode", action="append", choices=MODES, help="only this chain of the gateway's; may be repeated"
+    )
     protocols = ["v5.channel.k8s.io", "v1.dap-gateway"]
     parser.add_argument(
         "--subprotocol", choices=protocols, default=protocols[0], help="what the client speaks"

@@ -13,46 +13,53 @@ from rows import Row
 
 @dataclass(frozen=True)
 class Result:
-    """All runs' values of one row, in the order they were taken."""
+    """All runs' values of one row, by way, in the order they were taken. The first way is what is compared with."""
 
     row: Row
-    raw: list[float]
-    gateway: list[float]
+    values: dict[str, list[float]]
 
     @property
-    def medians(self) -> tuple[float, float]:
-        """Raw's and the gateway's."""
-        return statistics.median(self.raw), statistics.median(self.gateway)
+    def medians(self) -> dict[str, float]:
+        """By way."""
+        return {way: statistics.median(values) for way, values in self.values.items()}
 
     @property
-    def met(self) -> bool | None:
-        """The requirement holds for the medians; None where there is none."""
-        return self.row.met(*self.medians)
+    def missed(self) -> bool:
+        """A requirement does not hold for the medians."""
+        return any(self._answer(way) == " NO" for way in self.values)
 
     def cells(self) -> list[str]:
         """One line of the table."""
-        of_raw, of_gateway = self.medians
-        compared = (
-            f"{of_gateway - of_raw:+.2f} ms"
-            if self.row.name.startswith("echo")
-            else f"{of_gateway / of_raw:.2f}"
-        )
-        answer = {True: "yes", False: "NO", None: ""}[self.met]
-        shown = (_with_range(self.raw), _with_range(self.gateway))
-        return [f"{self.row.name}, {self.row.unit}", *shown, compared, self.row.required(), answer]
+        raw, *others = self.values
+        cells = [f"{self.row.name}, {self.row.unit}", _with_range(self.values[raw])]
+        for way in others:
+            bound = self.row.bounds.get(way)
+            required = f" ({bound}{self._answer(way)})" if bound else ""
+            cells += [_with_range(self.values[way]), self._compared(raw, way) + required]
+        return cells
 
     def as_json(self) -> dict[str, Any]:
         """Every value, for a closer look."""
+        required = {way: str(bound) for way, bound in self.row.bounds.items()}
         return {
-            "row": self.row.name, "unit": self.row.unit, "raw": self.raw, "gateway": self.gateway,
-            "medians": list(self.medians), "required": self.row.required(), "met": self.met,
+            "row": self.row.name, "unit": self.row.unit, "values": self.values, "medians": self.medians,
+            "required": required, "met": not self.missed,
         }  # fmt: skip
+
+    def _compared(self, raw: str, way: str) -> str:
+        of_raw, of_way = self.medians[raw], self.medians[way]
+        return f"{of_way - of_raw:+.2f}" if self.row.difference else f"{of_way / of_raw:.2f}"
+
+    def _answer(self, way: str) -> str:
+        bound = self.row.bounds.get(way)
+        return " NO" if bound and not bound.met(next(iter(self.medians.values())), self.medians[way]) else ""
 
 
 def table(results: list[Result]) -> str:
     """Medians, with the least and the greatest of the runs behind them."""
-    head = ["", "raw", "gateway", "gateway to raw", "required", "ok?"]
-    lines = [head, ["---", *["---:"] * 3, "---", "---"], *(result.cells() for result in results)]
+    raw, *others = results[0].values
+    head = ["", raw, *(cell for way in others for cell in (way, f"{way} to {raw}"))]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *(result.cells() for result in results)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -3,10 +3,12 @@
 import hashlib
 import random
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
 
 from conversation import Asked, BenchError, Conversation, Way, noise
 
@@ -15,6 +17,9 @@ _KEYS = 300  # a sample, in turns of
 _TURN = 25
 _PAUSE = 0.005  # seconds between keys: nobody types into an answer that is under way
 _PROMPTS = 3  # a sample
+_BESIDE = 100  # keys alone, and as many beside a transfer
+_WARM = 1.0  # seconds for a transfer to be at its full speed
+_TRUES = 40
 _BLOCK = 64 * 1024
 
 Values = dict[str, float]  # way -> value
@@ -22,30 +27,35 @@ Sample = Callable[[Sequence[Way]], dict[str, Values]]  # row -> way -> value
 
 
 @dataclass(frozen=True)
-class Row:
-    """`least` and `most`: bounds of gateway / raw; `above`: how far the gateway may lie above raw."""
+class Bound:
+    """`least` and `most`: of a way's value over raw's; `above`: how far it may lie above raw's."""
 
-    name: str
-    unit: str
     least: float | None = None
     most: float | None = None
     above: float | None = None
 
-    def required(self) -> str:
-        """In words."""
+    def __str__(self) -> str:
         if self.least is not None:
             return f"≥ {self.least:g}"
-        if self.most is not None:
-            return f"≤ {self.most:g}"
-        return f"≤ +{self.above:g} {self.unit}" if self.above is not None else ""
+        return f"≤ {self.most:g}" if self.most is not None else f"≤ +{self.above:g}"
 
-    def met(self, raw: float, gateway: float) -> bool | None:
-        """None: nothing is required."""
+    def met(self, raw: float, value: float) -> bool:
+        """The requirement holds."""
         if self.least is not None:
-            return gateway >= self.least * raw
+            return value >= self.least * raw
         if self.most is not None:
-            return gateway <= self.most * raw
-        return gateway <= raw + self.above if self.above is not None else None
+            return value <= self.most * raw
+        return self.above is None or value <= raw + self.above
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table. `difference`: compared by what lies between, not by the ratio."""
+
+    name: str
+    unit: str
+    difference: bool = False
+    bounds: dict[str, Bound] = field(default_factory=dict)  # by way
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,54 @@ def echo(ways: Sequence[Way]) -> dict[str, Values]:
         "echo p50": {name: cut[49] for name, cut in cuts.items()},
         "echo p99": {name: cut[98] for name, cut in cuts.items()},
     }
+
+
+def beside(ways: Sequence[Way]) -> dict[str, Values]:
+    """Milliseconds that a transfer in another session of the same way adds to the median echo."""
+    found = {}
+    for way in ways:
+        with opened(way, _cat()) as keys:
+            keys.until(b"ready\r\n")
+            alone = _median_echo(keys)
+            with opened(way, _flood()) as bulk:
+                bulk.until(b"ready\n")
+                reader = threading.Thread(target=_drain, args=(bulk,), daemon=True)
+                reader.start()
+                time.sleep(_WARM)
+                found[way.name] = _median_echo(keys) - alone
+                bulk.close()
+                reader.join(_WARM)
+    return {"echo beside bulk": found}
+
+
+def _median_echo(conversation: Conversation) -> float:
+    times = []
+    for _ in range(_BESIDE):
+        time.sleep(_PAUSE)
+        times.append(conversation.echo(_key()) * 1000)
+    return statistics.median(times)
+
+
+def _drain(conversation: Conversation) -> None:
+    with suppress(BenchError, OSError):
+        conversation.fetch(1 << 40)
+
+
+def rate(ways: Sequence[Way]) -> dict[str, Values]:
+    """Commands that do nothing, begun and ended well, a second. Of plain ssh 6 at a time: sshd drops logins above."""
+    found = {}
+    for way in ways:
+        began = time.perf_counter()
+        with ThreadPoolExecutor(6 if way.name == "raw" else 20) as pool:
+            for _ in pool.map(lambda _, way=way: _true(way), range(_TRUES)):
+                pass
+        found[way.name] = _TRUES / (time.perf_counter() - began)
+    return {"exec -- true, 20 at a time": found}
+
+
+def _true(way: Way) -> None:
+    with opened(way, Asked(("true",))) as conversation:
+        conversation.end()
 
 
 def output(count: int, *, tty: bool) -> Sample:
@@ -179,6 +237,10 @@ def _zeros(count: int, *, tty: bool) -> Asked:
     return Asked(("sh", "-c", script), tty=tty)
 
 
+def _flood() -> Asked:
+    return Asked(("sh", "-c", "echo ready; exec cat /dev/zero"))
+
+
 def _sink(command: str) -> Asked:
     return Asked(("sh", "-c", f"echo ready; exec {command}"))
 
@@ -191,10 +253,30 @@ def _key() -> bytes:
     return random.choice(b"abcdefghijklmnopqrstuvwxyz").to_bytes()
 
 
+def _each(plain: Bound, relay: Bound) -> dict[str, Bound]:
+    return {"plain": plain, "relay": relay}
+
+
+_KEY = _each(Bound(above=0.6), Bound(above=0.6))
+_BULK = _each(Bound(least=1.0), Bound(least=1.1))
 MEASURES = (
-    Measure("prompt", (Row("first prompt", "ms", most=0.7),), prompt),
-    Measure("echo", (Row("echo p50", "ms", above=0.6), Row("echo p99", "ms")), echo),
-    Measure("output-tty", (Row("output, tty", "MB/s", least=1.0),), output(32 * MIB, tty=True)),
-    Measure("output", (Row("output, pipe", "MB/s", least=1.0),), output(64 * MIB, tty=False)),
-    Measure("input", (Row("input, pipe", "MB/s", least=1.0),), upload(64 * MIB)),
+    Measure("prompt", (Row("first prompt", "ms", bounds=_each(Bound(most=0.7), Bound(most=0.45))),), prompt),
+    Measure(
+        "echo",
+        (Row("echo p50", "ms", difference=True, bounds=_KEY), Row("echo p99", "ms", difference=True)),
+        echo,
+    ),
+    Measure(
+        "beside",
+        (Row("echo beside bulk", "ms more", difference=True, bounds={"relay": Bound(above=1.0)}),),
+        beside,
+    ),
+    Measure("output-tty", (Row("output, tty", "MB/s", bounds=_BULK),), output(32 * MIB, tty=True)),
+    Measure("output", (Row("output, pipe", "MB/s", bounds=_BULK),), output(64 * MIB, tty=False)),
+    Measure(
+        "input",
+        (Row("input, pipe", "MB/s", bounds=_each(Bound(least=1.0), Bound(least=1.0))),),
+        upload(64 * MIB),
+    ),
+    Measure("rate", (Row("exec -- true, 20 at a time", "a second"),), rate),
 )

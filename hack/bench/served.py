@@ -32,11 +32,10 @@ _NORMAL = 1000  # a close code
 
 
 class Served:
-    """A running gateway at `url`."""
+    """A running gateway at `url`, called by its mode."""
 
-    name = "gateway"
-
-    def __init__(self, url: str, token: str, pod: str, container: str, subprotocol: str) -> None:
+    def __init__(self, name: str, url: str, token: str, pod: str, container: str, subprotocol: str) -> None:
+        self.name = name
         self._url = url.replace("http", "ws", 1)
         self._token = token
         self._pod = pod
@@ -180,21 +179,21 @@ class ServedConversation:
 
 
 @contextmanager
-def serving(pod: str, container: str, subprotocol: str) -> Iterator[Served]:
-    """A gateway of this checkout on a free loopback port, with directories and a token of its own."""
+def serving(mode: str, pod: str, container: str, subprotocol: str) -> Iterator[Served]:
+    """A gateway of this checkout, with one kind of chain, on a free loopback port, with directories and a token of its own."""
     with tempfile.TemporaryDirectory(prefix="dap-bench-") as directory:
         token = secrets.token_urlsafe(32)
         log = Path(directory) / "log"
         with log.open("wb") as said:
             process = subprocess.Popen(
                 [sys.executable, "-m", "gateway", "serve", "--listen", "127.0.0.1:0"],
-                cwd=_ROOT, env=_environment(directory, token), stdin=subprocess.DEVNULL,
+                cwd=_ROOT, env=_environment(directory, token, mode), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=said,
             )  # fmt: skip
         try:
             url = _banner(process, log)
             _await_ready(url, token)
-            yield Served(url, token, pod, container, subprotocol)
+            yield Served(mode, url, token, pod, container, subprotocol)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -206,11 +205,12 @@ def serving(pod: str, container: str, subprotocol: str) -> Iterator[Served]:
                 process.stdout.close()
 
 
-def _environment(directory: str, token: str) -> dict[str, str]:
+def _environment(directory: str, token: str, mode: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DAP_GATEWAY_")}
     own = {f"XDG_{kind}_HOME": f"{directory}/{kind.lower()}" for kind in ("CONFIG", "STATE")}
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    return kept | own | {"XDG_RUNTIME_DIR": directory, "DAP_GATEWAY_TOKEN": token, "PYTHONPATH": path}
+    ours = {"DAP_RUNNER_MODE": mode, "DAP_GATEWAY_TOKEN": token}
+    return kept | own | ours | {"XDG_RUNTIME_DIR": directory, "PYTHONPATH": path}
 
 
 def _banner(process: subprocess.Popen[bytes], log: Path) -> str:
