@@ -62,12 +62,14 @@ def _sizes(values: list[Any]) -> bool:
 class Command:
     """`changed` is called when there is more in the journal, `started` or `result`; `wrote` with bytes of input gone.
 
-    `result` is what EXIT says: code, signal, or error and errno. It is there after all output is in the journal.
+    `result` is what EXIT says: code, signal, or error and errno. It is there after all output is in the journal, and
+    `over` is called then, once.
     """
 
     def __init__(self, loop: Loop, journal: Journal) -> None:
         self.changed: Callable[[], None] = lambda: None
         self.wrote: Callable[[int], None] = lambda _: None
+        self.over: Callable[[], None] = lambda: None
         self.journal = journal
         self.sent = 0  # bytes of it that a link has taken
         self.pid = 0
@@ -126,6 +128,11 @@ class Command:
         """To its process group."""
         if self.pid and self._end is None:
             process.kill_group(self.pid, number)
+
+    @property
+    def ending(self) -> bool:
+        """It was told to end."""
+        return self._step > 0
 
     def end(self) -> None:
         """Ends it, with all of its session: HUP, TERM, KILL. What it still writes is dropped."""
@@ -269,6 +276,7 @@ class Command:
             self._close()
             self.journal.close()
             self.changed()
+            self.over()
 
     def _drop(self, fd: int) -> None:
         del self._outs[fd]

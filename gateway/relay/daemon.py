@@ -9,11 +9,13 @@ import signal
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from . import place, wire
+from .after import After, Afters
 from .command import Command, Request
 from .dial import DialStream, parse
 from .journal import Journal
@@ -25,6 +27,7 @@ IDLE = 60.0  # seconds without link and sessions
 GRACE = 600.0  # seconds without a link that a session is kept which may be attached again, unless it says otherwise
 _LONGEST = 7 * 86400.0
 _HANDSHAKE = 10.0  # seconds for a carrier to say who sends it
+_UNTOLD = 256  # ends of `after` that wait for a link
 
 
 class Kept:
@@ -52,6 +55,8 @@ class Daemon:
         self._carrier: socket.socket | None = None
         self._kept: dict[str, Kept] = {}
         self._alive: set[Command] = set()
+        self._afters = Afters(self._loop, lambda one, what: one.run(what, self._home, self._env), self._tell)
+        self._untold: deque[dict[str, Any]] = deque(maxlen=_UNTOLD)
         self._busy = time.monotonic()
         self._leaving = False
 
@@ -89,8 +94,8 @@ class Daemon:
         self._kept = {name: kept for name, kept in self._kept.items() if not kept.stream.done}
         now, idle = time.monotonic(), float(self._settings.get("idle", IDLE))
         if self._leaving:
-            self._busy, idle = now if self._alive else 0.0, 0.2
-        elif self._link or self._alive or self._kept:
+            self._busy, idle = now if self._alive or self._afters.busy else 0.0, 0.2
+        elif self._link or self._alive or self._kept or self._afters.busy:
             self._busy = now
         if now - self._busy >= idle and place.leave(self._directory, self._listener):
             self._loop.stop()
@@ -154,6 +159,8 @@ class Daemon:
         self._link = Link(self._loop, (fds[0], fds[1]), self._opened, self._lost, lease)
         about = {"protocol": wire.PROTOCOL, "version": self._settings["version"], "pid": os.getpid()}
         self._link.say(wire.encode_object(wire.HELLO, 0, about))
+        while self._untold:
+            self._link.say(wire.encode_object(wire.AFTER, 0, self._untold.popleft()))
         self._loop.readable(carrier.fileno(), self._carrier_gone)
 
     def _carrier_gone(self) -> None:
@@ -199,6 +206,7 @@ class Daemon:
 
     def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         request, name, grace = Request(given), given.get("name"), given.get("grace", GRACE)
+        after = After(given) if "after" in given else None
         if name is not None and (not isinstance(name, str) or name in self._kept):
             raise wire.WireError("name is a new string")
         if not isinstance(grace, (int, float)) or not 0 <= grace <= _LONGEST:
@@ -206,12 +214,22 @@ class Daemon:
         memory, capacity = (int(self._settings.get(key, 0)) for key in ("memory", "capacity"))
         journal = Journal(memory or 1 << 20, capacity or 256 << 20, self._directory)
         command = Command(self._loop, journal)
+        if after:
+            command.over = lambda: self._afters.add(after) if after.due(command) else None
         stream = CommandStream(number, credit, command, 0, keeps=name is not None)
         link.add(stream)
         self._alive.add(command)
         if name is not None:
             self._kept[name] = Kept(stream, grace)
         command.run(request, self._home, self._env)
+
+    def _tell(self, about: dict[str, Any], *, keep: bool) -> bool:
+        """How an `after` went. No when there is no link; then it is said on the next one if it is to be kept."""
+        if self._link:
+            self._link.say(wire.encode_object(wire.AFTER, 0, about))
+        elif keep:
+            self._untold.append(about)
+        return self._link is not None
 
     def _attach(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         name, offset = given["attach"], given.get("offset", 0)

@@ -21,7 +21,8 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 CREDIT, RESIZE, SIGNAL, EOF, END = 3, 4, 5, 6, 7
 PART, OPEN, STARTED, EXIT = 8, 9, 10, 11
 HELLO, PING, PONG, BYE = 12, 13, 14, 15
-KINDS = 16
+AFTER = 19
+KINDS = 20
 
 _HEAD = struct.Struct("!BIH")
 _CREDIT = struct.Struct("!I")

@@ -52,6 +52,7 @@ class Linked:
         self.about: dict[str, Any] = {}
         self.bye: str | None = None
         self.pongs: list[bytes] = []
+        self.afters: list[dict[str, Any]] = []
         self.hold: set[int] = set()
         self.problem = ""
         self.closed = False
@@ -147,6 +148,8 @@ class Linked:
             self.bye = wire.decode_object(body)["reason"]
         elif kind == wire.PONG:
             self.pongs.append(body)
+        elif kind == wire.AFTER:
+            self.afters.append(wire.decode_object(body))
         else:
             self._stream(kind, number, body)
 
