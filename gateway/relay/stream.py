@@ -22,7 +22,7 @@ class Stream:
         self.over = False
         self._say: deque[bytes] = deque()
         self._may_send = wire.Allowance(credit)
-        self._may_come = wire.Window()
+        self._may_come = wire.Window(wire.INPUT)
 
     def say(self, frame: bytes) -> None:
         """A frame that needs no credit."""

@@ -13,6 +13,7 @@ PROTOCOL = 1
 CHUNK = 32768  # bytes of body: what may stand in front of another session's key
 FULL = CHUNK - 7  # bytes of body of a frame that fits an SSH packet, and two of them a pipe, to the last byte
 WINDOW = 65536  # bytes in flight on a stream, each way, until its receiver grants more
+INPUT = 4 * WINDOW  # the same for STDIN: the gateway uses less of it while other sessions talk
 MOST = 1 << 24  # bytes that credit may add up to
 REQUEST = 4 << 20  # bytes of a whole request: more argv than any kernel takes
 
@@ -170,7 +171,7 @@ class Window:
     def used(self, count: int) -> int:
         """Bytes have left the buffer; what to grant now: nothing, until it is worth a frame."""
         self._used += count
-        if self._used * 2 < self.size:
+        if self._used * 4 < self.size:
             return 0
         grant, self._used = self._used, 0
         self._left += grant

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.backend.relay.arrival import arrive
+from gateway.backend.relay.pace import Company
 from gateway.backend.relay.stream import Stream
 from gateway.backend.ssh import Process
 from gateway.errors import HopFailed
@@ -27,6 +28,7 @@ class Link:
         self.rtt = 0.0  # seconds there and back, the shortest seen
         self._process = process
         self._decoder = wire.Decoder()
+        self._company = Company()
         self._number = 0
         self._heard = time.monotonic()
         self._pongs: dict[bytes, asyncio.Future[None]] = {}
@@ -53,7 +55,7 @@ class Link:
         if self.lost:
             raise self.lost
         self._number += 1
-        stream = Stream(self._number, self.send, window)
+        stream = Stream(self._number, self.send, window, self._company)
         self.streams[self._number] = stream
         self.send(wire.encode_request(self._number, {**request, "credit": window}))
         return stream

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from gateway.backend.relay.pace import Pace
+from gateway.backend.relay.pace import Company, Pace
 from gateway.errors import HopFailed
 from gateway.relay import wire
 
@@ -16,7 +16,7 @@ AHEAD = 256 * 1024  # bytes unread by the session up to which more is granted at
 class Stream:
     """All of it belongs to one session's tasks; `frame` and `fail` are the link's."""
 
-    def __init__(self, number: int, send: Callable[[bytes], None], window: int) -> None:
+    def __init__(self, number: int, send: Callable[[bytes], None], window: int, company: Company) -> None:
         self.number = number
         self.failure: HopFailed | None = None
         self.started: dict[str, Any] | None = None
@@ -24,8 +24,9 @@ class Stream:
         self._send = send
         self._window = wire.Window(window)
         self._pace = Pace(window)
+        self._company = company
         self._unread = self._uncredited = 0
-        self._may_send = wire.Allowance()
+        self._may_send = wire.Allowance(wire.INPUT)
         self._came: deque[tuple[int, bytes]] = deque()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -60,7 +61,7 @@ class Stream:
         """Waits while there is no credit. After the end: no error, no effect."""
         view = memoryview(data)
         while view and not self.ended:
-            count = min(len(view), wire.FULL, self._may_send.left)
+            count = min(len(view), wire.FULL, self._room_now())
             if count <= 0:
                 self._room.clear()
                 await self._room.wait()
@@ -68,6 +69,13 @@ class Stream:
             self._may_send.take(count)
             self._send(wire.encode(wire.STDIN, self.number, bytes(view[:count])))
             view = view[count:]
+
+    def _room_now(self) -> int:
+        """Credit; while others talk no more of it than does not keep their keys waiting."""
+        now = time.monotonic()
+        self._company.heard(self.number, now)
+        held_back = 0 if self._company.alone(now) else wire.INPUT - wire.WINDOW
+        return self._may_send.left - held_back
 
     def write_eof(self) -> None:
         """End of input."""
@@ -128,7 +136,10 @@ class Stream:
         if self._unread > AHEAD or self.ended or self._unwanted:
             return
         if rtt:
-            self._window.resize(self._pace.window(self._uncredited, rtt, time.monotonic()))
+            now = time.monotonic()
+            self._company.heard(self.number, now)
+            alone = self._company.alone(now)
+            self._window.resize(self._pace.window(self._uncredited, rtt, now, alone=alone))
         grant = self._window.used(self._uncredited)
         self._uncredited = 0
         if grant > 0:
