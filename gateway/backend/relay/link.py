@@ -30,6 +30,7 @@ class Link:
         self._decoder = wire.Decoder()
         self._company = Company()
         self._number = 0
+        self._over = asyncio.Event()
         self._heard = time.monotonic()
         self._pongs: dict[bytes, asyncio.Future[None]] = {}
         self._busy: set[Stream] = set()  # those that bytes have just come for
@@ -38,17 +39,22 @@ class Link:
         """Until the relay has said HELLO. Raises HopFailed."""
         self._take(await arrive(self._process, nonce, settings))
         while not self.about and not self.lost:
-            await self._read()
+            batch = await self._process.read()
+            if not batch:
+                self._closed()
+            for kind, data in batch:
+                self._arrived(kind, data)
         if self.lost:
             raise self.lost
 
     async def run(self) -> None:
         """Until the link is lost; then every stream of it has ended."""
         async with asyncio.TaskGroup() as tasks:
-            lease = tasks.create_task(self._keep_lease())
-            while not self.lost:
-                await self._read()
-            lease.cancel()
+            watchers = [tasks.create_task(self._keep_lease()), tasks.create_task(self._watch_closed())]
+            self._process.deliver(self._arrived)
+            await self._over.wait()
+            for watcher in watchers:
+                watcher.cancel()
 
     def open(self, request: Mapping[str, Any], window: int = wire.WINDOW) -> Stream:
         """A new stream. Raises HopFailed when the link is lost."""
@@ -90,18 +96,27 @@ class Link:
         for waiter in self._pongs.values():
             if not waiter.done():
                 waiter.set_exception(error)
+        self._over.set()
         self._process.close()
 
-    async def _read(self) -> None:
-        batch = await self._process.read()
-        if not batch:
-            closed = HopFailed("incus_lost", "incus exec ended: the instance, incus or the relay was stopped")
-            self.fail(self._process.failure() if self._process.lost else closed)
-        for kind, data in batch:
-            if kind == 1:
-                self._take(data)
-        for stream in self._busy:
-            stream.credit(self.rtt)
+    async def _watch_closed(self) -> None:
+        await self._process.wait_closed()
+        self._closed()
+
+    def _closed(self) -> None:
+        closed = HopFailed("incus_lost", "incus exec ended: the instance, incus or the relay was stopped")
+        self.fail(self._process.failure() if self._process.lost else closed)
+
+    def _arrived(self, kind: int, data: bytes) -> None:
+        """Called by the SSH connection, which a defect here must not end."""
+        if kind != 1:
+            return
+        try:
+            self._take(data)
+            for stream in self._busy:
+                stream.credit(self.rtt)
+        except Exception as defect:  # noqa: BLE001  # the link ends, and says so
+            self.fail(HopFailed("gateway_error", f"a defect: {type(defect).__name__}: {defect}"))
         self._busy.clear()
 
     def _take(self, data: bytes) -> None:

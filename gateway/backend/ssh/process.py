@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 
 import asyncssh
@@ -26,6 +27,7 @@ class Process(asyncssh.SSHClientSession[bytes]):
         self._writable.set()
         self._closed = asyncio.Event()
         self._error: Exception | None = None
+        self._sink: Callable[[int, bytes], None] | None = None
 
     # what asyncssh calls
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
@@ -34,6 +36,9 @@ class Process(asyncssh.SSHClientSession[bytes]):
         chan.set_write_buffer_limits(high=_HIGH_WATER)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
+        if self._sink:
+            self._sink(2 if datatype else 1, data)
+            return
         self._chunks.append((2 if datatype else 1, data))
         self._more.set()
 
@@ -61,6 +66,15 @@ class Process(asyncssh.SSHClientSession[bytes]):
         batch = list(self._chunks)
         self._chunks.clear()
         return batch
+
+    def deliver(self, sink: Callable[[int, bytes], None]) -> None:
+        """From now on `sink` is called with what comes, in place of `read`: one turn of the loop less. It must not
+        raise, or the whole connection is lost.
+        """
+        self._sink = sink
+        for kind, data in self._chunks:
+            sink(kind, data)
+        self._chunks.clear()
 
     def send(self, data: bytes) -> None:
         """Like `write`, for who bounds by other means what waits here."""
