@@ -1,9 +1,9 @@
 """The contract: what a way to a cluster promises. Session and edge see only this."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Hop, Outcome
@@ -53,8 +53,56 @@ class HopCheck:
         return self.outcome is None
 
 
+READ = 10.0  # seconds for an answer of the API server's
+SIZE = 8 << 20  # bytes of one answer, and of one event
+
+
+class Event(NamedTuple):
+    """Of a watch. `kind`: ADDED, MODIFIED, DELETED, BOOKMARK."""
+
+    kind: str
+    object: dict[str, Any]
+
+
+class ClusterApi(Protocol):
+    """What the API server says, asked with the runner's own credentials. A path begins with "/" and may have a query;
+    whoever makes one puts checked names into it and nothing else.
+
+    Raises HopFailed, with the API server's own Status where it gave one. Cancelling loses nothing but the answer.
+    """
+
+    @property
+    def watches(self) -> bool:
+        """No where there is only `get`: every answer costs a process in the runner there, and `watch` is refused."""
+        ...
+
+    async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
+        """The object there, of at most `size` bytes, within `seconds`."""
+        ...
+
+    async def list(self, path: str, *, seconds: float = READ, size: int = SIZE) -> list[dict[str, Any]]:
+        """The items of a list, page by page; `seconds` and `size` are for all of it."""
+        ...
+
+    def watch(self, path: str, *, seconds: float = READ, size: int = SIZE) -> AsyncGenerator[Event, None]:
+        """What happens to the list there; the query says from which `resourceVersion` on. Ends when the API server
+        ends it, after some minutes: list again. `seconds`: to its beginning; `size`: of one event. Use it in
+        `contextlib.aclosing`.
+        """
+        ...
+
+    async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
+        """Whether the runner's account may, as in ("create", "pods/exec", …); None where that cannot be asked."""
+        ...
+
+
 class Backend(Protocol):
     """A way to one cluster."""
+
+    @property
+    def cluster(self) -> ClusterApi:
+        """What its API server says."""
+        ...
 
     def exec(self, target: Target, command: Command) -> AbstractAsyncContextManager[Channel]:
         """Entering starts the command, or raises HopFailed with the hop that refused. Leaving ends whatever still

@@ -1,11 +1,12 @@
 """Which chain reaches a cluster: through a relay where the runner can have one, else the plain one."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 import structlog
 
-from gateway.backend import Backend, Channel, HopCheck
+from gateway.backend import READ, SIZE, Backend, Channel, Event, HopCheck
 from gateway.backend.host import Host
 from gateway.backend.plain import PlainChain
 from gateway.backend.relay import RelayChain
@@ -44,6 +45,7 @@ class AutoChain:
         self._relay = relay
         self._plain = plain
         self._said = ""
+        self.cluster = AutoApi(self._chosen, lambda: not isinstance(relay.failure, NoRelay))
 
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[Channel]:
@@ -79,3 +81,38 @@ class AutoChain:
             self._said = failure.message
             log.warning("relay_impossible", cluster=self._name, reason=failure.message, instead="plain")
         return self._plain
+
+
+class AutoApi:
+    """See `ClusterApi`; that of the chain which is taken."""
+
+    def __init__(
+        self, chosen: Callable[[], Awaitable[PlainChain | RelayChain]], watches: Callable[[], bool]
+    ) -> None:
+        self._chosen = chosen
+        self._watches = watches
+
+    @property
+    def watches(self) -> bool:
+        """See `ClusterApi.watches`."""
+        return self._watches()
+
+    async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
+        """See `ClusterApi.get`."""
+        return await (await self._chosen()).cluster.get(path, seconds=seconds, size=size)
+
+    async def list(self, path: str, *, seconds: float = READ, size: int = SIZE) -> list[dict[str, Any]]:
+        """See `ClusterApi.list`."""
+        return await (await self._chosen()).cluster.list(path, seconds=seconds, size=size)
+
+    async def watch(
+        self, path: str, *, seconds: float = READ, size: int = SIZE
+    ) -> AsyncGenerator[Event, None]:
+        """See `ClusterApi.watch`."""
+        async with aclosing((await self._chosen()).cluster.watch(path, seconds=seconds, size=size)) as events:
+            async for event in events:
+                yield event
+
+    async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
+        """See `ClusterApi.may`."""
+        return await (await self._chosen()).cluster.may(verb, resource, namespace, name)

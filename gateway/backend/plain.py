@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from gateway.backend import HopCheck, kubectl
 from gateway.backend.channel import PlainChannel
 from gateway.backend.host import Host
+from gateway.backend.raw import RawApi
 from gateway.backend.ssh import Process
 from gateway.backend.wrapper import exec_line
 from gateway.config import Cluster, Limits
@@ -17,6 +18,7 @@ from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target, TerminalSize
 
 _SIZE = TerminalSize(80, 24)  # until the client names its own
+_OURS = Command(("kubectl",), "run", stdout=True)
 
 
 class PlainChain:
@@ -27,6 +29,7 @@ class PlainChain:
         self._limits = limits
         self._host = host or Host(cluster, limits)
         self.running = self._host.running
+        self.cluster = RawApi(self._kubectl, cluster.kube_context)
 
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`."""
@@ -77,12 +80,11 @@ class PlainChain:
             began = now
 
         nonce = secrets.token_hex(12)
-        command = Command(("true",), "run", stdout=True)
         context = ["--context", self._cluster.kube_context] if self._cluster.kube_context else []
         argv = ("kubectl", *context, "get", "--raw", "/version")
         async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
             answered(Hop.SSH)
-            channel = PlainChannel(process, nonce, Target(self._cluster.name), command, kubectl=True)
+            channel = PlainChannel(process, nonce, Target(self._cluster.name), _OURS, kubectl=True)
             try:
                 await self._start(channel, argv)
                 answered(Hop.INCUS, Hop.RUNNER)
@@ -93,6 +95,19 @@ class PlainChain:
                     answered(Hop.CLUSTER)
                 else:
                     passed.append(HopCheck(outcome.hop, None, outcome))
+            finally:
+                await _end(process, self._limits.finish, ended=channel.ended)
+
+    @asynccontextmanager
+    async def _kubectl(self, argv: tuple[str, ...]) -> AsyncIterator[PlainChannel]:
+        """A kubectl of our own."""
+        nonce = secrets.token_hex(12)
+        async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
+            channel = PlainChannel(process, nonce, Target(self._cluster.name), _OURS, kubectl=True)
+            try:
+                await self._start(channel, argv)
+                channel.write_eof()
+                yield channel
             finally:
                 await _end(process, self._limits.finish, ended=channel.ended)
 

@@ -157,7 +157,12 @@ class Daemon:
         self._carrier = carrier
         lease = float(self._settings.get("lease", LEASE))
         self._link = Link(self._loop, (fds[0], fds[1]), self._opened, self._lost, lease)
-        about = {"protocol": wire.PROTOCOL, "version": self._settings["version"], "pid": os.getpid()}
+        about = {
+            "protocol": wire.PROTOCOL,
+            "version": self._settings["version"],
+            "pid": os.getpid(),
+            "directory": self._directory,
+        }
         self._link.say(wire.encode_object(wire.HELLO, 0, about))
         while self._untold:
             self._link.say(wire.encode_object(wire.AFTER, 0, self._untold.popleft()))

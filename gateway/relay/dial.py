@@ -16,6 +16,7 @@ from .loop import Loop, Timer
 from .stream import Stream
 
 CONNECT = 10.0  # seconds for an address to answer
+_FULL = 0.02  # seconds between attempts where many others want to connect too
 
 
 def parse(address: object) -> tuple[int, Any]:
@@ -74,10 +75,18 @@ class DialStream(Stream):
             number = self._socket.connect_ex(address)
         except OSError as error:
             number = error.errno or errno.EIO
+        if number == errno.EAGAIN:  # a Unix socket whose backlog is full
+            self._addresses.appendleft((family, address))
+            self._loop.later(_FULL, self._try_again)
+            return
         if number not in (0, errno.EINPROGRESS) or self._socket is None:
             self._try(number)
             return
         self._loop.writable(self._socket.fileno(), self._settled)
+
+    def _try_again(self) -> None:
+        if not self.over:
+            self._try(errno.EAGAIN)
 
     def _settled(self) -> None:
         assert self._socket

@@ -1,4 +1,4 @@
-"""The one private directory of a gateway's relay: a socket for each version, and nothing else that has a name.
+"""The one private directory of a gateway's relay: a socket for each version, and those of what the gateway runs there.
 
 A lock on the directory itself makes start and end single. Whoever has the lock looks again whether the directory is
 still the one of that name: the last daemon removes it.
@@ -18,6 +18,7 @@ from contextlib import suppress
 
 PREFIX = "dap-relay-"
 BYE = b"bye"  # to a carrier whose link is over
+SOCKET = ".sock"  # ends the name of what a command of the gateway's listens on
 _BACKLOG = 64
 
 
@@ -133,8 +134,12 @@ def sweep(directory: str, version: str) -> None:
 def _remove(directory: str, version: str) -> None:
     with suppress(OSError):
         os.unlink(_name(directory, version))
-    with suppress(OSError):  # another version's daemon is still there
-        os.rmdir(directory)
+    with suppress(OSError):
+        left = os.listdir(directory)
+        if all(name.endswith(SOCKET) for name in left):  # else another version's daemon is still there
+            for name in left:
+                os.unlink(_name(directory, name))
+            os.rmdir(directory)
 
 
 def _name(directory: str, version: str) -> str:

@@ -9,12 +9,13 @@ from support.served import cluster_at
 
 @pytest.fixture
 async def cluster():
-    """The real chain alone."""
+    """The real chain alone, as DAP_RUNNER_MODE wants it."""
     if not os.environ.get("DAP_LAB"):
         pytest.skip("no real chain: DAP_LAB is not set")
     names = ("DAP_RUNNER_SSH_HOST", "DAP_RUNNER_SSH_KEY", "DAP_RUNNER_SSH_KNOWN_HOSTS", "DAP_RUNNER_VM")
     host, key, known_hosts, instance = (os.environ[name] for name in names)
-    return cluster_at(host, Path(key), Path(known_hosts), instance)
+    mode = os.environ.get("DAP_RUNNER_MODE", "plain")
+    return cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
 
 
 @pytest.fixture

@@ -93,6 +93,23 @@ def test_what_cannot_be_reached_says_why(link, address, errno):
     assert said.started is None
 
 
+def test_a_backlog_that_is_full_is_waited_for(link, tmp_path):
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(0)
+        numbers = [link.ask(dial=f"unix:{path}") for _ in range(6)]
+        link.until(lambda: link.streams[numbers[0]].started is not None)
+        assert not all(link.streams[number].started for number in numbers)
+        taken = [listener.accept()[0] for _ in numbers]
+        link.until(lambda: all(link.streams[number].started is not None for number in numbers))
+    for connection in taken:
+        connection.close()
+    assert all(
+        link.streams[number].exit is None or "error" not in link.streams[number].exit for number in numbers
+    )
+
+
 def test_a_server_that_resets(link):
     def reset(connection):
         connection.recv(10)

@@ -308,3 +308,14 @@ def test_a_long_path_is_none_too_long(tmp_path):
     assert place.leave(str(directory), listener) is True
     listener.close()
     assert not directory.exists()
+
+
+def test_what_a_command_listens_on_goes_with_the_directory(far, link):
+    script = "import socket,time; s=socket.socket(socket.AF_UNIX); s.bind('x.sock'); print(flush=True); time.sleep(99)"
+    number = link.open("sh", "-c", 'cd "$0" && exec python3 -c "$1"', link.about["directory"], script)
+    link.until(lambda: link.streams[number].stdout == b"\n")
+    assert max(path.name for path in far.places[0].iterdir()) == "x.sock"
+    os.kill(link.about["pid"], signal.SIGTERM)
+    link.until(lambda: link.closed)
+
+    assert far.gone()

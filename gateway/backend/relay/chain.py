@@ -9,11 +9,13 @@ from typing import Any
 
 from gateway.backend import HopCheck, kubectl
 from gateway.backend.host import Host
+from gateway.backend.relay.api import RelayApi
 from gateway.backend.relay.arrival import NoRelay, link_line
 from gateway.backend.relay.bytestream import RelayBytes
 from gateway.backend.relay.channel import RelayChannel
 from gateway.backend.relay.identity import Identity
 from gateway.backend.relay.link import Link
+from gateway.backend.relay.proxy import Proxy
 from gateway.backend.relay.stream import Stream
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
@@ -38,6 +40,8 @@ class RelayChain:
         self._failure: HopFailed | None = None
         self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
         self._wanted = asyncio.Event()
+        self._asides = 0  # streams that are no sessions
+        self.cluster = RelayApi(Proxy(self.link, self._aside, cluster.kube_context), lambda: self.failure)
 
     @property
     def failure(self) -> HopFailed | None:
@@ -50,14 +54,15 @@ class RelayChain:
         async with asyncio.TaskGroup() as tasks:
             keeper = tasks.create_task(self._keep())
             try:
-                yield
+                async with self.cluster.running():
+                    yield
             finally:
                 keeper.cancel()
 
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`; `channels` are sessions here, and the link is not one."""
         link = self._link
-        streams = len(link.streams) if link else 0
+        streams = len(link.streams) - self._asides if link else 0
         counts = self._host.counts()
         return {**counts, "channels": counts["channels"] - bool(link) + streams, "links": int(bool(link))}
 
@@ -155,23 +160,23 @@ class RelayChain:
         finally:
             link.forget(stream)
 
-    async def _check_cluster(self) -> HopCheck:
-        began = time.perf_counter()
-        context = ["--context", self._cluster.kube_context] if self._cluster.kube_context else []
+    @asynccontextmanager
+    async def _aside(self, request: Mapping[str, Any]) -> AsyncIterator[Stream]:
+        """A stream that is no session's; it has been started, or has ended."""
         link = await self.link()
-        stream = link.open({"argv": ["kubectl", *context, "get", "--raw", "/version"]})
-        command = Command(("true",), "run", stdout=True)
-        channel = RelayChannel(stream, Target(self._cluster.name), command, kubectl=True)
+        stream = link.open(request)
+        self._asides += 1
         try:
-            await channel.start()
-            async for _ in channel.output():
-                pass
-            outcome = await channel.wait()
+            await self._start(stream)
+            yield stream
         finally:
             await self._end(link, stream)
-        if outcome.exit_code == 0:
-            return HopCheck(Hop.CLUSTER, round((time.perf_counter() - began) * 1000, 1))
-        return HopCheck(outcome.hop, None, outcome)
+            self._asides -= 1
+
+    async def _check_cluster(self) -> HopCheck:
+        began = time.perf_counter()
+        await self.cluster.get("/version")
+        return HopCheck(Hop.CLUSTER, round((time.perf_counter() - began) * 1000, 1))
 
     async def _keep(self) -> None:
         failures = 0

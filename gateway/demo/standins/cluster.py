@@ -65,8 +65,8 @@ def find_pod(namespace: str, reference: str) -> Pod:
     kind = kind_of(short) if slash else "pods"
     name = name if slash else reference
     pods = pods_in(namespace)
-    if kind != "pods" and name not in _OWNERS[kind]:
-        raise not_found(kind, name)
+    if kind != "pods":
+        owner_named(kind, name)
     for pod in pods:
         if name == (pod.name if kind == "pods" else pod.app):
             return pod
@@ -79,6 +79,13 @@ def pod_named(namespace: str, name: str) -> Pod:
         if pod.name == name:
             return pod
     raise not_found("pods", name)
+
+
+def owner_named(kind: str, name: str) -> str:
+    """The `app` of a workload's pods. Raises RefusedError."""
+    if name not in _OWNERS[kind]:
+        raise not_found(kind, name)
+    return name
 
 
 def kind_of(short: str) -> str:

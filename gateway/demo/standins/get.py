@@ -3,18 +3,30 @@
 import json
 
 from .arguments import Arguments
-from .cluster import NAMESPACES, Pod, RefusedError, find_pod, kind_of, not_found, pod_named, pods_in
+from .cluster import (
+    NAMESPACES,
+    Pod,
+    RefusedError,
+    find_pod,
+    kind_of,
+    not_found,
+    owner_named,
+    pod_named,
+    pods_in,
+)
 
 _CREATED = "2026-01-01T00:00:00Z"
 _VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.0-demo", "platform": "linux/amd64"}
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-_HEALTH = ("/readyz", "/healthz", "/livez")
+_PLAIN: "dict[str, object]" = {"readyz": "ok", "healthz": "ok", "livez": "ok", "version": _VERSION}
+_WORKLOADS = {"deployments": "deployments.apps", "statefulsets": "statefulsets.apps", "services": "services"}
 
 
 def get(arguments: Arguments) -> str:
     """What goes to stdout. Raises RefusedError."""
     if raw := arguments.value("--raw"):
-        return _raw(raw.partition("?")[0])
+        found = answer(raw)
+        return found if isinstance(found, str) else _json(found)
     everywhere = arguments.switch("--all-namespaces")
     namespace = None if everywhere else arguments.value("--namespace", "default")
     kind, *names = arguments.words[1:] or [""]
@@ -36,26 +48,38 @@ def get(arguments: Arguments) -> str:
     return _pods_table(pods, everywhere=everywhere)
 
 
-def _raw(path: str) -> str:
+def answer(path: str) -> "object":
+    """What the API says to a GET: an object, or text. Raises RefusedError."""
+    path, _, query = path.partition("?")
     match path.strip("/").split("/"):
-        case [_] if path in _HEALTH:
-            return "ok"
-        case ["version"]:
-            return _json(_VERSION)
+        case [name] if name in _PLAIN:
+            return _PLAIN[name]
         case ["api", "v1", "namespaces"]:
             items = [_namespace(name) for name in NAMESPACES]
-            return _json({"kind": "NamespaceList", "apiVersion": "v1", "metadata": {}, "items": items})
+            return {"kind": "NamespaceList", "apiVersion": "v1", "metadata": {}, "items": items}
         case ["api", "v1", "namespaces", name]:
             if name not in NAMESPACES:
                 raise not_found("namespaces", name)
-            return _json({"kind": "Namespace", "apiVersion": "v1", **_namespace(name)})
+            return {"kind": "Namespace", "apiVersion": "v1", **_namespace(name)}
         case ["api", "v1", "pods"]:
-            return _json(_pod_list(pods_in(None)))
+            return _pod_list(pods_in(None))
         case ["api", "v1", "namespaces", namespace, "pods"]:
-            return _json(_pod_list(pods_in(namespace)))
+            return _pod_list(_selected(pods_in(namespace), query))
         case ["api", "v1", "namespaces", namespace, "pods", name]:
-            return _json(_pod(pod_named(namespace, name)))
+            return _pod(pod_named(namespace, name))
+        case [*_, "namespaces", _, kind, name] if kind in _WORKLOADS:
+            app = {"app": owner_named(_WORKLOADS[kind], name)}
+            selector = app if kind == "services" else {"matchLabels": app}
+            return {"metadata": {"name": name}, "spec": {"selector": selector}}
     raise RefusedError("Error from server (NotFound): the server could not find the requested resource")
+
+
+def _selected(pods: list[Pod], query: str) -> list[Pod]:
+    from urllib.parse import parse_qs  # noqa: PLC0415 - few ask for it
+
+    wanted = {name: values[0].partition("=")[2] for name, values in parse_qs(query).items()}
+    name, app = wanted.get("fieldSelector"), wanted.get("labelSelector")
+    return [pod for pod in pods if name in (None, pod.name) and app in (None, pod.app)]
 
 
 def _json(value: object) -> str:
@@ -80,6 +104,7 @@ def _pod_item(pod: Pod) -> dict[str, object]:
     return {
         "metadata": {
             "name": pod.name,
+            "uid": f"{pod.namespace}-{pod.name}",
             "namespace": pod.namespace,
             "creationTimestamp": _CREATED,
             "labels": {"app": pod.app},
@@ -93,7 +118,14 @@ def _pod_item(pod: Pod) -> dict[str, object]:
             "phase": "Running",
             "conditions": [{"type": "Ready", "status": "True"}],
             "containerStatuses": [
-                {"name": name, "ready": True, "restartCount": 0, "image": "demo", "state": running}
+                {
+                    "name": name,
+                    "ready": True,
+                    "restartCount": 0,
+                    "image": "demo",
+                    "containerID": f"demo://{pod.namespace}/{pod.name}/{name}",
+                    "state": running,
+                }
                 for name in pod.containers
             ],
         },

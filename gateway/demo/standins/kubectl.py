@@ -50,6 +50,11 @@ def _run(arguments: Arguments, pods: str, programs: str) -> int:
 
         sys.stdout.write(get(arguments))
         return 0
+    if verb == "proxy":
+        from .proxy import serve  # noqa: PLC0415 - nor for a web server
+
+        serve(arguments.value("--unix-socket"))
+        return 0
     if verb == "version":
         print("Client Version: v1.36.0-demo\nServer Version: v1.36.0-demo")  # noqa: T201
         return 0

@@ -1,0 +1,59 @@
+"""The cluster's API on the real chain: the proxy as kubectl has it, and how quick an answer is."""
+
+import statistics
+import time
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+
+from gateway.backend.chain import chain
+from gateway.backend.relay.identity import throw_away
+from gateway.config import Limits
+from gateway.errors import HopFailed
+
+pytestmark = pytest.mark.lab
+POD = "/api/v1/namespaces/default/pods/bash-0"
+QUICK = 15.0  # milliseconds for a warm answer
+
+
+@pytest.fixture
+async def backend(cluster):
+    """The real chain through its relay."""
+    async with chain(replace(cluster, mode="relay"), Limits(), None, throw_away()) as one:
+        yield one
+
+
+async def test_a_warm_answer_is_quick(backend, record_property):
+    took = []
+    for _ in range(101):
+        began = time.perf_counter()
+        assert (await backend.cluster.get(POD))["metadata"]["name"] == "bash-0"
+        took.append((time.perf_counter() - began) * 1000)
+
+    record_property("cluster.get p50 ms", round(statistics.median(took[1:]), 2))
+    assert statistics.median(took[1:]) <= QUICK
+
+
+async def test_errors_are_the_api_servers_own(backend):
+    with pytest.raises(HopFailed) as failed:
+        await backend.cluster.get("/api/v1/namespaces/default/pods/nope")
+
+    assert failed.value.status.json(http=True) == (
+        b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods \\"nope\\" not found",'
+        b'"reason":"NotFound","details":{"name":"nope","kind":"pods"},"code":404}\n'
+    )
+
+
+async def test_kubectls_own_filter_is_in_force(backend):
+    with pytest.raises(HopFailed, match="403: Forbidden"):
+        await backend.cluster.get(f"{POD}/exec")
+    assert await backend.cluster.may("create", "pods/exec", "default", "bash-0") is True
+
+
+async def test_a_watch_begins_with_what_is_there(backend):
+    path = "/api/v1/namespaces/default/pods?fieldSelector=metadata.name%3Dbash-0"
+    async with aclosing(backend.cluster.watch(path)) as events:
+        event = await anext(events)
+
+    assert (event.kind, event.object["metadata"]["name"]) == ("ADDED", "bash-0")
