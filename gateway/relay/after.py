@@ -10,7 +10,7 @@ from typing import Any
 from . import wire
 from .command import Command, Request
 from .journal import Journal
-from .loop import Loop
+from .loop import Loop, OwnLoop, words
 
 TRY = 20.0  # seconds that one run of an argv may take
 ALL = 60.0  # seconds for all of one session's
@@ -92,6 +92,7 @@ class _Turn:
         self, loop: Loop, after: After, start: Callable[[Command, Request], None], over: Callable[..., bool]
     ) -> None:
         self._loop = loop
+        self._own = OwnLoop(loop, self._defect)
         self._after = after
         self._start = start
         self._over = over
@@ -105,21 +106,25 @@ class _Turn:
             pause = PAUSE * self._tries
             last = self._tries == TRIES or time.monotonic() + pause > self._end
             if not self._over(self._after, self._results, last=last):
-                self._loop.later(pause, self.run)
+                self._own.later(pause, self.run)
         elif self._results[number].get("code") == 0:
             self.run(number + 1)
         else:
             self._run(number)
 
+    def _defect(self, error: Exception) -> None:
+        """The next one's turn comes all the same."""
+        self._over(self._after, [{"error": words(error)}], last=True)
+
     def _run(self, number: int) -> None:
         command = Command(self._loop, Journal(_KEPT, _KEPT))
         limit = max(0.0, min(TRY, self._end - time.monotonic()))
-        timer = self._loop.later(limit, command.end)
+        timer = self._own.later(limit, command.end)
 
         def over() -> None:
             timer.cancel()
             self._results[number] = {**(command.result or {}), **_said(command.journal)}
-            self._loop.later(0, lambda: self.run(number + 1))
+            self._own.later(0, lambda: self.run(number + 1))
 
         command.over = over
         self._start(command, self._after.requests[number])

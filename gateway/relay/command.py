@@ -11,7 +11,7 @@ from typing import Any
 
 from . import process, wire
 from .journal import Journal, JournalFull
-from .loop import Loop
+from .loop import Loop, OwnLoop, words
 
 _READ = 65536
 BEHIND = 1 << 20  # bytes that the link has not taken yet, from where on reading makes way for it
@@ -75,7 +75,7 @@ class Command:
         self.pid = 0
         self.started = False
         self.result: dict[str, Any] | None = None
-        self._loop = loop
+        self._loop = OwnLoop(loop, self.defect)
         self._terminal: int | None = None
         self._in: int | None = None
         self._outs: dict[int, int] = {}  # descriptor -> stream
@@ -139,6 +139,16 @@ class Command:
         self.journal.discard()
         if not self._step and self.result is None:
             self._next_step()
+
+    def defect(self, error: Exception) -> None:
+        """A call of its own broke: it ends at once, and its result says why. Nobody else comes to harm."""
+        self._why = self._end = {"error": words(error)}
+        self._step = self._step or len(STEPS)
+        if self.pid and self.result is None:
+            process.kill_group(self.pid, signal.SIGKILL)
+            with suppress(OSError):
+                process.kill(process.members(self.pid), signal.SIGKILL)
+        self._finish(self._why)
 
     def _next_step(self) -> None:
         number, wait = STEPS[self._step]

@@ -20,13 +20,14 @@ from .command import Command, Request
 from .dial import DialStream, parse
 from .journal import Journal
 from .link import LEASE, Link
-from .loop import Loop, Timer
+from .loop import Loop, Timer, words
 from .stream import CommandStream
 
 IDLE = 60.0  # seconds without link and sessions
 GRACE = 600.0  # seconds without a link that a session is kept which may be attached again, unless it says otherwise
 _LONGEST = 7 * 86400.0
 _HANDSHAKE = 10.0  # seconds for a carrier to say who sends it
+_PAUSE = 1.0  # seconds until the next carrier, when one could not be let in
 _UNTOLD = 256  # ends of `after` that wait for a link
 
 
@@ -64,7 +65,7 @@ class Daemon:
         """Until there has been nothing to do for IDLE seconds."""
         os.chdir("/")
         self._listener.setblocking(False)
-        self._loop.readable(self._listener.fileno(), self._accept)
+        self._listen()
         for number in (signal.SIGTERM, signal.SIGHUP):
             self._loop.on_signal(number, self._terminate)
         self._tick()
@@ -72,7 +73,7 @@ class Daemon:
             self._loop.run()
         except Exception as error:
             if self._link:
-                self._link.close(f"a defect of the relay: {type(error).__name__}: {error}")
+                self._link.close(words(error))
             raise
 
     def _terminate(self) -> None:
@@ -85,8 +86,12 @@ class Daemon:
         self._tick()
 
     def _turn(self) -> None:
-        if self._link:
-            self._link.flush()
+        link = self._link
+        if link:
+            try:
+                link.flush()
+            except Exception as error:  # noqa: BLE001  # the link's, not the daemon's
+                link.defect(error)
 
     def _tick(self) -> None:
         """Forgets what is over, and leaves when nothing is left."""
@@ -104,10 +109,15 @@ class Daemon:
 
     # links
 
+    def _listen(self) -> None:
+        self._loop.readable(self._listener.fileno(), self._accept)
+
     def _accept(self) -> None:
         try:
             carrier, _ = self._listener.accept()
-        except OSError:
+        except OSError:  # no descriptors left: it would be tried for ever
+            self._loop.readable(self._listener.fileno(), None)
+            self._loop.later(_PAUSE, self._listen)
             return
         carrier.setblocking(False)
         fd = carrier.fileno()
@@ -117,14 +127,17 @@ class Daemon:
             if self._knows(carrier):
                 self._loop.readable(fd, handed)
             else:
-                timer.cancel()
-                self._dismiss(carrier)
+                broke()
 
         def handed() -> None:
             timer.cancel()
             self._take(carrier)
 
-        self._loop.readable(fd, said)
+        def broke(_: Exception | None = None) -> None:
+            timer.cancel()
+            self._dismiss(carrier)
+
+        self._loop.readable(fd, said, broke)
 
     def _dismiss(self, carrier: socket.socket) -> None:
         if carrier.fileno() >= 0:
@@ -191,7 +204,9 @@ class Daemon:
                 self._kept[name].timer = self._loop.later(grace, lambda name=name: self._forget(name))  # type: ignore[misc]
 
     def _forget(self, name: str) -> None:
-        self._kept.pop(name).stream.cut()
+        kept = self._kept.pop(name, None)  # it may have ended meanwhile
+        if kept:
+            kept.stream.cut()
 
     # sessions
 

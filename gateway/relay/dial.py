@@ -5,14 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import socket
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from . import wire
-from .loop import Loop, Timer
+from . import process, wire
+from .loop import Loop, OwnLoop, Timer, words
 from .stream import Stream
 
 CONNECT = 10.0  # seconds for an address to answer
@@ -40,7 +41,7 @@ class DialStream(Stream):
 
     def __init__(self, loop: Loop, number: int, credit: int) -> None:
         super().__init__(number, credit)
-        self._loop = loop
+        self._loop = OwnLoop(loop, self.defect)
         self._socket: socket.socket | None = None
         self._connected = False
         self._input: deque[bytes] = deque()
@@ -54,8 +55,11 @@ class DialStream(Stream):
         if family:
             self._addresses.append((family, address))
             self._try(errno.ENOENT)
-        else:
+            return
+        try:
             look_up(self._loop, address, self._found)
+        except OSError as error:
+            self._fail(error.errno or errno.EIO)
 
     def _found(self, addresses: list[tuple[int, Any]]) -> None:
         if not self.over:
@@ -141,6 +145,9 @@ class DialStream(Stream):
     def cut(self) -> None:
         self._finish({"code": 0})
 
+    def defect(self, error: Exception) -> None:
+        self._finish({"error": words(error)})
+
     def _write(self, data: bytes) -> None:
         self._input.append(data)
         self._feed()
@@ -195,11 +202,21 @@ class DialStream(Stream):
             self._socket = None
 
 
-def look_up(loop: Loop, address: tuple[str, int], found: Callable[[list[tuple[int, Any]]], None]) -> None:
-    """A name's addresses, found by a process of its own: the resolver waits, the loop must not."""
+def look_up(loop: OwnLoop, address: tuple[str, int], found: Callable[[list[tuple[int, Any]]], None]) -> None:
+    """A name's addresses, found by a process of its own: the resolver waits, the loop must not. Raises OSError: no
+    process to be had.
+    """
     reader, writer = os.pipe()
-    if not os.fork():
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
+    if not child:
         try:
+            process.die_with_parent()
+            signal.alarm(int(CONNECT))  # nobody waits longer
             os.dup2(writer, 3)
             os.closerange(4, 65536)  # above all the other commands' input
             rows = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)

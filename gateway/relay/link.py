@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from . import wire
-from .loop import Loop
+from .loop import Loop, OwnLoop, words
 from .stream import Stream
 
 LEASE = 20.0  # seconds without a byte from the gateway
@@ -31,7 +31,7 @@ class Link:
     ) -> None:
         self.streams: dict[int, Stream] = {}
         self.live = True
-        self._loop = loop
+        self._loop = OwnLoop(loop, self.defect)
         self._in, self._out = fds
         self._opened = opened
         self._lost = lost
@@ -46,8 +46,8 @@ class Link:
         for fd in fds:
             os.set_blocking(fd, False)
             os.set_inheritable(fd, False)
-        loop.readable(self._in, self._read)
-        loop.later(lease / 4, self._check_lease)
+        self._loop.readable(self._in, self._read)
+        self._loop.later(lease / 4, self._check_lease)
 
     def say(self, frame: bytes) -> None:
         """Goes before everything else."""
@@ -78,6 +78,10 @@ class Link:
             if self._buffer:
                 self._loop.writable(self._out, self.flush)
                 return
+
+    def defect(self, error: Exception) -> None:
+        """A call of the link's own broke: it ends, the daemon does not."""
+        self.close(words(error))
 
     def close(self, reason: str) -> None:
         """Ends the link; what becomes of its streams is the daemon's business."""
@@ -140,7 +144,7 @@ class Link:
         elif kind in (wire.PART, wire.OPEN):
             self._request(kind, number, body)
         elif number in self.streams:
-            self.streams[number].frame(kind, body)
+            self._guard(number, self.streams[number].frame, kind, body)
         # else: said before the gateway knew of the stream's end
 
     def _request(self, kind: int, number: int, body: bytes) -> None:
@@ -152,7 +156,17 @@ class Link:
         if kind == wire.PART:
             self._requests[number] = text
         else:
-            self._opened(self, number, wire.decode_object(text))
+            self._guard(number, self._opened, self, number, wire.decode_object(text))
+
+    def _guard(self, number: int, call: Callable[..., None], *arguments: Any) -> None:
+        """What breaks in there ends this stream alone."""
+        try:
+            call(*arguments)
+        except wire.WireError:
+            raise
+        except Exception as error:  # noqa: BLE001  # it is told
+            about = wire.encode_object(wire.EXIT, number, {"error": words(error)})
+            self.say(self.streams[number].broke(error) if number in self.streams else about)
 
     def _check_lease(self) -> None:
         if not self.live:

@@ -39,6 +39,11 @@ def call_ourselves(name: bytes = NAME) -> None:
             ctypes.memmove(begin, (name + bytes(end - begin))[: end - begin], end - begin)
 
 
+def die_with_parent() -> None:
+    """The kernel kills this process when the one that forked it is gone."""
+    _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
 def pipe() -> tuple[int, int]:
     """(read, write), roomier than usual where the user may have that."""
     ends = os.pipe()
@@ -89,8 +94,8 @@ def start(
         return pid, reader
     try:
         _become(argv, env, directory, fds, parent, controls=controls)
-    except OSError as error:
-        os.write(writer, b"%d" % (error.errno or errno.EIO))
+    except Exception as error:  # noqa: BLE001  # whatever it is, it did not start
+        os.write(writer, b"%d" % (getattr(error, "errno", None) or errno.EIO))
     finally:
         os._exit(127)
 
@@ -105,7 +110,7 @@ def _become(
     controls: bool,
 ) -> None:
     os.setsid()
-    _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    die_with_parent()
     if os.getppid() != parent:
         return
     for number, fd in enumerate(fds):
@@ -121,7 +126,9 @@ def _become(
 
 def members(session: int) -> list[int]:
     """Everything that lives in the session of which this was the leader's pid."""
-    found = []
+    found: list[int] = []
+    if session <= 1:  # 0 is everybody whose session is another PID namespace's: all that incus started
+        return found
     for name in os.listdir("/proc"):
         if name.isdigit():
             with suppress(OSError, ValueError, IndexError):
@@ -133,13 +140,15 @@ def members(session: int) -> list[int]:
 
 
 def kill(pids: Iterable[int], number: int) -> None:
-    """Those that have gone are no error."""
+    """Those that have gone are no error. Never our own group, nor everybody: what 0 and -1 mean to the kernel."""
     for pid in pids:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
+        if pid > 1:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
 
 
 def kill_group(leader: int, number: int) -> None:
-    """The leader's process group."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, number)
+    """The leader's process group; without a leader none."""
+    if leader > 1:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, number)

@@ -9,6 +9,7 @@ from typing import Any
 
 from . import wire
 from .command import Command
+from .loop import words
 
 RETAINED = 1 << 20  # bytes already sent that a session which may be attached again keeps
 
@@ -20,6 +21,7 @@ class Stream:
         self.number = number
         self.wake: Callable[[], None] = lambda: None
         self.over = False
+        self._broken = False
         self._say: deque[bytes] = deque()
         self._may_send = wire.Allowance(credit)
         self._may_come = wire.Window(wire.INPUT)
@@ -31,7 +33,19 @@ class Stream:
 
     def take(self) -> bytes:
         """The next frame, or nothing."""
-        return self._say.popleft() if self._say else self._data()
+        if self._broken:
+            return b""
+        try:
+            return self._say.popleft() if self._say else self._data()
+        except Exception as error:  # noqa: BLE001  # a defect of this one
+            return self.broke(error)
+
+    def broke(self, error: Exception) -> bytes:
+        """A defect: it ends, and the others do not notice. Its EXIT, which is the last that it says."""
+        self._broken = True
+        self.defect(error)
+        self.over = True
+        return wire.encode_object(wire.EXIT, self.number, {"error": words(error)})
 
     def frame(self, kind: int, body: bytes) -> None:
         """What the gateway says. Raises WireError."""
@@ -55,6 +69,10 @@ class Stream:
 
     def cut(self) -> None:
         """Nobody wants it any more."""
+        raise NotImplementedError
+
+    def defect(self, error: Exception) -> None:
+        """It cannot go on: ends what it stands for."""
         raise NotImplementedError
 
     def _data(self) -> bytes:
@@ -121,8 +139,15 @@ class CommandStream(Stream):
 
     def cut(self) -> None:
         self._unwanted = True
-        self.command.end()
+        try:
+            self.command.end()
+        except Exception as error:  # noqa: BLE001  # whoever cuts has others to cut
+            self.command.defect(error)
         self.wake()
+
+    def defect(self, error: Exception) -> None:
+        self._unwanted = True
+        self.command.defect(error)
 
     def _write(self, data: bytes) -> None:
         self.command.write(data)

@@ -1,5 +1,6 @@
 """A relay on this machine, and a link to it as a gateway has one: the real boot text, daemon and carrier."""
 
+import io
 import json
 import os
 import secrets
@@ -9,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,10 +189,18 @@ class Far:
         """The relay's directories."""
         return sorted(self.directory.glob("dap-relay-*"))
 
-    def begin(self, *, version: str = "", env: dict[str, str] | None = None, **settings: Any) -> Linked:
-        """Starts a boot; `arrive` is the caller's."""
+    def begin(
+        self,
+        *,
+        version: str = "",
+        env: dict[str, str] | None = None,
+        more: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Linked:
+        """Starts a boot; `arrive` is the caller's. `more`: text that is added to modules of the relay."""
         sent, nonce = bundle(), secrets.token_hex(8)
-        chosen = {**self.settings, "version": version or sent.version, "zip": len(sent.archive), **settings}
+        archive = _with(sent.archive, more) if more else sent.archive
+        chosen = {**self.settings, "version": version or sent.version, "zip": len(archive), **settings}
         body = json.dumps(chosen).encode()
         process = subprocess.Popen(
             [self.python, "-I", "-S", "-X", "utf8", "-c", sent.boot, nonce, str(len(body))],
@@ -200,7 +210,7 @@ class Far:
         link = Linked(process, nonce)
         self.links.append(link)
         with suppress(BrokenPipeError):
-            link.send(body + sent.archive)
+            link.send(body + archive)
         return link
 
     def link(self, **more: Any) -> Linked:
@@ -213,6 +223,15 @@ class Far:
         while self.places and time.monotonic() < end:
             time.sleep(0.02)
         return not self.places
+
+
+def _with(archive: bytes, more: Mapping[str, str]) -> bytes:
+    store = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(store, "w") as new:
+        for name in old.namelist():
+            added = more.get(name.removeprefix("dap_relay/").removesuffix(".py"), "")
+            new.writestr(name, old.read(name) + b"\n" + added.encode())
+    return store.getvalue()
 
 
 @contextmanager

@@ -105,6 +105,8 @@ class RelayChannel:
             return failure.outcome() if failure else Outcome("relay_lost")
         if found.get("full"):
             return Outcome("slow_client")
+        if "errno" not in found:
+            return Outcome("relay_failed", str(found.get("error")))
         if self._kubectl and found.get("errno") == errno.ENOENT:
             return Outcome("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
         if found.get("errno") == errno.ENOENT:
