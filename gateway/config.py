@@ -49,7 +49,7 @@ CLUSTER_SETTINGS = (
     Setting(
         "kube_context", "DAP_RUNNER_KUBE_CONTEXT", "", "kubeconfig context there; empty: its current one"
     ),
-    Setting("mode", "DAP_RUNNER_MODE", "plain", "plain, relay, or auto: relay where the runner has python3"),
+    Setting("mode", "DAP_RUNNER_MODE", "auto", "auto: relay where the runner has python3; relay; plain"),
 )
 GATEWAY_SETTINGS = (
     Setting("listen", "DAP_GATEWAY_LISTEN", "localhost:8080", "where dap serve listens"),

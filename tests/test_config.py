@@ -36,7 +36,7 @@ def test_defaults_are_as_documented(tmp_path):
     assert config.listen == "localhost:8080"
     default = config.clusters["default"]
     assert list(config.clusters) == ["default"]
-    assert (default.ssh_host, default.vm, default.mode) == ("user@mgmt.example.com", "dap-runner", "plain")
+    assert (default.ssh_host, default.vm, default.mode) == ("user@mgmt.example.com", "dap-runner", "auto")
     assert default.ssh_key == tmp_path / ".ssh/id_ed25519"
     assert default.ssh_known_hosts == tmp_path / ".ssh/known_hosts"
     assert default.explicit == frozenset()

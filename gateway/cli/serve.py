@@ -46,7 +46,7 @@ async def _serve(config: Config, *, demo: bool, log: LogFormat) -> None:
 def demo_config(config: Config, demo: "DemoSettings") -> Config:
     """The same settings with one cluster, `default`, which is the demo's."""
     cluster = Cluster(
-        "default", demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, "", "plain",
+        "default", demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, "", "auto",
         frozenset(["ssh_host", "ssh_key", "ssh_known_hosts", "vm", "mode"]),
     )  # fmt: skip
     return replace(config, clusters={"default": cluster})

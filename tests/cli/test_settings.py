@@ -22,7 +22,7 @@ async def test_init_writes_a_private_file_that_show_explains(home):
     settings = json.loads(shown.out)["settings"]
     assert settings["clusters.default.ssh_host"] == {"value": 'o"ps@mgmt', "origin": str(path)}
     assert settings["clusters.default.vm"] == {"value": "vm9", "origin": "environment DAP_RUNNER_VM"}
-    assert settings["clusters.default.mode"] == {"value": "plain", "origin": "default"}
+    assert settings["clusters.default.mode"] == {"value": "auto", "origin": "default"}
     assert settings["gateway.listen"]["value"] == "localhost:9000"
     assert settings["gateway.token"]["value"] == "****"
     assert b"geheim" not in shown.out
