@@ -20,6 +20,7 @@ MAKE_WAY = (
 )
 LINGER = 0.05  # seconds of quiet after the end, where something else still holds the output open
 _LINGERS = 40  # and how often that may be put off
+WORDS = 4000  # bytes of what is kept apart from a terminal
 STEPS = ((signal.SIGHUP, 1.0), (signal.SIGTERM, 1.5), (signal.SIGKILL, 0.0))  # and seconds until the next
 
 
@@ -64,6 +65,7 @@ class Command:
 
     `result` is what EXIT says: code, signal, or error and errno. It is there after all output is in the journal, and
     `over` is called then, once.
+    `received` and `waiting`: bytes of input that came, and those of them that it has not taken yet.
     """
 
     def __init__(self, loop: Loop, journal: Journal) -> None:
@@ -72,6 +74,7 @@ class Command:
         self.over: Callable[[], None] = lambda: None
         self.journal = journal
         self.sent = 0  # bytes of it that a link has taken
+        self.received = 0
         self.pid = 0
         self.started = False
         self.result: dict[str, Any] | None = None
@@ -86,6 +89,8 @@ class Command:
         self._end: dict[str, Any] | None = None  # the result, while output may still come
         self._step = 0
         self._fresh = False
+        self._apart: int | None = None  # the descriptor of what is no part of the terminal
+        self._words = b""
 
     def run(self, request: Request, directory: str, env: dict[str, str]) -> None:
         """Starts it; what goes wrong is the result."""
@@ -110,8 +115,14 @@ class Command:
 
     def write(self, data: bytes) -> None:
         """Input; of a command that does not read any more it is taken and forgotten."""
+        self.received += len(data)
         self._input.append(data)
         self._feed()
+
+    @property
+    def waiting(self) -> int:
+        """See above."""
+        return sum(map(len, self._input))
 
     def write_eof(self) -> None:
         """End of input, after what was written; in a terminal there is none."""
@@ -181,7 +192,11 @@ class Command:
         self._in = self._terminal
         self._outs[self._terminal] = wire.STDOUT
         theirs.append(slave)
-        return slave, slave, out(wire.STDERR) if request.apart else slave
+        if not request.apart:
+            return slave, slave, slave
+        words = out(wire.STDERR)
+        self._apart = next(fd for fd, stream in self._outs.items() if stream == wire.STDERR)
+        return slave, slave, words
 
     def _reported(self) -> None:
         if self._report is None:
@@ -208,6 +223,9 @@ class Command:
                 self._finish(self._end)
             return
         self._fresh = True
+        if fd == self._apart:
+            self._words = (self._words + data)[-WORDS:]
+            return
         if self.journal.closed:
             return
         try:
@@ -282,7 +300,8 @@ class Command:
 
     def _finish(self, result: dict[str, Any]) -> None:
         if self.result is None:
-            self.result = result
+            words = {"words": self._words.decode("utf-8", "replace")} if self._words else {}
+            self.result = {**result, **words}
             self._close()
             self.journal.close()
             self.changed()

@@ -14,30 +14,20 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from . import place, wire
+from . import kept, place, wire
 from .after import After, Afters
 from .command import Command, Request
 from .dial import DialStream, parse
 from .journal import Journal
+from .kept import Kept, KeptStream, ListStream
 from .link import LEASE, Link
-from .loop import Loop, Timer, words
+from .loop import Loop, words
 from .stream import CommandStream
 
 IDLE = 60.0  # seconds without link and sessions
-GRACE = 600.0  # seconds without a link that a session is kept which may be attached again, unless it says otherwise
-_LONGEST = 7 * 86400.0
 _HANDSHAKE = 10.0  # seconds for a carrier to say who sends it
 _PAUSE = 1.0  # seconds until the next carrier, when one could not be let in
 _UNTOLD = 256  # ends of `after` that wait for a link
-
-
-class Kept:
-    """A session that may be attached again. `timer` runs while no link carries it."""
-
-    def __init__(self, stream: CommandStream, grace: float) -> None:
-        self.stream = stream
-        self.grace = grace
-        self.timer: Timer | None = None
 
 
 class Daemon:
@@ -96,7 +86,7 @@ class Daemon:
     def _tick(self) -> None:
         """Forgets what is over, and leaves when nothing is left."""
         self._alive = {command for command in self._alive if command.result is None}
-        self._kept = {name: kept for name, kept in self._kept.items() if not kept.stream.done}
+        self._kept = {name: one for name, one in self._kept.items() if not one.done}
         now, idle = time.monotonic(), float(self._settings.get("idle", IDLE))
         if self._leaving:
             self._busy, idle = now if self._alive or self._afters.busy else 0.0, 0.2
@@ -175,6 +165,7 @@ class Daemon:
             "version": self._settings["version"],
             "pid": os.getpid(),
             "directory": self._directory,
+            "named": len(self._kept),
         }
         self._link.say(wire.encode_object(wire.HELLO, 0, about))
         while self._untold:
@@ -188,25 +179,25 @@ class Daemon:
     def _lost(self, link: Link, reason: str) -> None:
         """What may be attached again is kept for its grace time, the rest ends."""
         del reason  # it was said on the link
-        self._link = None
+        self._link, self._busy = None, time.monotonic()
         if self._carrier:
             with suppress(OSError):
                 self._carrier.send(place.BYE)
             self._dismiss(self._carrier)
             self._carrier = None
-        kept = {id(one.stream): name for name, one in self._kept.items()}
+        carried = {id(one.stream) for one in self._kept.values()}
         for stream in link.streams.values():
-            name = kept.get(id(stream))
-            if name is None:
+            if id(stream) not in carried:
                 stream.cut()
-            else:
-                grace = self._kept[name].grace
-                self._kept[name].timer = self._loop.later(grace, lambda name=name: self._forget(name))  # type: ignore[misc]
+        for one in self._kept.values():
+            if one.timer is None:
+                one.timer = self._loop.later(one.grace, lambda one=one: self._forget(one))  # type: ignore[misc]
 
-    def _forget(self, name: str) -> None:
-        kept = self._kept.pop(name, None)  # it may have ended meanwhile
-        if kept:
-            kept.stream.cut()
+    def _forget(self, one: Kept) -> None:
+        if self._kept.get(one.name) is one:
+            del self._kept[one.name]
+            if one.stream:
+                one.stream.cut()
 
     # sessions
 
@@ -221,26 +212,29 @@ class Daemon:
             dialled.connect(*address)
         elif "attach" in given:
             self._attach(link, number, credit, given)
+        elif "list" in given:
+            link.add(ListStream(number, credit, list(self._kept.values())))
         else:
             self._start(link, number, credit, given)
 
     def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
-        request, name, grace = Request(given), given.get("name"), given.get("grace", GRACE)
+        request, named = Request(given), kept.parse(given)
         after = After(given) if "after" in given else None
-        if name is not None and (not isinstance(name, str) or name in self._kept):
-            raise wire.WireError("name is a new string")
-        if not isinstance(grace, (int, float)) or not 0 <= grace <= _LONGEST:
-            raise wire.WireError(f"grace is 0 to {_LONGEST:g} seconds")
+        if named and named[0] in self._kept:
+            raise wire.WireError("a name is a new one")
         memory, capacity = (int(self._settings.get(key, 0)) for key in ("memory", "capacity"))
-        journal = Journal(memory or 1 << 20, capacity or 256 << 20, self._directory)
+        newest = bool(named and given.get("newest"))
+        journal = Journal(memory or 1 << 20, capacity or 256 << 20, self._directory, newest=newest)
         command = Command(self._loop, journal)
         if after:
             command.over = lambda: self._afters.add(after) if after.due(command) else None
-        stream = CommandStream(number, credit, command, 0, keeps=name is not None)
-        link.add(stream)
         self._alive.add(command)
-        if name is not None:
-            self._kept[name] = Kept(stream, grace)
+        if named:
+            one = self._kept[named[0]] = Kept(*named, command)
+            one.stream = KeptStream(number, credit, one)
+            link.add(one.stream)
+        else:
+            link.add(CommandStream(number, credit, command))
         command.run(request, self._home, self._env)
 
     def _tell(self, about: dict[str, Any], *, keep: bool) -> bool:
@@ -253,14 +247,15 @@ class Daemon:
 
     def _attach(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         name, offset = given["attach"], given.get("offset", 0)
-        kept = self._kept.get(name) if isinstance(name, str) else None
-        if kept is None or kept.stream.done or not isinstance(offset, int):
+        one = self._kept.get(name) if isinstance(name, str) else None
+        if one is None or one.done or not isinstance(offset, int):
             error = {"error": "no such session", "errno": errno.ENOENT}
             link.say(wire.encode_object(wire.EXIT, number, error))
             return
-        if kept.timer:
-            kept.timer.cancel()
-            kept.timer = None
-        link.streams.pop(kept.stream.number, None)
-        kept.stream = CommandStream(number, credit, kept.stream.command, offset, keeps=True)
-        link.add(kept.stream)
+        if one.timer:
+            one.timer.cancel()
+            one.timer = None
+        if one.stream and link.streams.get(one.stream.number) is one.stream:
+            del link.streams[one.stream.number]
+        one.stream = KeptStream(number, credit, one, offset)
+        link.add(one.stream)

@@ -20,13 +20,21 @@ class JournalFull(Exception):  # noqa: N818  # a state, not a mistake
 
 class Journal:
     """`start` is the oldest offset kept, `end` the next one. Writing to the spool blocks for as long as the page
-    cache takes (about 1 GB/s); with a spool that cannot be written the journal is full at what memory holds.
+    cache takes (about 1 GB/s); with a spool that cannot be written the journal is full at what memory holds. One that
+    keeps the `newest` is never full: it drops the oldest, an eighth of its capacity at a time.
     """
 
     def __init__(
-        self, memory: int = 1 << 20, capacity: int = 256 << 20, directory: str | None = None
+        self,
+        memory: int = 1 << 20,
+        capacity: int = 256 << 20,
+        directory: str | None = None,
+        *,
+        newest: bool = False,
     ) -> None:
         self.start = self.end = 0
+        self._newest = newest
+        self._least = min(memory, capacity) if newest else 0
         self.closed = False
         self._memory = min(memory, capacity)
         self._capacity = self._ring = capacity
@@ -42,6 +50,8 @@ class Journal:
             raise ValueError("the journal is closed")
         if not data:
             return
+        if self._newest and len(data) > self.room:
+            data = self._make_room(data)
         if len(data) > self.room or len(self._runs) > max(self._capacity // _RUN, 1):
             raise JournalFull
         if not self._runs or self._runs[-1][1] != stream:
@@ -55,6 +65,15 @@ class Journal:
         self.end += len(data)
         while self._kept > self._memory:
             self._spill(*self._recent.popleft())
+
+    def _make_room(self, data: bytes) -> bytes:
+        """What of it to take."""
+        over = len(data) - self._capacity
+        if over > 0:
+            self.skip_to(self.end + over)
+            return data[over:]
+        self.drop(max(self.start + self._capacity // 8, self.end + over))
+        return data
 
     @property
     def room(self) -> int:
@@ -94,6 +113,12 @@ class Journal:
             os.close(self._file)
             self._file = None
 
+    def skip_to(self, offset: int) -> None:
+        """What came before `offset`, at or behind the end, is not to be had: it begins anew there."""
+        self.drop(self.end)
+        self._runs.clear()
+        self.start = self.end = offset
+
     def discard(self) -> None:
         """Frees everything, the file too."""
         self.close()
@@ -130,7 +155,7 @@ class Journal:
         except OSError:
             self._recent.appendleft((offset, data))
             self._kept += len(data)
-            self._memory = self._capacity = self._kept  # keeps what is here, takes no more
+            self._memory = self._capacity = max(self._kept, self._least)  # keeps what is here, takes no more
 
     def _spooled(self, offset: int, limit: int) -> bytes:
         assert self._file is not None

@@ -11,8 +11,6 @@ from . import wire
 from .command import Command
 from .loop import words
 
-RETAINED = 1 << 20  # bytes already sent that a session which may be attached again keeps
-
 
 class Stream:
     """`take` is asked for a frame as long as it gives one; `wake` says that there may be one now."""
@@ -97,11 +95,10 @@ class Stream:
 class CommandStream(Stream):
     """Reads the command's journal at the link's speed; its end comes after its last byte."""
 
-    def __init__(self, number: int, credit: int, command: Command, offset: int, *, keeps: bool) -> None:
+    def __init__(self, number: int, credit: int, command: Command) -> None:
         super().__init__(number, credit)
         self.command = command
-        self._keeps = keeps
-        self._sent = min(max(offset, command.journal.start), command.journal.end)
+        self._sent = 0
         self._introduced = self._unwanted = False
         command.changed = self._changed
         command.wrote = self._wrote
@@ -111,11 +108,14 @@ class CommandStream(Stream):
 
     def _data(self) -> bytes:
         command, journal = self.command, self.command.journal
-        if command.started and not self._introduced:
+        if not self._introduced and not command.started and command.result is None:
+            return b""
+        if not self._introduced and command.started:
             self._introduced = True
-            about: dict[str, Any] = {"pid": command.pid, "offset": self._sent}
-            return wire.encode_object(wire.STARTED, self.number, about)
-        self._sent = max(self._sent, journal.start)
+            return wire.encode_object(wire.STARTED, self.number, self._about())
+        news = self._news()
+        if news:
+            return news
         if self._sent < journal.end:
             if self._may_send.left <= 0:
                 return b""
@@ -125,17 +125,24 @@ class CommandStream(Stream):
             self._sent += len(data)
             command.sent = self._sent
             self._may_send.take(len(data))
-            journal.drop(self._sent - RETAINED if self._keeps else self._sent)
+            self._took()
             return wire.encode(kind, self.number, data)
         if command.result is not None and not self.over:
             self.over = True
             return wire.encode_object(wire.EXIT, self.number, command.result)
         return b""
 
-    @property
-    def done(self) -> bool:
-        """One that may be attached again is there until the gateway has said END, however it ended."""
-        return self.over and (self._unwanted or not self._keeps)
+    def _about(self) -> dict[str, Any]:
+        return {"pid": self.command.pid, "offset": self._sent}
+
+    def _news(self) -> bytes:
+        """A frame that goes before more output, or nothing."""
+        self._sent = max(self._sent, self.command.journal.start)
+        return b""
+
+    def _took(self) -> None:
+        """The link has `_sent`."""
+        self.command.journal.drop(self._sent)
 
     def cut(self) -> None:
         self._unwanted = True

@@ -22,12 +22,13 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 CREDIT, RESIZE, SIGNAL, EOF, END = 3, 4, 5, 6, 7
 PART, OPEN, STARTED, EXIT = 8, 9, 10, 11
 HELLO, PING, PONG, BYE = 12, 13, 14, 15
-AFTER = 19
-KINDS = 20
+SEEN, GAP, NOTE, AFTER, RECEIVED, SKIP = 16, 17, 18, 19, 20, 21
+KINDS = 22
 
 _HEAD = struct.Struct("!BIH")
 _CREDIT = struct.Struct("!I")
 _SIZE = struct.Struct("!HH")
+_OFFSET = struct.Struct("!Q")
 
 
 class WireError(Exception):
@@ -47,6 +48,11 @@ def encode_credit(stream: int, count: int) -> bytes:
 def encode_size(stream: int, columns: int, rows: int) -> bytes:
     """The terminal's size from now on."""
     return encode(RESIZE, stream, _SIZE.pack(columns, rows))
+
+
+def encode_offset(kind: int, stream: int, offset: int) -> bytes:
+    """SEEN, GAP or RECEIVED."""
+    return encode(kind, stream, _OFFSET.pack(offset))
 
 
 def encode_object(kind: int, stream: int, value: dict[str, Any]) -> bytes:
@@ -75,6 +81,14 @@ def decode_size(body: bytes) -> tuple[int, int]:
         raise WireError("RESIZE has a body of four bytes")
     columns, rows = _SIZE.unpack(body)
     return columns, rows
+
+
+def decode_offset(body: bytes) -> int:
+    """Bytes from the beginning. Raises WireError."""
+    if len(body) != _OFFSET.size:
+        raise WireError("an offset has eight bytes")
+    offset: int = _OFFSET.unpack(body)[0]
+    return offset
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
@@ -152,9 +166,10 @@ class Allowance:
 class Window:
     """The receiver's side: what may come, and what to grant once it has been used."""
 
-    def __init__(self, size: int = WINDOW) -> None:
+    def __init__(self, size: int = WINDOW, waiting: int = 0) -> None:
+        """`waiting`: bytes that came earlier, and have not been used."""
         self.size = size
-        self._left = size
+        self._left = size - waiting
         self._used = 0
 
     def arrived(self, count: int) -> None:

@@ -103,7 +103,18 @@ def test_stderr_apart_from_the_terminal(link):
     script = "[ -t 0 ] && [ -t 1 ] && ! [ -t 2 ] && echo seen; echo words >&2"
     said = link.run("sh", "-c", script, tty=[80, 24], apart=True)
 
-    assert (said.stdout, said.stderr) == (b"seen\r\n", b"words\n")
+    assert (said.stdout, said.stderr) == (b"seen\r\n", b"")
+    assert said.exit == {"code": 0, "words": "words\n"}
+
+
+def test_the_last_of_many_words(link):
+    script = "printf '\\377'; seq 100000 >&2; printf '\\377end' >&2; exit 7"
+    said = link.run("sh", "-c", script, tty=[80, 24], apart=True, raw=True)
+
+    assert said.stdout == b"\xff"
+    assert said.exit["code"] == 7
+    assert said.exit["words"].endswith("99999\n100000\n\ufffdend")
+    assert len(said.exit["words"]) == 4000
 
 
 def test_a_terminal_of_its_own_controls_it(link):

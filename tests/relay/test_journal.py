@@ -224,6 +224,41 @@ def test_a_full_disk_loses_nothing(made, monkeypatch):
     assert whole(one) == data[30:50]
 
 
+def test_the_newest_is_kept_at_the_cap(made):
+    one = made(memory=10, capacity=80, newest=True)
+    data = bytes(range(250))
+    for at in range(0, 250, 5):
+        one.append(1, data[at : at + 5])
+        assert whole(one) == data[one.start : at + 5]
+        assert one.end - one.start <= 80
+    assert one.end - one.start > 60, "an eighth is dropped at a time"
+    one.append(1, data[:200])
+    assert (one.start, one.end) == (370, 450)
+    assert whole(one) == data[120:200]
+
+
+def test_the_newest_is_kept_in_memory_where_there_is_no_disk(made, tmp_path):
+    one = made(memory=50, capacity=1000, directory=str(tmp_path / "absent"), newest=True)
+    data = bytes(range(256)) * 40
+    at = 0
+    for size in itertools.islice(itertools.cycle([8, 3, 30, 1, 49, 13]), 500):
+        one.append(1, data[at : at + size])
+        at += size
+        assert whole(one) == data[one.start : at]
+        assert one.end - one.start <= 50 + 49
+    assert one.end - one.start > 30
+
+
+def test_it_begins_anew_behind_a_gap(made):
+    one = made(memory=4, capacity=100)
+    one.append(1, b"before")
+    one.skip_to(1000)
+    assert (one.start, one.end, one.room, contents(one)) == (1000, 1000, 100, [])
+    one.append(2, b"after, and more")
+    assert one.read(1000, 5) == (2, b"after")
+    assert whole(one) == b"after, and more"
+
+
 class Against(RuleBasedStateMachine):
     """Any order of calls: the same as a list of (stream, byte) that is cut at both ends."""
 

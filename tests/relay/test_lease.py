@@ -51,7 +51,7 @@ def test_what_has_a_name_goes_on_over_the_next_link(far, link):
     assert second.about["pid"] == link.about["pid"]
     again = second.ask(attach="s", offset=2)
     second.until(lambda: second.streams[again].stdout == b"e\ntwo A\n")
-    assert second.streams[again].started == {"pid": pid, "offset": 2}
+    assert second.streams[again].started == {"pid": pid, "offset": 2, "received": 2}
     second.say(wire.STDIN, again, b"\n")
     assert second.finish(again).exit == {"code": 4}
     second.leave()
@@ -237,7 +237,7 @@ def test_noise_never_ends_the_daemon(far):
         link.streams.update({number: Said() for number in range(4)})
         noise = wire.encode_request(1, {"argv": ["cat"], "credit": 100})
         for _ in range(20):
-            kind, size = chance.randrange(17), chance.choice([0, 1, 4, 4, 300])
+            kind, size = chance.randrange(wire.KINDS + 1), chance.choice([0, 1, 4, 4, 300])
             body = chance.choice([chance.randbytes(size), b'{"argv": ["true"]}', b'{"attach": 3}', b"TERM"])
             noise += bytes([kind]) + wire.encode(0, chance.randrange(4), body)[1:]
         with suppress(BrokenPipeError):

@@ -12,7 +12,7 @@ from gateway.relay import wire
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "relay.json").read_text())
 KINDS = {name: getattr(wire, name) for name in (
     "STDIN", "STDOUT", "STDERR", "CREDIT", "RESIZE", "SIGNAL", "EOF", "END", "PART", "OPEN", "STARTED", "EXIT",
-    "HELLO", "PING", "PONG", "BYE", "AFTER",
+    "HELLO", "PING", "PONG", "BYE", "SEEN", "GAP", "NOTE", "AFTER", "RECEIVED", "SKIP",
 )}  # fmt: skip
 
 frames = st.lists(
@@ -45,6 +45,8 @@ def body(one: dict) -> bytes:
         return wire.encode_size(0, *one["size"])[7:]
     if "credit" in one:
         return wire.encode_credit(0, one["credit"])[7:]
+    if "offset" in one:
+        return wire.encode_offset(0, 0, one["offset"])[7:]
     if "json" in one:
         return json.dumps(one["json"], ensure_ascii=False).encode()
     return bytes.fromhex(one.get("hex", ""))
@@ -86,7 +88,7 @@ def test_any_bytes_raise_nothing_else(parts):
 
 @given(st.binary(max_size=80))
 def test_any_body_raises_nothing_else(some):
-    for decode in (wire.decode_object, wire.decode_credit, wire.decode_size):
+    for decode in (wire.decode_object, wire.decode_credit, wire.decode_size, wire.decode_offset):
         try:
             decode(some)
         except wire.WireError:

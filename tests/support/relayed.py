@@ -31,6 +31,8 @@ class Said:
     exit: dict[str, Any] | None = None
     eof: bool = False
     credit: int = 0
+    received: int = 0
+    gaps: list[int] = field(default_factory=list)
     data: dict[int, bytearray] = field(default_factory=dict)
     kinds: list[int] = field(default_factory=list)
 
@@ -171,6 +173,10 @@ class Linked:
             said.exit = wire.decode_object(body)
         elif kind == wire.EOF:
             said.eof = True
+        elif kind == wire.GAP:
+            said.gaps.append(wire.decode_offset(body))
+        elif kind == wire.RECEIVED:
+            said.received = wire.decode_offset(body)
 
 
 class Far:

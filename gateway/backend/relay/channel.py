@@ -12,8 +12,6 @@ from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.relay import wire
 
-_WORDS = 4000  # bytes of kubectl's own words kept, in a terminal
-
 
 class RelayChannel:
     """See `Channel`. `kubectl`: what runs is kubectl."""
@@ -24,7 +22,6 @@ class RelayChannel:
         self._command = command
         self._kubectl = kubectl
         self._words = Words() if kubectl and not command.tty else None
-        self._said = b""  # by kubectl, in a terminal
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
@@ -43,9 +40,7 @@ class RelayChannel:
                     if body := self._words.feed(data):
                         yield Stream.STDERR, body
                 else:
-                    self._said = (self._said + data)[-_WORDS:]
-                    if not self._kubectl:
-                        yield Stream.STDERR, data
+                    yield Stream.STDERR, data
             if not batch and self._words and (body := self._words.release()):
                 yield Stream.STDERR, body
         if body := self._last():
@@ -81,7 +76,8 @@ class RelayChannel:
 
     def _last(self) -> bytes:
         """What was held back; the outcome is there then."""
-        held, words, code = b"", self._said, self._code()
+        held, code = b"", self._code()
+        words = str((self._stream.exit or {}).get("words", "")).encode("utf-8", "replace")  # in a terminal
         if self._words:
             held, words = self._words.end(code if code is not None else -1)
         self._outcome.set_result(self._explain(code, words))
