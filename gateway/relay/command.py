@@ -63,7 +63,7 @@ class Command:
     """`changed` is called when there is more in the journal, `started` or `result`; `wrote` with bytes of input gone.
 
     `result` is what EXIT says: code, signal, or error and errno. It is there after all output is in the journal, and
-    `over` is called then, once.
+    `over` is called then, once, before anybody is told.
     """
 
     def __init__(self, loop: Loop, journal: Journal) -> None:
@@ -285,8 +285,8 @@ class Command:
             self.result = result
             self._close()
             self.journal.close()
-            self.changed()
             self.over()
+            self.changed()
 
     def _drop(self, fd: int) -> None:
         del self._outs[fd]

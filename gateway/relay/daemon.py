@@ -235,13 +235,18 @@ class Daemon:
         journal = Journal(memory or 1 << 20, capacity or 256 << 20, self._directory)
         command = Command(self._loop, journal)
         if after:
-            command.over = lambda: self._afters.add(after) if after.due(command) else None
+            command.over = lambda: self._over(command, after)
         stream = CommandStream(number, credit, command, 0, keeps=name is not None)
         link.add(stream)
         self._alive.add(command)
         if name is not None:
             self._kept[name] = Kept(stream, grace)
         command.run(request, self._home, self._env)
+
+    def _over(self, command: Command, after: After) -> None:
+        if command.result is not None and after.due(command):
+            command.result["after"] = True
+            self._afters.add(after)
 
     def _tell(self, about: dict[str, Any], *, keep: bool) -> bool:
         """How an `after` went. No when there is no link; then it is said on the next one if it is to be kept."""
