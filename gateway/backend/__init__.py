@@ -106,7 +106,8 @@ class Backend(Protocol):
 
     def exec(self, target: Target, command: Command) -> AbstractAsyncContextManager[Channel]:
         """Entering starts the command, or raises HopFailed with the hop that refused. Leaving ends whatever still
-        runs on our side of the pod, unread output or not, within `Limits.finish` seconds, also when cancelled.
+        runs on our side of the pod, unread output or not, within `Limits.finish` seconds, also when cancelled. What a
+        marked command leaves in the pod is ended soon after, and nobody waits for it.
         """
         ...
 
@@ -116,6 +117,10 @@ class Backend(Protocol):
 
     def connections(self) -> Mapping[str, int]:
         """What /metrics shows: open connections and channels."""
+        ...
+
+    def leftovers(self) -> Mapping[str, int]:
+        """What /metrics shows: sessions that may have left something in their pods, by what came of it."""
         ...
 
 

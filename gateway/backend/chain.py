@@ -9,6 +9,7 @@ import structlog
 from gateway.backend import READ, SIZE, Backend, Channel, Event, HopCheck
 from gateway.backend.host import Host
 from gateway.backend.plain import PlainChain
+from gateway.backend.reaper import Reaper
 from gateway.backend.relay import RelayChain
 from gateway.backend.relay.arrival import NoRelay
 from gateway.backend.relay.identity import Identity
@@ -26,14 +27,15 @@ async def chain(
     cluster: Cluster, limits: Limits, prompt: Prompt | None, identity: Identity
 ) -> AsyncIterator[Backend]:
     """The backend that the cluster's mode asks for, with its connection to the management host kept warm."""
-    host = Host(cluster, limits, prompt)
+    host, reaper = Host(cluster, limits, prompt), Reaper(limits)
     async with host.running():
-        plain = PlainChain(cluster, limits, host)
+        plain = PlainChain(cluster, limits, host, reaper)
         if cluster.mode == "plain":
-            yield plain
+            async with reaper.running():
+                yield plain
             return
-        relay = RelayChain(cluster, limits, host, identity)
-        async with relay.running():
+        relay = RelayChain(cluster, limits, host, identity, reaper)
+        async with relay.running(), reaper.running():
             yield relay if cluster.mode == "relay" else AutoChain(cluster.name, relay, plain)
 
 
@@ -66,6 +68,10 @@ class AutoChain:
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`."""
         return self._relay.connections()
+
+    def leftovers(self) -> Mapping[str, int]:
+        """See `Backend.leftovers`."""
+        return self._relay.leftovers()  # of both
 
     async def _chosen(self) -> PlainChain | RelayChain:
         failure = self._relay.failure

@@ -28,6 +28,11 @@ class PlainChannel:
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     @property
+    def outcome(self) -> Outcome | None:
+        """How the command ended, once it has."""
+        return self._outcome.result() if self._outcome.done() else None
+
+    @property
     def ended(self) -> bool:
         """The command has ended and all it wrote has been yielded."""
         return self._outcome.done()
@@ -119,5 +124,5 @@ class PlainChannel:
                 return Outcome("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
             return Outcome("start_failed", f"the runner has no program {self._command.argv[0]!a}")
         if self._kubectl:
-            return kubectl.explain(seen.code, words, self._target, self._command.argv)
+            return kubectl.explain(seen.code, words, self._target, self._command)
         return ended(seen.code)

@@ -8,7 +8,12 @@ from gateway.protocol.status import failure, internal_error
 from gateway.protocol.target import Command, Target
 
 # The shell of a session that names no command. `exec a || exec b` would end a busybox shell at the first.
-SHELL = ("sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi")
+_SHELL = "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi"
+# What leftovers.sh finds again: in the environment of all that is started, with the pid of the first
+_MARK = "export DAP_SESSION=$$.{}; "
+_KILL = (
+    'case $1 in -*) (exec -- true) 2>/dev/null && exec -- "$@" ;; esac; exec "$@"'  # dash knows no `exec --`
+)
 
 _EXIT_LINE = re.compile(rb"command terminated with exit code (\d{1,3})\n?$")
 _NO_SHELL = re.compile(r'exec: "(?:[^"]*/)?(?:ba)?sh": (?:executable file not found|stat )')
@@ -31,10 +36,23 @@ def argv(target: Target, command: Command, context: str) -> tuple[str, ...]:
         *(["-c", target.container] if target.container else []),
     ]
     words += [flag for flag, wanted in (("-i", command.stdin or command.tty), ("-t", command.tty)) if wanted]
-    return (*words, *(() if command.verb == "attach" else ("--", *(command.argv or SHELL))))
+    return (*words, *(() if command.verb == "attach" else ("--", *inside(command))))
 
 
-def explain(code: int, words: bytes, target: Target, argv: tuple[str, ...]) -> Outcome:
+def inside(command: Command) -> tuple[str, ...]:
+    """What runs in the container: a client's own command as it is, all else with the session's mark."""
+    if not command.marked:
+        return command.argv
+    mark = _MARK.format(command.session) if command.session.isalnum() else ""
+    return (
+        "sh",
+        "-c",
+        mark + (_KILL if command.argv else _SHELL),
+        *(("dap", *command.argv) if command.argv else ()),
+    )
+
+
+def explain(code: int, words: bytes, target: Target, command: Command) -> Outcome:
     """What kubectl's end means. `words`: all that it said itself, its final line about the exit code included.
 
     rc 1 is ambiguous, so the final line decides: it is there exactly when the command ran to its end.
@@ -51,7 +69,7 @@ def explain(code: int, words: bytes, target: Target, argv: tuple[str, ...]) -> O
         return Outcome("kubectl_failed", f"kubectl ended with code {code} and no word")
     for pattern, outcome in _MEANINGS:
         if match := pattern.search(text):
-            return outcome(match, target, argv)
+            return outcome(match, target, command)
     return Outcome("kubectl_failed", text, status=internal_error(text.removeprefix("error: ")))
 
 
@@ -66,32 +84,31 @@ _HTTP = {
     "BadRequest": 400, "Forbidden": 403, "NotFound": 404, "MethodNotAllowed": 405, "Conflict": 409, "Invalid": 422,
     "TooManyRequests": 429, "ServiceUnavailable": 503, "Timeout": 504,
 }  # fmt: skip
-_Meaning = Callable[[re.Match[str], Target, tuple[str, ...]], Outcome]
+_Meaning = Callable[[re.Match[str], Target, Command], Outcome]
 
 
-def _start_failed(match: re.Match[str], _: Target, argv: tuple[str, ...]) -> Outcome:
+def _start_failed(match: re.Match[str], _: Target, command: Command) -> Outcome:
     status = internal_error(match["why"])
-    if not argv and _NO_SHELL.search(match["why"]):
-        return Outcome(
-            "no_shell", "the container has neither bash nor sh; name a command that it has", status=status
-        )
+    if command.marked and _NO_SHELL.search(match["why"]):
+        needed = "which --kill-on-disconnect needs" if command.argv else "name a command that it has"
+        return Outcome("no_shell", f"the container has neither bash nor sh; {needed}", status=status)
     return Outcome(
         "start_failed", match["why"].rpartition("exec: ")[2].removesuffix(": unknown"), status=status
     )
 
 
-def _not_found(match: re.Match[str], _: Target, __: tuple[str, ...]) -> Outcome:
+def _not_found(match: re.Match[str], _: Target, __: Command) -> Outcome:
     details = {"name": match["name"], "kind": match["kind"]}
     return Outcome("pod_not_found", match["said"], status=failure(404, match["said"], details=details))
 
 
-def _bad_container(match: re.Match[str], target: Target, _: tuple[str, ...]) -> Outcome:
+def _bad_container(match: re.Match[str], target: Target, _: Command) -> Outcome:
     said = f"container {match['name']} is not valid for pod {target.pod}"
     known = f"; it has {match['known']}" if match["known"] else ""
     return Outcome("container_not_found", said + known, status=failure(400, said))
 
 
-def _api_error(match: re.Match[str], _: Target, __: tuple[str, ...]) -> Outcome:
+def _api_error(match: re.Match[str], _: Target, __: Command) -> Outcome:
     said, reason = match["said"], match["reason"]
     http = _HTTP.get(reason)
     return Outcome("cluster_failed", said, status=failure(http, said, reason) if http else None)

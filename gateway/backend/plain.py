@@ -10,6 +10,7 @@ from gateway.backend import HopCheck, kubectl
 from gateway.backend.channel import PlainChannel
 from gateway.backend.host import Host
 from gateway.backend.raw import RawApi
+from gateway.backend.reaper import Ended, Reaper
 from gateway.backend.ssh import Process
 from gateway.backend.wrapper import exec_line
 from gateway.config import Cluster, Limits
@@ -22,22 +23,47 @@ _OURS = Command(("kubectl",), "run", stdout=True)
 
 
 class PlainChain:
-    """The backend of one cluster. Works while its host is running; a host of its own runs in `chain.running()`."""
+    """The backend of one cluster. Works while its host and its reaper are running; those of its own run in
+    `chain.running()`.
+    """
 
-    def __init__(self, cluster: Cluster, limits: Limits, host: Host | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, limits: Limits, host: Host | None = None, reaper: Reaper | None = None
+    ) -> None:
         self._cluster = cluster
         self._limits = limits
         self._host = host or Host(cluster, limits)
-        self.running = self._host.running
         self.cluster = RawApi(self._kubectl, cluster.kube_context)
+        self._reaper = reaper or Reaper(limits)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """On leaving, no task of it is left."""
+        async with self._host.running(), self._reaper.running():
+            yield
 
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`."""
         return self._host.counts()
 
+    def leftovers(self) -> Mapping[str, int]:
+        """See `Backend.leftovers`."""
+        return self._reaper.counts
+
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[PlainChannel]:
         """See `Backend.exec`."""
+        command = self._reaper.mark(command)
+        channel: PlainChannel | None = None
+        try:
+            async with self._exec(target, command) as channel:
+                yield channel
+        finally:
+            if channel:
+                self._reaper.over(Ended(target, command, self._exec), channel.outcome)
+
+    @asynccontextmanager
+    async def _exec(self, target: Target, command: Command) -> AsyncIterator[PlainChannel]:
         argv = kubectl.argv(target, command, self._cluster.kube_context)
         nonce = secrets.token_hex(12)
         line = exec_line(self._cluster.vm, nonce, argv, tty=command.tty)

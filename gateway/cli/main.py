@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from gateway import __version__
 from gateway.cli import doctor, options, probe, serve, session, settings, texts, ticket
 from gateway.cli.ending import HOP_FAILED, USAGE, GatewayFailed
-from gateway.cli.options import Cluster, Container, Json, Namespace, Pod, Quiet, Stdin, Tty
+from gateway.cli.options import Cluster, Container, Json, Kill, Namespace, Pod, Quiet, Stdin, Tty
 from gateway.cli.rest import why
 from gateway.cli.words import say
 from gateway.errors import ConfigError, DapError
@@ -77,10 +78,12 @@ def exec_(  # noqa: PLR0913, PLR0917  # kubectl exec's options
     container: Container = None,
     stdin: Stdin = False,
     tty: Tty = False,
+    kill: Kill = False,
     cluster: Cluster = "default",
     quiet: Quiet = False,
 ) -> None:
     command = session.command("exec", options.command_line(context), stdin=stdin, tty=tty)
+    command = replace(command, kill=kill)
     raise typer.Exit(session.run(Target.parse(cluster, namespace, pod, container), command, quiet=quiet))
 
 

@@ -40,6 +40,13 @@ Cluster = Annotated[
 ]
 Stdin = Annotated[bool, typer.Option("--stdin", "-i", help="Pass our stdin to the command.")]
 Tty = Annotated[bool, typer.Option("--tty", "-t", help="Give the command a terminal.")]
+Kill = Annotated[
+    bool,
+    typer.Option(
+        "--kill-on-disconnect",
+        help="End the command in the pod too when this ends before it. Needs sh there.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")]
 

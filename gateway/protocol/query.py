@@ -41,6 +41,7 @@ def command(verb: Verb, query: Iterable[tuple[str, str]], row: Subprotocol) -> C
         stderr=_flag(fields, "stderr") and not tty,  # a terminal has one output: the kubelet drops the other
         tty=tty,
         size=_size(fields) if row.control else None,
+        kill=row.control and verb == "exec" and _flag(fields, "killOnDisconnect"),
     )
 
 

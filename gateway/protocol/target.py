@@ -97,6 +97,15 @@ class Command:
     stderr: bool = False
     tty: bool = False
     size: TerminalSize | None = field(default=None, compare=False)
+    kill: bool = (
+        False  # on disconnect: what is left of it in the pod is ended, so it is started through a shell there
+    )
+    session: str = field(default="", compare=False)  # the id of the one that runs it: letters and digits
+
+    @property
+    def marked(self) -> bool:
+        """What it starts in a pod carries the session's id, so that it is found again."""
+        return self.verb == "exec" and (self.kill or not self.argv)
 
     def __post_init__(self) -> None:
         check_argv(self.argv)

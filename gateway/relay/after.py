@@ -36,10 +36,9 @@ class After:
         self._only = only == "ended"
 
     def due(self, command: Command) -> bool:
-        """Whether the end of this command is one that it is for."""
-        if not command.started:
-            return False
-        return not self._only or command.ending or "signal" in (command.result or {})
+        """Whether the end of this command, which is there, is one that it is for."""
+        result = command.result or {}
+        return command.started and (not self._only or command.ending or "signal" in result)
 
 
 class Afters:

@@ -64,7 +64,7 @@ class Command:
     """`changed` is called when there is more in the journal, `started` or `result`; `wrote` with bytes of input gone.
 
     `result` is what EXIT says: code, signal, or error and errno. It is there after all output is in the journal, and
-    `over` is called then, once.
+    `over` is called then, once, before anybody is told.
     `received` and `waiting`: bytes of input that came, and those of them that it has not taken yet.
     """
 
@@ -304,8 +304,8 @@ class Command:
             self.result = {**result, **words}
             self._close()
             self.journal.close()
-            self.changed()
             self.over()
+            self.changed()
 
     def _drop(self, fd: int) -> None:
         del self._outs[fd]

@@ -227,7 +227,7 @@ class Daemon:
         journal = Journal(memory or 1 << 20, capacity or 256 << 20, self._directory, newest=newest)
         command = Command(self._loop, journal)
         if after:
-            command.over = lambda: self._afters.add(after) if after.due(command) else None
+            command.over = lambda: self._over(command, after)
         self._alive.add(command)
         if named:
             one = self._kept[named[0]] = Kept(*named, command)
@@ -236,6 +236,11 @@ class Daemon:
         else:
             link.add(CommandStream(number, credit, command))
         command.run(request, self._home, self._env)
+
+    def _over(self, command: Command, after: After) -> None:
+        if command.result is not None and after.due(command):
+            command.result["after"] = True
+            self._afters.add(after)
 
     def _tell(self, about: dict[str, Any], *, keep: bool) -> bool:
         """How an `after` went. No when there is no link; then it is said on the next one if it is to be kept."""

@@ -130,6 +130,7 @@ class ListStream(Stream):
         self._left = b""
 
     def defect(self, error: Exception) -> None:
+        del error  # there is nobody to tell but who did not get the list
         self.cut()
 
     def _data(self) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -61,7 +61,9 @@ class Gateway:
     def open(self, identity: Identity, target: Target, command: Command) -> Session:
         """Starts an admitted session in the gateway's own TaskGroup."""
         backend = self.backends[target.cluster]
-        session = Session(secrets.token_hex(8), identity, target, command, backend, self.config.limits)
+        name = secrets.token_hex(8)
+        command = replace(command, session=name)
+        session = Session(name, identity, target, command, backend, self.config.limits)
         self.sessions[session] = self.tasks.create_task(self._run(session))
         if self.stopping:  # since it was admitted
             session.end(Outcome("shutdown"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gateway.backend import Backend
@@ -67,11 +67,17 @@ class _Backends(Collector):
     def __init__(self) -> None:
         self.rows: dict[str, Backend] = {}
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = GaugeMetricFamily(
-            "dap_ssh", "SSH connections and what uses them", labels=["cluster", "what"]
+    def collect(self) -> Iterator[Metric]:
+        labels = ["cluster", "what"]
+        ssh = GaugeMetricFamily("dap_ssh", "SSH connections and what uses them", labels=labels)
+        left = CounterMetricFamily(
+            "dap_leftovers",
+            "Sessions that may have left something in pods, by what came of it",
+            labels=labels,
         )
         for cluster, backend in self.rows.items():
             for what, count in backend.connections().items():
-                family.add_metric([cluster, what], count)
-        yield family
+                ssh.add_metric([cluster, what], count)
+            for what, count in backend.leftovers().items():
+                left.add_metric([cluster, what], count)
+        yield from (ssh, left)

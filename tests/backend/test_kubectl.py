@@ -1,13 +1,16 @@
 """kubectl 1.27 to 1.36: what its words and codes mean, and how it is called."""
 
+import subprocess
+
 import pytest
 
-from gateway.backend.kubectl import SHELL, argv, explain
+from gateway.backend.kubectl import argv, explain, inside
 from gateway.protocol.outcome import CODES, ended
 from gateway.protocol.target import Command, Target, Verb
 
 TARGET = Target("default", "ns", "p", "c")
-CMD = ("foo",)
+CMD = Command(("foo",), stdout=True)
+SHELL = Command(stdout=True)
 RUNTIME = (
     'error executing command in container: failed to exec in container: failed to start exec "'
     + "0a" * 32
@@ -22,6 +25,7 @@ BARE_KLOG = (
     "E0728 12:00:00.123456    4242 memcache.go:265] couldn't get current server API group list: the server has asked for "
     "the client to provide credentials\n"
 ) * 4
+NO_SH = '"sh": executable file not found in $PATH'
 PATH = '"foo": executable file not found in $PATH'
 FORBIDDEN = (
     'pods "p" is forbidden: User "u" cannot create resource "pods/exec" in API group "" in the namespace "ns"'
@@ -257,11 +261,11 @@ def test_bashs_words_about_a_killed_kubectl_are_not_the_commands():
 def test_without_a_command_a_missing_shell_is_no_shell(name, why):
     said = "error: Internal error occurred: " + RUNTIME.format(f'"{name}": {why.format(name)}')
 
-    assert explain(1, said.encode(), TARGET, ()).code == "no_shell"
-    assert explain(1, said.encode(), TARGET, (name,)).code == "start_failed"
+    assert explain(1, said.encode(), TARGET, SHELL).code == "no_shell"
+    assert explain(1, said.encode(), TARGET, Command((name,), stdout=True)).code == "start_failed"
     assert (
-        explain(1, said.encode(), TARGET, ()).as_status()
-        == explain(1, said.encode(), TARGET, (name,)).as_status()
+        explain(1, said.encode(), TARGET, SHELL).as_status()
+        == explain(1, said.encode(), TARGET, Command((name,), stdout=True)).as_status()
     )
 
 
@@ -307,8 +311,41 @@ def test_context_and_container_are_named_where_they_are_known():
     )
 
 
-def test_without_a_command_there_is_a_shell():
-    assert argv(TARGET, Command(stdin=True, tty=True), "")[-3:] == SHELL
+def test_without_a_command_there_is_a_shell_that_carries_the_session():
+    words = argv(TARGET, Command(stdin=True, tty=True, session="0a1b"), "")
+
+    assert words[-3:-1] == ("sh", "-c")
+    assert words[-1].startswith("export DAP_SESSION=$$.0a1b; ")
+    assert words[-1].endswith("exec bash; else exec sh; fi")
+
+
+@pytest.mark.parametrize(
+    "given", [("ls", "-l"), ("", "'\"$x`\\", "\n", "é終"), ("-odd", "--"), ("show", "-c", "exec $0", "$@")]
+)
+def test_a_command_that_is_to_be_killed_is_carried_exactly(given, tmp_path):
+    """By the sh of this machine, from a program with the odd name to its arguments."""
+    program = tmp_path / (given[0] or "empty")
+    program.write_text('#!/bin/sh\nprintf "%s\\0" "$DAP_SESSION" "$@"\n')
+    program.chmod(0o700)
+    name = given[0] if given[0].startswith("-") else str(program)
+    words = inside(Command((name, *given[1:]), stdout=True, kill=True, session="0a1b"))
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(words, env=env, capture_output=True, check=True)
+    mark, *got = done.stdout.decode().split("\0")[:-1]
+
+    assert mark.endswith(".0a1b")
+    assert got == list(given[1:])
+
+
+def test_a_command_of_the_clients_is_untouched():
+    assert inside(Command(("ls", "-l"), stdout=True, session="0a1b")) == ("ls", "-l")
+
+
+def test_who_kills_needs_a_shell():
+    said = f"error: Internal error occurred: {RUNTIME.format(NO_SH)}"
+    outcome = explain(1, said.encode(), TARGET, Command(("sleep", "9"), stdout=True, kill=True))
+
+    assert (outcome.code, "--kill-on-disconnect" in outcome.message) == ("no_shell", True)
 
 
 @pytest.mark.parametrize("verb", ["attach"])

@@ -50,7 +50,7 @@ def test_it_is_done_when_the_command_has_ended_by_itself(link, notes):
     after = [notes.adds("one", "echo out; echo words >&2"), notes.adds("two")]
     said = link.run("sh", "-c", "exit 3", after=after, after_tag="s-1")
 
-    assert said.exit == {"code": 3}
+    assert said.exit == {"code": 3, "after": True}
     assert told(link) == {
         "tag": "s-1",
         "results": [{"code": 0, "out": "out\n", "words": "words\n"}, {"code": 0, "out": "", "words": ""}],
@@ -69,7 +69,8 @@ def test_the_end_does_not_wait_for_it(link, notes):
 
 
 def test_only_if_it_was_ended(link, notes):
-    link.run("sh", "-c", "exit 1", after=[notes.adds("itself")], after_if="ended")
+    said = link.run("sh", "-c", "exit 1", after=[notes.adds("itself")], after_if="ended")
+    assert said.exit == {"code": 1}
     number = running(link, "sleep", "1000", after=[notes.adds("end")], after_if="ended", after_tag="e")
     link.say(wire.END, number)
     assert told(link)["tag"] == "e"

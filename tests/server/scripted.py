@@ -69,6 +69,10 @@ class Scripted:
     async def check(self) -> list[HopCheck]:
         return self.hops
 
+    def leftovers(self) -> Mapping[str, int]:
+        """Nothing."""
+        return {}
+
     def connections(self) -> Mapping[str, int]:
         return {"connections": 1, "channels": self.running}
 

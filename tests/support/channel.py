@@ -64,6 +64,10 @@ class ScriptedBackend:
         """Nothing to check."""
         return []
 
+    def leftovers(self) -> Mapping[str, int]:
+        """Nothing."""
+        return {}
+
     def connections(self) -> Mapping[str, int]:
         """None."""
         return {}

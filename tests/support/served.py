@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from support.leaks import tasks_back
+from support.marks import until
 
+from gateway.backend import Backend
 from gateway.config import Cluster, Config, Limits
 from gateway.server import listen
 from gateway.server.auth import Places, Tokens
@@ -62,7 +65,13 @@ async def served(config: Config, directory: Path) -> AsyncIterator[Served]:
                 yield Served(f"http://{names[0]}", TOKEN, directory / "run" / "gateway.sock", gateway)
                 await gateway.stop()
                 for name, backend in gateway.backends.items():
+                    with suppress(TimeoutError):  # a look at what a session has left may be under way
+                        await until(partial(_quiet, backend), 10)
                     counts = backend.connections()
                     assert counts["channels"] == 0, f"{name}: {counts}"
     left = await tasks_back(before | {asyncio.current_task()})
     assert not left, f"tasks left: {left}"
+
+
+def _quiet(backend: Backend) -> bool:
+    return not backend.connections()["channels"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.backend import HopCheck, kubectl
 from gateway.backend.host import Host
+from gateway.backend.reaper import Ended, Reaper
 from gateway.backend.relay.api import RelayApi
 from gateway.backend.relay.arrival import NoRelay, link_line
 from gateway.backend.relay.bytestream import RelayBytes
@@ -29,13 +30,16 @@ _HOPELESS = 60.0  # seconds between attempts where the runner cannot have a rela
 
 
 class RelayChain:
-    """Works inside `async with chain.running():`, with the host running around it."""
+    """Works inside `async with chain.running():`, with the host running around it and the reaper in it."""
 
-    def __init__(self, cluster: Cluster, limits: Limits, host: Host, identity: Identity) -> None:
+    def __init__(
+        self, cluster: Cluster, limits: Limits, host: Host, identity: Identity, reaper: Reaper
+    ) -> None:
         self._cluster = cluster
         self._limits = limits
         self._host = host
         self._identity = identity
+        self._reaper = reaper
         self._link: Link | None = None
         self._failure: HopFailed | None = None
         self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
@@ -66,16 +70,40 @@ class RelayChain:
         counts = self._host.counts()
         return {**counts, "channels": counts["channels"] - bool(link) + streams, "links": int(bool(link))}
 
+    def leftovers(self) -> Mapping[str, int]:
+        """See `Backend.leftovers`."""
+        return self._reaper.counts
+
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[RelayChannel]:
         """See `Backend.exec`."""
         link = await self.link()
+        one = Ended(target, self._reaper.mark(command), self._exec)
+        after = self._reaper.request(one, self._cluster.kube_context)
+        stream = link.open({**self._request(target, one.command), **after})
+        self._reaper.owes(one, link.about.get("pid"))
+        channel = RelayChannel(stream, target, one.command, kubectl=bool(target.pod))
+        try:
+            async with self._started(link, stream, channel):
+                yield channel
+        finally:
+            self._reaper.over_there(one, stream.exit, channel.outcome)
+
+    @asynccontextmanager
+    async def _exec(self, target: Target, command: Command) -> AsyncIterator[RelayChannel]:
+        """Without a look at what it leaves."""
+        link = await self.link()
         stream = link.open(self._request(target, command))
         channel = RelayChannel(stream, target, command, kubectl=bool(target.pod))
+        async with self._started(link, stream, channel):
+            yield channel
+
+    @asynccontextmanager
+    async def _started(self, link: Link, stream: Stream, channel: RelayChannel) -> AsyncIterator[None]:
         try:
             await self._start(stream)
             await channel.start()
-            yield channel
+            yield
         finally:
             await self._end(link, stream)
 
@@ -201,13 +229,14 @@ class RelayChain:
     async def _connected(self) -> AsyncIterator[Link]:
         nonce = secrets.token_hex(12)
         async with self._host.process(link_line(self._cluster.vm, nonce)) as process:
-            link = Link(process)
+            link = Link(process, self._reaper.told)
             try:
                 async with asyncio.timeout(self._limits.start):
                     await link.arrive(nonce, self._identity.settings(self._cluster.name, self._limits))
             except TimeoutError:
                 said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
                 raise HopFailed("runner_timeout", said) from None
+            self._reaper.relay_is(link.about.get("pid"))
             self._link, self._failure = link, None
             self._settled.set()
             try:

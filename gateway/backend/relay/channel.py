@@ -24,6 +24,11 @@ class RelayChannel:
         self._words = Words() if kubectl and not command.tty else None
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the command ended, once it has."""
+        return self._outcome.result() if self._outcome.done() else None
+
     async def start(self) -> None:
         """Until it runs, or did not. Raises HopFailed."""
         await self._stream.start()
@@ -93,7 +98,7 @@ class RelayChannel:
     def _explain(self, code: int | None, words: bytes) -> Outcome:
         if code is not None:
             if self._kubectl:
-                return kubectl.explain(code, words, self._target, self._command.argv)
+                return kubectl.explain(code, words, self._target, self._command)
             return ended(code)
         found = self._stream.exit
         if found is None:

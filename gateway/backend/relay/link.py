@@ -3,7 +3,7 @@
 import asyncio
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.backend.relay.arrival import arrive
@@ -19,14 +19,15 @@ _PING = struct.Struct("!d")  # when it was sent
 
 
 class Link:
-    """`run` it; `lost` says why it is over."""
+    """`run` it; `lost` says why it is over. `after` hears what the relay has done after a command."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, after: Callable[[Mapping[str, Any]], None]) -> None:
         self.streams: dict[int, Stream] = {}
         self.about: dict[str, Any] = {}
         self.lost: HopFailed | None = None
         self.rtt = 0.0  # seconds there and back, the shortest seen
         self._process = process
+        self._after = after
         self._decoder = wire.Decoder()
         self._company = Company()
         self._number = 0
@@ -137,6 +138,8 @@ class Link:
         elif kind == wire.BYE:
             reason = str(wire.decode_object(body).get("reason"))
             self.fail(HopFailed("relay_lost", f"the relay ended the link: {reason}"))
+        elif kind == wire.AFTER:
+            self._after(wire.decode_object(body))
         elif stream := self.streams.get(number):
             stream.frame(kind, body)
             if kind in (wire.STDOUT, wire.STDERR):

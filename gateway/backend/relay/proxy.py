@@ -18,7 +18,7 @@ from gateway.backend.relay.bytestream import RelayBytes
 from gateway.backend.relay.link import Link
 from gateway.backend.relay.stream import Stream
 from gateway.errors import HopFailed
-from gateway.protocol.target import Target
+from gateway.protocol.target import Command, Target
 
 log = structlog.get_logger()
 Open = Callable[[Mapping[str, Any]], AbstractAsyncContextManager[Stream]]
@@ -155,5 +155,5 @@ def _why(stream: Stream, said: bytes) -> HopFailed:
         return HopFailed("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
     if "code" not in found and "signal" not in found:
         return HopFailed("relay_failed", f"kubectl proxy could not be started: {found.get('error')}")
-    ended = kubectl.explain(int(found.get("code") or 1), said, Target(""), ())
+    ended = kubectl.explain(int(found.get("code") or 1), said, Target(""), Command(stdout=True))
     return HopFailed(ended.code, ended.message, ended.status)

@@ -1,0 +1,192 @@
+"""Looks for what sessions have left in their containers, after their end, and counts what came of it.
+
+On the plain chain the gateway looks itself. A relay is told with the session's request what to do at its end, so that
+it happens when the gateway is gone; the gateway hears how it went, and does what the relay could not.
+"""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from gateway.backend import Channel, kubectl, leftovers
+from gateway.backend.leftovers import LATE, Found
+from gateway.config import Limits
+from gateway.errors import HopFailed
+from gateway.protocol.messages import Stream
+from gateway.protocol.outcome import Outcome
+from gateway.protocol.target import Command, Target
+
+AT_ONCE = 8  # looks; others wait: a lost hop ends many sessions in one moment
+ALL = 60.0  # seconds for all tries of one session, without its turn's
+TRY = 20.0  # seconds for one of them
+PAUSES = (0.0, 3.0, 10.0)  # seconds before each
+log = structlog.get_logger()
+Exec = Callable[[Target, Command], AbstractAsyncContextManager[Channel]]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A session that may have left something, and how to exec there again."""
+
+    target: Target
+    command: Command
+    exec: Exec
+
+
+class Reaper:
+    """One cluster's. Works inside `async with reaper.running():`, and nothing of it ever raises or waits elsewhere.
+
+    `counts` are sessions: `nothing` was there, `reaped`, `kept` (nohup, setsid: meant to live), `stuck` (outlived
+    KILL), `unreadable` (processes of other users were there), `gone` (so is the container), `no_shell` (nothing there
+    to look with), `failed`, and `unknown` (a client's own command that was cut off: it carries no mark).
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.counts: Counter[str] = Counter()
+        self._limits = limits
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._looks: set[asyncio.Task[None]] = set()
+        self._owed: dict[str, tuple[Ended, object]] = {}  # by session, with the relay that has been told
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """On leaving, looks that are under way get `Limits.shutdown` seconds."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                yield
+            finally:
+                self._tasks = None
+                if self._looks:
+                    await asyncio.wait(self._looks, timeout=self._limits.shutdown)
+                for look in self._looks:
+                    look.cancel()
+
+    def mark(self, command: Command) -> Command:
+        """With the id of its mark, where nobody has given it one."""
+        return command if command.session else replace(command, session=secrets.token_hex(8))
+
+    def over(self, one: Ended, outcome: Outcome | None) -> None:
+        """The session has ended; without an outcome it was ended by us."""
+        itself = outcome is not None and outcome.exit_code is not None
+        if not one.target.pod or one.command.verb != "exec":
+            return
+        if not one.command.marked:
+            if leftovers.may_run(outcome):
+                self.counts["unknown"] += 1
+        elif outcome and outcome.code == "no_shell":
+            self._count(one, leftovers.read(outcome, b""))
+        elif leftovers.may_run(outcome) or (itself and not one.command.argv):
+            self._look(one, 0 if itself else LATE)
+
+    # with a relay
+
+    def request(self, one: Ended, context: str) -> dict[str, Any]:
+        """The fields of a request that have a relay look."""
+        if not one.command.marked:
+            return {}
+        look = Command(leftovers.argv(one.command.session), stdout=True, stderr=True)
+        only = {"after_if": "ended"} if one.command.argv else {}
+        words = kubectl.argv(one.target, look, context)
+        return {"after": [words], "after_tag": one.command.session, **only}
+
+    def owes(self, one: Ended, relay: object) -> None:
+        """The relay of this pid has the request."""
+        if one.command.marked:
+            self._owed[one.command.session] = one, relay
+
+    def over_there(self, one: Ended, exit_: Mapping[str, Any] | None, outcome: Outcome | None) -> None:
+        """The session has ended; `exit_` is what the relay said of it, if it did."""
+        if one.command.marked and (exit_ is None or exit_.get("after")):
+            return  # the relay looks, or is about to
+        self._owed.pop(one.command.session, None)
+        if (
+            exit_ is None or "errno" not in exit_
+        ):  # kubectl was started; whose end that was is known only here
+            self.over(one, outcome)
+
+    def told(self, about: Mapping[str, Any]) -> None:
+        """A relay says how its look went. What it could not do is done from here."""
+        one, _ = self._owed.pop(str(about.get("tag")), (None, None))
+        if one is None:
+            return
+        result: Mapping[str, Any] = about["results"][0]
+        words = str(result.get("words", "")).encode()
+        outcome = Outcome("kubectl_killed")
+        if "code" in result:
+            outcome = kubectl.explain(int(result["code"]), words, one.target, Command(stdout=True))
+        found = leftovers.read(outcome, str(result.get("out", "")).encode())
+        if found.failed:
+            self._look(one, LATE)
+        else:
+            self._count(one, found)
+
+    def relay_is(self, relay: object) -> None:
+        """Tells which one has the link now. Another that owes us something was killed, or goes on without us."""
+        for name in [name for name, (_, other) in self._owed.items() if other != relay]:
+            one, _ = self._owed.pop(name)
+            self._look(one, LATE)
+
+    # looking
+
+    def _look(self, one: Ended, late: int) -> None:
+        if self._tasks is None:
+            self._count(one, Found(("failed",), why="the gateway is being stopped"))
+            return
+        look = self._tasks.create_task(self._tries(one, leftovers.argv(one.command.session, late)))
+        self._looks.add(look)
+        look.add_done_callback(self._looks.discard)
+
+    async def _tries(self, one: Ended, argv: tuple[str, ...]) -> None:
+        found = Found(("failed",), why="not in time")
+        try:
+            async with self._turns:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ALL):
+                        for pause in PAUSES:
+                            await asyncio.sleep(pause)
+                            found = await _try(one, argv)
+                            if not found.failed:
+                                break
+        except Exception:  # a defect here is no session's
+            log.exception("leftovers_defect", session=one.command.session)
+        finally:
+            self._count(one, found)
+
+    def _count(self, one: Ended, found: Found) -> None:
+        self.counts.update(found.what)
+        if set(found.what) - {"nothing", "gone", "unreadable"}:
+            log.info(
+                "session_leftovers",
+                session=one.command.session,
+                target=str(one.target),
+                what=list(found.what),
+                ended=found.ended,
+                kept=found.kept,
+                left=found.left,
+                unreadable=found.unreadable,
+                message=found.why,
+            )
+
+
+async def _try(one: Ended, argv: tuple[str, ...]) -> Found:
+    said = b""
+    look = Command(argv, stdout=True, stderr=True)
+    try:
+        async with asyncio.timeout(TRY), one.exec(one.target, look) as channel:
+            channel.write_eof()
+            async for stream, data in channel.output():
+                if stream is Stream.STDOUT:
+                    said = (said + data)[-leftovers.SAID :]
+            return leftovers.read(await channel.wait(), said)
+    except HopFailed as error:
+        return leftovers.read(error.outcome(), b"")
+    except TimeoutError:
+        return Found(("failed",), why=f"no answer within {TRY:g} s")
