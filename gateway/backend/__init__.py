@@ -118,6 +118,12 @@ class Backend(Protocol):
         """What /metrics shows: open connections and channels."""
         ...
 
+    def orphans(self) -> Mapping[str, int]:
+        """How many commands outlived their session and had to be killed, so far. `finish`: within `Limits.finish`,
+        `lease`: by what watches over them in the runner.
+        """
+        ...
+
 
 class ByteStream(Protocol):
     """A connection to an address that the cluster's runner reaches."""

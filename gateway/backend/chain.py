@@ -30,10 +30,11 @@ async def chain(
     async with host.running():
         plain = PlainChain(cluster, limits, host)
         if cluster.mode == "plain":
-            yield plain
+            async with plain.running():
+                yield plain
             return
         relay = RelayChain(cluster, limits, host, identity)
-        async with relay.running():
+        async with plain.running(), relay.running():
             yield relay if cluster.mode == "relay" else AutoChain(cluster.name, relay, plain)
 
 
@@ -65,7 +66,12 @@ class AutoChain:
 
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`."""
-        return self._relay.connections()
+        return {**self._plain.connections(), **self._relay.connections()}
+
+    def orphans(self) -> Mapping[str, int]:
+        """See `Backend.orphans`."""
+        relay = self._relay.orphans()
+        return {where: count + relay.get(where, 0) for where, count in self._plain.orphans().items()}
 
     async def _chosen(self) -> PlainChain | RelayChain:
         failure = self._relay.failure

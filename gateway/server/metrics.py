@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gateway.backend import Backend
@@ -67,7 +67,7 @@ class _Backends(Collector):
     def __init__(self) -> None:
         self.rows: dict[str, Backend] = {}
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         family = GaugeMetricFamily(
             "dap_ssh", "SSH connections and what uses them", labels=["cluster", "what"]
         )
@@ -75,3 +75,12 @@ class _Backends(Collector):
             for what, count in backend.connections().items():
                 family.add_metric([cluster, what], count)
         yield family
+        orphans = CounterMetricFamily(
+            "dap_orphans_ended",
+            "Commands that outlived their session and had to be killed",
+            labels=["cluster", "where"],
+        )
+        for cluster, backend in self.rows.items():
+            for where, count in backend.orphans().items():
+                orphans.add_metric([cluster, where], count)
+        yield orphans
