@@ -123,6 +123,12 @@ class Backend(Protocol):
         """What /metrics shows: sessions that may have left something in their pods, by what came of it."""
         ...
 
+    def orphans(self) -> Mapping[str, int]:
+        """How many commands outlived their session and had to be killed, so far. `finish`: within `Limits.finish`,
+        `lease`: by what watches over them in the runner.
+        """
+        ...
+
 
 class ByteStream(Protocol):
     """A connection to an address that the cluster's runner reaches."""

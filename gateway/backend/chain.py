@@ -31,11 +31,11 @@ async def chain(
     async with host.running():
         plain = PlainChain(cluster, limits, host, reaper)
         if cluster.mode == "plain":
-            async with reaper.running():
+            async with plain.running(), reaper.running():
                 yield plain
             return
         relay = RelayChain(cluster, limits, host, identity, reaper)
-        async with relay.running(), reaper.running():
+        async with plain.running(), relay.running(), reaper.running():
             yield relay if cluster.mode == "relay" else AutoChain(cluster.name, relay, plain)
 
 
@@ -67,7 +67,12 @@ class AutoChain:
 
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`."""
-        return self._relay.connections()
+        return {**self._plain.connections(), **self._relay.connections()}
+
+    def orphans(self) -> Mapping[str, int]:
+        """See `Backend.orphans`."""
+        relay = self._relay.orphans()
+        return {where: count + relay.get(where, 0) for where, count in self._plain.orphans().items()}
 
     def leftovers(self) -> Mapping[str, int]:
         """See `Backend.leftovers`."""

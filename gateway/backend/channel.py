@@ -1,7 +1,7 @@
 """The channel of the plain chain: a process of the SSH connection, read through the wrapper's marks."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from gateway.backend import kubectl, transport
 from gateway.backend.ssh import Process
@@ -13,12 +13,23 @@ from gateway.protocol.target import Command, Target, TerminalSize
 
 
 class PlainChannel:
-    """See `Channel`. `kubectl`: what runs is kubectl, whose words are to be told from the command's."""
+    """See `Channel`. `kubectl`: what runs is kubectl, whose words are to be told from the command's. `started` is
+    called with `Parsed.roots` once they are known.
+    """
 
     def __init__(
-        self, process: Process, nonce: str, target: Target, command: Command, *, kubectl: bool | None = None
+        self,
+        process: Process,
+        nonce: str,
+        target: Target,
+        command: Command,
+        *,
+        kubectl: bool | None = None,
+        started: Callable[[tuple[int, ...]], None] | None = None,
     ) -> None:
         self._process = process
+        self._started = started
+        self._asked = False
         self._target = target
         self._command = command
         self._kubectl = bool(target.pod) if kubectl is None else kubectl
@@ -37,6 +48,11 @@ class PlainChannel:
         """The command has ended and all it wrote has been yielded."""
         return self._outcome.done()
 
+    @property
+    def over(self) -> bool:
+        """Nothing was started, or it has ended and said so: nothing can be left of it when its process has closed."""
+        return not self._process.lost and (not self._asked or self._stdout.seen.complete)
+
     async def start(self, argv: tuple[str, ...]) -> None:
         """Waits for the wrapper and tells it what to run; input may follow. Raises HopFailed."""
         while not self._stdout.seen.ready:
@@ -47,6 +63,7 @@ class PlainChannel:
                 raise transport.refusal(self._process.exit_code, self._stderr.talk + self._stdout.talk)
             for kind, data in batch:
                 (self._stdout if kind == 1 else self._stderr).feed(data)  # before `ready` there is only talk
+        self._asked = True
         await self._process.write(send_argv(argv, kubectl=self._kubectl))
 
     async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
@@ -58,8 +75,8 @@ class PlainChannel:
             for kind, data in batch:
                 if kind == 1:
                     body = self._stdout.feed(data)
-                    if self._words and self._words.pid is None:
-                        self._words.pid = self._stdout.seen.pid
+                    if self._stdout.seen.pid is not None:
+                        self._begun()
                 else:
                     body = self._stderr.feed(data)
                     body = self._words.feed(body) if self._words else body
@@ -89,6 +106,13 @@ class PlainChannel:
     async def wait(self) -> Outcome:
         """See `Channel.wait`."""
         return await asyncio.shield(self._outcome)
+
+    def _begun(self) -> None:
+        if self._words and self._words.pid is None:
+            self._words.pid = self._stdout.seen.pid
+        if self._started:
+            self._started(self._stdout.seen.roots)
+            self._started = None
 
     def _complete(self) -> bool:
         return self._stdout.seen.complete and (self._command.tty or self._stderr.ended)

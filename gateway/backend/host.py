@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.backend.pool import Pool
-from gateway.backend.ssh import Process, Prompt, connect
+from gateway.backend.ssh import Connection, Process, Prompt, connect
 from gateway.backend.ssh.options import Passphrase
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
@@ -22,13 +22,20 @@ class Host:
         passphrase = Passphrase(prompt)
         self._pool = Pool(lambda: connect(cluster, limits, passphrase, prompt))
         self.running = self._pool.running
-        self.counts = self._pool.counts
+        self._apart = 0
+
+    def counts(self) -> dict[str, int]:
+        """For metrics; `channels` are those that were not opened `apart`."""
+        counts = self._pool.counts()
+        return {**counts, "channels": counts["channels"] - self._apart}
 
     @asynccontextmanager
-    async def process(self, line: str, size: TerminalSize | None = None) -> AsyncIterator[Process]:
+    async def process(
+        self, line: str, size: TerminalSize | None = None, *, apart: bool = False
+    ) -> AsyncIterator[Process]:
         """A channel on a connection that has room. A connection that is full or gone is left for another one."""
         for attempt in range(1, _ATTEMPTS + 1):
-            async with self._pool.connection() as connection:
+            async with self._connection(apart=apart) as connection:
                 try:
                     async with asyncio.timeout(self._limits.ssh_channel):
                         process = await connection.open(line, size)
@@ -44,3 +51,12 @@ class Host:
                 finally:
                     process.close()
                 return
+
+    @asynccontextmanager
+    async def _connection(self, *, apart: bool) -> AsyncIterator[Connection]:
+        async with self._pool.connection() as connection:
+            self._apart += apart
+            try:
+                yield connection
+            finally:
+                self._apart -= apart

@@ -4,11 +4,13 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 
 from gateway.backend import HopCheck, kubectl
 from gateway.backend.channel import PlainChannel
 from gateway.backend.host import Host
+from gateway.backend.lease import TICK, Lease
 from gateway.backend.raw import RawApi
 from gateway.backend.reaper import Ended, Reaper
 from gateway.backend.ssh import Process
@@ -23,28 +25,46 @@ _OURS = Command(("kubectl",), "run", stdout=True)
 
 
 class PlainChain:
-    """The backend of one cluster. Works while its host and its reaper are running; those of its own run in
-    `chain.running()`.
+    """The backend of one cluster. Works inside `async with chain.running():`, with a host and a reaper that are given
+    running around it. `tick`: seconds between the bytes of its lease.
     """
 
     def __init__(
-        self, cluster: Cluster, limits: Limits, host: Host | None = None, reaper: Reaper | None = None
+        self,
+        cluster: Cluster,
+        limits: Limits,
+        host: Host | None = None,
+        reaper: Reaper | None = None,
+        *,
+        tick: float = TICK,
     ) -> None:
         self._cluster = cluster
         self._limits = limits
+        self._own = host is None
         self._host = host or Host(cluster, limits)
+        self._lease = Lease(cluster, limits, self._host, tick)
         self.cluster = RawApi(self._kubectl, cluster.kube_context)
         self._reaper = reaper or Reaper(limits)
+        self._killed = 0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """On leaving, no task of it is left."""
-        async with self._host.running(), self._reaper.running():
+        async with AsyncExitStack() as stack:
+            if self._own:
+                await stack.enter_async_context(self._host.running())
+            await stack.enter_async_context(self._lease.running())
+            if self._own:
+                await stack.enter_async_context(self._reaper.running())
             yield
 
     def connections(self) -> Mapping[str, int]:
-        """See `Backend.connections`."""
-        return self._host.counts()
+        """See `Backend.connections`; the lease's channel is not among the channels."""
+        return {**self._host.counts(), "leases": int(self._lease.up)}
+
+    def orphans(self) -> Mapping[str, int]:
+        """See `Backend.orphans`."""
+        return {"finish": self._killed, "lease": self._lease.ended}
 
     def leftovers(self) -> Mapping[str, int]:
         """See `Backend.leftovers`."""
@@ -68,12 +88,12 @@ class PlainChain:
         nonce = secrets.token_hex(12)
         line = exec_line(self._cluster.vm, nonce, argv, tty=command.tty)
         async with self._host.process(line, (command.size or _SIZE) if command.tty else None) as process:
-            channel = PlainChannel(process, nonce, target, command)
-            await self._start(channel, argv)
-            try:
+            known = partial(self._lease.know, nonce)
+            known()
+            channel = PlainChannel(process, nonce, target, command, started=known)
+            async with self._ending(process, nonce, channel):
+                await self._start(channel, argv)
                 yield channel
-            finally:
-                await _end(process, self._limits.finish, ended=channel.ended)
 
     async def check(self) -> list[HopCheck]:
         """See `Backend.check`. The whole way is one exec: ssh until it is accepted, incus and the login shell until
@@ -111,7 +131,7 @@ class PlainChain:
         async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
             answered(Hop.SSH)
             channel = PlainChannel(process, nonce, Target(self._cluster.name), _OURS, kubectl=True)
-            try:
+            async with self._ending(process, nonce, channel):
                 await self._start(channel, argv)
                 answered(Hop.INCUS, Hop.RUNNER)
                 async for _ in channel.output():
@@ -121,21 +141,17 @@ class PlainChain:
                     answered(Hop.CLUSTER)
                 else:
                     passed.append(HopCheck(outcome.hop, None, outcome))
-            finally:
-                await _end(process, self._limits.finish, ended=channel.ended)
 
     @asynccontextmanager
     async def _kubectl(self, argv: tuple[str, ...]) -> AsyncIterator[PlainChannel]:
-        """A kubectl of our own."""
+        """A kubectl of our own, which ends soon: there need be no lease for it."""
         nonce = secrets.token_hex(12)
         async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
             channel = PlainChannel(process, nonce, Target(self._cluster.name), _OURS, kubectl=True)
-            try:
+            async with self._ending(process, nonce, channel):
                 await self._start(channel, argv)
                 channel.write_eof()
                 yield channel
-            finally:
-                await _end(process, self._limits.finish, ended=channel.ended)
 
     async def _start(self, channel: PlainChannel, argv: tuple[str, ...]) -> None:
         try:
@@ -145,16 +161,30 @@ class PlainChain:
             said = f"no answer from {self._cluster.vm} within {self._limits.start:g} s"
             raise HopFailed("runner_timeout", said) from None
 
+    @asynccontextmanager
+    async def _ending(self, process: Process, nonce: str, channel: PlainChannel) -> AsyncIterator[None]:
+        """Leaving ends what still runs. Where that is not certain it is the lease's."""
+        gone = False
+        try:
+            try:
+                yield
+            finally:
+                gone = await self._end(process, ended=channel.ended)
+        finally:
+            (self._lease.forget if gone and channel.over else self._lease.end)(nonce)
 
-async def _end(process: Process, limit: float, *, ended: bool) -> None:
-    """Ends what still runs there: TERM, then KILL, then the channel alone. Bounded by `limit` seconds."""
-    for _ in range(1 if ended else 2):
-        if not ended:
-            process.terminate()
-        if await _closed(process, limit * 0.4):
-            return
-    process.close()
-    await _closed(process, limit * 0.2)
+    async def _end(self, process: Process, *, ended: bool) -> bool:
+        """TERM, then KILL, then the channel alone, within `Limits.finish` seconds; yes when the process has closed."""
+        limit = self._limits.finish
+        for step in range(1 if ended else 2):
+            if not ended:
+                process.terminate()
+            if await _closed(process, limit * 0.4):
+                self._killed += step
+                return True
+        process.close()
+        await _closed(process, limit * 0.2)
+        return False
 
 
 async def _closed(process: Process, seconds: float) -> bool:

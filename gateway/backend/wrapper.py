@@ -3,8 +3,8 @@
 Everything of the wrapper's own is a line that begins with RS and the session's nonce, so that no byte of the command
 and no talk of a login shell's profile can be taken for it:
 
-    stdout  talk, RS NONCE ready, [script and argv are sent now], RS NONCE start PID (or absent), the command's bytes,
-            RS NONCE exit CODE, in a terminal kubectl's words, RS NONCE
+    stdout  talk, RS NONCE ready, [script and argv are sent now], RS NONCE start PID SINCE WRAPPER [SESSION]
+            (or absent), the command's bytes, RS NONCE exit CODE, in a terminal kubectl's words, RS NONCE
     stderr  talk, RS NONCE, the command's bytes and kubectl's words, RS NONCE        (without a terminal)
 
 They go through stdin as NUL-terminated strings: the script, a mode word, the arguments, an empty end: of what is cut
@@ -37,8 +37,12 @@ def exec_line(instance: str, nonce: str, argv: tuple[str, ...], *, tty: bool) ->
 
 def send_argv(argv: tuple[str, ...], *, kubectl: bool) -> bytes:
     """What the wrapper reads after its `ready`. Arguments contain no NUL (protocol.target.check_argv)."""
-    words = (_SCRIPT, "kubectl" if kubectl else "command", *argv, "")
-    return b"".join(word.encode() + b"\0" for word in words)
+    return send_words(_SCRIPT, "kubectl" if kubectl else "command", *argv)
+
+
+def send_words(script: str, mode: str, *argv: str) -> bytes:
+    """What the boot text reads, for an `exec_line` with the same argv."""
+    return b"".join(word.encode() + b"\0" for word in (script, mode, *argv, ""))
 
 
 class _At(Enum):
@@ -55,6 +59,7 @@ class Parsed:
 
     ready: bool = False
     pid: int | None = None  # of kubectl, or of the command itself; in a terminal the wrapper's
+    roots: tuple[int, ...] = ()  # pid, its start in ticks, the wrapper's pid, in a terminal its session
     absent: bool = False  # the runner has no such program
     code: int | None = None
     words: bytes = b""  # kubectl's own, in a terminal
@@ -113,8 +118,12 @@ class Stdout:
                 seen.ready, self._at = True, _At.READY
             case [b"absent"]:
                 seen.absent, self._at = True, _At.BODY
-            case [b"start", pid] if pid.isdigit():
+            case [b"start", pid, *more] if pid.isdigit():
                 seen.pid, self._at = int(pid), _At.BODY
+                if len(more) > 1 and all(
+                    word.isdigit() for word in more
+                ):  # the start is missing without a /proc
+                    seen.roots = (seen.pid, *map(int, more))
             case [b"exit", code] if code.isdigit():
                 seen.code, self._at = int(code), _At.WORDS
             case _:

@@ -1,12 +1,13 @@
 IFS=$' \t\n'; trap : INT QUIT; exec 4>&2; r=0 e= m=${a[1]} a=("${a[@]:2:$2-3}")
+started() { local s; read -r -d '' s </proc/$1/stat; s=(${s##*) }); printf '%s start %s\n' "$h" "$1 ${s[19]} $$ ${t:+${s[3]}}"; }
 if ! type -P -- "${a[0]}" >/dev/null; then
   printf '%s absent\n' "$h"; [ "$t" ] || printf '%s\n' "$h" >&4; r=127
 elif [ -z "$t" ]; then
   exec 2>/dev/null; set -m; s=TERM; trap 'kill -$s -- -$!; s=KILL' TERM HUP
-  (printf '%s start %s\n' "$h" "$BASHPID"; printf '%s\n' "$h" >&4; exec -- "${a[@]}" 2>&4 4>&-) <&0 &
+  (started "$BASHPID"; printf '%s\n' "$h" >&4; exec -- "${a[@]}" 2>&4 4>&-) <&0 &
   while wait $!; kill -0 $!; do sleep .1; done; wait $!; r=$?
 else
-  printf '%s start %s\n' "$h" $$
+  started $$ 2>/dev/null
   if [ "$m" = kubectl ]; then
     { e=$(exec -- "${a[@]}" 2>&1 >&3 3>&- 4>&-) || r=$?; } 3>&1
   else

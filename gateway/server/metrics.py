@@ -68,16 +68,22 @@ class _Backends(Collector):
         self.rows: dict[str, Backend] = {}
 
     def collect(self) -> Iterator[Metric]:
-        labels = ["cluster", "what"]
-        ssh = GaugeMetricFamily("dap_ssh", "SSH connections and what uses them", labels=labels)
+        ssh = GaugeMetricFamily("dap_ssh", "SSH connections and what uses them", labels=["cluster", "what"])
         left = CounterMetricFamily(
             "dap_leftovers",
             "Sessions that may have left something in pods, by what came of it",
-            labels=labels,
+            labels=["cluster", "what"],
+        )
+        orphans = CounterMetricFamily(
+            "dap_orphans_ended",
+            "Commands that outlived their session and had to be killed",
+            labels=["cluster", "where"],
         )
         for cluster, backend in self.rows.items():
             for what, count in backend.connections().items():
                 ssh.add_metric([cluster, what], count)
             for what, count in backend.leftovers().items():
                 left.add_metric([cluster, what], count)
-        yield from (ssh, left)
+            for where, count in backend.orphans().items():
+                orphans.add_metric([cluster, where], count)
+        yield from (ssh, left, orphans)

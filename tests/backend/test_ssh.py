@@ -578,7 +578,8 @@ async def test_a_host_that_takes_fewer_sessions_gets_more_connections(sessions):
                     return (await channel.wait()).exit_code
 
             assert await asyncio.gather(*(one(number) for number in range(6))) == [0] * 6
-            assert chain.connections()["connections"] == 6 // sessions
+            with_lease = -(-7 // sessions)  # when it takes so long that there is one
+            assert 6 // sessions <= chain.connections()["connections"] <= with_lease
 
 
 async def until(condition, seconds=3.0):

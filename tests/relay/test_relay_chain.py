@@ -165,6 +165,15 @@ async def test_a_session_left_early_is_ended_there(demo, tmp_path):
                 break
         assert gone(int((tmp_path / "pid").read_text()), 0)
         assert backend.connections()["channels"] == 0
+        assert backend.orphans() == {"finish": 0}
+
+
+async def test_a_session_that_has_to_be_killed_is_counted(demo):
+    script = "trap '' HUP TERM; echo go; while :; do sleep 1; done"
+    async with backend_on(demo, "relay") as backend:
+        async with backend.exec(RUNNER, Command(("sh", "-c", script), "run", stdout=True)) as channel:
+            await anext(channel.output())
+        assert backend.orphans() == {"finish": 1}
 
 
 async def test_two_gateways_on_one_runner(demo):

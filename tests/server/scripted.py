@@ -76,6 +76,9 @@ class Scripted:
     def connections(self) -> Mapping[str, int]:
         return {"connections": 1, "channels": self.running}
 
+    def orphans(self) -> Mapping[str, int]:
+        return {"finish": 2, "lease": 1}
+
 
 class Spoken:
     """The channel."""

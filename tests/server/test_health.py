@@ -161,6 +161,8 @@ async def test_metrics_tell_of_sessions_bytes_phases_and_refusals(edge):
         'dap_refused_total{code="bad_request"} 1.0',
         'dap_ssh{cluster="default",what="connections"} 1.0',
         'dap_ssh{cluster="default",what="channels"} 0.0',
+        'dap_orphans_ended_total{cluster="default",where="finish"} 2.0',
+        'dap_orphans_ended_total{cluster="default",where="lease"} 1.0',
     }
 
 

@@ -72,6 +72,10 @@ class ScriptedBackend:
         """None."""
         return {}
 
+    def orphans(self) -> Mapping[str, int]:
+        """None."""
+        return {}
+
 
 class _Scripted:
     def __init__(self, script: Script) -> None:

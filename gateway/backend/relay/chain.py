@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -45,6 +46,7 @@ class RelayChain:
         self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
         self._wanted = asyncio.Event()
         self._asides = 0  # streams that are no sessions
+        self._killed = 0
         self.cluster = RelayApi(Proxy(self.link, self._aside, cluster.kube_context), lambda: self.failure)
 
     @property
@@ -73,6 +75,10 @@ class RelayChain:
     def leftovers(self) -> Mapping[str, int]:
         """See `Backend.leftovers`."""
         return self._reaper.counts
+
+    def orphans(self) -> Mapping[str, int]:
+        """See `Backend.orphans`; what the relay's own lease ended, nobody hears of."""
+        return {"finish": self._killed}
 
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[RelayChannel]:
@@ -185,6 +191,7 @@ class RelayChain:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._limits.finish):
                         await stream.wait_ended()
+                self._killed += bool(stream.exit and stream.exit.get("signal") == signal.SIGKILL)
         finally:
             link.forget(stream)
 

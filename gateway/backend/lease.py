@@ -1,0 +1,246 @@
+"""The plain chain's lease: what ends commands in the runner whose session is over, also when the gateway is.
+
+The input of a session is its user's, so the lease is one bash of its own in the runner. It knows the wrappers by their
+nonces and pids, and reads lines (words are parted by blanks):
+
+    (empty)                                 the gateway lives; one every 5 s
+    + NONCE [PID SINCE WRAPPER [SESSION]]   know this one, from the wrapper's `start` on with its numbers
+    - NONCE                                 it has ended
+    ! NONCE...                              end these now: TERM (HUP too in a terminal), KILL 2 s later
+    take PID NONCE                          end the lease that was before: this one knows all that it knew
+    bye                                     all is over
+
+and says `gone NONCE:how...` of what it was to end: none (nothing was left), term, kill, left. After 20 s without a line,
+or 10 s after the end of its input, it ends all that it knows and itself; the end alone says little, since sessions on
+other connections may live, and a new lease comes at once then. It is no child of the exec that Incus would kill with the
+client, it is in a process group of its own (no setsid is needed for that), and it writes no file. On the management host
+a loop between it and ssh (lease_host.sh) ends the incus client of what is gone, 2 s later, should it hang on a connection
+that nobody reads; a nonce is hex, so that nothing else gets into the pattern.
+
+It starts with the first session that lasts, and goes when there was none for a minute. No session waits for it.
+"""
+
+import asyncio
+import secrets
+import shlex
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.resources import files
+
+import structlog
+
+from gateway.backend import transport
+from gateway.backend.host import Host
+from gateway.backend.ssh import Process
+from gateway.backend.wrapper import Stdout, exec_line, send_words
+from gateway.config import Cluster, Limits
+from gateway.errors import HopFailed
+
+log = structlog.get_logger()
+
+TICK = 5.0  # seconds between bytes; four times as long without one is the end
+_DELAY = 0.25  # seconds that a session lasts before there is a lease for it
+_TOGETHER = 0.05  # seconds in which ends are said together: a lost connection is the end of several sessions
+_IDLE = 60.0  # seconds without a session
+_LEAVE = 2.0  # seconds, when the gateway leaves, for what it still has to say
+_BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts
+_SCRIPT, _LOOP = (
+    files("gateway.backend").joinpath(name).read_text("ascii") for name in ("lease.sh", "lease_host.sh")
+)
+
+
+def lease_line(instance: str, nonce: str, tick: float = TICK) -> str:
+    """The SSH exec request."""
+    return f"sh -c {shlex.quote(f'{exec_line(instance, nonce, (str(tick),), tty=False)} | {_LOOP}')}"
+
+
+def send_lease(tick: float = TICK) -> bytes:
+    """What it reads after its `ready`; lines follow."""
+    return send_words(_SCRIPT, "lease", str(tick))
+
+
+class Lease:
+    """One runner's. Works inside `async with lease.running():`; nothing that is said to it waits or fails."""
+
+    def __init__(self, cluster: Cluster, limits: Limits, host: Host, tick: float = TICK) -> None:
+        self.ended = 0  # commands that it had to end
+        self._cluster = cluster
+        self._limits = limits
+        self._host = host
+        self._tick = tick
+        self._known: dict[str, tuple[int, ...]] = {}
+        self._due: set[str] = set()  # of them: to be ended, until they are gone
+        self._unsaid: set[str] = set()  # of these: not said yet to the lease that there is
+        self._wanted = asyncio.Event()
+        self._process: Process | None = None
+        self._reason = ""  # why there was none, the last time
+        self._before: tuple[int, str] | None = None  # pid and nonce of the last one that was not told `bye`
+
+    @property
+    def up(self) -> bool:
+        """There is one, and it knows all."""
+        return self._process is not None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keeps a lease while one is wanted. On leaving it is told what is still to be ended, and no task is left."""
+        async with asyncio.TaskGroup() as tasks:
+            keeper = tasks.create_task(self._keep())
+            try:
+                yield
+            finally:
+                await self._leave()
+                keeper.cancel()
+
+    def know(self, nonce: str, roots: tuple[int, ...] = ()) -> None:
+        """A wrapper with this nonce is being started; a second time, with what its `start` said."""
+        self._known[nonce] = roots
+        self._say(_know(nonce, roots))
+        self._wanted.set()
+
+    def forget(self, nonce: str) -> None:
+        """It has ended by itself, and its wrapper too."""
+        self._known.pop(nonce, None)
+        self._say(f"- {nonce}\n")
+
+    def end(self, nonce: str) -> None:
+        """Its session is over; whatever is left of it is to be ended."""
+        self._known.setdefault(nonce, ())
+        self._due.add(nonce)
+        if not self._unsaid:
+            asyncio.get_running_loop().call_later(_TOGETHER, self._say_ends)
+        self._unsaid.add(nonce)
+        self._wanted.set()
+
+    def _say(self, line: str) -> None:
+        if self._process:
+            self._process.send(line.encode())
+
+    def _say_ends(self) -> None:
+        if self._process and self._unsaid:
+            self._say(f"! {' '.join(sorted(self._unsaid))}\n")
+            self._unsaid.clear()
+
+    async def _leave(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE):
+                while self._unsaid:  # noqa: ASYNC110  # for so short a time
+                    await asyncio.sleep(_TOGETHER)
+        self._say("bye\n")
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            self._wanted.clear()
+            if not self._known:
+                await self._wanted.wait()
+            await asyncio.sleep(_DELAY)
+            if not self._known:
+                continue
+            began = time.monotonic()
+            try:
+                await self._live()
+                failures = 0
+                continue
+            except HopFailed as error:
+                self._lost(error)
+            except Exception:  # a defect here must not end sessions
+                log.exception("lease_defect", cluster=self._cluster.name)
+            failures = 1 if time.monotonic() - began > _IDLE else failures + 1
+            await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF)) - 1])
+
+    def _lost(self, error: HopFailed) -> None:
+        if error.message != self._reason:
+            self._reason = error.message
+            log.warning("lease_lost", cluster=self._cluster.name, reason=error.message)
+        if error.code in ("incus_stopped", "incus_not_found"):  # nothing lives there
+            for nonce in self._due:
+                self._known.pop(nonce, None)
+            self._due.clear()
+            self._unsaid.clear()
+
+    async def _live(self) -> None:
+        """One lease, until there was nothing to do for a while. Raises HopFailed."""
+        nonce, vm, limit = secrets.token_hex(12), self._cluster.vm, self._limits.start
+        async with self._host.process(lease_line(vm, nonce, self._tick), apart=True) as process:
+            try:
+                async with asyncio.timeout(limit):
+                    out = await self._start(process, nonce)
+            except TimeoutError:
+                raise HopFailed("runner_timeout", f"no lease in {vm} within {limit:g} s") from None
+            self._process, self._reason = process, ""
+            try:
+                self._tell_all()
+                self._before = (out.seen.pid or 0, nonce)
+                await self._tend(process, out)
+                self._before = None
+            finally:
+                self._process = None
+
+    async def _start(self, process: Process, nonce: str) -> Stdout:
+        out, sent = Stdout(nonce), False
+        while out.seen.pid is None:
+            await _read(process, out)
+            if out.seen.ready and not sent:
+                sent = True
+                await process.write(send_lease(self._tick))
+        return out
+
+    def _tell_all(self) -> None:
+        for nonce, roots in self._known.items():
+            self._say(_know(nonce, roots))
+        self._unsaid |= self._due
+        self._say_ends()
+        if self._before:
+            self._say(f"take {self._before[0]} {self._before[1]}\n")
+
+    async def _tend(self, process: Process, out: Stdout) -> None:
+        clock = asyncio.get_running_loop().time
+        due, idle, rest = clock() + self._tick, 0.0, b""
+        while idle < _IDLE:
+            try:
+                async with asyncio.timeout_at(due):
+                    rest += await _read(process, out)
+            except TimeoutError:
+                process.send(b"\n")
+                due = clock() + self._tick
+                idle = 0.0 if self._known else idle + self._tick
+                continue
+            *lines, rest = rest.split(b"\n")
+            for line in lines:
+                self._heard(line.decode("ascii", "replace").split())
+        self._say("bye\n")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE):
+                await process.wait_closed()
+
+    def _heard(self, words: list[str]) -> None:
+        if words[:1] != ["gone"]:
+            return
+        ended = {}
+        for word in words[1:]:
+            nonce, _, how = word.partition(":")
+            if nonce in self._known:
+                self._known.pop(nonce)
+                self._due.discard(nonce)
+                self._unsaid.discard(nonce)
+                if how != "none":
+                    ended[nonce] = how
+        if ended:
+            self.ended += len(ended)
+            hows = {how: list(ended.values()).count(how) for how in set(ended.values())}
+            log.warning("orphans_ended", cluster=self._cluster.name, **hows)
+
+
+async def _read(process: Process, out: Stdout) -> bytes:
+    """What the lease said. Raises HopFailed at the end of its exec. Cancelling is safe."""
+    batch = await process.read()
+    if not batch:
+        raise process.failure() if process.lost else transport.refusal(process.exit_code, out.talk)
+    out.talk += b"".join(data for kind, data in batch if kind == 2)  # incus' own words
+    return b"".join(out.feed(data) for kind, data in batch if kind == 1)
+
+
+def _know(nonce: str, roots: tuple[int, ...]) -> str:
+    return f"+ {' '.join([nonce, *map(str, roots)])}\n"

@@ -1,0 +1,80 @@
+IFS=$' \t\n'; set +f -m; shopt -u failglob nullglob; exec 2>/dev/null
+slice=${a[2]}
+is() { # PID NONCE: that process is the bash of that nonce
+  local c; mapfile -d '' -t c </proc/$1/cmdline && [[ " ${c[*]} " == *" dap $2 "* ]]
+}
+look() { # every process, by its group, its session and its parent; and when it began
+  local f s p; group=() session=() kids=() parent=() since=()
+  for f in /proc/[0-9]*/stat; do
+    s= p=${f//[!0-9]}; read -r -d '' s <"$f"; s=(${s##*) })
+    [[ $s && $s != [ZX] ]] || continue
+    parent[p]=${s[1]} since[p]=${s[19]} kids[s[1]]+=" $p" group[s[2]]+=" $p" session[s[3]]+=" $p"
+  done
+}
+members() { # NONCE: what runs of it in `m`, its wrapper in `w`
+  local e=(${known[$1]}) p; w=${e[2]} m=()
+  if [[ $w ]]; then
+    is "$w" "$1" && m=("$w") || w=
+    # a number is not used again as long as a group or a session has it
+    [[ ${since[e[0]]:-${e[1]}} == "${e[1]}" ]] || return
+    m+=(${group[e[0]]})
+    ((e[3] > 1)) && m+=(${session[e[3]]})
+    return
+  fi
+  for p in "${!parent[@]}"; do is "$p" "$1" && w=$p && break; done # it has not said who it is
+  while [[ $w ]] && is "${parent[w]}" "$1"; do w=${parent[w]}; done
+  [[ $w ]] && m=("$w")
+  for ((p = 0; p < ${#m[@]}; ++p)); do m+=(${kids[m[p]]}); done
+}
+finish() { # NONCE...: TERM, and KILL to what is there after 8 looks; then says how each of them ended
+  local n p i e left; local -A how
+  for ((i = 0; i < 16; ++i)); do
+    look; left=
+    for n; do
+      members "$n"
+      ((${#m[@]})) || continue
+      left=1 e=(${known[$n]})
+      if ((i >= 8)); then
+        how[$n]=kill; kill -KILL "${m[@]}"
+      elif ((i == 0)); then # the wrapper ends with its command
+        for p in "${m[@]}"; do
+          [[ $p == "$w" ]] && continue
+          how[$n]=term; [[ ${e[3]} ]] && kill -HUP "$p"
+          kill -TERM "$p"; kill -CONT "$p"
+        done
+      fi
+    done
+    [[ $left ]] || break
+    sleep .25
+  done
+  p=gone; for n; do p+=" $n:${how[$n]:-none}"; done
+  printf '%s\n' "$p"
+}
+said() { # a line of the gateway's
+  local n
+  case $1 in
+  +) [[ ${3:-2} -gt 1 ]] && known[$2]=${*:3} ;; # of kill, 0 and 1 would be much more than one command
+  -) unset "known[$2]" ;;
+  !) (finish "${@:2}") & for n in "${@:2}"; do unset "known[$n]"; done ;;
+  take) is "$2" "$3" && kill -KILL -- "-$2" ;;
+  bye) exit 0 ;;
+  esac
+}
+lease() {
+  local -A known; local l p r=0 quiet=0
+  trap '' HUP INT QUIT TERM PIPE
+  printf '%s start %s\n' "$h" "$BASHPID"
+  while ((quiet < 4 && r != 1)); do
+    l=; IFS= read -r -t "$slice" l; r=$?; p+=$l
+    if ((r == 0)); then
+      quiet=0 l=$p p=; said $l
+    elif [[ -z $l ]]; then
+      ((++quiet))
+    fi
+  done
+  ((r == 1)) && sleep "$slice" && sleep "$slice"
+  finish "${!known[@]}"
+}
+lease <&0 &
+wait $!
+exit 0
