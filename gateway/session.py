@@ -74,6 +74,7 @@ class Session:
         self.command = command
         self.times = Times()
         self.lifetime = Lifetime(limits.idle, limits.max_age) if command.tty else Lifetime()
+        self.resumable = False  # on all ways to a cluster that there are so far
         self.output = Journal(limits.journal_memory, limits.journal_capacity)
         self.outcome: Outcome | None = None
         self.bytes_in = 0
@@ -127,6 +128,11 @@ class Session:
             yield event
         finally:
             self._watchers.discard(event)
+
+    @property
+    def attached(self) -> bool:
+        """Somebody follows it."""
+        return bool(self._watchers)
 
     # the story
     async def run(self) -> Outcome:
