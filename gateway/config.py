@@ -82,9 +82,12 @@ class Limits:
     stdin_capacity: int = 64 << 20
     idle: float = 0.0  # without input and output, then a terminal ends; 0: never
     max_age: float = 0.0  # of a terminal, then it ends; 0: never
+    sessions: int = 500  # at the same time, in all; 0: any number, as for the next two
+    sessions_per_identity: int = 0
+    sessions_per_target: int = 0  # in one pod, or in one runner
 
 
-_MAY_BE_OFF = frozenset({"idle", "max_age"})
+_MAY_BE_OFF = frozenset({"idle", "max_age", "sessions", "sessions_per_identity", "sessions_per_target"})
 
 
 @dataclass(frozen=True)

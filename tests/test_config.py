@@ -118,6 +118,8 @@ def test_a_public_url_loses_its_slash(write):
         ("[limits]\nping = inf\n", "above 0"),
         ("[limits]\njournal_memory = 0.5\n", "above 0"),
         ("[limits]\nidle = -1\n", "0 (off) or a number above it"),
+        ("[limits]\nsessions = 0.5\n", "0 (off) or a number above it"),
+        ("[limits]\nsessions_per_target = true\n", "0 (off) or a number above it"),
         ("[limits]\nnope = 1\n", "unknown setting limits.nope"),
         ("[clusters.UPPER]\n", "cluster name"),
         ("[clusters.'a/b']\n", "cluster name"),
@@ -147,7 +149,7 @@ def test_limits_come_from_the_file_and_keep_their_kind(write):
 
 
 def test_what_may_be_off_is_off_with_0(write):
-    off = ("idle", "max_age")
+    off = ("idle", "max_age", "sessions", "sessions_per_identity", "sessions_per_target")
     limits = load(write("[limits]\n" + "".join(f"{name} = 0\n" for name in off))).limits
 
     assert [getattr(limits, name) for name in off] == [0] * len(off)
