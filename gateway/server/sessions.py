@@ -25,8 +25,8 @@ REASON = 200  # characters
 async def list_sessions(request: web.Request) -> web.Response:
     """One's own sessions, or, for who may, all of them; the oldest first."""
     found = [one for one in request.app[GATEWAY].sessions if _may(request[IDENTITY], "list", one)]
-    rows = sorted(map(_row, found), key=lambda row: (row["opened"], row["name"]))
-    return web.json_response({"sessions": rows})
+    found.sort(key=lambda session: session.times.began)
+    return web.json_response({"sessions": [_row(session) for session in found]})
 
 
 @routes.delete("/gateway/v1/sessions/{name}")
