@@ -65,7 +65,7 @@ GATEWAY_SETTINGS = (
 
 @dataclass(frozen=True)
 class Limits:
-    """Every wait and every store has one. Seconds and bytes; `[limits]` in config.toml."""
+    """Every wait and every store has one. Seconds, bytes and numbers; `[limits]` in config.toml."""
 
     ssh_connect: float = 10.0  # to a connection; people at a prompt get four times as long to log in
     ssh_channel: float = 8.0  # for an open connection to open a channel; then another connection is tried
@@ -80,6 +80,14 @@ class Limits:
     journal_memory: int = 1 << 20
     journal_capacity: int = 256 << 20
     stdin_capacity: int = 64 << 20
+    idle: float = 0.0  # without input and output, then a terminal ends; 0: never
+    max_age: float = 0.0  # of a terminal, then it ends; 0: never
+    sessions: int = 500  # at the same time, in all; 0: any number, as for the next two
+    sessions_per_identity: int = 0
+    sessions_per_target: int = 0  # in one pod, or in one runner
+
+
+_MAY_BE_OFF = frozenset({"idle", "max_age", "sessions", "sessions_per_identity", "sessions_per_target"})
 
 
 @dataclass(frozen=True)
@@ -204,8 +212,10 @@ class _Layers:
         sizes = {name for name in given if isinstance(getattr(Limits, name), int)}
         for name, value in given.items():
             number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-            if not number or value < (1 if name in sizes else 1e-3):
-                raise ConfigError(f"{self.path}: limits.{name} must be a number above 0")
+            least = 1 if name in sizes else 1e-3
+            if not number or (value < least and not (name in _MAY_BE_OFF and value == 0)):
+                kind = "0 (off) or a number above it" if name in _MAY_BE_OFF else "a number above 0"
+                raise ConfigError(f"{self.path}: limits.{name} must be {kind}")
         return Limits(**{name: int(value) if name in sizes else value for name, value in given.items()})
 
 

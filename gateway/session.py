@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from gateway.backend import Backend, Channel
 from gateway.config import Limits
 from gateway.errors import DapError
+from gateway.lifetime import Lifetime
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome
@@ -72,6 +73,8 @@ class Session:
         self.target = target
         self.command = command
         self.times = Times()
+        self.lifetime = Lifetime(limits.idle, limits.max_age) if command.tty else Lifetime()
+        self.resumable = False  # on all ways to a cluster that there are so far
         self.output = Journal(limits.journal_memory, limits.journal_capacity)
         self.outcome: Outcome | None = None
         self.bytes_in = 0
@@ -91,6 +94,7 @@ class Session:
             part = data[: max(self._input.room, 0)]
             if part:
                 self._input.append(Stream.STDIN, part)
+                self.lifetime.touch()
                 self.bytes_in += len(part)
                 self._input_changed.set()
                 data = data[len(part) :]
@@ -115,13 +119,20 @@ class Session:
 
     @contextmanager
     def watching(self) -> Iterator[asyncio.Event]:
-        """An event that is set whenever output came, the command was started, or the outcome is there."""
+        """An event that is set whenever output came, the command was started, its lifetime warns, or the outcome is
+        there.
+        """
         event = asyncio.Event()
         self._watchers.add(event)
         try:
             yield event
         finally:
             self._watchers.discard(event)
+
+    @property
+    def attached(self) -> bool:
+        """Somebody follows it."""
+        return bool(self._watchers)
 
     # the story
     async def run(self) -> Outcome:
@@ -131,9 +142,12 @@ class Session:
         """
         try:
             async with asyncio.TaskGroup() as tasks:
-                ender = tasks.create_task(self._await_end())
+                enders = [tasks.create_task(self._await_end())]
+                if self.lifetime.limited:
+                    enders.append(tasks.create_task(self._await_limit()))
                 await self._exec(tasks)
-                ender.cancel()
+                for ender in enders:
+                    ender.cancel()
         except* (_End, DapError, JournalFull) as group:
             self._settle(_outcome(next(_leaves(group))))
         except* Exception:
@@ -147,6 +161,9 @@ class Session:
     async def _await_end(self) -> None:
         raise _End(await self._ending)
 
+    async def _await_limit(self) -> None:
+        raise _End(await self.lifetime.run(self._changed))
+
     async def _exec(self, tasks: asyncio.TaskGroup) -> None:
         self._resized.clear()
         command = self.command if self._size is None else replace(self.command, size=self._size)
@@ -158,6 +175,7 @@ class Session:
                 if self._wanted(stream):
                     self.times.mark("first_byte")
                     self.output.append(stream, data)
+                    self.lifetime.touch()
                     self._changed()
             self._settle(await channel.wait())
             for pump in pumps:

@@ -117,6 +117,9 @@ def test_a_public_url_loses_its_slash(write):
         ("[limits]\nping = nan\n", "above 0"),
         ("[limits]\nping = inf\n", "above 0"),
         ("[limits]\njournal_memory = 0.5\n", "above 0"),
+        ("[limits]\nidle = -1\n", "0 (off) or a number above it"),
+        ("[limits]\nsessions = 0.5\n", "0 (off) or a number above it"),
+        ("[limits]\nsessions_per_target = true\n", "0 (off) or a number above it"),
         ("[limits]\nnope = 1\n", "unknown setting limits.nope"),
         ("[clusters.UPPER]\n", "cluster name"),
         ("[clusters.'a/b']\n", "cluster name"),
@@ -145,8 +148,20 @@ def test_limits_come_from_the_file_and_keep_their_kind(write):
     assert limits.close == Limits.close
 
 
-def test_every_limit_is_above_nothing():
-    assert all(getattr(Limits(), row.name) > 0 for row in fields(Limits))
+def test_what_may_be_off_is_off_with_0(write):
+    off = ("idle", "max_age", "sessions", "sessions_per_identity", "sessions_per_target")
+    limits = load(write("[limits]\n" + "".join(f"{name} = 0\n" for name in off))).limits
+
+    assert [getattr(limits, name) for name in off] == [0] * len(off)
+    for row in fields(Limits):
+        if row.name not in off:
+            assert getattr(Limits(), row.name) > 0
+            with pytest.raises(ConfigError, match="above 0"):
+                load(write(f"[limits]\n{row.name} = 0\n"))
+
+
+def test_terminals_end_by_themselves_only_where_somebody_wants_that():
+    assert (Limits().idle, Limits().max_age) == (0, 0)
 
 
 def test_paths_follow_the_desktop_and_fall_back_to_home():

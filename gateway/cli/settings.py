@@ -85,7 +85,7 @@ def document(given: Mapping[str, str | None]) -> str:
         "[gateway]",
         *_section(GATEWAY_SETTINGS, given),
         "",
-        "# Seconds and bytes.",
+        "# Seconds, bytes and numbers; 0 turns off idle, max_age and what begins with sessions.",
         "[limits]",
         *(f"# {row.name} = {row.default}" for row in fields(Limits)),
     ]

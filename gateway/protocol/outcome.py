@@ -81,6 +81,10 @@ CODES: dict[str, Code] = {
     "bad_request": Code(Hop.CLIENT, 400, "the request names something impossible"),
     "cluster_unknown": Code(Hop.GATEWAY, 404, "the gateway has no cluster of that name"),
     "not_allowed": Code(Hop.GATEWAY, 403, "the gateway does not allow this identity to do this"),
+    "too_many_sessions": Code(
+        Hop.GATEWAY, 429, "this identity, this pod or the gateway has as many sessions as it may have"
+    ),
+    "out_of_files": Code(Hop.GATEWAY, 503, "the gateway has no file descriptors left for another session"),
     "session_unknown": Code(Hop.GATEWAY, 404, "there is no such session, or its end was told long ago"),
     "resume_refused": Code(
         Hop.GATEWAY, 403, "the session is another identity's, or this secret is not, or no longer, its own"

@@ -52,6 +52,7 @@ class Attachment:
         self._opened = time.monotonic()
         self._blocked = False  # nobody reads: the command does not take its input
         self._told = False  # the Status is out
+        self._warned: tuple[str, float] | None = None
         self._close: tuple[int, str] = (WSCloseCode.OK, "")
         self._ping_data = b""
         self._pinged = asyncio.Event()
@@ -105,11 +106,23 @@ class Attachment:
                     await self._send(Output(*record))
                     offset += len(record[1])
                     session.output.drop(offset)
+                    await self._warn()
+                await self._warn()
                 if session.outcome is not None and offset == session.output.end:
                     break
                 await changed.wait()
         await self._settle_in()
         await self._say_end(session.outcome)
+
+    async def _warn(self) -> None:
+        """Our own client is told that the end comes, or no longer does; once for each change."""
+        lifetime = self._session.lifetime
+        if self._row.control and lifetime.warning != self._warned:
+            self._warned = lifetime.warning
+            coming = (
+                {"code": self._warned.code, "seconds": lifetime.left()} if self._warned else {"code": None}
+            )
+            await self._send(Control({"type": "warning", **coming}))
 
     async def _say_end(self, outcome: Outcome) -> None:
         self._told = True

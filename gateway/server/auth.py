@@ -27,6 +27,7 @@ TOKEN_LIFE = 12 * 3600.0
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _LOCAL = frozenset({"localhost"})
 _NOBODY = frozenset[str]()
+_OPERATORS = frozenset({"token", "uid"})  # proofs
 _MOST = 10_000  # tickets or page tokens at a time; the oldest goes first
 
 
@@ -117,12 +118,21 @@ def identify(request: web.Request, tokens: Tokens) -> Identity | None:
     return tokens.identity(token) if token else None
 
 
-def allowed(identity: Identity, verb: str, target: Target | None, command: Command | None) -> bool:
-    """The one decision. For now everyone who is somebody may do everything, but over the Unix socket only the
-    gateway's own user and root are somebody; `verb`, `target` and `command` are what a policy will look at.
+def allowed(
+    identity: Identity,
+    verb: str,
+    target: Target | None,
+    command: Command | None,
+    owner: Identity | None = None,
+) -> bool:
+    """The one decision. For now everyone who is somebody may do everything with what is their own, but over the Unix
+    socket only the gateway's own user and root are somebody; `verb`, `target` and `command` are what a policy will
+    look at. `owner`: whose session it is. Another one's is for who runs the gateway: its user, and whoever has its
+    own token; not for a page, whose link may have been given away.
     """
     del verb, target, command
-    return identity.proof != "uid" or identity.name in {_user(os.getuid()), _user(0)}
+    somebody = identity.proof != "uid" or identity.name in {_user(os.getuid()), _user(0)}
+    return somebody and (owner is None or owner.name == identity.name or identity.proof in _OPERATORS)
 
 
 class Places:

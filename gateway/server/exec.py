@@ -34,13 +34,17 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
     row = _row(request)
     try:
         target, command = _parse(request, row)
-        gateway.admit(request[IDENTITY], target, command)
+        place = gateway.admit(request[IDENTITY], target, command)
     except (BadRequest, Refused) as error:
         outcome = error.outcome() if isinstance(error, Refused) else Outcome("bad_request", str(error))
         gateway.metrics.refused(outcome.code)
         return await _refuse(request, row, outcome)
-    websocket = await upgrade(request, row, gateway.config.limits.close)
-    session = gateway.open(request[IDENTITY], target, command)
+    try:
+        websocket = await upgrade(request, row, gateway.config.limits.close)
+    except BaseException:
+        place.free()
+        raise
+    session = gateway.open(request[IDENTITY], target, command, place)
     attachment = Attachment(websocket, row, session, gateway.config.limits, gateway.metrics)
     gone: Outcome | None = Outcome("client_lost")
     try:

@@ -21,6 +21,7 @@ from gateway.protocol.target import Command, Target
 from gateway.server.auth import Places, Tokens, allowed
 from gateway.server.checks import Checks
 from gateway.server.metrics import Metrics
+from gateway.server.quota import Place, Quota
 from gateway.session import Identity, Session
 
 log = structlog.get_logger()
@@ -40,14 +41,20 @@ class Gateway:
     base: str = "http://localhost"  # what a browser link begins with
     sessions: dict[Session, asyncio.Task[None]] = field(default_factory=dict)
     stopping: bool = False
+    quota: Quota = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.quota = Quota(self.config.limits)
 
     def link(self, ticket: str, path: str = "") -> str:
         """A URL for a browser. The ticket is in the fragment, which no server, proxy or Referer gets to see."""
         where = f"&path=/{quote(path.strip('/'))}" if path else ""
         return f"{self.base}/#ticket={ticket}{where}"
 
-    def admit(self, identity: Identity, target: Target, command: Command) -> None:
-        """Raises Refused where this may not or cannot be opened here."""
+    def admit(self, identity: Identity, target: Target, command: Command) -> Place:
+        """A place for the session, to be given to `open`, or freed. Raises Refused where this may not or cannot be
+        opened here.
+        """
         if self.stopping:
             raise Refused("shutdown", "the gateway is being stopped")
         if target.cluster not in self.backends:
@@ -57,14 +64,16 @@ class Gateway:
             )
         if not allowed(identity, command.verb, target, command):
             raise Refused("not_allowed", f"{identity.name} may not {command.verb} in {target}")
+        return self.quota.reserve(identity, target)
 
-    def open(self, identity: Identity, target: Target, command: Command) -> Session:
-        """Starts an admitted session in the gateway's own TaskGroup."""
+    def open(self, identity: Identity, target: Target, command: Command, place: Place) -> Session:
+        """Starts an admitted session in the gateway's own TaskGroup. Its place is free when nothing of it runs."""
         backend = self.backends[target.cluster]
         name = secrets.token_hex(8)
         command = replace(command, session=name)
         session = Session(name, identity, target, command, backend, self.config.limits)
-        self.sessions[session] = self.tasks.create_task(self._run(session))
+        self.sessions[session] = task = self.tasks.create_task(self._run(session))
+        task.add_done_callback(lambda _: place.free())
         if self.stopping:  # since it was admitted
             session.end(Outcome("shutdown"))
         return session

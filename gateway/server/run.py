@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway.backend.ssh import Prompt
 from gateway.config import Config, socket_path, state_dir
 from gateway.errors import ConfigError
-from gateway.server import listen
+from gateway.server import files, listen
 from gateway.server.app import create_app
 from gateway.server.auth import Places, Tokens
 from gateway.server.gateway import Gateway, running
@@ -47,6 +47,7 @@ class Serving:
 
 async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Prompt | None = None) -> None:
     """`dap serve`: until SIGTERM or SIGINT; then every session is ended with a reason. Raises ConfigError."""
+    files.raise_limit()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     path = socket_path()

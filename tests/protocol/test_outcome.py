@@ -22,7 +22,7 @@ def test_a_code_is_a_stable_word(code):
 
     assert code.replace("_", "").isalpha()
     assert code == code.lower()
-    assert row.http in (0, 400, 401, 403, 404, 409, 410, 500, 503, 504)
+    assert row.http in (0, 400, 401, 403, 404, 409, 410, 429, 500, 503, 504)
     assert row.meaning
     assert "\n" not in row.meaning
     assert row.meaning[0].islower()

@@ -68,6 +68,7 @@ def test_the_walk_sees_the_routes(edge):
         "/clusters/default/api/v1/namespaces/default/pods/web-0/exec",
         "/gateway/v1/clusters/default/run",
         "/gateway/v1/tickets",
+        "/gateway/v1/sessions",
         "/metrics",
         "/readyz",
         "/",
@@ -104,7 +105,7 @@ async def test_what_is_no_route_says_nothing_without_a_credential(edge, method):
         "/gateway/v1/",
     ):
         assert (await once(edge.url, method, path)).code == 401, path
-    for path in ("/metrics", "/readyz", "/gateway/v1/info", "/gateway/v1/tickets"):
+    for path in ("/metrics", "/readyz", "/gateway/v1/info", "/gateway/v1/tickets", "/gateway/v1/sessions"):
         assert (await once(edge.url, method, path)).code == 401, path
 
 

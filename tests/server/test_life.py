@@ -447,8 +447,9 @@ async def test_a_session_that_was_just_admitted_hears_of_the_stop(edge):
     admit = edge.gateway.admit
 
     def late(*what):
-        admit(*what)
+        place = admit(*what)
         edge.gateway.stopping = True
+        return place
 
     edge.gateway.admit = late
     async with peer(edge.url) as client:
