@@ -10,7 +10,7 @@ import typer
 from gateway import __version__
 from gateway.cli import doctor, options, probe, serve, session, sessions, settings, texts, ticket
 from gateway.cli.ending import HOP_FAILED, USAGE, GatewayFailed
-from gateway.cli.options import Cluster, Container, Json, Kill, Namespace, Pod, Quiet, Stdin, Tty
+from gateway.cli.options import Cluster, Container, Json, Kill, Namespace, Pod, Quiet, Stdin, Tty, Verify
 from gateway.cli.rest import why
 from gateway.cli.words import say
 from gateway.errors import ConfigError, DapError
@@ -81,12 +81,15 @@ def exec_(  # noqa: PLR0913, PLR0917  # kubectl exec's options
     tty: Tty = False,
     kill: Kill = False,
     cluster: Cluster = "default",
+    verify: Verify = False,
     quiet: Quiet = False,
 ) -> None:
+    if verify and tty:
+        raise typer.BadParameter("--verify is for commands without a terminal: leave out -t", context)
     command = session.command("exec", options.command_line(context), stdin=stdin, tty=tty)
     command = replace(command, kill=kill)
     target = Target.parse(cluster, namespace, pod, container)
-    raise typer.Exit(session.run(target, command, quiet=quiet))
+    raise typer.Exit(session.run(target, command, quiet=quiet, verify=verify))
 
 
 @app.command("run", help=texts.RUN, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)

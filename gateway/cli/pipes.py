@@ -9,15 +9,17 @@ from gateway.cli.connect import Endpoint
 from gateway.cli.ending import End, first
 from gateway.cli.sizes import Sizes
 from gateway.cli.stdio import Sink, Source
-from gateway.protocol.messages import Control, Output
+from gateway.cli.verify import Verification
+from gateway.protocol.messages import Control, Output, Stream
 from gateway.protocol.target import Command
 
 
 class Pipes:
     """Run once. A command may have a terminal all the same, without our keys: `-t` alone."""
 
-    def __init__(self, sink: Sink, command: Command) -> None:
+    def __init__(self, sink: Sink, command: Command, proof: Verification | None = None) -> None:
         self._sink = sink
+        self._proof = proof
         self._command = command
         self._ready = asyncio.Event()  # input may flow: a pipe can be filled before the command runs
         self._sizes = Sizes(command.size, None)
@@ -51,14 +53,18 @@ class Pipes:
             match await connection.receive():
                 case Output(stream, data):
                     self._started()
+                    if self._proof:
+                        data = self._proof.take(stream, data)
                     if data:
                         await self._sink.write(stream, data)
                 case Control(body):
                     if body["type"] in ("hello", "started"):
                         self._started()
                 case End() as end:
+                    if self._proof:
+                        self._sink.put(Stream.STDERR, self._proof.rest())
                     await self._sink.drain()
-                    return end
+                    return self._proof.judge(end) if self._proof else end
 
     def _started(self) -> None:
         self._ready.set()

@@ -16,6 +16,7 @@ from gateway.cli.request import path
 from gateway.cli.shell import Shell
 from gateway.cli.stdio import OutputClosed, Sink
 from gateway.cli.tty import Terminal
+from gateway.cli.verify import Verification
 from gateway.cli.words import say
 from gateway.config import load
 from gateway.protocol.errors import BadRequest
@@ -36,17 +37,23 @@ def command(verb: Verb, argv: tuple[str, ...], *, stdin: bool, tty: bool) -> Com
     return Command(argv, verb, stdin=stdin, stdout=True, stderr=not tty, tty=tty)
 
 
-def run(target: Target, wanted: Command, *, quiet: bool, resumable: bool = False) -> int:
+def run(
+    target: Target, wanted: Command, *, quiet: bool, resumable: bool = False, verify: bool = False
+) -> int:
     """Runs the command to our exit status. Raises ConfigError, and OSError for output that cannot be written.
 
-    `resumable`: a terminal outlives its connection, where the gateway can keep it.
+    `resumable`: a terminal outlives its connection, where the gateway can keep it. `verify`: proves exit code and length
+    of a command without a terminal.
     """
     terminal = Terminal(0) if wanted.tty and wanted.stdin else None
+    proof = Verification(wanted.argv) if verify else None
+    if proof:
+        wanted = replace(wanted, argv=proof.argv)
 
     async def talk(endpoint: Endpoint, sink: Sink) -> End:
         sized = replace(wanted, size=tty.size()) if wanted.tty else wanted
         if terminal is None:
-            return await Pipes(sink, sized).run(endpoint, path(target, sized))
+            return await Pipes(sink, sized, proof).run(endpoint, path(target, sized))
         wish = path(target, sized, resumable=resumable)
         return await Shell(endpoint, sink, terminal, sized.size).open(wish)
 

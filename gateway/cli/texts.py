@@ -71,6 +71,8 @@ dap exec web-0 -- ls -l /
 dap exec web-0 -c nginx -- cat /etc/nginx/nginx.conf > nginx.conf
 tar c . | dap exec web-0 -i -- tar x -C /tmp
 dap exec web-0 -it -- top
+
+--verify runs the command under a small sh script in the container, which counts what it writes to stdout and tells the exit code again. Where these are not what arrived, the exit status is 125 (output_incomplete).
 """
 
 RUN = """\
