@@ -5,6 +5,7 @@ import os
 import random
 import re
 import signal
+from pathlib import Path
 
 import pytest
 from support.dap import on_a_terminal
@@ -76,7 +77,7 @@ async def test_numbered_lines_in_both_directions_over_random_cuts(home):
             async with asyncio.TaskGroup() as group:
                 await screen.until(b"line 00000")
                 group.create_task(nemesis(session))
-                typing = group.create_task(asyncio.to_thread(_type_slowly, screen.master, typed))
+                typing = group.create_task(asyncio.to_thread(_type, screen.master, typed))
                 seen += await screen.until(b"all done\r\n")
                 await typing
             code = await screen.ended()
@@ -87,12 +88,17 @@ async def test_numbered_lines_in_both_directions_over_random_cuts(home):
     assert len(session.attaches) > 5
 
 
-def _type_slowly(fd, data):
+def _type(fd, data):
     os.set_blocking(fd, True)
-    for start in range(0, len(data), 700):
-        part = data[start : start + 700]
-        while part:
-            part = part[os.write(fd, part) :]
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest[:4096]) :]
+
+
+def peak(pid):
+    """Bytes of memory that a process had at most."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 async def test_after_three_seconds_a_line_says_so_and_the_program_draws_again(home):
@@ -333,7 +339,7 @@ async def test_a_closed_window_ends_the_session(home, number):
 
 async def test_input_stays_within_its_credit_and_ctrl_c_discards_the_rest(home):
     """A program that does not read: the paste waits here, and neither sizes nor the end wait for it."""
-    paste = 3_000_000
+    paste = 20_000_000
 
     async def program(session):
         await session.write(b"ready")
@@ -344,7 +350,9 @@ async def test_input_stays_within_its_credit_and_ctrl_c_discards_the_rest(home):
         async with on_a_terminal(home, "shell", "web-0") as screen:
             await screen.until(b"ready")
             os.set_blocking(screen.master, True)
-            await asyncio.to_thread(_type_slowly, screen.master, b"x" * paste)
+            before = peak(screen.pid)
+            await asyncio.to_thread(_type, screen.master, b"x" * paste)
+            assert peak(screen.pid) - before < 8_000_000
             screen.resize(90, 30)
             await session.until(lambda: bool(session.sizes))
             await session.until(lambda: len(session.typed) == WINDOW)
