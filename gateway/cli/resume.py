@@ -40,10 +40,10 @@ class Resume:
             return None
         try:
             numbers = [int(body[name]) for name in ("offset", "received", "window")]
-            found = cls(str(hello["session"]), str(body["secret"]), float(body["grace"]), *numbers)
+            found = cls(str(hello["session"]), body["secret"], float(body["grace"]), *numbers)
         except (KeyError, TypeError, ValueError):
             raise broken("its hello cannot be read") from None
-        if min(numbers[:2]) < 0 or found.window < 1:
+        if min(numbers[:2]) < 0 or found.window < 1 or not isinstance(found.secret, str):
             raise broken("its hello cannot be")
         return found
 
