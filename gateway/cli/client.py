@@ -35,12 +35,27 @@ _QUIET = logging.getLogger("gateway.cli.websockets")  # what it has to say, its 
 _QUIET.disabled = True
 
 
+class _Listening(ClientConnection):
+    """Notes when the peer was last heard: a pong may stand behind much output, but any byte is a sign of life."""
+
+    heard = 0.0  # the event loop's clock
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self.loop.time()
+        super().data_received(data)
+
+
 class Connection:
     """A session's connection. Only one task may receive; sending and receiving are independent."""
 
-    def __init__(self, websocket: ClientConnection) -> None:
+    def __init__(self, websocket: _Listening) -> None:
         self._websocket = websocket
         self._end: End | None = None
+
+    @property
+    def heard(self) -> float:
+        """When the last byte came, on the event loop's clock."""
+        return self._websocket.heard
 
     async def receive(self) -> Output | Control | End:
         """The next output or control message, or the end. Raises GatewayFailed if the connection is lost.
@@ -79,6 +94,19 @@ class Connection:
         """No more input will come."""
         await self._send(HalfClose(Stream.STDIN))
 
+    async def control(self, kind: str, **fields: object) -> None:
+        """A control message of our own subprotocol."""
+        await self._send(Control({"type": kind, **fields}))
+
+    async def ping(self) -> None:
+        """Asks for a sign of life; `heard` tells whether one came."""
+        with contextlib.suppress(ConnectionClosed):
+            await self._websocket.ping()
+
+    def abandon(self) -> None:
+        """Gives the connection up for lost, without a close: a session that can be resumed lives on."""
+        self._websocket.transport.abort()
+
     async def closed(self) -> int:
         """The code with which the gateway closed, after the end. Waits 2 s at most, then closes itself."""
         with contextlib.suppress(TimeoutError):
@@ -101,22 +129,27 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
     except InvalidStatus as error:
         raise refusal(error.response.status_code, bytes(error.response.body or b"")) from None
     except (InvalidHandshake, WebSocketException) as error:
-        raise GatewayFailed(REFUSED, f"no gateway answers at {endpoint}: {why(error)}") from None
+        message = f"no gateway answers at {endpoint}: {why(error)}"
+        raise GatewayFailed(REFUSED, message, passing=True) from None
     except OSError as error:
-        raise GatewayFailed(UNREACHABLE, f"cannot reach the gateway at {endpoint}: {why(error)}") from None
+        message = f"cannot reach the gateway at {endpoint}: {why(error)}"
+        raise GatewayFailed(UNREACHABLE, message, passing=True) from None
     async with websocket:
         _notice_loss(websocket)
         if websocket.subprotocol != OWN.name:
             raise GatewayFailed(REFUSED, f"the server at {endpoint} does not speak {OWN.name}")
+        assert isinstance(websocket, _Listening)
         try:
             yield Connection(websocket)
         except BaseException:
             websocket.close_timeout = _HURRY  # what still comes is of no interest
+            await websocket.close()  # 1000, which ends the session; the context itself would say 1011
             raise
 
 
 def _dial(endpoint: Endpoint, path: str) -> connect:
     settings: dict[str, Any] = {
+        "create_connection": _Listening,
         "subprotocols": [Subprotocol(OWN.name)],
         "additional_headers": endpoint.headers,
         "user_agent_header": f"dap/{__version__}",
@@ -149,8 +182,7 @@ def _notice_loss(websocket: ClientConnection) -> None:
 
 def _lost(error: ConnectionClosed) -> GatewayFailed:
     close = error.rcvd
-    if close is None:
-        return GatewayFailed(LOST, "the connection to the gateway was lost")
-    return GatewayFailed(
-        LOST, f"the gateway closed the connection ({close.code} {close.reason})".replace(" )", ")")
-    )
+    message = "the connection to the gateway was lost"
+    if close is not None:
+        message = f"the gateway closed the connection ({close.code} {close.reason})".replace(" )", ")")
+    return GatewayFailed(LOST, message, passing=True)

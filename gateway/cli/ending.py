@@ -44,11 +44,29 @@ class End:
 
 
 class GatewayFailed(Exception):  # noqa: N818  # said of a hop, as HopFailed is
-    """The gateway itself could not be reached, refused us, or was lost."""
+    """The gateway itself could not be reached, refused us, or was lost.
 
-    def __init__(self, code: str, message: str) -> None:
+    `passing`: the same may go well in a moment, so that who holds a session tries again.
+    """
+
+    def __init__(self, code: str, message: str, *, passing: bool = False) -> None:
         super().__init__(message)
         self.end = End(code, Hop.GATEWAY, message)
+        self.passing = passing
+
+
+class GivenUp(Exception):  # noqa: N818  # a decision, not a mistake
+    """The person did not want to wait for a hop to come back."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__(end.message)
+        self.end = end
+
+
+def first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What a TaskGroup failed of, without the groups around it."""
+    found = errors.exceptions[0]
+    return first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def from_control(body: dict[str, object]) -> End:

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import doctor, options, probe, serve, session, settings, texts, ticket
+from gateway.cli import doctor, options, probe, serve, session, sessions, settings, texts, ticket
 from gateway.cli.ending import HOP_FAILED, USAGE, GatewayFailed
-from gateway.cli.options import Cluster, Container, Json, Kill, Namespace, Pod, Quiet, Stdin, Tty
+from gateway.cli.options import Cluster, Container, Json, Kill, Namespace, Pod, Quiet, Stdin, Tty, Verify
 from gateway.cli.rest import why
 from gateway.cli.words import say
 from gateway.errors import ConfigError, DapError
@@ -67,7 +67,8 @@ def shell(
 ) -> None:
     argv = options.command_line(context, needed=False)
     command = session.command("exec", argv, stdin=True, tty=True)
-    raise typer.Exit(session.run(Target.parse(cluster, namespace, pod, container), command, quiet=quiet))
+    target = Target.parse(cluster, namespace, pod, container)
+    raise typer.Exit(session.run(target, command, quiet=quiet, resumable=True))
 
 
 @app.command("exec", help=texts.EXEC, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)
@@ -80,11 +81,15 @@ def exec_(  # noqa: PLR0913, PLR0917  # kubectl exec's options
     tty: Tty = False,
     kill: Kill = False,
     cluster: Cluster = "default",
+    verify: Verify = False,
     quiet: Quiet = False,
 ) -> None:
+    if verify and tty:
+        raise typer.BadParameter("--verify is for commands without a terminal: leave out -t", context)
     command = session.command("exec", options.command_line(context), stdin=stdin, tty=tty)
     command = replace(command, kill=kill)
-    raise typer.Exit(session.run(Target.parse(cluster, namespace, pod, container), command, quiet=quiet))
+    target = Target.parse(cluster, namespace, pod, container)
+    raise typer.Exit(session.run(target, command, quiet=quiet, verify=verify))
 
 
 @app.command("run", help=texts.RUN, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)
@@ -127,6 +132,26 @@ def open_(
     cluster: Cluster = "default",
 ) -> None:
     print(ticket.link(ticket.target(target, cluster, namespace, container) if target else None))
+
+
+@app.command("sessions", help=texts.SESSIONS)
+def sessions_(json: Json = False) -> None:
+    raise typer.Exit(sessions.show(as_json=json))
+
+
+@app.command("attach", help=texts.ATTACH)
+def attach_(
+    name: Annotated[str | None, typer.Argument(metavar="[SESSION]", help="As dap sessions lists it.")] = None,
+) -> None:
+    raise typer.Exit(sessions.attach(name))
+
+
+@app.command("kill", help=texts.KILL)
+def kill_(
+    name: Annotated[str, typer.Argument(metavar="SESSION", help="As dap sessions lists it.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What its user is told.")] = "",
+) -> None:
+    raise typer.Exit(sessions.kill(name, reason))
 
 
 @app.command("doctor", help=texts.DOCTOR)

@@ -48,6 +48,9 @@ Kill = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Prove exit code and length of the output (needs sh, tee, wc there).")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")]
 
 

@@ -10,14 +10,17 @@ def cluster_prefix(cluster: str) -> str:
     return "" if cluster == "default" else f"/clusters/{quote(cluster, safe='')}"
 
 
-def path(target: Target, command: Command) -> str:
+def path(target: Target, command: Command, *, resumable: bool = False) -> str:
     """Everything is percent-encoded as UTF-8. The terminal's size goes along, so that it starts with it."""
     if command.verb == "run":
         place = f"/gateway/v1/clusters/{quote(target.cluster, safe='')}/run"
     else:
         pod = f"/api/v1/namespaces/{quote(target.namespace, safe='')}/pods/{quote(target.pod, safe='')}"
         place = f"{cluster_prefix(target.cluster)}{pod}/{command.verb}"
-    return f"{place}?{urlencode(_query(target, command), quote_via=quote, safe='')}"
+    query = _query(target, command)
+    if resumable and command.tty:
+        query.append(("resume", "true"))
+    return f"{place}?{urlencode(query, quote_via=quote, safe='')}"
 
 
 def _query(target: Target, command: Command) -> list[tuple[str, str]]:

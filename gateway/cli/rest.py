@@ -11,6 +11,7 @@ from gateway.cli.ending import REFUSED, UNREACHABLE, GatewayFailed
 from gateway.protocol.status import Status
 
 _ANSWER_LIMIT = 1 << 20  # bytes
+_PASSING = (404, 408, 429)  # what a proxy says while there is no gateway behind it
 
 
 def request(
@@ -43,7 +44,8 @@ def refusal(status: int, answer: bytes) -> GatewayFailed:
     message = (said.message or said.reason) if said else f"HTTP {status}"
     if status == 401:
         message += ": check DAP_GATEWAY_TOKEN"
-    return GatewayFailed(REFUSED, f"the gateway refused: {message}")
+    passing = status >= 500 or status in _PASSING
+    return GatewayFailed(REFUSED, f"the gateway refused: {message}", passing=passing)
 
 
 def why(error: BaseException) -> str:

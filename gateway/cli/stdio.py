@@ -74,13 +74,26 @@ class Sink:
         self._changed = asyncio.Event()
         self._failure: OSError | None = None
         self.waiting = 0  # bytes accepted and not yet written
+        self._written: dict[int, int] = {}
         threading.Thread(target=self._write_all, name="dap-output", daemon=True).start()
 
     async def write(self, fd: int, data: bytes) -> None:
         """Accepts the data, then waits while more than WAITING_LIMIT bytes wait. Raises as `drain`."""
+        self.put(fd, data)
+        await self._until(lambda: self.waiting <= WAITING_LIMIT)
+
+    def put(self, fd: int, data: bytes) -> None:
+        """Accepts the data without waiting: for the few words that are ours."""
         self.waiting += len(data)
         self._chunks.put(_Chunk(fd, data))
-        await self._until(lambda: self.waiting <= WAITING_LIMIT)
+
+    def written(self, fd: int) -> int:
+        """Bytes that the descriptor has taken so far."""
+        return self._written.get(fd, 0)
+
+    async def advance(self, fd: int, count: int) -> None:
+        """Waits until the descriptor has taken `count` bytes. Raises as `drain`."""
+        await self._until(lambda: self.written(fd) >= count)
 
     async def drain(self) -> None:
         """Waits until all is written. Raises OutputClosed, or the OSError of a write."""
@@ -104,8 +117,10 @@ class Sink:
                 return
             await self._changed.wait()
 
-    def _done(self, size: int, failure: OSError | None) -> None:
+    def _done(self, fd: int, size: int, failure: OSError | None) -> None:
         self.waiting -= size
+        if failure is None:
+            self._written[fd] = self.written(fd) + size
         self._failure = failure
         self._changed.set()
         self._changed.clear()  # wakes all who wait now; each looks for itself
@@ -119,7 +134,7 @@ class Sink:
             except OSError as error:
                 failure = error
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._done, len(data), failure)
+                self._loop.call_soon_threadsafe(self._done, chunk.fd, len(data), failure)
 
     def _batch(self, first: _Chunk) -> bytes:
         parts, size, self._next = [first.data], len(first.data), None

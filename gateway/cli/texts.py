@@ -30,6 +30,35 @@ dap shell web-0
 dap shell web-0 -n shop -c nginx
 dap shell deploy/api                any pod of a deployment
 dap shell web-0 -- python3          another program
+
+When the connection is lost the session waits in the gateway and the shell goes on where it was, for as long as the window's title says. What you type meanwhile is kept. Ctrl-C, or Enter and ~. as in ssh, gives up; dap attach goes on later, or from elsewhere. A gateway inside dap itself, and the plain chain, cannot wait.
+"""
+
+ATTACH = """\
+Go on with a session, here.
+
+Takes it over from wherever it is open; that client is told. Without SESSION: the only one there is.
+
+\b
+dap attach
+dap attach 5e55104e5e55104e
+"""
+
+SESSIONS = """\
+List the sessions of the running gateway.
+
+Yours; all of them for its operator. CLIENT says whether somebody is attached to it or it waits for that.
+
+\b
+dap sessions
+dap sessions --json
+"""
+
+KILL = """\
+End a session.
+
+\b
+dap kill 5e55104e5e55104e --reason "the pod is needed"
 """
 
 EXEC = """\
@@ -42,6 +71,8 @@ dap exec web-0 -- ls -l /
 dap exec web-0 -c nginx -- cat /etc/nginx/nginx.conf > nginx.conf
 tar c . | dap exec web-0 -i -- tar x -C /tmp
 dap exec web-0 -it -- top
+
+--verify runs the command under a small sh script in the container, which counts what it writes to stdout and tells the exit code again. Where these are not what arrived, the exit status is 125 (output_incomplete).
 """
 
 RUN = """\

@@ -48,6 +48,11 @@ CODES: dict[str, Code] = {
     "cluster_unreachable": Code(Hop.CLUSTER, 503, "kubectl cannot reach the API server"),
     "cluster_lost": Code(Hop.CLUSTER, 500, "the connection between kubectl and the API server was lost"),
     "cluster_failed": Code(Hop.CLUSTER, 500, "the cluster answered with an error of its own"),
+    "output_incomplete": Code(
+        Hop.CLUSTER,
+        500,
+        "what arrived is not all that the command wrote, or not its exit code (dap exec --verify)",
+    ),
     "kubectl_missing": Code(Hop.RUNNER, 500, "the runner has no kubectl"),
     "kubectl_killed": Code(Hop.KUBECTL, 500, "kubectl in the runner was ended by a signal"),
     "kubectl_failed": Code(

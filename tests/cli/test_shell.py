@@ -32,8 +32,8 @@ async def test_a_good_run_shows_nothing_of_ours_and_restores_the_terminal(home):
     assert shown + screen.seen == b"ready\r\n<a><\x03><\r>"
     assert screen.restored
     query = gateway.clients[0].query
-    assert [name for name, _ in query] == ["stdin", "stdout", "tty", "columns", "rows"]
-    assert query[-2:] == [("columns", "80"), ("rows", "24")]
+    assert [name for name, _ in query] == ["stdin", "stdout", "tty", "columns", "rows", "resume"]
+    assert query[-3:-1] == [("columns", "80"), ("rows", "24")]
 
 
 async def test_what_is_typed_early_arrives_once_and_in_order(home):

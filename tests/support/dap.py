@@ -108,6 +108,11 @@ class Screen:
         """Whether the terminal itself shows what is typed."""
         return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
 
+    @property
+    def unread(self) -> int:
+        """Bytes that were typed and not read yet."""
+        return int.from_bytes(fcntl.ioctl(self._slave, termios.FIONREAD, bytes(4)), sys.byteorder)
+
     def reset(self) -> None:
         """As a shell does when its job stops."""
         termios.tcsetattr(self._slave, termios.TCSANOW, self._found)

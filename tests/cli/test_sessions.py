@@ -1,0 +1,155 @@
+"""`dap sessions`, `dap kill`, and what `dap attach` chooses."""
+
+import json
+import time
+
+import pytest
+from aiohttp import web
+from support.dap import on_a_terminal
+from support.fake_gateway import a_failure, fake_gateway
+from support.fake_session import NAME, living
+
+
+def listed(name, **more):
+    body = {
+        "name": name, "identity": "token", "cluster": "default", "namespace": "shop", "pod": "web-0", "container": None,
+        "command": None, "tty": True, "opened": time.time() - 7300, "idle": 61.5, "attached": True, "resumable": True,
+        "in": 12, "out": 1_500_000,
+    }  # fmt: skip
+    return body | more
+
+
+async def nobody(client):
+    raise AssertionError(client.path)
+
+
+async def test_a_table_for_people(home):
+    sessions = [
+        listed("aaaa"),
+        listed("bbbb", attached=False, container="nginx", command=["sh", "-c", "echo \x1b[31m" + "x" * 50]),
+    ]
+    http = {"/gateway/v1/sessions": (200, {"sessions": sessions})}
+    async with fake_gateway(nobody, home.socket, http=http):
+        done = await home.dap("sessions")
+
+    lines = [line.split() for line in done.out.decode().splitlines()]
+    assert (done.code, done.err) == (0, "")
+    assert lines[0] == ["SESSION", "TARGET", "COMMAND", "AGE", "IDLE", "IN", "OUT", "CLIENT", "IDENTITY"]
+    assert lines[1] == [
+        "aaaa",
+        "default/shop/web-0",
+        "(shell)",
+        "2h",
+        "1m",
+        "12",
+        "1.5M",
+        "attached",
+        "token",
+    ]
+    assert lines[2][:2] == ["bbbb", "default/shop/web-0/nginx"]
+    assert lines[2][-2] == "waiting"
+    assert b"\x1b" not in done.out
+
+
+async def test_json_for_programs(home):
+    body = {"sessions": [listed("aaaa")]}
+    async with fake_gateway(nobody, home.socket, http={"/gateway/v1/sessions": (200, body)}):
+        done = await home.dap("sessions", "--json")
+
+    assert json.loads(done.out) == body
+
+
+@pytest.mark.parametrize("command", [("sessions",), ("attach",), ("kill", "x")])
+async def test_without_a_gateway_it_says_what_to_do(home, command):
+    done = await home.dap(*command)
+
+    assert done.code == 125
+    assert "no gateway is running: start one with dap serve" in done.err
+
+
+async def test_none_are_said_to_be_none(home):
+    async with fake_gateway(nobody, home.socket, http={"/gateway/v1/sessions": (200, {"sessions": []})}):
+        none = await home.dap("sessions")
+        attach = await home.dap("attach")
+
+    assert (none.code, none.out, none.err) == (0, b"", "dap: no sessions\n")
+    assert attach.code == 125
+    assert "(session_unknown)" in attach.err
+
+
+@pytest.mark.parametrize("body", [None, [], {"sessions": 3}, {"sessions": [{"name": "x"}]}])
+async def test_a_list_that_cannot_be_read_is_told(home, body):
+    async with fake_gateway(nobody, home.socket, http={"/gateway/v1/sessions": (200, body)}):
+        done = await home.dap("sessions")
+
+    assert done.code == 125
+    assert "cannot be read" in done.err
+
+
+async def test_kill_says_which_and_why(home):
+    """The server of `websockets` takes nothing but GET, so this one is aiohttp's."""
+    asked = []
+
+    async def answer(request):
+        asked.append(request.raw_path)
+        return web.Response(status=204 if request.match_info["name"] == "aaaa" else 404)
+
+    app = web.Application()
+    app.add_routes([web.delete("/gateway/v1/sessions/{name}", answer)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    home.socket.parent.mkdir(parents=True)
+    try:
+        await web.UnixSite(runner, str(home.socket)).start()
+        done = await home.dap("kill", "aaaa", "--reason", "the pod & its node")
+        unknown = await home.dap("kill", "bbbb/../x")
+    finally:
+        await runner.cleanup()
+
+    assert (done.code, done.err) == (0, "")
+    assert asked[0] == "/gateway/v1/sessions/aaaa?reason=the%20pod%20%26%20its%20node"
+    assert asked[1] == "/gateway/v1/sessions/bbbb%2F..%2Fx"
+    assert unknown.code == 125
+    assert "(session_unknown)" in unknown.err
+
+
+async def test_a_refusal_is_passed_on(home):
+    http = {"/gateway/v1/sessions": (403, json.loads(a_failure(403, "not yours")))}
+    async with fake_gateway(nobody, home.socket, http=http):
+        done = await home.dap("sessions")
+
+    assert done.code == 125
+    assert "the gateway refused: not yours" in done.err
+
+
+async def test_attach_takes_the_only_one_and_asks_where_there_are_several(home):
+    async def program(session):
+        await session.write(b"here\r\n")
+        await session.read(1)
+        await session.end(3)
+
+    two = {"sessions": [listed(NAME), listed("bbbb"), listed("cccc", resumable=False)]}
+    one = {"sessions": [listed(NAME), listed("cccc", resumable=False)]}
+    async with (
+        living(program, home.socket, http={"/gateway/v1/sessions": (200, one)}) as session,
+        on_a_terminal(home, "attach") as screen,
+    ):
+        await screen.until(b"here")
+        screen.type(b"x")
+        code = await screen.ended()
+    async with fake_gateway(nobody, home.socket, http={"/gateway/v1/sessions": (200, two)}):
+        asked = await home.dap("attach")
+
+    assert code == 3
+    assert session.attaches == [{"type": "attach", "secret": None, "offset": None}]
+    assert asked.code == 2
+    assert asked.err == "dap: which one? dap attach SESSION\n"
+    assert [line.split()[0] for line in asked.out.decode().splitlines()[1:]] == [NAME, "bbbb"]
+
+
+async def test_attach_wants_a_terminal(home):
+    async with fake_gateway(nobody, home.socket):
+        done = await home.dap("attach", NAME)
+
+    assert done.code == 2
+    assert "no terminal" in done.err
