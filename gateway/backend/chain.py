@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -16,7 +17,6 @@ from gateway.backend.relay.identity import Identity
 from gateway.backend.ssh import Prompt
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
-from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target
 
 log = structlog.get_logger()
@@ -61,9 +61,10 @@ class AutoChain:
             chosen = await self._chosen()
         except HopFailed as error:
             return [HopCheck(error.hop, None, error.outcome())]
-        note = f"plain: {self._said}" if chosen is self._plain else ""
-        return [HopCheck(one.hop, one.ms, one.outcome, note if one.hop is Hop.RUNNER and note else one.note)
-                for one in await chosen.check()]  # fmt: skip
+        checks = await chosen.check()
+        if chosen is self._plain:
+            return [replace(one, note=f"{one.note}: {self._said}" if one.note else "") for one in checks]
+        return checks
 
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`."""

@@ -122,7 +122,11 @@ class PlainChain:
         def answered(*hops: Hop) -> None:
             nonlocal began
             now = time.perf_counter()
-            passed.extend(HopCheck(hop, round((now - began) * 1000, 1)) for hop in hops)
+            mode = f"plain (mode {self._cluster.mode})"
+            passed.extend(
+                HopCheck(hop, round((now - began) * 1000, 1), note=mode if hop is Hop.RUNNER else "")
+                for hop in hops
+            )
             began = now
 
         nonce = secrets.token_hex(12)

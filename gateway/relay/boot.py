@@ -50,13 +50,18 @@ def main() -> None:
 
         process.call_ourselves()
         directory, lock = place.enter(settings["key"], os.environ)
-        daemon = place.connect(directory, settings["version"])
+        daemon, first = place.connect(directory, settings["version"]), False
         if daemon is None:
             begin(place.listen(directory, settings["version"]), directory, lock, settings)
-            daemon = place.connect(directory, settings["version"])
+            daemon, first = place.connect(directory, settings["version"]), True
         os.close(lock)
-        if not carrier.carry(daemon, settings["secret"], lambda: say("link")):
-            place.sweep(directory, settings["version"])
+        carrier.hand_over(daemon, settings["secret"], lambda: say("link"))
+        if first:
+            place.sweep_all(os.environ)
+        if not carrier.wait(daemon):
+            place.sweep(directory)
+    except OSError as error:
+        say(f"error {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
     except Exception as error:  # noqa: BLE001  # all of it is told
         say(f"error {type(error).__name__}: {error}")
 

@@ -232,6 +232,8 @@ class Command:
             self.journal.append(self._outs[fd], data)
         except JournalFull:
             self._why = {"error": "more output than the journal may hold", "full": True}
+            if self.journal.problem:
+                self._why["spool"] = self.journal.problem
             self.end()
         if fd in self._outs and self.journal.end - self.sent > BEHIND:
             self._make_way(fd)

@@ -18,7 +18,7 @@ from . import kept, place, wire
 from .after import After, Afters
 from .command import Command, Request
 from .dial import DialStream, parse
-from .journal import Journal
+from .journal import Journal, try_spool
 from .kept import Kept, KeptStream, ListStream
 from .link import LEASE, Link
 from .loop import Loop, words
@@ -85,7 +85,9 @@ class Daemon:
 
     def _tick(self) -> None:
         """Forgets what is over, and leaves when nothing is left."""
-        self._alive = {command for command in self._alive if command.result is None}
+        for command in [one for one in self._alive if one.result is not None]:
+            self._alive.discard(command)
+            self._mention(place.OVER, command)
         self._kept = {name: one for name, one in self._kept.items() if not one.done}
         now, idle = time.monotonic(), float(self._settings.get("idle", IDLE))
         if self._leaving:
@@ -171,6 +173,14 @@ class Daemon:
         while self._untold:
             self._link.say(wire.encode_object(wire.AFTER, 0, self._untold.popleft()))
         self._loop.readable(carrier.fileno(), self._carrier_gone)
+        for command in self._alive:
+            self._mention(place.BEGUN, command)
+
+    def _mention(self, what: bytes, command: Command) -> None:
+        """So that the carrier can end it, should we not be able to."""
+        if self._carrier and command.pid:
+            with suppress(OSError):
+                self._carrier.send(what + b"%d" % command.pid)
 
     def _carrier_gone(self) -> None:
         if self._link:
@@ -212,10 +222,20 @@ class Daemon:
             dialled.connect(*address)
         elif "attach" in given:
             self._attach(link, number, credit, given)
+        elif "check" in given:
+            link.say(wire.encode_object(wire.EXIT, number, self._check()))
         elif "list" in given:
             link.add(ListStream(number, credit, list(self._kept.values())))
         else:
             self._start(link, number, credit, given)
+
+    def _check(self) -> dict[str, Any]:
+        """Whether output that waits has a place."""
+        try:
+            try_spool(self._directory)
+        except OSError as error:
+            return {"error": os.strerror(error.errno or errno.EIO), "errno": error.errno}
+        return {"code": 0}
 
     def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         request, named = Request(given), kept.parse(given)
@@ -236,6 +256,7 @@ class Daemon:
         else:
             link.add(CommandStream(number, credit, command))
         command.run(request, self._home, self._env)
+        self._mention(place.BEGUN, command)
 
     def _over(self, command: Command, after: After) -> None:
         if command.result is not None and after.due(command):

@@ -12,6 +12,7 @@ from collections import deque
 
 _MERGE = 4096  # bytes below which a record grows instead of a new one being made
 _RUN = 64  # bytes of capacity that a change of stream may cost
+_TRIED = 65536  # bytes: a full disk may have room for a few
 
 
 class JournalFull(Exception):  # noqa: N818  # a state, not a mistake
@@ -33,6 +34,7 @@ class Journal:
         newest: bool = False,
     ) -> None:
         self.start = self.end = 0
+        self.problem = ""  # why the spool cannot be written
         self._newest = newest
         self._least = min(memory, capacity) if newest else 0
         self.closed = False
@@ -152,7 +154,8 @@ class Journal:
                 while part:
                     written = os.pwrite(self._file, part, place)
                     place, part = place + written, part[written:]  # noqa: PLW2901
-        except OSError:
+        except OSError as error:
+            self.problem = error.strerror or str(error)
             self._recent.appendleft((offset, data))
             self._kept += len(data)
             self._memory = self._capacity = max(self._kept, self._least)  # keeps what is here, takes no more
@@ -166,6 +169,15 @@ class Journal:
         place = offset % self._ring
         room = self._ring - place
         return [(place, data[:room]), (0, data[room:])] if len(data) > room else [(place, data)]
+
+
+def try_spool(directory: str) -> None:
+    """Writes a little where a journal would. Raises OSError."""
+    handle = _nameless_file(directory)
+    try:
+        os.pwrite(handle, bytes(_TRIED), 0)
+    finally:
+        os.close(handle)
 
 
 def _nameless_file(directory: str | None) -> int:

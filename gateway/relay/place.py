@@ -1,7 +1,7 @@
 """The one private directory of a gateway's relay: a socket for each version, and those of what the gateway runs there.
 
 A lock on the directory itself makes start and end single. Whoever has the lock looks again whether the directory is
-still the one of that name: the last daemon removes it.
+still the one of that name: the last daemon removes it, or the next start of any relay of this user.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from contextlib import suppress
 
 PREFIX = "dap-relay-"
 BYE = b"bye"  # to a carrier whose link is over
+BEGUN, OVER = b"+", b"-"  # the same for a session: the pid of its leader follows
 SOCKET = ".sock"  # ends the name of what a command of the gateway's listens on
 _BACKLOG = 64
 
@@ -29,28 +30,30 @@ def candidates(env: Mapping[str, str]) -> list[str]:
 
 
 def enter(key: str, env: Mapping[str, str]) -> tuple[str, int]:
-    """(the directory, a descriptor that holds its lock). Raises OSError: the last place's, when none can be used."""
-    names = [os.path.join(base, PREFIX + key) for base in candidates(env)]
-    problem = OSError("no place for a private directory")
-    for path in [name for name in names if os.path.lexists(name)] + names:
+    """(the directory, a descriptor that holds its lock). Raises OSError, which says of each place why it is none."""
+    bases = candidates(env)
+    problems: dict[str, str] = {}
+    for base in [one for one in bases if os.path.lexists(os.path.join(one, PREFIX + key))] + bases:
+        path = os.path.join(base, PREFIX + key)
         for _ in range(100):
             try:
                 with suppress(FileExistsError):
                     os.mkdir(path, 0o700)
                 lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             except FileNotFoundError as error:  # removed between the two, or no such base
-                problem = error
+                problems[base] = error.strerror or str(error)
                 continue
             except OSError as error:
-                problem = error
+                problems[base] = error.strerror or str(error)
                 break
             if _locked(path, lock):
                 return path, lock
             os.close(lock)
-            problem = PermissionError(f"{path} belongs to somebody else")
+            problems[base] = "the directory of that name belongs to somebody else"
             if os.path.lexists(path) and not _ours(os.lstat(path)):
                 break
-    raise problem
+    said = "; ".join(f"{base}: {words}" for base, words in problems.items())
+    raise OSError(f"there is no place for its private directory: {said}")
 
 
 def _locked(path: str, lock: int) -> bool:
@@ -91,7 +94,11 @@ def listen(directory: str, version: str) -> socket.socket:
     with suppress(FileNotFoundError):
         os.unlink(_name(directory, version))
     one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    _in(directory, one.bind, version)
+    try:
+        _in(directory, one.bind, version)
+    except OSError as error:
+        one.close()
+        raise OSError(error.errno, error.strerror, directory) from None
     one.listen(_BACKLOG)
     return one
 
@@ -106,7 +113,9 @@ def leave(directory: str, listener: socket.socket) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if select.select([listener], [], [], 0)[0]:
             return False
-        _remove(directory, str(listener.getsockname()))
+        with suppress(OSError):
+            os.unlink(_name(directory, str(listener.getsockname())))
+            _clear(directory)
     except BlockingIOError:
         return False
     finally:
@@ -114,32 +123,63 @@ def leave(directory: str, listener: socket.socket) -> bool:
     return True
 
 
-def sweep(directory: str, version: str) -> None:
+def sweep(directory: str) -> None:
     """What a daemon that was killed has left. Its sockets do not close all at once."""
     for _ in range(5):
-        with suppress(OSError):
-            lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                one = connect(directory, version)
-                if one is None:
-                    _remove(directory, version)
-                    return
-                one.close()
-            finally:
-                os.close(lock)
+        if tidy(directory):
+            return
         time.sleep(0.1)
 
 
-def _remove(directory: str, version: str) -> None:
-    with suppress(OSError):
-        os.unlink(_name(directory, version))
-    with suppress(OSError):
-        left = os.listdir(directory)
-        if all(name.endswith(SOCKET) for name in left):  # else another version's daemon is still there
-            for name in left:
-                os.unlink(_name(directory, name))
-            os.rmdir(directory)
+def sweep_all(env: Mapping[str, str]) -> None:
+    """What daemons of any gateway of this user have left, that were killed together with their carriers."""
+    for base in set(candidates(env)):
+        with suppress(OSError), os.scandir(base) as found:
+            for name in [one.path for one in found if one.name.startswith(PREFIX)]:
+                tidy(name)
+
+
+def tidy(directory: str) -> bool:
+    """Removes it unless a daemon listens there, or somebody has its lock. No: one listens."""
+    try:
+        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return True
+    try:
+        if _ours(os.fstat(lock)):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return _clear(directory)
+    except OSError:
+        pass
+    finally:
+        os.close(lock)
+    return True
+
+
+def _clear(directory: str) -> bool:
+    """Under the lock. All in it is the daemons': sockets, and a file on its way to having no name."""
+    names = os.listdir(directory)
+    if any(_listens(directory, name) for name in names):
+        return False
+    for name in names:
+        os.unlink(_name(directory, name))
+    os.rmdir(directory)
+    return True
+
+
+def _listens(directory: str, name: str) -> bool:
+    """Whether a daemon does."""
+    if name.endswith(SOCKET) or not stat.S_ISSOCK(os.lstat(_name(directory, name)).st_mode):
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
+        one.setblocking(False)
+        try:
+            _in(directory, one.connect, name)
+        except BlockingIOError:  # its backlog is full
+            return True
+        except OSError:
+            return False
+    return True
 
 
 def _name(directory: str, version: str) -> str:

@@ -226,3 +226,23 @@ def test_nothing_is_left_open(link):
     link.run("sh", "-c", "head -c 3000000 /dev/zero")
 
     assert descriptors() == before
+
+
+NO_SPOOL = "def _nameless_file(directory):\n    raise OSError(28, 'No space left on device')\n"
+
+
+def test_a_full_disk_is_said(far):
+    """Memory does as long as it is enough; then the end says whose fault it was."""
+    link = far.link(more={"journal": NO_SPOOL}, memory=100_000)
+
+    assert link.finish(link.ask(check=True)).exit == {"error": "No space left on device", "errno": 28}
+    assert link.run("head", "-c", "90000", "/dev/zero").exit == {"code": 0}
+    number = link.open("head", "-c", "3000000", "/dev/zero", credit=0)
+    said = link.finish(number)
+    assert said.exit == {
+        "error": "more output than the journal may hold", "full": True, "spool": "No space left on device",
+    }  # fmt: skip
+
+
+def test_a_disk_with_room_is_well(link):
+    assert link.finish(link.ask(check=True)).exit == {"code": 0}

@@ -1,5 +1,6 @@
 """The relay's life: links that come and go, the lease, other gateways, other versions, sudden ends."""
 
+import fcntl
 import os
 import random
 import signal
@@ -283,7 +284,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path, monkeypatch):
     (tmp_path / "dap-relay-k").symlink_to(tmp_path / "real")
     monkeypatch.setattr(place, "candidates", lambda _: [str(tmp_path)])
 
-    with pytest.raises(OSError, match=r"dap-relay-k"):
+    with pytest.raises(OSError, match="Not a directory"):
         place.enter("k", {})
 
 
@@ -319,3 +320,65 @@ def test_what_a_command_listens_on_goes_with_the_directory(far, link):
     link.until(lambda: link.closed)
 
     assert far.gone()
+
+
+def test_what_is_not_ours_or_held_is_not_swept(tmp_path):
+    """What another user made, or what is no directory, is not touched; a lock that is held neither."""
+    (tmp_path / "dap-relay-file").write_text("x")
+    held = tmp_path / "dap-relay-held"
+    held.mkdir(mode=0o700)
+    lock = os.open(held, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (tmp_path / "dap-relay-open").mkdir(mode=0o755)
+    (tmp_path / "dap-relay-open").chmod(0o755)
+    place.sweep_all({"TMPDIR": str(tmp_path)})
+    os.close(lock)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "dap-relay-file",
+        "dap-relay-held",
+        "dap-relay-open",
+    ]
+
+
+def test_what_was_killed_with_its_carrier_is_swept_by_the_next_start(far):
+    """Of whichever gateway; the live ones are left alone."""
+    dead, live = far.link(key="d" * 24), far.link(key="e" * 24)
+    (directory,) = [path for path in far.places if path.name.endswith("d" * 24)]
+    (directory / "kubectl.sock").touch()
+    number = dead.open("sh", "-c", "sleep 1000 & wait")
+    dead.until(lambda: dead.streams[number].started)
+    for pid in (dead.process.pid, dead.about["pid"]):
+        os.kill(pid, signal.SIGKILL)
+    dead.process.wait(5)
+    assert gone(dead.streams[number].started["pid"])
+    assert len(far.places) == 2
+    far.link()
+    end = time.monotonic() + 5
+    while directory in far.places and time.monotonic() < end:
+        time.sleep(0.02)
+
+    assert directory not in far.places
+    assert live.run("echo", "hi").stdout == b"hi\n"
+
+
+def test_killed_it_takes_grandchildren_along(link):
+    """The kernel kills its children, the carrier what is left of their sessions."""
+    number = link.open("sh", "-c", "sleep 1000 & echo $!; wait")
+    link.until(lambda: link.streams[number].stdout.endswith(b"\n"))
+    os.kill(link.about["pid"], signal.SIGKILL)
+    link.until(lambda: link.closed)
+
+    assert gone(int(link.streams[number].stdout))
+
+
+def test_without_a_place_it_says_so(far):
+    """A read-only or full disk, a directory that is not there."""
+    (far.directory / "file").touch()
+    env = {"TMPDIR": str(far.directory / "file"), "XDG_RUNTIME_DIR": "/proc/self", "HOME": "/nowhere/at/all"}
+    not_tmp = "[one for one in _all(env) if not one.endswith('tmp')]"
+    link = far.link(env=env, more={"place": f"_all = candidates\ncandidates = lambda env: {not_tmp}\n"})
+
+    assert link.problem.startswith("error there is no place for its private directory: /proc/self: ")
+    assert f"{far.directory}/file: Not a directory" in link.problem
+    assert "/nowhere/at/all: No such file or directory" in link.problem

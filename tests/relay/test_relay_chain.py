@@ -64,7 +64,7 @@ async def test_the_relay_is_taken_where_there_is_python(demo):
 
         assert (out, outcome.exit_code) == (b"hi\n", 0)
         assert backend.connections()["links"] == 1
-        assert [hop.note for hop in hops if hop.hop is Hop.RUNNER] == ["relay"]
+        assert [hop.note for hop in hops if hop.hop is Hop.RUNNER] == ["relay (mode auto)"]
         assert all(hop.ok for hop in hops)
 
 
@@ -87,7 +87,7 @@ async def test_a_python_that_will_not_do_leaves_the_plain_chain(demo, script, wh
     assert first[0] == second[0] == b"hi\n"
     assert first[1].exit_code == second[1].exit_code == 3
     (note,) = [hop.note for hop in hops if hop.hop is Hop.RUNNER]
-    assert note.startswith("plain: ")
+    assert note.startswith("plain (mode auto): ")
     assert why in note
     assert [row["event"] for row in logs] == ["relay_impossible"]
 
@@ -100,7 +100,9 @@ async def test_a_runner_without_python_leaves_the_plain_chain(demo, tmp_path):
         assert (await run(backend, "/bin/echo", "hi"))[0] == b"hi\n"
         hops = await backend.check()
 
-    assert "plain: the runner has no python3 on its login shell's PATH" in [hop.note for hop in hops]
+    assert "plain (mode auto): the runner has no python3 on its login shell's PATH" in [
+        hop.note for hop in hops
+    ]
 
 
 async def test_relay_alone_says_why_there_is_none(demo):

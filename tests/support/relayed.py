@@ -79,7 +79,9 @@ class Linked:
     def send(self, frames: bytes) -> None:
         """Raw bytes."""
         assert self.process.stdin
-        self.process.stdin.write(frames)
+        left = memoryview(frames)
+        while left:  # a signal may cut a write short
+            left = left[self.process.stdin.write(left) :]
 
     def open(self, *argv: str, credit: int = wire.WINDOW, **more: Any) -> int:
         """A command; the stream's number."""

@@ -14,7 +14,7 @@ from gateway.backend.reaper import Ended, Reaper
 from gateway.backend.relay.api import RelayApi
 from gateway.backend.relay.arrival import NoRelay, link_line
 from gateway.backend.relay.bytestream import RelayBytes
-from gateway.backend.relay.channel import RelayChannel
+from gateway.backend.relay.channel import RelayChannel, no_room
 from gateway.backend.relay.identity import Identity
 from gateway.backend.relay.link import Link
 from gateway.backend.relay.proxy import Proxy
@@ -136,7 +136,7 @@ class RelayChain:
                 passed += [
                     HopCheck(Hop.SSH, ms),
                     HopCheck(Hop.INCUS, ms),
-                    HopCheck(Hop.RUNNER, ms, note="relay"),
+                    HopCheck(Hop.RUNNER, ms, note=await self._note()),
                 ]
                 passed.append(await self._check_cluster())
         except TimeoutError:
@@ -207,6 +207,13 @@ class RelayChain:
         finally:
             await self._end(link, stream)
             self._asides -= 1
+
+    async def _note(self) -> str:
+        """The mode, and what of the runner is not as it should be."""
+        async with self._aside({"check": True}) as stream:
+            problem = stream.exit.get("error") if stream.exit else None
+        said = f"; output that waits has memory only, {no_room(problem)}" if problem else ""
+        return f"relay (mode {self._cluster.mode}){said}"
 
     async def _check_cluster(self) -> HopCheck:
         began = time.perf_counter()

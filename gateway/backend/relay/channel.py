@@ -2,7 +2,8 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from gateway.backend import kubectl
 from gateway.backend.relay.stream import Stream as LinkStream
@@ -11,6 +12,11 @@ from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.relay import wire
+
+
+def no_room(why: object) -> str:
+    """What is said where the relay's journals have memory only."""
+    return f"the runner's disk takes none: {why}"
 
 
 class RelayChannel:
@@ -104,12 +110,24 @@ class RelayChannel:
         if found is None:
             failure = self._stream.failure
             return failure.outcome() if failure else Outcome("relay_lost")
+        return self._unfinished(found)
+
+    def _unfinished(self, found: Mapping[str, Any]) -> Outcome:
+        """It did not run, or not to its end."""
+        why, missing = found.get("error"), found.get("errno") == errno.ENOENT
         if found.get("full"):
-            return Outcome("slow_client")
+            spool = found.get("spool")
+            return (
+                Outcome("relay_failed", f"output waited, and {no_room(spool)}")
+                if spool
+                else Outcome("slow_client")
+            )
         if "errno" not in found:
-            return Outcome("relay_failed", str(found.get("error")))
-        if self._kubectl and found.get("errno") == errno.ENOENT:
+            return Outcome("relay_failed", str(why))
+        if self._kubectl and missing:
             return Outcome("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
-        if found.get("errno") == errno.ENOENT:
+        if self._kubectl:
+            return Outcome("runner_failed", f"the runner could not start kubectl: {why}")
+        if missing:
             return Outcome("start_failed", f"the runner has no program {self._command.argv[0]!a}")
-        return Outcome("start_failed", f"the runner could not start it: {found.get('error')}")
+        return Outcome("start_failed", f"the runner could not start it: {why}")
