@@ -17,6 +17,7 @@ from gateway.protocol.subprotocols import OWN
 
 pytestmark = pytest.mark.timeout(120)
 STUBBORN = "trap : HUP TERM; while :; do sleep 0.2; done"  # ends by KILL alone
+NOHUP = "(trap '' HUP; exec sleep 1111)"  # the lab's images have no program of that name
 TTY, PIPES = ("stdin", "stdout", "tty"), ("stdin", "stdout", "stderr")
 KILL = (("killOnDisconnect", "true"),)
 
@@ -76,7 +77,7 @@ async def counted(gateway, **expected: int) -> None:
 async def test_a_shell_and_all_it_has_started_is_ended(gateway, pod, streams, how):
     """Foreground and background; nohup and setsid live."""
     async with opened(gateway, pod=pod, streams=streams) as one:
-        await one.types("nohup sleep 1111 >/dev/null 2>&1 &", until_left=2)
+        await one.types(f"{NOHUP} &", until_left=2)
         await one.types("setsid sleep 1112 &", until_left=3)
         await one.types("sleep 1113 &", until_left=4)
         await one.types(f"sh -c '{STUBBORN}'", until_left=5)

@@ -90,28 +90,20 @@ class RelayChain:
         self._reaper.owes(one, link.about.get("pid"))
         channel = RelayChannel(stream, target, one.command, kubectl=bool(target.pod))
         try:
-            async with self._started(link, stream, channel):
-                yield channel
+            await self._start(stream)
+            await channel.start()
+            yield channel
         finally:
+            await self._end(link, stream)
             self._reaper.over_there(one, stream.exit, channel.outcome)
 
     @asynccontextmanager
     async def _exec(self, target: Target, command: Command) -> AsyncIterator[RelayChannel]:
-        """Without a look at what it leaves."""
-        link = await self.link()
-        stream = link.open(self._request(target, command))
-        channel = RelayChannel(stream, target, command, kubectl=bool(target.pod))
-        async with self._started(link, stream, channel):
-            yield channel
-
-    @asynccontextmanager
-    async def _started(self, link: Link, stream: Stream, channel: RelayChannel) -> AsyncIterator[None]:
-        try:
-            await self._start(stream)
+        """No session: nobody looks at what it leaves."""
+        async with self._aside(self._request(target, command)) as stream:
+            channel = RelayChannel(stream, target, command, kubectl=bool(target.pod))
             await channel.start()
-            yield
-        finally:
-            await self._end(link, stream)
+            yield channel
 
     @asynccontextmanager
     async def dial(self, address: str) -> AsyncIterator[RelayBytes]:
