@@ -1,5 +1,7 @@
 """What was typed, until it has arrived: each byte once, in order, within its credit."""
 
+from contextlib import closing
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,31 +92,32 @@ def test_much_more_than_memory_is_kept_and_the_room_is_bounded():
 @given(st.data())
 def test_over_any_losses_each_byte_arrives_once(data):
     """A peer that takes what it likes of what is on its way, and forgets the rest at each loss."""
-    held, window = Held(memory=64, capacity=1 << 16), data.draw(st.integers(1, 50))
-    held.begin(0, window)
-    typed, arrived, acknowledged, way = b"", b"", 0, b""
-    for _ in range(data.draw(st.integers(1, 30))):
-        match data.draw(st.sampled_from(["type", "send", "arrive", "acknowledge", "lose"])):
-            case "type":
-                more = data.draw(st.binary(max_size=80))
-                typed += more
-                held.add(more)
-            case "send":
-                way += held.next()
-                assert len(arrived) + len(way) <= acknowledged + window
-            case "arrive":
-                size = data.draw(st.integers(0, len(way)))
-                arrived, way = arrived + way[:size], way[size:]
-            case "acknowledge":
-                acknowledged = len(arrived)
-                assert held.received(acknowledged)
-            case "lose":
-                way, acknowledged = b"", len(arrived)
-                assert held.again(acknowledged, window)
-        assert typed.startswith(arrived + way)
-    arrived += way
-    held.received(len(arrived))
-    while more := held.next():
-        arrived += more
+    window = data.draw(st.integers(1, 50))
+    with closing(Held(memory=64, capacity=1 << 16)) as held:  # an example may be given up half-way
+        held.begin(0, window)
+        typed, arrived, acknowledged, way = b"", b"", 0, b""
+        for _ in range(data.draw(st.integers(1, 30))):
+            match data.draw(st.sampled_from(["type", "send", "arrive", "acknowledge", "lose"])):
+                case "type":
+                    more = data.draw(st.binary(max_size=80))
+                    typed += more
+                    held.add(more)
+                case "send":
+                    way += held.next()
+                    assert len(arrived) + len(way) <= acknowledged + window
+                case "arrive":
+                    size = data.draw(st.integers(0, len(way)))
+                    arrived, way = arrived + way[:size], way[size:]
+                case "acknowledge":
+                    acknowledged = len(arrived)
+                    assert held.received(acknowledged)
+                case "lose":
+                    way, acknowledged = b"", len(arrived)
+                    assert held.again(acknowledged, window)
+            assert typed.startswith(arrived + way)
+        arrived += way
         held.received(len(arrived))
-    assert arrived == typed
+        while more := held.next():
+            arrived += more
+            held.received(len(arrived))
+        assert arrived == typed
