@@ -5,7 +5,7 @@ Offsets count bytes of input from the session's beginning:
     dropped │ sent, unsure │ waits for credit │ not read yet
             received       sent               typed
 
-After a loss everything from the new `received` on is sent again. What waits for credit is in memory first, then in a
+After a loss everything from where the new hello says is sent again. What waits for credit is in memory first, then in a
 private file, so that reading the terminal goes on: a Ctrl-C behind 100 MB of a paste can only be seen by reading the
 100 MB. It discards them, as a terminal's own line discipline does.
 """
@@ -27,7 +27,9 @@ class Held:
         self._received = 0
         self._sent = 0
         self._reach = 0  # the farthest that was ever sent
+        self._first = 0  # where our input begins
         self._window: int | None = None
+        self._limit = 0  # up to here there is credit
 
     @property
     def room(self) -> int:
@@ -45,7 +47,7 @@ class Held:
 
     def next(self) -> bytes:
         """The next bytes that may be sent, at most CHUNK, which count as sent; empty when there are none."""
-        credit = CHUNK if self._window is None else self._received + self._window - self._sent
+        credit = CHUNK if self._window is None else self._limit - self._sent
         record = self._journal.read(self._sent - self._base, min(CHUNK, credit)) if credit > 0 else None
         if record is None:
             return b""
@@ -57,25 +59,39 @@ class Held:
         return data
 
     def received(self, offset: int) -> bool:
-        """All before `offset` has arrived. False for an offset that cannot be."""
+        """All before `offset` has arrived for good. False for an offset that cannot be."""
         if not self._received <= offset <= self._reach:
             return False
         self._received = offset
+        self._limit = max(self._limit, offset + (self._window or 0))
         self._journal.drop(offset - self._base)
         return True
 
     def again(self, offset: int, window: int) -> bool:
-        """After an attach: all from `offset` on is to be sent, what was sent already once more. False as `received`."""
-        if not self.received(offset):
+        """A later hello: sending goes on at `offset`. Nothing is forgotten for that: what only the gateway has can go
+        with it, so that the next hello may say less. False for an offset that cannot be.
+        """
+        if (
+            offset < self._received == self._first
+        ):  # input of the client before us is lost, and not ours to send
+            self._renumber(offset - self._received)
+        if not self._received <= offset <= self._reach:
             return False
-        self._sent, self._window = offset, window
+        self._sent, self._window, self._limit = offset, window, offset + window
         return True
 
     def begin(self, offset: int, window: int) -> None:
-        """At the first hello: the session's input up to `offset` is not ours; what is held comes behind it."""
+        """The first hello: the session's input up to `offset` is not ours; what is held comes behind it."""
         assert not self._reach
-        self._base = self._received = self._sent = self._reach = offset
-        self._window = window
+        self._renumber(offset)
+        self._window, self._limit = window, offset + window
+
+    def _renumber(self, change: int) -> None:
+        self._first += change
+        self._base += change
+        self._received += change
+        self._sent += change
+        self._reach += change
 
     def discard(self) -> None:
         """Drops what waits. What was sent may have arrived, so that it stays."""

@@ -60,9 +60,10 @@ def attach(name: str | None) -> int:
     """Takes the session over; without a name the only one there is. Our exit status, as of a shell."""
     endpoint = _needed()
     if name is None:
-        found = [one for one in _parse(_ask(endpoint)) if one.resumable]
+        every = _parse(_ask(endpoint))
+        found = [one for one in every if one.resumable]
         if not found:
-            raise _unknown("there is no session to attach to")
+            raise _unknown(f"there is no session to attach to ({len(every)} that cannot be resumed)")
         if len(found) > 1:
             say("which one? dap attach SESSION")
             print(_table(found), flush=True)

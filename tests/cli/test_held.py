@@ -54,7 +54,9 @@ def test_what_cannot_have_been_received_is_refused():
     sent(held)
 
     assert not held.received(14)
-    assert not held.again(9, 8)
+    assert held.received(11)
+    assert not held.again(10, 8)
+    assert not held.received(10)
     assert held.received(13)
 
 
@@ -86,38 +88,70 @@ def test_much_more_than_memory_is_kept_and_the_room_is_bounded():
         held.received(len(arrived))
     assert arrived == data
     assert held.room == 10_000
+    held.close()
+
+
+def test_what_only_the_gateway_had_is_sent_once_more_after_its_death():
+    """A hello is no acknowledgement: the next one may say less, down to the last `received`."""
+    held = Held()
+    held.begin(0, 8)
+    held.add(b"abcdefgh")
+    sent(held)
+    held.received(2)
+
+    assert held.again(6, 8)
+    assert sent(held) == b"gh"
+    assert held.again(3, 8)
+    assert sent(held) == b"defgh"
+    assert not held.again(1, 8)
+
+
+def test_input_of_the_client_before_is_not_ours_to_send():
+    held = Held()
+    held.begin(100, 8)
+    held.add(b"abc")
+    sent(held)
+
+    assert held.again(90, 8)
+    assert sent(held) == b"abc"
+    assert held.received(93)
+    assert not held.again(92, 8)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_over_any_losses_each_byte_arrives_once(data):
-    """A peer that takes what it likes of what is on its way, and forgets the rest at each loss."""
+    """A peer that takes what it likes of what is on its way, and forgets the rest at each loss; when it dies itself also
+    what it has not acknowledged.
+    """
     window = data.draw(st.integers(1, 50))
     with closing(Held(memory=64, capacity=1 << 16)) as held:  # an example may be given up half-way
         held.begin(0, window)
-        typed, arrived, acknowledged, way = b"", b"", 0, b""
-        for _ in range(data.draw(st.integers(1, 30))):
-            match data.draw(st.sampled_from(["type", "send", "arrive", "acknowledge", "lose"])):
+        typed, taken, acknowledged, limit, way = b"", b"", 0, window, b""
+        for _ in range(data.draw(st.integers(1, 40))):
+            match data.draw(st.sampled_from(["type", "send", "take", "acknowledge", "lose", "die"])):
                 case "type":
                     more = data.draw(st.binary(max_size=80))
                     typed += more
                     held.add(more)
                 case "send":
                     way += held.next()
-                    assert len(arrived) + len(way) <= acknowledged + window
-                case "arrive":
+                    assert len(taken) + len(way) <= limit
+                case "take":
                     size = data.draw(st.integers(0, len(way)))
-                    arrived, way = arrived + way[:size], way[size:]
+                    taken, way = taken + way[:size], way[size:]
                 case "acknowledge":
-                    acknowledged = len(arrived)
+                    acknowledged = data.draw(st.integers(acknowledged, len(taken)))
                     assert held.received(acknowledged)
-                case "lose":
-                    way, acknowledged = b"", len(arrived)
-                    assert held.again(acknowledged, window)
-            assert typed.startswith(arrived + way)
-        arrived += way
-        held.received(len(arrived))
+                    limit = max(limit, acknowledged + window)
+                case loss:
+                    taken, way = taken[: acknowledged if loss == "die" else None], b""
+                    limit = len(taken) + window
+                    assert held.again(len(taken), window)
+            assert typed.startswith(taken + way)
+        taken += way
+        held.received(len(taken))
         while more := held.next():
-            arrived += more
-            held.received(len(arrived))
-        assert arrived == typed
+            taken += more
+            held.received(len(taken))
+        assert taken == typed

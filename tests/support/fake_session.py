@@ -13,11 +13,12 @@ from support.fake_gateway import Client, fake_gateway
 from websockets.exceptions import ConnectionClosed
 
 from gateway.protocol.codec import CHUNK
-from gateway.protocol.messages import Control, Resize, Stdin
+from gateway.protocol.messages import ClientMessage, Control, Resize, Stdin
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import TerminalSize
 
 NAME = "5e55104e5e55104e"
+_LULL = 0.02  # seconds without input until all of it is acknowledged
 _WAIT = 10.0  # seconds that a test waits for what must come
 
 
@@ -25,13 +26,14 @@ _WAIT = 10.0  # seconds that a test waits for what must come
 class FakeSession:
     """`program` runs once, from the first hello on. `window`, `grace`: as in hello.
 
-    `lag`: input bytes that a `received` stays behind, until nothing more comes. `broken`: what the client did that it may not.
+    `lag`: input bytes that a `received` stays behind, until nothing more comes; None: it never comes. What is not
+    acknowledged the program does not see. `broken`: what the client did that it may not.
     """
 
     program: Callable[["FakeSession"], Awaitable[None]]
     window: int = 65536
     grace: float = 600
-    lag: int = 0
+    lag: int | None = 0
     output: bytearray = field(default_factory=bytearray)
     typed: bytearray = field(default_factory=bytearray)
     dropped: int = 0  # output before it is gone
@@ -47,6 +49,7 @@ class FakeSession:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _read: int = 0
     _told: int = 0
+    _limit: int = 0
     _before: str = ""
     _gaps: dict[int, int] = field(default_factory=dict)  # where output is gone, and how much
     _begun: asyncio.Event = field(default_factory=asyncio.Event)
@@ -59,7 +62,7 @@ class FakeSession:
 
     async def read(self, size: int) -> bytes:
         """Exactly `size` bytes of input."""
-        await self.until(lambda: len(self.typed) >= self._read + size)
+        await self.until(lambda: self._told >= self._read + size)
         self._read += size
         return bytes(self.typed[self._read - size : self._read])
 
@@ -78,6 +81,11 @@ class FakeSession:
         """Waits until that many clients have come, the first one too."""
         await self.until(lambda: len(self.attaches) >= times - 1 and self.client is not None)
 
+    def die(self) -> None:
+        """As `cut`, and input that was not acknowledged yet is gone, as when a gateway is killed."""
+        del self.typed[self._told :]
+        self.cut()
+
     def cut(self) -> None:
         """The connection is lost, without a word."""
         assert self.client
@@ -95,6 +103,13 @@ class FakeSession:
         self.output += bytes(size)
         await self._change()
 
+    async def acknowledge(self, offset: int) -> None:
+        """Input before `offset` has reached the program."""
+        if self.client and offset > self._told:
+            self._told, self._limit = offset, max(self._limit, offset + self.window)
+            await self.client.say(Control({"type": "received", "offset": offset}))
+            await self._change()
+
     # the gateway's part
     async def script(self, client: Client) -> None:
         """For `fake_gateway`."""
@@ -107,7 +122,8 @@ class FakeSession:
             offset = 0
         async with asyncio.TaskGroup() as group:
             self._before = self.secret  # good until the client shows that it has the new one
-            self.client, self.secret, self._told = client, secrets.token_hex(4), len(self.typed)
+            self.client, self.secret = client, secrets.token_hex(4)
+            self._limit = len(self.typed) + self.window
             resume = {
                 "secret": self.secret, "grace": self.grace, "offset": offset,
                 "received": len(self.typed), "window": self.window,
@@ -169,22 +185,14 @@ class FakeSession:
     async def _take(self, client: Client) -> None:
         try:
             while True:
-                message = await client.receive()
+                try:
+                    async with asyncio.timeout(_LULL if self.lag else None):
+                        message = await client.receive()
+                except TimeoutError:
+                    await self.acknowledge(len(self.typed))
+                    continue
                 self._before = self.secret
-                match message:
-                    case Stdin(data):
-                        self.typed += data
-                        if len(self.typed) > self._told + self.window:
-                            self.broken.append(f"{len(self.typed) - self._told} bytes beyond its credit")
-                        await self._acknowledge(client, len(self.typed) - self.lag)
-                    case Resize(size):
-                        self.sizes.append(size)
-                    case Control(body) if body["type"] == "seen":
-                        if not self.seen <= body["offset"] <= len(self.output):
-                            self.broken.append(f"seen {body['offset']} after {self.seen}")
-                        self.seen = max(self.seen, body["offset"])
-                    case _:
-                        pass
+                await self._took(message)
                 await self._change()
         except ConnectionClosed as error:
             self.closes.append(error.rcvd.code if error.rcvd else 1006)
@@ -192,10 +200,22 @@ class FakeSession:
                 self.client = None
             await self._change()
 
-    async def _acknowledge(self, client: Client, offset: int) -> None:
-        if offset > self._told:
-            self._told = offset
-            await client.say(Control({"type": "received", "offset": offset}))
+    async def _took(self, message: ClientMessage) -> None:
+        match message:
+            case Stdin(data):
+                self.typed += data
+                if len(self.typed) > self._limit:
+                    self.broken.append(f"{len(self.typed) - self._limit} bytes beyond its credit")
+                if self.lag is not None:
+                    await self.acknowledge(len(self.typed) - self.lag)
+            case Resize(size):
+                self.sizes.append(size)
+            case Control(body) if body["type"] == "seen":
+                if not self.seen <= body["offset"] <= len(self.output):
+                    self.broken.append(f"seen {body['offset']} after {self.seen}")
+                self.seen = max(self.seen, body["offset"])
+            case _:
+                pass
 
     async def _change(self) -> None:
         async with self.changed:
