@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import itertools
+import json
 import os
 
 import pytest
@@ -177,17 +178,32 @@ async def test_half_close_ends_input_and_nothing_else(access):
     [
         (Request(("ls",), pod="nope"), 404, 'pods "nope" not found'),
         (Request(("ls",), pod="web-0", container="nope"), 400, "container nope is not valid for pod web-0"),
-        (Request(("ls",), pod="web-0", namespace="nowhere"), 404, "not found"),
+        (Request(("ls",), pod="web-0", namespace="nowhere"), 404, 'pods "web-0" not found'),
+        (Request(("ls",), pod="web-0"), 400, "for pod web-0, choose one of: [side main]"),
     ],
-    ids=["pod", "container", "namespace"],
+    ids=["pod", "container", "namespace", "several"],
 )
-async def test_what_only_the_cluster_knows_comes_as_the_status(access, request_, code, message):
+async def test_what_only_the_cluster_knows_is_refused_before_the_upgrade(access, request_, code, message):
     said = await run(access, request_)
 
-    assert said.status.code == code
-    assert message in said.status.message
-    assert said.stdout == said.stderr == b""
+    assert said.refusal.code == code
+    assert message in json.loads(said.refusal.body)["message"]
+
+
+async def test_our_own_clients_hear_of_it_in_band(access):
+    said = await run(access, Request(("ls",), pod="nope"), row=OWN)
+
+    assert said.controls[-1]["code"] == "pod_not_found"
+    assert (said.status.code, said.status.message) == (404, 'pods "nope" not found')
     assert said.close_code == 1000
+
+
+async def test_a_workload_is_one_of_its_pods(access):
+    said = await run(access, Request(("echo", "hi"), pod="deploy/api"), row=OWN)
+
+    assert said.stdout == b"hi\n"
+    assert said.controls[0]["target"]["pod"].startswith("api-")
+    assert said.controls[0]["target"]["container"] == "api"
 
 
 async def test_a_command_that_is_not_there_is_an_internal_error(access):

@@ -108,6 +108,21 @@ def _bad_container(match: re.Match[str], target: Target, _: Command) -> Outcome:
     return Outcome("container_not_found", said + known, status=failure(400, said))
 
 
+def _forbidden(match: re.Match[str], _: Target, __: Command) -> Outcome:
+    details = {"name": match["name"], "kind": match["kind"]} if match["name"] else {}
+    return Outcome("forbidden", match["said"], status=failure(403, match["said"], details=details))
+
+
+def _completed(match: re.Match[str], target: Target, _: Command) -> Outcome:
+    """Whoever asks without looking first, as kubectl does, hears this of the kubelet."""
+    container = target.container or ""
+    missing = f'container not found ("{container}")'
+    if match["attach"]:
+        missing = f"container {container} not found in pod {target.pod}_{target.namespace}"
+    status = internal_error(f"unable to upgrade connection: {missing}")
+    return Outcome("pod_completed", match["said"], status=status)
+
+
 def _api_error(match: re.Match[str], _: Target, __: Command) -> Outcome:
     said, reason = match["said"], match["reason"]
     http = _HTTP.get(reason)
@@ -137,8 +152,9 @@ _MEANINGS: tuple[tuple[re.Pattern[str], _Meaning], ...] = tuple(
         (r"container (?P<name>\S+) not found in pod(?P<known>)", _bad_container),
         (r"(?P<said>a container name must be specified .*)", _said("container_needed", 400)),
         (r"(?P<said>pod \S+ does not have a host assigned)", _said("pod_pending", 400)),
-        (r"(?P<said>cannot exec into a container in a completed pod.*)", _said("pod_completed", 400)),
-        (r"(?:unable to upgrade connection|\(Forbidden\)): (?P<said>.*is forbidden: .*)", _said("forbidden", 403)),
+        (r"(?P<said>cannot (?:exec into|(?P<attach>attach)) a container in a completed pod.*)", _completed),
+        (r"(?:unable to upgrade connection|\(Forbidden\)): (?P<said>(?:(?P<kind>[\w.]+) \"(?P<name>[^\"]*)\" |.*)is forbidden: .*)",
+         _forbidden),
         (r"(?P<said>You must be logged in to the server.*|the server has asked for the client to provide credentials)",
          _said("cluster_unauthorized", 401)),
         (r"(?P<said>The connection to the server .* was refused.*|Unable to connect to the server: .*)",

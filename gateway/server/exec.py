@@ -12,11 +12,13 @@ from gateway.protocol.outcome import CODES, Outcome
 from gateway.protocol.status import failure
 from gateway.protocol.subprotocols import Subprotocol, negotiate
 from gateway.protocol.target import Command, Target, Verb
+from gateway.server import lookup
 from gateway.server.attachment import Attachment
 from gateway.server.auth import BEARER, offered_protocols
 from gateway.server.keys import GATEWAY, IDENTITY
 from gateway.server.status import Refusal
-from gateway.server.websocket import upgrade
+from gateway.server.websocket import Socket, handshake, upgrade
+from gateway.session import Session
 
 log = structlog.get_logger()
 routes = web.RouteTableDef()
@@ -32,26 +34,23 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
     """One command through the WebSocket that this request becomes, or a Status that says why not."""
     gateway = request.app[GATEWAY]
     row = _row(request)
+    limits = gateway.config.limits
+    websocket = handshake(request, row, limits.close)
     try:
-        target, command = _parse(request, row)
-        place = gateway.admit(request[IDENTITY], target, command)
+        session = await _begin(request, row)
     except (BadRequest, Refused) as error:
         outcome = error.outcome() if isinstance(error, Refused) else Outcome("bad_request", str(error))
         gateway.metrics.refused(outcome.code)
-        return await _refuse(request, row, outcome)
-    try:
-        websocket = await upgrade(request, row, gateway.config.limits.close)
-    except BaseException:
-        place.free()
-        raise
-    session = gateway.open(request[IDENTITY], target, command, place)
-    attachment = Attachment(websocket, row, session, gateway.config.limits, gateway.metrics)
+        return await _refuse(websocket, request, row, outcome)
     gone: Outcome | None = Outcome("client_lost")
     try:
-        gone = await attachment.run()
-    except Exception:
-        log.exception("attachment_defect", session=session.name)
-        gone = Outcome("gateway_error")
+        await upgrade(websocket, request, row)
+        attachment = Attachment(websocket, row, session, limits, gateway.metrics)
+        try:
+            gone = await attachment.run()
+        except Exception:
+            log.exception("attachment_defect", session=session.name)
+            gone = Outcome("gateway_error")
     finally:
         if gone is not None:  # the one place that decides what a session does without its client: it ends
             session.end(gone)
@@ -59,6 +58,30 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
     if gone is not None:
         await attachment.leave(gone)
     return websocket
+
+
+async def _begin(request: web.Request, row: Subprotocol) -> Session:
+    """The command has been started, and as far as can be known at once the cluster does not refuse it. Raises
+    BadRequest, Refused; then nothing of it goes on.
+    """
+    gateway, identity = request.app[GATEWAY], request[IDENTITY]
+    target, command = _parse(request, row)
+    place = gateway.admit(identity, target, command)
+    api = gateway.backends[target.cluster].cluster
+    try:
+        found = await lookup.before(api, target, row) if target.pod else lookup.Found(target)
+    finally:
+        place.free()  # its own is that of the pod which was found
+    place = gateway.admit(identity, found.target, command)
+    session = gateway.open(identity, found.target, command, place)
+    try:
+        if target.pod:
+            await lookup.beside(api, session, row, seen=found.seen)
+    except BaseException as error:
+        session.end(error.outcome() if isinstance(error, Refused) else Outcome("client_lost"))
+        gateway.release(session)
+        raise
+    return session
 
 
 def _row(request: web.Request) -> Subprotocol:
@@ -88,12 +111,14 @@ def _parse(request: web.Request, row: Subprotocol) -> tuple[Target, Command]:
     return target, query.command(verb, fields, row)
 
 
-async def _refuse(request: web.Request, row: Subprotocol, outcome: Outcome) -> web.StreamResponse:
+async def _refuse(
+    websocket: Socket, request: web.Request, row: Subprotocol, outcome: Outcome
+) -> web.StreamResponse:
     """Before the upgrade, or, since a browser cannot read a refused handshake, in band for our own clients."""
+    status = outcome.status or failure(CODES[outcome.code].http, outcome.message)
     if not row.control:
-        raise Refusal(CODES[outcome.code].http, outcome.message)
-    websocket = await upgrade(request, row, request.app[GATEWAY].config.limits.close)
-    status = failure(CODES[outcome.code].http, outcome.message)
+        raise Refusal(status.code, outcome.message, status)
+    await upgrade(websocket, request, row)
     for message in (Control(outcome.as_control("refused")), Ended(status)):
         payload = encode(message, row)
         assert isinstance(payload, bytes)

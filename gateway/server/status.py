@@ -2,18 +2,19 @@
 
 from aiohttp import web
 
-from gateway.protocol.status import failure
+from gateway.protocol.status import Status, failure
 
 
 class Refusal(Exception):  # noqa: N818  # an answer, not a defect
-    """Raised anywhere below the edge's guard, which turns it into a Status object."""
+    """Raised anywhere below the edge's guard, which turns it into a Status object: the cluster's own, where it is one."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, status: Status | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.status = status or failure(code, message)
 
     def response(self) -> web.Response:
         """The HTTP answer."""
-        body = failure(self.code, str(self)).json(http=True)
+        body = self.status.json(http=True)
         headers = {"WWW-Authenticate": "Bearer"} if self.code == 401 else {}
         return web.Response(status=self.code, body=body, content_type="application/json", headers=headers)

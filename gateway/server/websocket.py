@@ -68,8 +68,8 @@ class Socket(web.WebSocketResponse):
         return last / 1000 if (unacked and retransmits) or probes > 1 else 0.0
 
 
-async def upgrade(request: web.Request, row: Subprotocol, close_timeout: float) -> Socket:
-    """The request becomes a WebSocket. Raises Refusal or HTTPException where it is no proper handshake."""
+def handshake(request: web.Request, row: Subprotocol, close_timeout: float) -> Socket:
+    """What the request will become; nothing has been said yet. Raises Refusal where it is no proper handshake."""
     if not _KEY.fullmatch(request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")):
         raise Refusal(400, "Sec-WebSocket-Key is not the base64 of 16 bytes")
     websocket = Socket(
@@ -80,11 +80,17 @@ async def upgrade(request: web.Request, row: Subprotocol, close_timeout: float) 
         max_msg_size=MAX_MESSAGE + 2,
         writer_limit=64 * 1024,
     )
+    if not websocket.can_prepare(_offering(request, row)).ok:
+        raise Refusal(400, "Bad Request")
+    return websocket
+
+
+async def upgrade(websocket: Socket, request: web.Request, row: Subprotocol) -> None:
+    """The 101. ConnectionError where the client has left."""
     await websocket.prepare(_offering(request, row))
     if request.transport is None:
         raise ConnectionResetError("the client left during the handshake")
     websocket.transport = request.transport
-    return websocket
 
 
 def _offering(request: web.Request, row: Subprotocol) -> web.Request:

@@ -148,12 +148,16 @@ ROWS = {
         "pod p does not have a host assigned",
     ),
     "completed": (
-        "error: cannot exec into a container in a completed pod; current phase is Succeeded", "pod_completed", 400,
-        "cannot exec into a container in a completed pod; current phase is Succeeded",
+        "error: cannot exec into a container in a completed pod; current phase is Succeeded", "pod_completed", 500,
+        'unable to upgrade connection: container not found ("c")',
     ),
     "failed": (
-        "error: cannot exec into a container in a completed pod; current phase is Failed", "pod_completed", 400,
-        "current phase is Failed",
+        "error: cannot exec into a container in a completed pod; current phase is Failed", "pod_completed", 500,
+        'unable to upgrade connection: container not found ("c")',
+    ),
+    "completed, attach": (
+        "error: cannot attach a container in a completed pod; current phase is Succeeded", "pod_completed", 500,
+        "unable to upgrade connection: container c not found in pod p_ns",
     ),
     **{
         f"lost: {why}": (f"{klog}error: error reading from error stream: {why}", "cluster_lost", 500, why)
@@ -355,3 +359,9 @@ def test_attach_has_no_command(verb: Verb):
 
 def test_in_the_runner_the_command_is_all():
     assert argv(Target("default"), Command(("ls", "-l"), "run", stdout=True), "prod") == ("ls", "-l")
+
+
+def test_a_status_that_forbids_has_the_servers_details():
+    outcome = explain(1, f"error: unable to upgrade connection: {FORBIDDEN}\n".encode(), TARGET, CMD)
+
+    assert outcome.status.details == {"name": "p", "kind": "pods"}

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from gateway.backend import HopCheck
 from gateway.errors import HopFailed
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Hop, Outcome, ended
+from gateway.protocol.status import failure
 from gateway.protocol.target import Command, Target, TerminalSize
 
 CHUNK = bytes(32768)
@@ -23,6 +25,7 @@ class Scripted:
     flood N     says N MiB as fast as it can
     drip        says 32 KiB a millisecond, for ever
     refuse      does not start: the management host refuses
+    forbidden   is refused by the API server
     never       never starts
     defect      does not start: a bug
     late        says one byte, then: a bug
@@ -36,6 +39,7 @@ class Scripted:
         self.opened: list[tuple[Target, Command]] = []
         self.running = 0
         self.changed = asyncio.Event()
+        self.cluster = Answers()
         self.hops = [HopCheck(hop, 1.0) for hop in (Hop.SSH, Hop.INCUS, Hop.RUNNER, Hop.CLUSTER)]
 
     @asynccontextmanager
@@ -78,6 +82,49 @@ class Scripted:
 
     def orphans(self) -> Mapping[str, int]:
         return {"finish": 2, "lease": 1}
+
+
+class Answers:
+    """The cluster's API. `objects`: what is at a path, an object, a list of them, or an error; every pod that is not in
+    there is well. `slow`: an answer never comes. `error`: what all is answered with. `allowed`: what `may` says.
+    """
+
+    def __init__(self) -> None:
+        self.watches = True
+        self.objects: dict[str, Any] = {}
+        self.asked: list[str] = []
+        self.slow = False
+        self.error: Exception | None = None
+        self.allowed: bool | None = True
+
+    async def get(self, path: str, **_: Any) -> dict[str, Any]:
+        return await self._answer(path, pod_called(path.rpartition("/")[2]))
+
+    async def list(self, path: str, **_: Any) -> list[dict[str, Any]]:
+        return await self._answer(path, [])
+
+    async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
+        return await self._answer(f"{verb} {resource} {namespace}/{name}", self.allowed)
+
+    async def _answer(self, path: str, usual: Any) -> Any:
+        self.asked.append(path)
+        if self.slow:
+            await asyncio.Event().wait()
+        found = self.error or self.objects.get(path, usual)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def pod_called(name: str, *containers: str, **spec: Any) -> dict[str, Any]:
+    """A pod that is well."""
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    rows = [{"name": container} for container in containers or ("main",)]
+    return {
+        "metadata": {"name": name, "uid": name},
+        "spec": {"nodeName": "n", "containers": rows, **spec},
+        "status": {"phase": "Running", "conditions": [ready]},
+    }
 
 
 class Spoken:
@@ -123,4 +170,8 @@ class Spoken:
         self._backend.sizes.append(size)
 
     async def wait(self) -> Outcome:
+        if self._what == "forbidden":
+            said = 'pods "p" is forbidden: User "u" may not'
+            status = failure(403, said, details={"name": "p", "kind": "pods"})
+            return Outcome("forbidden", said, status=status)
         return ended(0)

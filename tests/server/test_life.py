@@ -443,12 +443,13 @@ async def test_what_comes_after_the_stop_is_refused(edge):
 
 
 async def test_a_session_that_was_just_admitted_hears_of_the_stop(edge):
-    """The upgrade lies between the two."""
-    admit = edge.gateway.admit
+    """The upgrade lies between the two; it is admitted once more when its pod is known."""
+    admit, times = edge.gateway.admit, []
 
     def late(*what):
         place = admit(*what)
-        edge.gateway.stopping = True
+        times.append(what)
+        edge.gateway.stopping = len(times) == 2
         return place
 
     edge.gateway.admit = late

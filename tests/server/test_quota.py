@@ -193,6 +193,7 @@ async def test_descriptors_that_run_out_refuse_the_new_and_leave_the_old(edge_wi
                 assert (await old.hear())[1] == b"\x01still here"
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await edge.backend.until(running=1)
         async with opened(edge, "cat"):
             pass
 

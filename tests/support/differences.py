@@ -27,20 +27,6 @@ def bad_request(message: str) -> Change:
     )
 
 
-def late(said: Transcript) -> Transcript:
-    """The Status of the refusal, after the upgrade."""
-    assert said.refusal
-    status = Status.parse(said.refusal.body)
-    assert status
-    return Transcript(hello=[1], statuses=[status.json()], close_code=1000)
-
-
-def late_namespace(said: Transcript) -> Transcript:
-    """The same about the namespace `nope`, which the API server does not look at."""
-    status = failure(404, 'namespaces "nope" not found', details={"name": "nope", "kind": "namespaces"})
-    return replace(late(said), statuses=[status.json()])
-
-
 def translated(said: Transcript) -> Transcript:
     """A Status in an old kubelet's words, as the API server's v5 handler says it."""
     return replace(said, statuses=[_translated(status) for status in said.statuses])
@@ -60,11 +46,8 @@ def _translated(data: bytes) -> bytes:
 
 CHANGES: dict[str, Change | None] = {
     # before the upgrade
-    "refused-late": late,
-    "namespace-missing": late_namespace,
-    "container-default": lambda _: Transcript(
-        hello=[1], streams={1: bytearray(b"main\n")}, statuses=[Status(success=True).json()], close_code=1000
-    ),
+    "refused-late": None,
+    "kubelet-refusal": None,
     "no-stream": bad_request("you must specify at least 1 of stdin, stdout, stderr"),
     "command-missing": bad_request("you must specify at least one command for the container"),
     "name-impossible": bad_request(

@@ -135,11 +135,14 @@ def refusals() -> list[Case]:
     """What only the cluster knows, and what cannot be."""
     true = ("true",)
     return [
-        Case("missing pod", Request(true, pod="nope"), differs="refused-late"),
-        Case("missing container", Request(true, container="nope"), differs="refused-late"),
-        Case("attach to a missing pod", Request((), pod="nope", verb="attach"), differs="refused-late"),
-        Case("missing namespace", Request(true, namespace="nope"), differs="namespace-missing"),
-        Case("no container named", Request(("sh", "-c", "ls /tmp | grep -q www && echo main"), pod="web-0"), differs="container-default"),
+        Case("missing pod", Request(true, pod="nope")),
+        Case("missing container", Request(true, container="nope")),
+        Case("attach to a missing pod", Request((), pod="nope", verb="attach")),
+        Case("attach to a missing container", Request((), container="nope", verb="attach")),
+        Case("missing namespace", Request(true, namespace="nope")),
+        Case("no container named", Request(true, pod="web-0")),
+        Case("no container named to attach to", Request((), pod="web-0", verb="attach")),
+        Case("container of another pod named", Request(true, pod="web-0", container="api")),
         Case("container named", Request(("sh", "-c", "ls /tmp"), pod="web-0", container="side")),
         Case("impossible name", Request(true, pod="Web_0"), differs="name-impossible"),
         Case("NUL in an argument", Request(("echo", "a\0b")), differs="argument-impossible"),

@@ -1,0 +1,142 @@
+"""A request's pod, looked up in the cluster: which one it is, and whether the API server would refuse to connect to it.
+
+What decides what is started is asked before; all else beside the start, so that nobody waits for it. Where the cluster
+cannot be asked the session goes on, and kubectl says how it is.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from gateway.backend import ClusterApi
+from gateway.errors import HopFailed, Refused
+from gateway.protocol import pod as pods
+from gateway.protocol.outcome import Outcome
+from gateway.protocol.subprotocols import Subprotocol
+from gateway.protocol.target import Target
+from gateway.session import Session
+
+BEFORE = 5.0  # seconds for what decides what is started
+BESIDE = 1.0  # seconds that the upgrade waits for what does not
+FORBIDDEN = 2.0  # seconds for kubectl to say that it may not, once that is known
+_SURE = (
+    400,
+    403,
+    404,
+)  # answers that are the client's too; others are about the runner's account, or pass by
+_SHOWN = 5  # pods that are not ready, by name
+_PATHS = {
+    "deployments": "/apis/apps/v1", "statefulsets": "/apis/apps/v1", "replicasets": "/apis/apps/v1",
+    "daemonsets": "/apis/apps/v1", "jobs": "/apis/batch/v1", "services": "/api/v1", "replicationcontrollers": "/api/v1",
+}  # fmt: skip
+_SHORT = {
+    "deploy": "deployments", "sts": "statefulsets", "rs": "replicasets", "ds": "daemonsets", "svc": "services",
+    "rc": "replicationcontrollers",
+}  # fmt: skip
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Found:
+    """`seen`: the pod was looked at, and is well."""
+
+    target: Target
+    seen: bool = False
+
+
+async def before(api: ClusterApi, target: Target, row: Subprotocol) -> Found:
+    """The pod of a workload; and for a Kubernetes client that names no container, whether there is but one: kubectl
+    would run the command in a default one. Raises Refused.
+    """
+    kind, slash, name = target.pod.rpartition("/")
+    if slash and kind in ("po", "pod", "pods"):
+        target, slash = replace(target, pod=name), ""
+    if slash:
+        pod = await _asked(_pod_of(api, target.namespace, kind, name), BEFORE)
+    elif not row.control and not target.container:
+        pod = await _asked(api.get(pod_path(target)), BEFORE)
+    else:
+        pod = None
+    return Found(_settled(pod, target, row), seen=pod is not None)
+
+
+async def beside(api: ClusterApi, session: Session, row: Subprotocol, *, seen: bool) -> None:
+    """Whether the pod, unless it was `seen`, is as the request has it, and whether we may, while the session starts;
+    `session.target` is exact then. Raises Refused.
+    """
+    target = session.target
+
+    async def look() -> dict[str, Any] | Refused | None:
+        told = row.control and not api.watches  # by kubectl, as soon
+        return None if seen or told else await _asked(api.get(pod_path(target)), BESIDE)
+
+    async def ask() -> bool | Refused | None:
+        if row.control:
+            return None
+        question = api.may("create", f"pods/{session.command.verb}", target.namespace, target.pod)
+        return await _asked(question, BESIDE)
+
+    pod, may = await asyncio.gather(look(), ask())
+    if may is False and (outcome := await _refused_by_kubectl(session)):
+        raise Refused(outcome.code, outcome.message, outcome.status)
+    session.target = _settled(pod, target, row)
+
+
+def pod_path(target: Target) -> str:
+    """Where the API server has it. Its names were checked."""
+    return f"/api/v1/namespaces/{target.namespace}/pods/{target.pod}"
+
+
+async def _asked(answer: Awaitable[T], seconds: float) -> T | Refused | None:
+    """None where there was no answer in time, or none that is about the request."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await answer
+    except TimeoutError:
+        return None
+    except Refused as error:
+        return error
+    except HopFailed as error:
+        if error.status is None or error.status.code not in _SURE:
+            return None
+        return Refused(error.code, error.message, error.status)
+
+
+async def _pod_of(api: ClusterApi, namespace: str, kind: str, name: str) -> dict[str, Any]:
+    plural = _SHORT.get(kind) or (kind if kind.endswith("s") else f"{kind}s")
+    workload = await api.get(f"{_PATHS[plural]}/namespaces/{namespace}/{plural}/{name}")
+    selector = pods.selector(workload)
+    if selector is None:
+        raise Refused("no_ready_pod", f"{plural} {name!r} selects no pods")
+    path = pods.selected(namespace, selector)
+    found = await api.list(path)
+    if best := pods.best(found):
+        return best
+    states = ", ".join(f"{one['metadata']['name']} is {pods.phase(one)}" for one in found[:_SHOWN])
+    raise Refused("no_ready_pod", f"{kind}/{name} has no ready pod: {states or 'it has none at all'}")
+
+
+def _settled(pod: dict[str, Any] | Refused | None, target: Target, row: Subprotocol) -> Target:
+    """The pod and container that it is, as far as is known. Raises Refused in the API server's words."""
+    if pod is None:
+        return target
+    if isinstance(pod, Refused):
+        raise pod
+    name = str(pod["metadata"]["name"])
+    container = target.container or (pods.default_container(pod) if row.control else None)
+    if outcome := pods.refusal(pod, name, container):
+        raise Refused(outcome.code, outcome.message, outcome.status)
+    return replace(target, pod=name, container=container or pods.default_container(pod))
+
+
+async def _refused_by_kubectl(session: Session) -> Outcome | None:
+    """In the API server's words; None where it was let in after all, or does not say in time."""
+    with suppress(TimeoutError), session.watching() as changed:
+        async with asyncio.timeout(FORBIDDEN):
+            while session.outcome is None and session.times.first_byte is None:
+                changed.clear()
+                await changed.wait()
+    outcome = session.outcome
+    return outcome if outcome and outcome.status and outcome.status.code in _SURE else None

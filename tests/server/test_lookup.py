@@ -1,0 +1,248 @@
+"""The pod is looked up: refusals in the API server's words, before anything runs that must not."""
+
+import asyncio
+
+import pytest
+from peer import OWN as OWN_HEADER
+from peer import UPGRADE, once, peer
+from peer import V5 as V5_HEADER
+from scripted import pod_called
+from support.exec_client import Access, Request, run
+from support.served import TOKEN
+
+from gateway.errors import HopFailed
+from gateway.protocol.status import failure
+from gateway.protocol.subprotocols import OWN, V4, V5
+from gateway.server import lookup
+
+PODS = "/api/v1/namespaces/default/pods"
+NOT_FOUND = failure(404, 'pods "p" not found', details={"name": "p", "kind": "pods"})
+
+
+@pytest.fixture
+def access(edge):
+    return Access(edge.url, TOKEN)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """What never answers is not waited for long."""
+    for name in ("BEFORE", "BESIDE", "FORBIDDEN"):
+        monkeypatch.setattr(lookup, name, 0.05)
+
+
+def request(argv=("echo", "hi"), **more):
+    return Request(argv, **{"pod": "p", "container": "main", **more})
+
+
+@pytest.mark.parametrize("row", [V5, V4], ids=["v5", "v4"])
+async def test_a_missing_pod_is_refused_before_the_upgrade(edge, access, row):
+    edge.backend.cluster.objects[f"{PODS}/p"] = HopFailed("pod_not_found", NOT_FOUND.message, NOT_FOUND)
+
+    said = await run(access, request(("hold",)), row=row)
+
+    assert (said.refusal.code, said.refusal.content_type) == (404, "application/json")
+    assert said.refusal.body == NOT_FOUND.json(http=True)
+    await edge.idle()
+    assert edge.outcomes() == {"pod_not_found": 1}
+    assert edge.metric('dap_refused_total{code="pod_not_found"}') == 1
+
+
+async def test_our_own_clients_hear_it_in_band(edge, access):
+    edge.backend.cluster.objects[f"{PODS}/p"] = HopFailed("pod_not_found", NOT_FOUND.message, NOT_FOUND)
+
+    said = await run(access, request(), row=OWN)
+
+    (control,) = said.controls
+    assert (control["type"], control["code"], control["hop"]) == ("refused", "pod_not_found", "cluster")
+    assert said.statuses == [NOT_FOUND.json()]
+    assert said.close_code == 1000
+
+
+@pytest.mark.parametrize(
+    ("pod", "asked", "message"),
+    [
+        (pod_called("p", "a", "b"), {"container": "x"}, "container x is not valid for pod p"),
+        (
+            pod_called("p", "a", "b"),
+            {"container": ""},
+            "a container name must be specified for pod p, choose one of: [a b]",
+        ),
+        (pod_called("p", nodeName=""), {}, "pod p does not have a host assigned"),
+    ],
+    ids=["container", "several", "pending"],
+)
+async def test_what_the_api_server_would_not_connect_to(edge, access, pod, asked, message):
+    edge.backend.cluster.objects[f"{PODS}/p"] = pod
+
+    said = await run(access, request(**asked))
+
+    assert said.refusal.body == failure(400, message).json(http=True)
+
+
+async def test_a_command_without_a_container_runs_only_where_there_is_one(edge, access):
+    """Kubectl would take a default one: nothing is started before it is known."""
+    cluster = edge.backend.cluster
+    cluster.objects[f"{PODS}/p"] = pod_called("p", "a", "b")
+
+    assert (await run(access, request(container=""))).refusal.code == 400
+    assert edge.backend.opened == []
+
+    cluster.objects[f"{PODS}/p"] = pod_called("p", "only")
+    assert (await run(access, request(container=""))).stdout == b"hi"
+    assert [target.container for target, _ in edge.backend.opened] == ["only"]
+
+
+async def test_our_own_clients_get_the_default_container(edge, access):
+    pod = pod_called("p", "a", "b")
+    pod["metadata"]["annotations"] = {"kubectl.kubernetes.io/default-container": "b"}
+    edge.backend.cluster.objects[f"{PODS}/p"] = pod
+
+    said = await run(access, request(container=""), row=OWN)
+
+    assert said.stdout == b"hi"
+    assert said.controls[0]["target"] == {
+        "cluster": "default",
+        "namespace": "default",
+        "pod": "p",
+        "container": "b",
+    }
+
+
+@pytest.mark.parametrize("row", [V5, OWN], ids=["v5", "own"])
+@pytest.mark.parametrize("name", ["deploy%2Fapi", "deployments%2Fapi"])
+async def test_a_workload_is_its_ready_pod(edge, access, row, name):
+    unready = pod_called("api-1")
+    unready["status"]["conditions"] = []
+    cluster = edge.backend.cluster
+    cluster.objects = {
+        "/apis/apps/v1/namespaces/default/deployments/api": {
+            "spec": {"selector": {"matchLabels": {"app": "a/b"}}}
+        },
+        f"{PODS}?labelSelector=app%3Da%2Fb": [unready, pod_called("api-2")],
+    }
+
+    said = await run(access, request(pod=name.replace("%2F", "/")), row=row)
+
+    assert said.stdout == b"hi"
+    assert [(target.pod, target.container) for target, _ in edge.backend.opened] == [("api-2", "main")]
+    if row is OWN:
+        assert said.controls[0]["target"]["pod"] == "api-2"
+
+
+async def test_a_workload_without_a_ready_pod_says_what_there_is(edge, access):
+    unready = pod_called("api-1")
+    unready["status"] = {
+        "phase": "Running",
+        "containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}],
+    }
+    cluster = edge.backend.cluster
+    cluster.objects = {
+        "/api/v1/namespaces/default/services/web": {"spec": {"selector": {"app": "web"}}},
+        f"{PODS}?labelSelector=app%3Dweb": [unready],
+    }
+
+    said = await run(access, request(pod="svc/web"), row=OWN)
+
+    (control,) = said.controls
+    assert control["code"] == "no_ready_pod"
+    assert control["message"] == "svc/web has no ready pod: api-1 is CrashLoopBackOff"
+    assert said.status.code == 503
+    assert edge.backend.opened == []
+
+
+async def test_a_service_that_selects_nothing_is_no_way_to_a_pod(edge, access):
+    edge.backend.cluster.objects = {"/api/v1/namespaces/default/services/web": {"spec": {}}}
+
+    said = await run(access, request(pod="svc/web"), row=OWN)
+
+    assert said.controls[0]["code"] == "no_ready_pod"
+
+
+async def test_pod_and_its_name_are_a_pod(edge, access):
+    assert (await run(access, request(pod="pod/p"))).stdout == b"hi"
+    assert [target.pod for target, _ in edge.backend.opened] == ["p"]
+
+
+async def test_who_may_not_exec_is_refused_in_kubectls_words(edge, access):
+    edge.backend.cluster.allowed = False
+
+    said = await run(access, request(("forbidden",)))
+
+    assert said.refusal.code == 403
+    assert said.refusal.body == failure(
+        403, 'pods "p" is forbidden: User "u" may not', details={"name": "p", "kind": "pods"}
+    ).json(http=True)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_who_gets_in_all_the_same_is_let_in(edge, access):
+    """Kubectl decides: an older server asks for another verb."""
+    edge.backend.cluster.allowed = False
+
+    assert (await run(access, request())).stdout == b"hi"
+    assert (await run(access, request(("true",)))).status.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        None,
+        HopFailed("cluster_unreachable", "no way"),
+        HopFailed("cluster_failed", "later", failure(503, "later")),
+        HopFailed("cluster_unauthorized", "who?", failure(401, "who?")),
+    ],
+    ids=["silent", "unreachable", "busy", "unauthorized"],
+)
+@pytest.mark.parametrize("container", ["main", ""])
+@pytest.mark.parametrize("row", [V5, OWN], ids=["v5", "own"])
+@pytest.mark.usefixtures("quick")
+async def test_a_cluster_that_cannot_be_asked_stops_nobody(edge, access, row, error, container):
+    edge.backend.cluster.slow = error is None
+    edge.backend.cluster.objects[f"{PODS}/p"] = error
+
+    said = await run(access, request(container=container), row=row)
+
+    assert said.stdout == b"hi"
+    assert edge.backend.opened[0][0].container == (container or None)
+
+
+async def test_without_a_relay_our_own_clients_are_not_looked_up(edge, access):
+    """It would cost a second kubectl, and the first one says the same."""
+    edge.backend.cluster.watches = False
+
+    assert (await run(access, request(), row=OWN)).stdout == b"hi"
+    assert edge.backend.cluster.asked == []
+    assert (await run(access, request())).stdout == b"hi"
+    assert f"{PODS}/p" in edge.backend.cluster.asked
+
+
+async def test_a_bad_handshake_starts_nothing(edge):
+    headers = [(name, "14" if name == "Sec-WebSocket-Version" else value) for name, value in UPGRADE]
+    answer = await once(
+        edge.url, "GET", f"{PODS}/p/exec?command=true&stdout=1", (*headers, OWN_HEADER, edge.proof)
+    )
+
+    assert answer.code == 400
+    assert edge.backend.opened == []
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_client_that_leaves_during_the_lookup_leaves_nothing(edge):
+    edge.backend.cluster.slow = True
+    async with peer(edge.url) as client:
+        path = f"{PODS}/p/exec?command=hold&stdout=1&container=main"
+        client.request("GET", path, (*UPGRADE, V5_HEADER, edge.proof))
+        await edge.backend.until(1)
+    await edge.idle(5)
+
+
+async def test_the_lookup_does_not_hold_up_the_start(edge):
+    """The command runs before the cluster has said anything."""
+    edge.backend.cluster.slow = True
+    async with peer(edge.url) as client:
+        path = f"{PODS}/p/exec?command=hold&stdout=1&container=main"
+        client.request("GET", path, (*UPGRADE, V5_HEADER, edge.proof))
+        await edge.backend.until(1)
+        assert (await client.answer()).code == 101
+    await asyncio.wait_for(edge.idle(5), 5)
