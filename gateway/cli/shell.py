@@ -47,6 +47,7 @@ class Shell:
         self._sizes = Sizes(size, terminal)
         self._resume: Resume | None = None
         self._attached = False
+        self._joining = False  # the session is another client's until its hello
         self._afresh = False  # the output that we have not seen is gone: from the newest on
 
     async def open(self, path: str) -> End:
@@ -55,8 +56,7 @@ class Shell:
 
     async def take_over(self, session: str) -> End:
         """A session that lives already, whoever has it now. As `open`."""
-        self._started()
-        self._sizes.redraw()
+        self._joining = True
         return await self._run(attach_path(session), attaching=True)
 
     async def _run(self, path: str, *, attaching: bool) -> End:
@@ -156,6 +156,9 @@ class Shell:
         elif found is not None:
             self._keys.begin(found.received, found.window)
             self._drawn.begin(found.offset)
+            if self._joining:
+                self._started()
+                self._sizes.redraw()
         self._resume, self._attached, self._afresh = found, True, False
 
     def _place(self, offset: int) -> None:

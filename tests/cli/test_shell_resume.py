@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.dap import on_a_terminal
+from support.fake_gateway import fake_gateway
 from support.fake_session import NAME, living
 
 from gateway.protocol.outcome import Outcome
@@ -252,6 +253,22 @@ async def test_another_client_takes_over(home):
     assert second.restored
     assert session.attaches == [{"type": "attach", "secret": None, "offset": None}]
     assert [size.rows for size in session.sizes][:2] == [23, 24]
+
+
+async def test_ctrl_c_ends_an_attach_that_gets_no_answer(home):
+    """Until the session is ours the keys are ours, too."""
+
+    async def script(client):
+        await client.receive()
+        await client.receive()
+
+    async with fake_gateway(script, home.socket) as gateway, on_a_terminal(home, "attach", NAME) as screen:
+        await gateway.joined.wait()
+        screen.type(b"\x03")
+        code = await screen.ended()
+
+    assert code == 130
+    assert screen.restored
 
 
 async def test_a_gap_is_marked_where_it_is(home):
