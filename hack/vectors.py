@@ -1,7 +1,8 @@
-"""Writes the vectors that the codec can make into tests/vectors/exec.json; with --check, fails where they differ.
+"""Writes the vectors that the codecs can make into tests/vectors; with --check, fails where they differ.
 
-Vectors without `"generated": true` are literals taken from the wire of real clients and servers: they stay as they
-are, and the tests hold the codec against them.
+Vectors of exec.json without `"generated": true` are literals taken from the wire of real clients and servers: they
+stay as they are, and the tests hold the codec against them. In relay.json `frames` says what the bytes mean, and their
+`hex` is made from it (a new row needs none); what is `broken` are literals.
 """
 
 import json
@@ -25,8 +26,10 @@ from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.status import SUCCESS, Status, exited, internal_error
 from gateway.protocol.subprotocols import BASE64_CHANNEL, OWN, V4_BASE64, V5, Subprotocol
 from gateway.protocol.target import TerminalSize
+from gateway.relay import wire
 
-EXEC = Path(__file__).parent.parent / "tests" / "vectors" / "exec.json"
+_VECTORS = Path(__file__).parent.parent / "tests" / "vectors"
+EXEC, RELAY = _VECTORS / "exec.json", _VECTORS / "relay.json"
 MASK = bytes.fromhex("37fa213d")
 ALL_BYTES = bytes(range(256))
 HELLO = {
@@ -157,24 +160,57 @@ def generated() -> list[dict[str, Any]]:
     return found + [vector(name, Control(body), OWN, "client") for name, body in CLIENT_CONTROL]
 
 
-def text() -> str:
-    """The file as it should be: its literals, then what the codec makes."""
+def relay_frame(one: dict[str, Any]) -> bytes:
+    """A frame of the relay's link from its words."""
+    kind, stream = getattr(wire, one["kind"]), one["stream"]
+    if "json" in one:
+        return wire.encode_object(kind, stream, one["json"])
+    if "size" in one:
+        return wire.encode_size(stream, *one["size"])
+    if "credit" in one:
+        return wire.encode_credit(stream, one["credit"])
+    if "offset" in one:
+        return wire.encode_offset(kind, stream, one["offset"])
+    return wire.encode(kind, stream, bytes.fromhex(one.get("hex", "")))
+
+
+def relay_text() -> str:
+    """relay.json as it should be: the bytes made anew from what they mean, then what breaks a rule."""
+    found = json.loads(RELAY.read_text())
+    made = [
+        {
+            "name": row["name"],
+            "hex": b"".join(map(relay_frame, row["frames"])).hex(),
+            "frames": row["frames"],
+        }
+        for row in found["frames"]
+    ]
+    tables = [
+        f"{json.dumps(name)}: [\n" + ",\n".join(map(json.dumps, rows)) + "\n]"
+        for name, rows in (("frames", made), ("broken", found["broken"]))
+    ]
+    return "{" + ",\n".join(tables) + "}\n"
+
+
+def exec_text() -> str:
+    """exec.json as it should be: its literals, then what the codec makes."""
     literals = [entry for entry in json.loads(EXEC.read_text()) if not entry.get("generated")]
     return "[\n" + ",\n".join(json.dumps(entry) for entry in literals + generated()) + "\n]\n"
 
 
 def main() -> int:
     """Exit 1 when --check finds a difference."""
-    if "--check" not in sys.argv[1:]:
-        EXEC.write_text(text())
-        return 0
-    if EXEC.read_text() == text():
-        return 0
-    print(
-        f"{EXEC} differs from what the codec makes: read the change, then run hack/vectors.py",
-        file=sys.stderr,
-    )
-    return 1
+    status = 0
+    for path, text in ((EXEC, exec_text()), (RELAY, relay_text())):
+        if path.read_text() == text:
+            continue
+        if "--check" in sys.argv[1:]:
+            said = f"{path} differs from what the codec makes: read the change, then run hack/vectors.py"
+            print(said, file=sys.stderr)
+            status = 1
+        else:
+            path.write_text(text)
+    return status
 
 
 if __name__ == "__main__":
