@@ -102,6 +102,39 @@ def decode_object(body: bytes) -> dict[str, Any]:
     return value
 
 
+def decode_exit(body: bytes) -> dict[str, Any]:
+    """What EXIT says: code 0 to 255, else signal 1 to 64, else an error. Raises WireError."""
+    value = decode_object(body)
+    if not any(key in value for key in ("code", "signal", "error")):
+        raise WireError("EXIT says code, signal or error")
+    if not (_number(value.get("code", 0), 0, 255) and _number(value.get("signal", 1), 1, 64)):
+        raise WireError("EXIT has a code of 0 to 255, or a signal of 1 to 64")
+    return value
+
+
+def decode_started(body: bytes) -> dict[str, Any]:
+    """What STARTED says. Raises WireError."""
+    value = decode_object(body)
+    if not all(_number(value.get(key, 0), 0, (1 << 63) - 1) for key in ("pid", "offset", "received")):
+        raise WireError("STARTED has a pid and offsets")
+    return value
+
+
+def decode_after(body: bytes) -> dict[str, Any]:
+    """What AFTER says. Raises WireError."""
+    value = decode_object(body)
+    results = value.get("results")
+    if not (isinstance(results, list) and results and all(isinstance(one, dict) for one in results)):
+        raise WireError("AFTER has results")
+    if not all(_number(one.get("code", 0), 0, 255) for one in results):
+        raise WireError("a result has a code of 0 to 255")
+    return value
+
+
+def _number(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
 class Decoder:
     """Bytes in, frames out, however the bytes are cut. Input and output are passed on as they come, so that one of
     their frames may come out as several. After a WireError it is of no more use.

@@ -121,6 +121,19 @@ async def test_the_profiles_talk_before_it_does_no_harm(demo):
         assert (await run(backend, "echo", "hi"))[0] == b"hi\n"
 
 
+@pytest.mark.parametrize(
+    "talk",
+    ["head -c 1000000 /dev/urandom", "yes | head -c 1000000", "head -c 1000000 /dev/zero", "printf 'no end'",
+     "printf '\\036'", "head -c 1000000 /dev/zero >&2"],
+    ids=["binary", "lines", "one line", "no end", "mark", "stderr"],
+)  # fmt: skip
+@pytest.mark.parametrize("mode", ["relay", "plain"])
+async def test_a_profile_may_talk_much(demo, talk, mode):
+    profile(demo, talk)
+    async with backend_on(demo, mode) as backend:
+        assert (await run(backend, "echo", "hi"))[0] == b"hi\n"
+
+
 async def test_a_profile_that_ends_the_shell_is_the_hops_error(demo):
     profile(demo, "echo 'closed for today' >&2; exit 5")
     async with backend_on(demo, start=10) as backend:

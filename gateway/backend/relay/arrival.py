@@ -77,27 +77,39 @@ class Before:
     def __init__(self, nonce: str) -> None:
         self.ready = self.linked = False
         self.problem = ""
-        self.talk = b""
+        self._talk = b""
         self.rest = b""  # behind `link`
         self._mark = b"\x1e" + nonce.encode() + b" "
-        self._line = b""
+        self._held = b""  # an unfinished line of ours, or what could be its beginning
+
+    @property
+    def talk(self) -> bytes:
+        """The last of what was said that is not ours."""
+        return (self._talk + self._held)[-_TALK_LIMIT:]
 
     def feed(self, data: bytes, *, mark: bool = True) -> None:
         """`mark`: it came on stdout."""
         if not mark:
-            self.talk = (self.talk + data)[-_TALK_LIMIT:]
+            self._talked(data)
             return
-        self._line += data
-        while not self.linked and (at := self._line.find(b"\n")) >= 0:
-            line, self._line = self._line[:at], self._line[at + 1 :]
-            talk, said, word = line.rpartition(self._mark)
-            if said:
-                self._said(word.decode("utf-8", "replace"))
-            self.talk = (self.talk + (talk if said else line + b"\n"))[-_TALK_LIMIT:]
+        data, self._held = self._held + data, b""
+        while not self.linked and (at := data.find(self._mark)) >= 0:
+            end = data.find(b"\n", at)
+            if end < 0:
+                break
+            self._talked(data[:at])
+            self._said(data[at + len(self._mark) : end].decode("utf-8", "replace"))
+            data = data[end + 1 :]
         if self.linked:
-            self.rest, self._line = self._line, b""
-        else:
-            self._line = self._line[-_TALK_LIMIT:]
+            self.rest += data
+            return
+        at = data.find(self._mark)
+        keep = at if at >= 0 else max(0, len(data) - len(self._mark))
+        self._talked(data[:keep])
+        self._held = data[keep:][:_TALK_LIMIT]
+
+    def _talked(self, data: bytes) -> None:
+        self._talk = (self._talk + data)[-_TALK_LIMIT:]
 
     def _said(self, word: str) -> None:
         if word == "ready":

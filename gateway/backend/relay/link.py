@@ -105,8 +105,13 @@ class Link:
         self._closed()
 
     def _closed(self) -> None:
-        closed = HopFailed("incus_lost", "incus exec ended: the instance, incus or the relay was stopped")
-        self.fail(self._process.failure() if self._process.lost else closed)
+        """The carrier ends with 0, whatever became of the daemon; other codes are those of who ended the carrier."""
+        if self._process.lost:
+            self.fail(self._process.failure())
+        elif self._process.exit_code == 0:
+            self.fail(HopFailed("relay_lost", "the relay in the runner ended without a word: it was killed"))
+        else:
+            self.fail(HopFailed("incus_lost", "incus exec ended: the instance or incus was stopped"))
 
     def _arrived(self, kind: int, data: bytes) -> None:
         """Called by the SSH connection, which a defect here must not end."""
@@ -139,7 +144,7 @@ class Link:
             reason = str(wire.decode_object(body).get("reason"))
             self.fail(HopFailed("relay_lost", f"the relay ended the link: {reason}"))
         elif kind == wire.AFTER:
-            self._after(wire.decode_object(body))
+            self._after(wire.decode_after(body))
         elif stream := self.streams.get(number):
             stream.frame(kind, body)
             if kind in (wire.STDOUT, wire.STDERR):

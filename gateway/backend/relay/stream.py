@@ -118,9 +118,9 @@ class Stream:
             self._room.set()
             return
         elif kind == wire.STARTED:
-            self.started = wire.decode_object(body)
+            self.started = wire.decode_started(body)
         elif kind == wire.EXIT:
-            self.exit = wire.decode_object(body)
+            self.exit = wire.decode_exit(body)
             self._room.set()
         elif kind == wire.EOF:
             self._came.append((wire.EOF, b""))
