@@ -116,7 +116,7 @@ class Backend(Protocol):
         ...
 
     def connections(self) -> Mapping[str, int]:
-        """What /metrics shows: open connections and channels."""
+        """What /metrics and /readyz show: open connections and channels, who waits, the breaker."""
         ...
 
     def leftovers(self) -> Mapping[str, int]:

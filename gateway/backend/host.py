@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.backend.patience import Patience
 from gateway.backend.pool import Pool
 from gateway.backend.ssh import Connection, Process, Prompt, connect
 from gateway.backend.ssh.options import Passphrase
@@ -11,7 +12,7 @@ from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
 from gateway.protocol.target import TerminalSize
 
-_ATTEMPTS = 3  # to find a connection that opens a channel; nothing has started by then
+_LOSSES = 3  # connections that may be gone before one opens a channel; nothing has started by then
 
 
 class Host:
@@ -19,8 +20,10 @@ class Host:
 
     def __init__(self, cluster: Cluster, limits: Limits, prompt: Prompt | None = None) -> None:
         self._limits = limits
-        passphrase = Passphrase(prompt)
-        self._pool = Pool(lambda: connect(cluster, limits, passphrase, prompt))
+        self._patience = Patience()
+        asked = self._patience.unhurried(prompt) if prompt else None
+        passphrase = Passphrase(asked)
+        self._pool = Pool(lambda: connect(cluster, limits, passphrase, asked), patience=self._patience.now)
         self.running = self._pool.running
         self._apart = 0
 
@@ -29,22 +32,27 @@ class Host:
         counts = self._pool.counts()
         return {**counts, "channels": counts["channels"] - self._apart}
 
+    @property
+    def trouble(self) -> HopFailed | None:
+        """Why the last login failed, while none has succeeded since."""
+        return self._pool.trouble
+
     @asynccontextmanager
     async def process(
         self, line: str, size: TerminalSize | None = None, *, apart: bool = False
     ) -> AsyncIterator[Process]:
-        """A channel on a connection that has room. A connection that is full or gone is left for another one."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            async with self._connection(apart=apart) as connection:
+        """A channel on a connection that has room. A connection that is full or gone is left for another one; where
+        the host has no room at all, waits for it, at most `Limits.start` seconds. Raises HopFailed.
+        """
+        until, losses, again = self._patience.now() + self._limits.start, 0, False
+        while True:
+            async with self._connection(until, first=again, apart=apart) as connection:
                 try:
-                    async with asyncio.timeout(self._limits.ssh_channel):
-                        process = await connection.open(line, size)
-                except (TimeoutError, HopFailed) as error:
-                    if attempt == _ATTEMPTS:
-                        said = "the management host opened no channel in time"
-                        raise error if isinstance(error, HopFailed) else HopFailed("ssh_lost", said) from None
-                    busy = isinstance(error, HopFailed) and error.code == "ssh_busy"
-                    connection.room = max(connection.channels - 1, 1) if busy else 0
+                    process = await self._open(connection, line, size)
+                except HopFailed as error:
+                    losses, again = losses + (error.code != "ssh_busy"), True
+                    if losses >= _LOSSES or self._patience.now() >= until:
+                        raise
                     continue
                 try:
                     yield process
@@ -53,10 +61,26 @@ class Host:
                 return
 
     @asynccontextmanager
-    async def _connection(self, *, apart: bool) -> AsyncIterator[Connection]:
-        async with self._pool.connection() as connection:
+    async def _connection(self, until: float, *, first: bool, apart: bool) -> AsyncIterator[Connection]:
+        async with self._pool.connection(until, first=first) as connection:
             self._apart += apart
             try:
                 yield connection
             finally:
                 self._apart -= apart
+
+    async def _open(self, connection: Connection, line: str, size: TerminalSize | None) -> Process:
+        try:
+            async with asyncio.timeout(self._limits.ssh_channel):
+                process = await connection.open(line, size)
+        except TimeoutError:
+            connection.room = 0
+            raise HopFailed("ssh_lost", "the management host opened no channel in time") from None
+        except HopFailed as error:
+            if error.code == "ssh_busy":
+                self._pool.full(connection, error)
+            else:
+                connection.room = 0
+            raise
+        self._pool.took(connection)
+        return process

@@ -1,7 +1,7 @@
 """Which connection gets the next channel: at most 8 each, a new one when all are full, one kept warm.
 
-Few logins at a time (sshd's MaxStartups), and none for a while after refusals (PerSourcePenalties). Knows nothing of
-SSH: a connection is what `dial` returns.
+Who asks waits in a line, as long as the host may still have room for it. Knows nothing of SSH: a connection is what
+`dial` returns.
 """
 
 import asyncio
@@ -9,47 +9,38 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
+from gateway.backend.logins import Logins
+from gateway.backend.room import ROOM, Connection, Room
 from gateway.errors import HopFailed
 
-DIALS = 4  # logins at the same time
-REFUSALS = 3  # in a row open the breaker
-PAUSE = 60.0  # seconds that it stays open
 IDLE = 60.0  # seconds after which an unused connection beyond the first is closed
 _TICK = 10.0  # seconds between looks at idle connections
 _BACKOFF = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts to keep one warm
-
-
-class Connection(Protocol):
-    """What the pool needs of a connection. `room`: channels that it may have; without any it is closed
-    after its last one.
-    """
-
-    channels: int
-    room: int
-    lost: asyncio.Event
-
-    def close(self) -> None: ...
-    async def wait_closed(self) -> None: ...
-
+_FOREVER = 1e6  # seconds
 
 C = TypeVar("C", bound=Connection)
 
 
 class Pool(Generic[C]):
-    """Works inside `async with pool.running():`, where its tasks live."""
+    """Works inside `async with pool.running():`, where its tasks live. `patience`: the clock of deadlines."""
 
-    def __init__(self, dial: Callable[[], Awaitable[C]], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        dial: Callable[[], Awaitable[C]],
+        clock: Callable[[], float] = time.monotonic,
+        patience: Callable[[], float] | None = None,
+    ) -> None:
         self._dial = dial
         self._clock = clock
-        self._open: list[C] = []
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._patience = patience or clock
+        self._logins = Logins(clock)
+        self._open: dict[C, Room[C]] = {}
+        self._usual = ROOM  # channels that a new connection probably may have
+        self._waiting: deque[asyncio.Future[C]] = deque()
         self._dials: set[asyncio.Task[None]] = set()
-        self._refusals = 0
-        self._broken_until = 0.0
-        self._refusal: HopFailed | None = None
-        self._idle_since: dict[C, float] = {}
+        self._later: asyncio.TimerHandle | None = None
         self._tasks: asyncio.TaskGroup
 
     @asynccontextmanager
@@ -65,6 +56,8 @@ class Pool(Generic[C]):
                     dial.cancel()
                 self._dials.clear()
                 self._tell(HopFailed("shutdown", "the gateway is being stopped"))
+                if self._later:
+                    self._later.cancel()
                 for connection in self._open:
                     connection.close()
                 for connection in self._open:
@@ -72,55 +65,114 @@ class Pool(Generic[C]):
                 self._open.clear()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[C]:
-        """A connection with room for one more channel, counted until the block is left. Waits for a login where none
-        has; raises HopFailed when that fails, or at once while the breaker is open. Cancelling is safe.
+    async def connection(self, until: float = float("inf"), *, first: bool = False) -> AsyncIterator[C]:
+        """A connection with room for one more channel, counted until the block is left. Waits where none has, at most
+        until `patience` says `until`; `first`: ahead of the others. Raises HopFailed when that was too long, when a login
+        failed in a way that waiting does not mend, or at once while the breaker is open. Cancelling is safe.
         """
-        connection = await self._acquire()
+        connection = await self._acquire(until, first=first)
         try:
             yield connection
         finally:
-            connection.channels -= 1
-            if not connection.room and not connection.channels:
-                connection.close()
-            self._wake(1)
+            self._give_back(connection)
+
+    def took(self, connection: C) -> None:
+        """A channel was opened on it."""
+        if room := self._open.get(connection):
+            room.took()
+            self._usual = max(self._usual, room.proven)
+            self._logins.worked()
+            self._serve()
+
+    def full(self, connection: C, error: HopFailed) -> None:
+        """The host opened no further channel on it: `error`. There is less room than was thought, for now."""
+        if room := self._open.get(connection):
+            if room.full():
+                self._usual = max(1, connection.room)
+            if not connection.room:
+                self._logins.turned_away(error)
+
+    @property
+    def trouble(self) -> HopFailed | None:
+        """Why the last login failed, while none has succeeded since."""
+        return self._logins.trouble
 
     def counts(self) -> dict[str, int]:
         """For metrics."""
+        broken = self._logins.broken
         return {
             "connections": len(self._open),
             "channels": sum(connection.channels for connection in self._open),
             "logins": len(self._dials),
-            "waiting": len(self._waiting),
-            "breaker_open": int(self._clock() < self._broken_until),
+            "waiting": sum(not turn.done() for turn in self._waiting),
+            "breaker_open": int(broken > 0),
+            "breaker_seconds": round(broken),
         }
 
-    async def _acquire(self) -> C:
-        while True:
-            self._forget_lost()
-            for connection in self._open:
-                if connection.channels < connection.room:
-                    connection.channels += 1
-                    self._idle_since.pop(connection, None)
-                    return connection
-            self._refuse_while_broken()
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
+    async def _acquire(self, until: float, *, first: bool) -> C:
+        turn: asyncio.Future[C] = asyncio.get_running_loop().create_future()
+        (self._waiting.appendleft if first else self._waiting.append)(turn)
+        try:
+            self._serve()
+            if not turn.done():
+                self._logins.check()
+            await self._wait(turn, until)
+            return turn.result()
+        except BaseException:
+            if turn.done() and not turn.cancelled() and not turn.exception():
+                self._give_back(turn.result())  # the turn was ours: pass it on
+            raise
+        finally:
+            turn.cancel()
+            with suppress(ValueError):
+                self._waiting.remove(turn)
+
+    async def _wait(self, turn: asyncio.Future[C], until: float) -> None:
+        while not turn.done():
+            left = until - self._patience()
+            if left <= 0:
+                raise self._late()
+            await asyncio.wait(
+                {turn}, timeout=max(left, 0.1) if left < _FOREVER else None
+            )  # its clock may stand
+
+    def _give_back(self, connection: C) -> None:
+        connection.channels -= 1
+        if not connection.room and not connection.channels:
+            connection.close()
+        self._serve()
+
+    def _serve(self) -> None:
+        """Room goes to those who wait, in their order; for the others there are logins."""
+        self._forget_lost()
+        while self._waiting:
+            if self._waiting[0].done():
+                self._waiting.popleft()
+                continue
+            connection = next((one for one, room in self._open.items() if room.free()), None)
+            if connection is None:
+                break
+            connection.channels += 1
+            self._open[connection].idle_since = None
+            self._waiting.popleft().set_result(connection)
+        if self._waiting:
             self._start_dials()
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled() and not waiter.exception():
-                    self._wake(1)  # the turn was ours: pass it on
-                raise
-            finally:
-                with suppress(ValueError):
-                    self._waiting.remove(waiter)
 
     def _start_dials(self) -> None:
-        needed = -(-sum(not waiter.done() for waiter in self._waiting) // 8)
-        while len(self._dials) < min(needed, DIALS):
+        needed = -(-len(self._waiting) // self._usual)
+        while len(self._dials) < min(needed, self._logins.abreast):
             self._start_dial()
+        pauses = [room.rest for room in self._open.values() if room.rest > 0]
+        if not self._dials:
+            pauses.append(self._logins.pause)
+        self._serve_in(min(pauses, default=0.0))
+
+    def _serve_in(self, seconds: float) -> None:
+        if self._later:
+            self._later.cancel()
+            self._later = None
+        if seconds > 0:
+            self._later = asyncio.get_running_loop().call_later(seconds, self._serve)
 
     def _start_dial(self) -> None:
         self._dials.add(self._tasks.create_task(self._login()))
@@ -139,68 +191,62 @@ class Pool(Generic[C]):
         if error:
             self._failed(error)
         else:
-            self._refusals = 0
-            self._open.append(connection)
-            self._wake(connection.room)
-            self._start_dials()
+            self._logins.succeeded()
+            self._open[connection] = Room(connection, self._usual, self._clock)
+            self._serve()
 
     def _failed(self, error: HopFailed) -> None:
-        if error.code in ("ssh_refused", "ssh_host_key"):
-            self._refusals += 1
-            self._refusal = error
-            if self._refusals >= REFUSALS:
-                self._broken_until = self._clock() + PAUSE
+        """Waiting helps where the host only turned a login away, or cannot be reached while another one lives."""
+        lives = any(one.room and not one.lost.is_set() for one in self._open)
+        if error.code == "ssh_busy" or (error.code == "ssh_unreachable" and lives):
+            self._logins.turned_away(error)
+            self._serve()
+            return
+        self._logins.refused(error)
         if not self._dials:  # no other login may still serve them
             self._tell(error)
 
     def _tell(self, error: HopFailed) -> None:
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_exception(error)
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_exception(error)
 
-    def _refuse_while_broken(self) -> None:
-        left = self._broken_until - self._clock()
-        if left > 0 and self._refusal:
-            text = (
-                f"{self._refusal.message}; no further login for {left:.0f} s after {self._refusals} refusals"
-            )
-            raise HopFailed(self._refusal.code, text)
-
-    def _wake(self, count: int) -> None:
-        for waiter in self._waiting:
-            if count and not waiter.done():
-                waiter.set_result(None)
-                count -= 1
+    def _late(self) -> HopFailed:
+        others = sum(not turn.done() for turn in self._waiting) - 1
+        text = f"the management host had no room for another session in time, and {others} more wait"
+        return HopFailed("ssh_busy", f"{text}: {self.trouble.message}" if self.trouble else text)
 
     def _forget_lost(self) -> None:
         for connection in [one for one in self._open if one.lost.is_set()]:
-            self._open.remove(connection)
-            self._idle_since.pop(connection, None)
+            del self._open[connection]
 
     async def _keep_warm(self) -> None:
         failures = 0
         while True:
-            self._forget_lost()
+            self._serve()
             self._close_idle()
             if self._open:
                 failures = 0
                 with suppress(TimeoutError):  # wait_for of Python 3.11 loses a cancellation here
                     async with asyncio.timeout(_TICK):
-                        await self._open[0].lost.wait()
+                        await next(iter(self._open)).lost.wait()
                 continue
-            if not self._dials and self._clock() >= self._broken_until:
+            if not self._dials and self._logins.pause <= 0:
                 self._start_dial()
             if self._dials:
                 await asyncio.wait(self._dials)
             if not self._open:
-                await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+                backoff = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
+                await asyncio.sleep(max(backoff, self._logins.pause))
                 failures += 1
 
     def _close_idle(self) -> None:
         now = self._clock()
-        for connection in self._open[1:]:
+        for connection, room in list(self._open.items())[1:]:
             if connection.channels:
-                self._idle_since.pop(connection, None)
-            elif now - self._idle_since.setdefault(connection, now) > IDLE:
+                room.idle_since = None
+            elif room.idle_since is None:
+                room.idle_since = now
+            elif now - room.idle_since > IDLE:
                 connection.room = 0
                 connection.close()

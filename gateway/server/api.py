@@ -24,14 +24,17 @@ async def healthz(_: web.Request) -> web.Response:
 
 @routes.get("/readyz")
 async def readyz(request: web.Request) -> web.Response:
-    """Every hop of every cluster, checked at most 15 s ago."""
+    """Every hop of every cluster, checked at most 15 s ago; and its SSH connections, with the breaker, as they are."""
     gateway = request.app[GATEWAY]
     async with asyncio.TaskGroup() as tasks:
         checks = {
             name: tasks.create_task(gateway.checks.get(name, backend))
             for name, backend in gateway.backends.items()
         }
-    clusters = {name: _shown(*check.result()) for name, check in checks.items()}
+    clusters = {
+        name: _shown(*check.result()) | {"ssh": dict(gateway.backends[name].connections())}
+        for name, check in checks.items()
+    }
     ready = not gateway.stopping and all(hop["ok"] for row in clusters.values() for hop in row["hops"])
     return web.json_response({"ready": ready, "clusters": clusters}, status=200 if ready else 503)
 

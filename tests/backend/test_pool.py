@@ -6,7 +6,10 @@ from contextlib import asynccontextmanager
 import pytest
 from support.virtual_time import now, run
 
-from gateway.backend.pool import DIALS, IDLE, PAUSE, REFUSALS, Pool
+from gateway.backend.logins import DIALS, PAUSE, REFUSALS
+from gateway.backend.patience import Patience
+from gateway.backend.pool import IDLE, Pool
+from gateway.backend.room import GROW
 from gateway.errors import HopFailed
 
 
@@ -14,6 +17,7 @@ class Connection:
     def __init__(self, room: int) -> None:
         self.channels = 0
         self.room = room
+        self.opened = 0
         self.lost = asyncio.Event()
         self.most = 0
 
@@ -62,7 +66,7 @@ async def pool_of(host: Host):
     async with pool.running():
         yield pool
     assert all(connection.lost.is_set() for connection in host.made)
-    assert pool.counts() | {"breaker_open": 0} == dict.fromkeys(pool.counts(), 0)
+    assert pool.counts() | {"breaker_open": 0, "breaker_seconds": 0} == dict.fromkeys(pool.counts(), 0)
 
 
 async def use(pool: Pool, seconds: float = 0.0) -> Connection:
@@ -445,5 +449,261 @@ def test_a_connection_without_room_is_closed_after_its_last_channel():
             await asyncio.sleep(0.01)
             assert first.lost.is_set()
             assert await use(pool) is not first
+
+    run(story())
+
+
+# a host with less room than ours
+
+
+BUSY = HopFailed("ssh_busy", "open failed")
+AWAY = HopFailed("ssh_busy", "Exceeded MaxStartups")
+
+
+class Tight(Host):
+    """Opens no more than `sessions` channels on a connection; `refused`: how many it did not open."""
+
+    def __init__(self, sessions: int, **more: float) -> None:
+        super().__init__(**more)
+        self.sessions = sessions
+        self.held = 0  # sessions that have ended for us
+        self.refused = 0
+
+    async def use(self, pool: Pool, seconds: float) -> Connection:
+        """As the host's chains do it."""
+        again = False
+        while True:
+            async with pool.connection(first=again) as connection:
+                await asyncio.sleep(0.01)
+                if connection.opened + self.held >= self.sessions:
+                    self.refused += 1
+                    again = True
+                    pool.full(connection, BUSY)
+                    continue
+                connection.opened += 1
+                try:
+                    pool.took(connection)
+                    await asyncio.sleep(seconds)
+                    return connection
+                finally:
+                    connection.opened -= 1
+
+
+def test_what_a_host_does_not_open_is_learned_once():
+    async def story():
+        host = Tight(2, seconds=0.1)
+        async with pool_of(host) as pool:
+            await asyncio.sleep(1)
+            await asyncio.gather(*(host.use(pool, 10) for _ in range(60)))
+            assert len(host.made) == 30
+            assert host.refused == 6
+
+    run(story())
+
+
+def test_room_grows_again():
+    """The host took few for a moment only."""
+
+    async def story():
+        host = Tight(2, seconds=0.1)
+        async with pool_of(host) as pool:
+            await asyncio.gather(*(host.use(pool, 1) for _ in range(8)))
+            assert host.made[0].room == 2
+            host.sessions = 10
+            for _ in range(6):
+                await asyncio.sleep(GROW)
+                await asyncio.gather(*(host.use(pool, 1) for _ in range(8)))
+            assert host.made[0].room == 8
+            before = len(host.made)
+            await asyncio.sleep(2 * IDLE)
+            await asyncio.gather(*(host.use(pool, 1) for _ in range(16)))
+            assert len(host.made) == before + 1, "a new connection has all of its room"
+
+    run(story())
+
+
+def test_a_host_that_stays_tight_is_tried_now_and_then():
+    async def story():
+        host = Tight(2, seconds=0.1)
+        async with pool_of(host) as pool:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(4):
+                    tasks.create_task(host.use(pool, 1000))
+                await asyncio.sleep(5)
+                before = host.refused
+                for _ in range(20):
+                    await host.use(pool, 1)
+            assert host.refused - before <= 20 / GROW * 3
+
+    run(story())
+
+
+def test_a_place_that_the_host_still_holds_is_waited_for():
+    """It opened two before: that it does not now is no reason to have fewer for good."""
+
+    async def story():
+        host = Tight(2, seconds=0.1)
+        async with pool_of(host) as pool:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(2):
+                    tasks.create_task(host.use(pool, 5))
+                await asyncio.sleep(6)
+                host.held = 1
+                tasks.create_task(host.use(pool, 5))
+                tasks.create_task(host.use(pool, 5))
+                await asyncio.sleep(0.05)
+                host.held = 0
+            assert host.refused == 1
+            assert host.made[0].room >= 2
+
+    run(story())
+
+
+def test_a_host_without_any_room_gets_pauses():
+    async def story():
+        host = Tight(0, seconds=0.1)
+        async with pool_of(host) as pool:
+            task = asyncio.get_running_loop().create_task(host.use(pool, 1))
+            await asyncio.sleep(60)
+            assert host.logins < 30
+            host.sessions = 1
+            assert await task
+
+    run(story())
+
+
+# a host that turns logins away
+
+
+def test_logins_that_are_turned_away_are_tried_again_for_those_who_wait():
+    async def story():
+        host = Host(0.1)
+        host.answers = [AWAY] * 12
+        async with pool_of(host) as pool:
+            await asyncio.gather(*(use(pool, 1) for _ in range(30)))
+            assert len(host.made) == 4
+
+    run(story())
+
+
+def test_one_at_a_time_where_more_are_turned_away():
+    """MaxStartups 1: the others of a batch fail, and nobody hears of it."""
+
+    async def story():
+        host = Host(0.1)
+        made, under_way = host.dial, 0
+
+        async def dial():
+            nonlocal under_way
+            if under_way:
+                await asyncio.sleep(0.01)
+                raise AWAY
+            under_way += 1
+            try:
+                return await made()
+            finally:
+                under_way -= 1
+
+        pool = Pool(dial, clock=now)
+        async with pool.running():
+            await asyncio.gather(*(use(pool, 100) for _ in range(100)))
+            assert len(host.made) == 13
+
+    run(story())
+
+
+def test_waiting_has_an_end():
+    async def story():
+        host = Host(0.1)
+        host.answers = [AWAY] * 1000
+        async with pool_of(host) as pool:
+            with pytest.raises(HopFailed, match="in time, and 0 more wait: Exceeded MaxStartups") as late:
+                async with pool.connection(now() + 30):
+                    pass
+            assert (late.value.code, round(now())) == ("ssh_busy", 30)
+            assert host.logins < 30
+
+    run(story())
+
+
+def test_waiting_for_room_has_an_end_too():
+    async def story():
+        host = Host(room=1)
+        async with pool_of(host) as pool, pool.connection():
+            host.answers = [DOWN] * 1000
+            with pytest.raises(HopFailed, match="h did not answer") as late:
+                async with pool.connection(now() + 30):
+                    pass
+            assert (late.value.code, round(now())) == ("ssh_busy", 30)
+
+    run(story())
+
+
+def test_a_host_that_is_down_is_waited_for_while_a_connection_lives():
+    async def story():
+        host = Host(0.1, room=1)
+        async with pool_of(host) as pool, pool.connection():
+            host.answers = [DOWN] * 4
+            assert await use(pool)
+
+    run(story())
+
+
+def test_who_came_first_is_served_first():
+    async def story():
+        host, served = Host(0.1, room=1), []
+        async with pool_of(host) as pool:
+            await asyncio.sleep(1)
+
+            async def one(number):
+                async with pool.connection():
+                    served.append(number)
+                    await asyncio.sleep(1)
+
+            host.answers = [AWAY] * 1000
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(20):
+                    tasks.create_task(one(number))
+                    await asyncio.sleep(0.3)
+        assert served == list(range(20))
+
+    run(story())
+
+
+def test_a_clock_that_stands_still_while_somebody_is_asked():
+    """A passphrase may take longer than anybody waits for a host."""
+
+    async def story():
+        patience = Patience(now)
+
+        async def ask(question, echo):
+            await asyncio.sleep(500)
+            return f"{question} {echo}"
+
+        asked = patience.unhurried(ask)
+        host = Host()
+
+        async def dial():
+            assert await asked("who?", True) == "who? True"
+            return await host.dial()
+
+        pool = Pool(dial, now, patience.now)
+        async with pool.running():
+            async with pool.connection(patience.now() + 1) as connection:
+                assert connection.channels == 1
+            assert 500 < now() < 502
+            assert patience.now() < 2
+
+    run(story())
+
+
+def test_two_who_are_asked_at_once_stop_the_clock_once():
+    async def story():
+        patience = Patience(now)
+        asked = patience.unhurried(lambda question, echo: asyncio.sleep(float(question), str(echo)))
+        await asyncio.sleep(1)
+        await asyncio.gather(asked("5", True), asked("9", False))
+        await asyncio.sleep(1)
+        assert (now(), patience.now()) == (11, 2)
 
     run(story())

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 from peer import V5, once, peer
@@ -36,6 +37,28 @@ async def test_ready_names_every_hop_and_what_it_took(edge):
     assert [hop["hop"] for hop in cluster["hops"]] == ["ssh", "incus", "runner", "cluster"]
     assert all(hop["ok"] and hop["ms"] == 1.0 and hop["message"] == "" for hop in cluster["hops"])
     assert cluster["checkedSecondsAgo"] >= 0
+    assert cluster["ssh"] == {"connections": 1, "channels": 0}
+
+
+async def test_ready_tells_of_the_breaker_as_it_is_now(cluster, tmp_path):
+    """Not as it was at the last check."""
+    other = replace(cluster, ssh_known_hosts=tmp_path / "none")
+    other.ssh_known_hosts.write_text("")
+    async with served(config_for(other), tmp_path) as running:
+        proof = ("Authorization", f"Bearer {running.token}")
+        states = []
+        for _ in range(2):
+            answer = await once(running.url, "GET", "/readyz", (proof,))
+            states.append(json.loads(answer.body)["clusters"]["default"])
+            for _ in range(4):
+                await run(Access(running.url, running.token), Request(("true",), pod="web-0"))
+
+    assert [state["hops"][0]["code"] for state in states] == ["ssh_host_key"] * 2
+    first, last = (state["ssh"] for state in states)
+    assert (first["breaker_open"], first["breaker_seconds"]) == (0, 0)
+    assert last["breaker_open"] == 1
+    assert 0 < last["breaker_seconds"] <= 60
+    assert last["connections"] == last["waiting"] == 0
 
 
 async def test_not_ready_names_the_hop_that_failed(edge):

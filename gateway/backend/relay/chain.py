@@ -134,6 +134,8 @@ class RelayChain:
         except TimeoutError:
             hop, code = (Hop.CLUSTER, "cluster_unreachable") if passed else (Hop.INCUS, "runner_timeout")
             error = HopFailed(code, f"no answer within {self._limits.check:g} s")
+            if not passed and self._host.trouble:
+                hop, error = Hop.SSH, self._host.trouble
             passed.append(HopCheck(hop, None, error.outcome()))
         except HopFailed as error:
             passed.append(HopCheck(error.hop, None, error.outcome()))
@@ -152,7 +154,7 @@ class RelayChain:
                 return self._link
         except TimeoutError:
             said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
-            raise self._failure or HopFailed("runner_timeout", said) from None
+            raise self._failure or self._host.trouble or HopFailed("runner_timeout", said) from None
 
     def _request(self, target: Target, command: Command) -> dict[str, Any]:
         argv = kubectl.argv(target, command, self._cluster.kube_context)

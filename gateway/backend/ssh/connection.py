@@ -1,31 +1,37 @@
 """One SSH connection to the management host: login, channels, and what asyncssh's errors mean."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import asyncssh
 
+from gateway.backend.ssh.client import Ask, Client
 from gateway.backend.ssh.options import Passphrase, Prompt, options, parse_host
 from gateway.backend.ssh.process import RAW, Process
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
 from gateway.protocol.target import TerminalSize
 
-_IGNORE = 2  # SSH_MSG_IGNORE (RFC 4253, 11.2)
 _WINDOW = 4 << 20  # bytes that sshd may send ahead: 2 MiB at 50 ms would be 40 MB/s
 
 
 class Connection:
     """A logged-in connection. `channels` is the pool's count; `lost` is set when it is gone."""
 
-    def __init__(self, connection: asyncssh.SSHClientConnection, client: "_Client", jumps: list[Any]) -> None:
+    def __init__(self, connection: asyncssh.SSHClientConnection, client: Client, jumps: list[Any]) -> None:
         self.channels = 0
         self.room = 8  # channels: sshd's MaxSessions is 10
         self.lost = client.lost
         self._connection = connection
         self._jumps = jumps
+        self._processes: set[Process] = set()
+
+    @property
+    def opened(self) -> int:
+        """Channels that the far side has opened, and not closed yet."""
+        self._processes = {one for one in self._processes if not one.closed}
+        return sum(one.opened for one in self._processes)
 
     async def open(self, line: str, size: TerminalSize | None) -> Process:
         """Runs an exec line; with a size in a raw terminal. Raises HopFailed: ssh_busy, ssh_lost. When cancelled, nothing
@@ -37,6 +43,7 @@ class Connection:
             else {}
         )
         process = Process()
+        self._processes.add(process)
         try:
             await self._connection.create_session(
                 lambda: process, line, encoding=None, window=_WINDOW, send_env=None, env=None,
@@ -49,6 +56,7 @@ class Connection:
                 self.room = 0
             raise
         except asyncssh.ChannelOpenError as error:
+            self._processes.discard(process)
             code = "ssh_lost" if self.lost.is_set() else "ssh_busy"
             raise HopFailed(code, f"the management host opened no channel: {error.reason}") from None
         except (asyncssh.Error, OSError) as error:
@@ -95,9 +103,9 @@ async def _login(  # the parts of one call, three times the same
     passphrase: Passphrase,
     prompt: Prompt | None,
     jumps: list[asyncssh.SSHClientConnection],
-) -> tuple[asyncssh.SSHClientConnection, "_Client"]:
+) -> tuple[asyncssh.SSHClientConnection, Client]:
     patience = _Patience(limits.ssh_connect)
-    client = _Client(patience.unhurried(prompt) if prompt else None)
+    client = Client(patience.unhurried(prompt) if prompt else None)
     more: dict[str, Any] = {"tunnel": jumps[-1]} if jumps else {}
     asked = {"passphrase": patience.unhurried(passphrase), "client_factory": lambda: client}
     chosen = await options(cluster, address, limits, passphrase, **asked, **more)
@@ -115,12 +123,15 @@ async def _login(  # the parts of one call, three times the same
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, asyncssh.KeyExchangeFailed) as error:
         passphrase.forget()
         raise HopFailed("ssh_config", f"{where}: {error}") from None
+    except (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError) as error:
+        raise client.dropped(where, error) from None
     except TimeoutError:
         raise HopFailed(
             "ssh_unreachable", f"{where} did not answer within {limits.ssh_connect:g} s"
         ) from None
     except (asyncssh.Error, OSError) as error:
-        raise HopFailed("ssh_unreachable", f"{where} cannot be reached: {error}") from None
+        code = "ssh_refused" if "authentication failures" in str(error) else "ssh_unreachable"
+        raise HopFailed(code, f"{where} cannot be reached: {error}") from None
     return connection, client
 
 
@@ -132,9 +143,6 @@ def _host_key(where: str, offered: asyncssh.SSHKey | None, chosen: Any) -> str:
         f"the host key of {where} ({shown}) is not the one in {names}: if the host was really given a new key, "
         "compare the fingerprint with its owner and put the key there"
     )
-
-
-_Ask = Callable[..., Awaitable[str | None]]
 
 
 class _Patience:
@@ -149,7 +157,7 @@ class _Patience:
         self._timeout = asyncio.timeout(self._seconds)
         return self._timeout
 
-    def unhurried(self, ask: _Ask) -> _Ask:
+    def unhurried(self, ask: Ask) -> Ask:
         async def asked(*words: Any) -> str | None:
             self._reschedule(None)
             answer = await ask(*words)
@@ -162,53 +170,3 @@ class _Patience:
         with suppress(RuntimeError):  # the login has ended meanwhile
             if self._timeout:
                 self._timeout.reschedule(when)
-
-
-class _Client(asyncssh.SSHClient):
-    """asyncssh's callbacks for one connection; their signatures are its own (hence ARG002)."""
-
-    def __init__(self, prompt: _Ask | None) -> None:
-        self.lost = asyncio.Event()
-        self.offered: asyncssh.SSHKey | None = None
-        self._prompt = prompt
-
-    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """Asyncssh puts an empty packet before each one of ours. That protects CBC ciphers, and costs all others a
-        system call here and a wake-up there for every key typed.
-        """
-        send = conn.send_packet
-
-        def send_packet(kind: int, *args: bytes, **more: Any) -> None:
-            if kind != _IGNORE or "cbc" in conn.get_extra_info("send_cipher", ""):
-                send(kind, *args, **more)
-
-        conn.send_packet = send_packet  # type: ignore[method-assign, assignment]
-
-    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
-        self.offered = key
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self.lost.set()
-
-    def kbdint_auth_requested(self) -> str | None:
-        return "" if self._prompt else None
-
-    async def kbdint_challenge_received(
-        self,
-        name: str,
-        instructions: str,
-        lang: str,  # noqa: ARG002
-        prompts: Sequence[tuple[str, bool]],
-    ) -> list[str] | None:
-        answers = []
-        for question, echo in prompts:
-            answer = (
-                await self._prompt(f"{name} {instructions} {question}".strip() + " ", echo)
-                if self._prompt
-                else None
-            )
-            if answer is None:
-                return None
-            answers.append(answer)
-        return answers

@@ -109,6 +109,11 @@ class Process(asyncssh.SSHClientSession[bytes]):
         return self._channel.get_exit_status()
 
     @property
+    def closed(self) -> bool:
+        """Nothing of it is left."""
+        return self._closed.is_set()
+
+    @property
     def lost(self) -> bool:
         """The connection under it went away."""
         return self._error is not None
