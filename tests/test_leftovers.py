@@ -74,6 +74,8 @@ async def test_a_shell_that_leaves_nothing(gateway):
 
     assert said.status.exit_code == 0
     await counted(gateway, nothing=1)
+    metrics = gateway.gateway.metrics.text().decode()
+    assert 'dap_leftovers_total{cluster="default",what="nothing"} 1.0' in metrics
 
 
 @pytest.mark.parametrize("streams", [TTY, PIPES], ids=["terminal", "pipes"])
