@@ -109,7 +109,7 @@ class Reaper:
         self._owed.pop(one.command.session, None)
         if (
             exit_ is None or "errno" not in exit_
-        ):  # kubectl was started; whose end that was is known only here
+        ):  # it was started; whether kubectl ended or its command, we know
             self.over(one, outcome)
 
     def told(self, about: Mapping[str, Any]) -> None:

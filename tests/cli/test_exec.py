@@ -44,6 +44,18 @@ async def test_output_goes_to_stdout_and_stderr_and_the_exit_code_is_the_command
     ]  # fmt: skip
 
 
+async def test_kill_on_disconnect_is_asked_of_the_gateway(home):
+    """And is the command's own word behind the dashes; `dap run` has nothing of the kind."""
+    async with fake_gateway(ending(0), home.socket) as gateway:
+        await home.dap("exec", "web-0", "--kill-on-disconnect", "--", "sleep", "9")
+        await home.dap("exec", "web-0", "--", "x", "--kill-on-disconnect")
+        refused = await home.dap("run", "--kill-on-disconnect", "--", "sleep", "9")
+
+    assert ("killOnDisconnect", "true") in gateway.clients[0].query
+    assert "killOnDisconnect" not in dict(gateway.clients[1].query)
+    assert refused.code == 2
+
+
 async def test_binary_input_comes_through_and_ends_with_a_half_close(home):
     """Pipes are exact, and their end is the command's EOF."""
     data = os.urandom(1 << 20) + bytes(range(256))

@@ -87,6 +87,17 @@ def test_of_repeated_values_the_first_counts():
     assert container([("container", "a"), ("container", "b")]) == "a"
 
 
+@pytest.mark.parametrize(
+    ("row", "verb", "kill"), [(OWN, "exec", True), (V5, "exec", False), (OWN, "run", False)]
+)
+def test_to_be_killed_on_disconnect_is_for_exec_on_our_own_subprotocol(row, verb, kill):
+    """A Kubernetes client's command is never wrapped."""
+    asked = read("command=ls&stdout=1&killOnDisconnect=true", verb, row=row)
+
+    assert (asked.kill, asked.marked) == (kill, kill)
+    assert not read("command=ls&stdout=1&killOnDisconnect=false", row=OWN).kill
+
+
 @pytest.mark.parametrize("tty", [False, True])
 @pytest.mark.parametrize("stderr", [False, True])
 @pytest.mark.parametrize("stdout", [False, True])

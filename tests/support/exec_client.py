@@ -221,7 +221,7 @@ async def run(
     """Opens, plays the script while reading, and waits for the server's close. TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         try:
-            async with _open(access, request.path(), tuple(offers) or (row.name,)) as connection:
+            async with open_(access, request.path(), tuple(offers) or (row.name,)) as connection:
                 conversation = Conversation(connection, row)
                 async with asyncio.TaskGroup() as tasks:
                     if script:
@@ -233,7 +233,7 @@ async def run(
             return Transcript(refusal=Refusal(answer.status_code, kind, bytes(answer.body or b"")))
 
 
-def _open(access: Access, path: str, offers: tuple[str, ...]) -> connect:
+def open_(access: Access, path: str, offers: tuple[str, ...]) -> connect:
     options: dict[str, Any] = {
         "subprotocols": [Name(name) for name in offers if name] or None,
         "additional_headers": {"Authorization": f"Bearer {access.token}"} if access.token else None,
