@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from gateway.backend import Backend, Channel
+from gateway.backend import Backend, Channel, Fate
 from gateway.config import Limits
 from gateway.errors import DapError
 from gateway.lifetime import Lifetime
@@ -22,6 +22,8 @@ from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.relay.journal import Journal, JournalFull
+
+_LAST = 3.0  # seconds for the rest of the output when the pod was deleted
 
 
 @dataclass(frozen=True)
@@ -167,17 +169,19 @@ class Session:
     async def _exec(self, tasks: asyncio.TaskGroup) -> None:
         self._resized.clear()
         command = self.command if self._size is None else replace(self.command, size=self._size)
+        fate = self._backend.fate(self.target)
         async with self._backend.exec(self.target, command) as channel:
             self.times.mark("started")
             self._changed()
             pumps = [tasks.create_task(self._feed(channel)), tasks.create_task(self._follow_size(channel))]
+            pumps.append(tasks.create_task(self._outlive(fate)))
             async for stream, data in channel.output():
                 if self._wanted(stream):
                     self.times.mark("first_byte")
                     self.output.append(stream, data)
                     self.lifetime.touch()
                     self._changed()
-            self._settle(await channel.wait())
+            self._settle(await fate.explain(await channel.wait(), patient=self.command.ours))
             for pump in pumps:
                 pump.cancel()
 
@@ -206,6 +210,12 @@ class Session:
             self._resized.clear()
             if self._size:
                 channel.resize(self._size)
+
+    async def _outlive(self, fate: Fate) -> None:
+        """A pod that was deleted ends its sessions, also when kubectl does not hear of it."""
+        outcome = await fate.lost()
+        await asyncio.sleep(_LAST)
+        self.end(outcome)
 
     def _wanted(self, stream: Stream) -> bool:
         return self.command.stdout if stream is Stream.STDOUT else self.command.stderr

@@ -472,3 +472,35 @@ def test_who_watches_hears_of_start_output_and_end():
         assert session._watchers == set()
 
     run(story())
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_what_the_end_was_in_truth_is_for_clients_that_wait_for_it(ours):
+    async def story():
+        truth = Outcome("container_restarted", "it was restarted")
+        session = session_of(Script([ended(137)], truth=truth), replace(COMMAND, ours=ours))
+        assert await finished(session) == (truth if ours else ended(137))
+
+    run(story())
+
+
+def test_a_deleted_pod_ends_a_session_whose_kubectl_does_not_hear_of_it():
+    """The rest of the output comes before."""
+
+    async def story():
+        gone = Outcome("pod_deleted", "it was deleted")
+        session = session_of(Script([7, (OUT, b"last words"), NEVER], lost=[5, gone]))
+        assert await finished(session) == gone
+        assert output(session) == b"last words"
+        assert 5 < now() <= 10
+
+    run(story())
+
+
+def test_a_kubectl_that_hears_of_it_ends_the_session():
+    async def story():
+        session = session_of(Script([6, ended(137)], lost=[5, Outcome("pod_deleted", "x")]))
+        assert await finished(session) == ended(137)
+        assert now() == 6
+
+    run(story())

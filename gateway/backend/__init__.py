@@ -96,6 +96,23 @@ class ClusterApi(Protocol):
         ...
 
 
+class Fate(Protocol):
+    """What becomes of a session's pod and container."""
+
+    async def lost(self) -> Outcome:
+        """Returns when the pod was deleted, or the container has ended, since this was called; for ever, where the
+        cluster cannot be watched. Cancel it when the session is over.
+        """
+        ...
+
+    async def explain(self, outcome: Outcome, *, patient: bool) -> Outcome:
+        """What the end of the command was in truth: its own, or that of the pod or container around it. `patient`: its
+        client would rather know that than have the same words as from an API server, and waits up to some seconds
+        where it may be either.
+        """
+        ...
+
+
 class Backend(Protocol):
     """A way to one cluster."""
 
@@ -109,6 +126,10 @@ class Backend(Protocol):
         runs on our side of the pod, unread output or not, within `Limits.finish` seconds, also when cancelled. What a
         marked command leaves in the pod is ended soon after, and nobody waits for it.
         """
+        ...
+
+    def fate(self, target: Target) -> Fate:
+        """Of a session there."""
         ...
 
     async def check(self) -> list[HopCheck]:

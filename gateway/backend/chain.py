@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from gateway.backend import READ, SIZE, Backend, Channel, Event, HopCheck
+from gateway.backend import READ, SIZE, Backend, Channel, Event, Fate, HopCheck
 from gateway.backend.host import Host
 from gateway.backend.plain import PlainChain
 from gateway.backend.reaper import Reaper
@@ -54,6 +54,10 @@ class AutoChain:
         """See `Backend.exec`."""
         async with (await self._chosen()).exec(target, command) as channel:
             yield channel
+
+    def fate(self, target: Target) -> Fate:
+        """See `Backend.fate`."""
+        return (self._plain if isinstance(self._relay.failure, NoRelay) else self._relay).fate(target)
 
     async def check(self) -> list[HopCheck]:
         """See `Backend.check`; the runner's row says which mode it is."""

@@ -9,6 +9,7 @@ from functools import partial
 
 from gateway.backend import HopCheck, kubectl
 from gateway.backend.channel import PlainChannel
+from gateway.backend.fate import PodFate, Pods
 from gateway.backend.host import Host
 from gateway.backend.lease import TICK, Lease
 from gateway.backend.raw import RawApi
@@ -44,6 +45,7 @@ class PlainChain:
         self._host = host or Host(cluster, limits)
         self._lease = Lease(cluster, limits, self._host, tick)
         self.cluster = RawApi(self._kubectl, cluster.kube_context)
+        self._pods = Pods(self.cluster)
         self._reaper = reaper or Reaper(limits)
         self._killed = 0
 
@@ -94,6 +96,10 @@ class PlainChain:
             async with self._ending(process, nonce, channel):
                 await self._start(channel, argv)
                 yield channel
+
+    def fate(self, target: Target) -> PodFate:
+        """See `Backend.fate`."""
+        return PodFate(self._pods, target)
 
     async def check(self) -> list[HopCheck]:
         """See `Backend.check`. The whole way is one exec: ssh until it is accepted, incus and the login shell until

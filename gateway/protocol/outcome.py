@@ -38,6 +38,8 @@ CODES: dict[str, Code] = {
     ),
     "no_shell": Code(Hop.POD, 500, "the container has neither bash nor sh"),
     "container_not_running": Code(Hop.POD, 500, "the container is not running"),
+    "pod_deleted": Code(Hop.POD, 500, "the pod was deleted under the session"),
+    "container_restarted": Code(Hop.POD, 500, "the container ended, or was restarted, under the session"),
     "pod_completed": Code(Hop.POD, 500, "the pod has finished"),
     "pod_not_found": Code(Hop.CLUSTER, 404, "the cluster has no such pod, workload or namespace"),
     "no_ready_pod": Code(Hop.CLUSTER, 503, "the workload or service has no pod that is ready"),

@@ -1,6 +1,7 @@
 """What the objects of a cluster say about where a command can run. Kubernetes' own rules, in its own words."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -90,6 +91,66 @@ def phase(pod: Object) -> str:
             if reason := (state.get(kind) or {}).get("reason"):
                 return str(reason)
     return str(status.get("phase") or "Unknown")
+
+
+@dataclass(frozen=True)
+class Life:
+    """One run of a container."""
+
+    pod: str  # the pod's uid
+    container: str  # its id in the runtime
+    restarts: int
+
+
+def life(pod: Object, container: str | None) -> Life | None:
+    """The run that goes on now; None where none does, or nobody knows."""
+    found = _status_of(pod, container)
+    if found is None or not (found.get("state") or {}).get("running") or not found.get("containerID"):
+        return None
+    return Life(uid(pod), str(found["containerID"]), int(found.get("restartCount") or 0))
+
+
+def uid(pod: Object) -> str:
+    """What tells it from another of the same name."""
+    return str((pod.get("metadata") or {}).get("uid"))
+
+
+def end_of(
+    pod: Object | None, born: str | None, container: str | None, lived: Life | None, name: str
+) -> tuple[Outcome | None, bool]:
+    """(how a run of the container has ended, whether the pod is gone altogether). `pod`: as it is now, None where there
+    is none of that name; `born`: the uid it had, `lived`: the run that was known, where they are; `name`: for people.
+    """
+    if pod is None or born not in (None, uid(pod)):
+        return Outcome("pod_deleted", f"pod {name} was deleted"), True
+    now, found = life(pod, container), _status_of(pod, container)
+    if found is None or (now == lived if lived else now is not None or not _over(found)):
+        return None, False
+    if (pod.get("metadata") or {}).get("deletionTimestamp"):
+        return Outcome("pod_deleted", f"pod {name} was deleted"), False
+    last = (
+        (found.get("state") or {}).get("terminated") or (found.get("lastState") or {}).get("terminated") or {}
+    )
+    words = [str(last["reason"])] if last.get("reason") else []
+    words += [f"exit code {last['exitCode']}"] if last.get("exitCode") is not None else []
+    why = f" ({', '.join(words)})" if words else ""
+    message = f"container {found.get('name')} of pod {name} {'was restarted' if now else 'has ended'}{why}"
+    return Outcome("container_restarted", message), False
+
+
+def _over(status: Object) -> bool:
+    """It does not run any more, which is not: nobody has looked yet."""
+    state = status.get("state") or {}
+    return bool(
+        state.get("terminated")
+        or (state.get("waiting") and (status.get("lastState") or {}).get("terminated"))
+    )
+
+
+def _status_of(pod: Object, container: str | None) -> dict[str, Any] | None:
+    name, status = container or default_container(pod), pod.get("status") or {}
+    kinds = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+    return next((one for kind in kinds for one in status.get(kind) or [] if one.get("name") == name), None)
 
 
 def _refused(code: str, message: str) -> Outcome:

@@ -42,6 +42,7 @@ def command(verb: Verb, query: Iterable[tuple[str, str]], row: Subprotocol) -> C
         tty=tty,
         size=_size(fields) if row.control else None,
         kill=row.control and verb == "exec" and _flag(fields, "killOnDisconnect"),
+        ours=row.control,
     )
 
 

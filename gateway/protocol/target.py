@@ -100,6 +100,7 @@ class Command:
     kill: bool = (
         False  # on disconnect: what is left of it in the pod is ended, so it is started through a shell there
     )
+    ours: bool = field(default=False, compare=False)  # asked for by a client of ours
     session: str = field(default="", compare=False)  # the id of the one that runs it: letters and digits
 
     @property

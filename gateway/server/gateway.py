@@ -55,6 +55,11 @@ class Gateway:
         """A place for the session, to be given to `open`, or freed. Raises Refused where this may not or cannot be
         opened here.
         """
+        self.permit(identity, command.verb, target, command)
+        return self.quota.reserve(identity, target)
+
+    def permit(self, identity: Identity, verb: str, target: Target, command: Command | None = None) -> None:
+        """Raises Refused."""
         if self.stopping:
             raise Refused("shutdown", "the gateway is being stopped")
         if target.cluster not in self.backends:
@@ -62,9 +67,8 @@ class Gateway:
             raise Refused(
                 "cluster_unknown", f"this gateway has no cluster {target.cluster!a}; it has {known}"
             )
-        if not allowed(identity, command.verb, target, command):
-            raise Refused("not_allowed", f"{identity.name} may not {command.verb} in {target}")
-        return self.quota.reserve(identity, target)
+        if not allowed(identity, verb, target, command):
+            raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}")
 
     def open(self, identity: Identity, target: Target, command: Command, place: Place) -> Session:
         """Starts an admitted session in the gateway's own TaskGroup. Its place is free when nothing of it runs."""

@@ -67,6 +67,8 @@ async def beside(api: ClusterApi, session: Session, row: Subprotocol, *, seen: b
     `session.target` is exact then. Raises Refused.
     """
     target = session.target
+    if "/" in target.pod:  # the cluster could not be asked whose pods these are: kubectl finds one
+        return
 
     async def look() -> dict[str, Any] | Refused | None:
         told = row.control and not api.watches  # by kubectl, as soon

@@ -130,3 +130,70 @@ def test_a_phase_is_what_kubectl_shows():
     assert pods.phase(done) == "Succeeded"
     assert pods.phase(pod(deletionTimestamp="x")) == "Terminating"
     assert pods.phase({}) == "Unknown"
+
+
+RUNNING = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+DEAD = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
+
+
+def living(state=RUNNING, *, identity="a", restarts=0, last=None, uid="u", **meta):
+    found = pod("p", uid=uid, **meta)
+    row = {"name": "main", "containerID": identity, "restartCount": restarts, "state": state}
+    found["status"]["containerStatuses"] = [{**row, "lastState": last or {}}]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("now", "code", "message", "gone"),
+    [
+        (living(), None, "", False),
+        (living(restarts=0, ready=""), None, "", False),
+        (None, "pod_deleted", "pod ns/p was deleted", True),
+        (living(uid="other"), "pod_deleted", "pod ns/p was deleted", True),
+        (living(deletionTimestamp="x"), None, "", False),
+        (living(DEAD, deletionTimestamp="x"), "pod_deleted", "pod ns/p was deleted", False),
+        (living(DEAD), "container_restarted", "container main of pod ns/p has ended (OOMKilled, exit code 137)", False),
+        (
+            living(identity="b", restarts=1, last={"terminated": {"exitCode": 0}}),
+            "container_restarted", "container main of pod ns/p was restarted (exit code 0)", False,
+        ),
+        (
+            living({"waiting": {"reason": "CrashLoopBackOff"}}, last=DEAD),
+            "container_restarted", "container main of pod ns/p has ended (OOMKilled, exit code 137)", False,
+        ),
+    ],
+)  # fmt: skip
+def test_how_a_run_of_a_container_ends(now, code, message, gone):
+    outcome, whole = pods.end_of(now, "u", None, pods.life(living(), None), "ns/p")
+
+    assert whole == gone
+    assert (outcome.code if outcome else None) == code
+    if outcome:
+        assert outcome.message == message
+        assert outcome.exit_code is None
+
+
+@pytest.mark.parametrize(
+    ("now", "code"),
+    [
+        (living(), None),
+        (living({"waiting": {"reason": "ContainerCreating"}}), None),
+        (living(DEAD), "container_restarted"),
+        (living({}, identity=""), None),
+        (pod("p", uid="u"), None),
+    ],
+)
+def test_of_a_run_that_nobody_knew_only_its_end_shows(now, code):
+    outcome, _ = pods.end_of(now, None, None, None, "ns/p")
+
+    assert (outcome.code if outcome else None) == code
+
+
+def test_an_init_container_has_a_life_too():
+    found = with_inits("one")
+    found["status"]["initContainerStatuses"] = [
+        {"name": "prep", "containerID": "i", "restartCount": 2, "state": RUNNING}
+    ]
+
+    assert pods.life(found, "prep") == pods.Life("None", "i", 2)
+    assert pods.life(found, "one") is None

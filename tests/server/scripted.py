@@ -40,6 +40,7 @@ class Scripted:
         self.running = 0
         self.changed = asyncio.Event()
         self.cluster = Answers()
+        self.fated = Fated()
         self.hops = [HopCheck(hop, 1.0) for hop in (Hop.SSH, Hop.INCUS, Hop.RUNNER, Hop.CLUSTER)]
 
     @asynccontextmanager
@@ -63,6 +64,9 @@ class Scripted:
             self.running -= 1
             self.changed.set()
 
+    def fate(self, _: Target) -> "Fated":
+        return self.fated
+
     async def until(self, running: int, seconds: float = 2.0) -> None:
         """TimeoutError unless so many commands run within the time."""
         async with asyncio.timeout(seconds):
@@ -82,6 +86,20 @@ class Scripted:
 
     def orphans(self) -> Mapping[str, int]:
         return {"finish": 2, "lease": 1}
+
+
+class Fated:
+    """Of every pod. `lost_as`: set it when the pod is gone. `truly`: what the ends of commands were in truth."""
+
+    def __init__(self) -> None:
+        self.lost_as: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.truly: dict[bool, Outcome] = {}
+
+    async def lost(self) -> Outcome:
+        return await asyncio.shield(self.lost_as)
+
+    async def explain(self, outcome: Outcome, *, patient: bool) -> Outcome:
+        return self.truly.get(patient, outcome)
 
 
 class Answers:

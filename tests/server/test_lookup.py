@@ -159,6 +159,17 @@ async def test_a_service_that_selects_nothing_is_no_way_to_a_pod(edge, access):
     assert said.controls[0]["code"] == "no_ready_pod"
 
 
+async def test_a_workload_that_cannot_be_looked_up_is_kubectls_to_find(edge, access):
+    busy = failure(503, "later")
+    edge.backend.cluster.objects["/apis/apps/v1/namespaces/default/deployments/api"] = HopFailed(
+        "cluster_failed", "", busy
+    )
+
+    assert (await run(access, request(pod="deploy/api"))).stdout == b"hi"
+    assert edge.backend.opened[0][0].pod == "deploy/api"
+    assert len(edge.backend.cluster.asked) == 1
+
+
 async def test_pod_and_its_name_are_a_pod(edge, access):
     assert (await run(access, request(pod="pod/p"))).stdout == b"hi"
     assert [target.pod for target, _ in edge.backend.opened] == ["p"]

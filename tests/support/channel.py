@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from gateway.backend import Channel, HopCheck
+from gateway.backend import Channel, ClusterApi, Fate, HopCheck
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize
@@ -32,6 +32,8 @@ class Script:
     entered: int = 0
     left: int = 0
     eof: asyncio.Event = field(default_factory=asyncio.Event)
+    lost: list[Step] = field(default_factory=list)  # what happens to the pod: its last step is the outcome
+    truth: Outcome | None = None  # what the end was, for a patient client
 
     @property
     def stdin(self) -> bytes:
@@ -44,6 +46,11 @@ class ScriptedBackend:
 
     def __init__(self, script: Script) -> None:
         self.script = script
+
+    @property
+    def cluster(self) -> ClusterApi:
+        """Nobody asks."""
+        raise NotImplementedError
 
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[Channel]:
@@ -60,6 +67,11 @@ class ScriptedBackend:
             await asyncio.sleep(script.finish)
             script.left += 1
 
+    def fate(self, target: Target) -> Fate:
+        """As the script has it."""
+        del target
+        return _Fated(self.script)
+
     async def check(self) -> list[HopCheck]:
         """Nothing to check."""
         return []
@@ -75,6 +87,21 @@ class ScriptedBackend:
     def orphans(self) -> Mapping[str, int]:
         """None."""
         return {}
+
+
+class _Fated:
+    def __init__(self, script: Script) -> None:
+        self._script = script
+
+    async def lost(self) -> Outcome:
+        for step in self._script.lost:
+            if isinstance(step, Outcome):
+                return step
+            await _play(step)
+        return await asyncio.Event().wait()  # type: ignore[return-value]  # never
+
+    async def explain(self, outcome: Outcome, *, patient: bool) -> Outcome:
+        return (self._script.truth if patient else None) or outcome
 
 
 class _Scripted:

@@ -73,6 +73,7 @@ CHANGES: dict[str, Change | None] = {
     "half-close-malformed": lambda said: replace(said, close_code=1002),
     "message-too-big": lambda said: replace(said, close_code=1009),
     "v4-words": translated,
+    "pod-deleted": None,
     "hop-failed": None,
     "tcp-close": None,
 }

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from gateway.backend import HopCheck, kubectl
+from gateway.backend.fate import PodFate, Pods
 from gateway.backend.host import Host
 from gateway.backend.reaper import Ended, Reaper
 from gateway.backend.relay.api import RelayApi
@@ -48,6 +49,7 @@ class RelayChain:
         self._asides = 0  # streams that are no sessions
         self._killed = 0
         self.cluster = RelayApi(Proxy(self.link, self._aside, cluster.kube_context), lambda: self.failure)
+        self._pods = Pods(self.cluster)
 
     @property
     def failure(self) -> HopFailed | None:
@@ -60,7 +62,7 @@ class RelayChain:
         async with asyncio.TaskGroup() as tasks:
             keeper = tasks.create_task(self._keep())
             try:
-                async with self.cluster.running():
+                async with self.cluster.running(), self._pods.running():
                     yield
             finally:
                 keeper.cancel()
@@ -117,6 +119,10 @@ class RelayChain:
             yield RelayBytes(stream)
         finally:
             await self._end(link, stream)
+
+    def fate(self, target: Target) -> PodFate:
+        """See `Backend.fate`."""
+        return PodFate(self._pods, target)
 
     async def check(self) -> list[HopCheck]:
         """See `Backend.check`. The link answers for ssh, incus and runner; kubectl for the cluster."""

@@ -1,0 +1,75 @@
+"""TLS in front of a gateway, as a reverse proxy has it: kubectl shows no credential to anything else."""
+
+import asyncio
+import datetime as dt
+import socket
+import ssl
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+
+def listener() -> tuple[socket.socket, str]:
+    """(a socket, the host:port that clients will name)."""
+    one = socket.create_server(("127.0.0.1", 0))
+    return one, f"localhost:{one.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def tls_front(listening: socket.socket, url: str) -> AsyncIterator[str]:
+    """Bytes to the gateway at `url`; the certificate in PEM."""
+    behind = urlsplit(url)
+    certificate, context = _context()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection(behind.hostname, behind.port)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_copy(reader, inner_writer))
+            tasks.create_task(_copy(inner_reader, writer))
+
+    async with await asyncio.start_server(serve, sock=listening, ssl=context):
+        yield certificate
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except (ConnectionError, ssl.SSLError):
+        pass
+    finally:
+        writer.close()
+
+
+def _context() -> tuple[str, ssl.SSLContext]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate = made.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as directory:  # the ssl module reads files only
+        pair = Path(directory) / "pair"
+        pair.write_bytes(certificate + private)
+        context.load_cert_chain(pair)
+    return certificate.decode(), context
