@@ -74,7 +74,7 @@ async def test_a_broken_hop_is_named(gateway, lab, fault, undo, hops, limit, tty
 
 
 async def test_a_deleted_pod_ends_its_command(gateway, lab):
-    """The kubelet kills it, so kubectl says 137; to know why needs the cluster's API."""
+    """The kubelet kills it, so kubectl says 137; the cluster's API says why."""
     access = Access(gateway.url, gateway.token)
 
     async def script(talk):
@@ -88,7 +88,7 @@ async def test_a_deleted_pod_ends_its_command(gateway, lab):
     finally:
         await asyncio.to_thread(lab, "fault", "pod-restore")
 
-    assert said.controls[-1]["exitCode"] == 137
+    assert (said.controls[-1]["code"], said.controls[-1]["exitCode"]) == ("pod_deleted", None)
     assert gone.controls[-1]["code"] == "pod_not_found"
 
     await works_again(access, 20)

@@ -73,7 +73,7 @@ async def under(access, pod, fault, argv=("sh", "-c", "echo up; sleep 300"), row
 
     streams = ("stdin", "stdout", "tty") if tty else ("stdin", "stdout", "stderr")
     request = Request(argv, pod=pod, namespace=SPACE, streams=streams)
-    said = await run(access, request, script, row=row, seconds=60)
+    said = await run(access, request, script, row=row, seconds=30)
     return said, time.monotonic() - broken
 
 
@@ -129,10 +129,14 @@ async def test_a_deletion_that_the_kubelet_does_not_hear_of(access, pod, cluster
     """Kubectl goes on; the session ends by name."""
     if cluster.mode == "plain":
         return  # without a relay there is no watch: it ends with its kubectl
-    forced, (kubelet,) = delete(pod, "--force", "--grace-period=0"), pids_of("kubelet")
-    os.kill(kubelet, signal.SIGSTOP)
+    (kubelet,) = pids_of("kubelet")
+
+    def fault():
+        os.kill(kubelet, signal.SIGSTOP)
+        delete(pod, "--force", "--grace-period=0")()
+
     try:
-        said, seconds = await under(access, pod, forced)
+        said, seconds = await under(access, pod, fault)
     finally:
         os.kill(kubelet, signal.SIGCONT)
 
