@@ -1,9 +1,9 @@
 """The plain chain's lease: what ends commands in the runner whose session is over, also when the gateway is.
 
 The input of a session is its user's, so the lease is one bash of its own in the runner. It knows the wrappers by their
-nonces and pids, and reads lines (words are parted by blanks):
+nonces and pids, and reads lines (words are parted by blanks, and the last is a full stop):
 
-    (empty)                                 the gateway lives; one every 5 s
+    .                                       the gateway lives; one every 5 s
     + NONCE [PID SINCE WRAPPER [SESSION]]   know this one, from the wrapper's `start` on with its numbers
     - NONCE                                 it has ended
     ! NONCE...                              end these now: TERM (HUP too in a terminal), KILL 2 s later
@@ -11,7 +11,7 @@ nonces and pids, and reads lines (words are parted by blanks):
     bye                                     all is over
 
 and says `gone NONCE:how...` of what it was to end: none (nothing was left), term, kill, left. After 20 s without a line,
-or 10 s after the end of its input, it ends all that it knows and itself; the end alone says little, since sessions on
+or 13 s after the end of its input, it ends all that it knows and itself; the end alone says little, since sessions on
 other connections may live, and a new lease comes at once then. It is no child of the exec that Incus would kill with the
 client, it is in a process group of its own (no setsid is needed for that), and it writes no file. On the management host
 a loop between it and ssh (lease_host.sh) ends the incus client of what is gone, 2 s later, should it hang on a connection
@@ -24,6 +24,7 @@ import asyncio
 import secrets
 import shlex
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
@@ -40,6 +41,8 @@ from gateway.errors import HopFailed
 log = structlog.get_logger()
 
 TICK = 5.0  # seconds between bytes; four times as long without one is the end
+# Of a tick: how long the lease waits for a byte, three times. It must not run out just when one comes: bash loses that.
+_SLICE = 4 / 3
 _DELAY = 0.25  # seconds that a session lasts before there is a lease for it
 _TOGETHER = 0.05  # seconds in which ends are said together: a lost connection is the end of several sessions
 _IDLE = 60.0  # seconds without a session
@@ -52,12 +55,16 @@ _SCRIPT, _LOOP = (
 
 def lease_line(instance: str, nonce: str, tick: float = TICK) -> str:
     """The SSH exec request."""
-    return f"sh -c {shlex.quote(f'{exec_line(instance, nonce, (str(tick),), tty=False)} | {_LOOP}')}"
+    return f"sh -c {shlex.quote(f'{exec_line(instance, nonce, _argv(tick), tty=False)} | {_LOOP}')}"
 
 
 def send_lease(tick: float = TICK) -> bytes:
-    """What it reads after its `ready`; lines follow."""
-    return send_words(_SCRIPT, "lease", str(tick))
+    """What it reads after its `ready`, before the lines."""
+    return send_words(_SCRIPT, "lease", *_argv(tick))
+
+
+def _argv(tick: float) -> tuple[str]:
+    return (f"{tick * _SLICE:.2f}",)
 
 
 class Lease:
@@ -102,7 +109,7 @@ class Lease:
     def forget(self, nonce: str) -> None:
         """It has ended by itself, and its wrapper too."""
         self._known.pop(nonce, None)
-        self._say(f"- {nonce}\n")
+        self._say(f"- {nonce}")
 
     def end(self, nonce: str) -> None:
         """Its session is over; whatever is left of it is to be ended."""
@@ -113,13 +120,13 @@ class Lease:
         self._unsaid.add(nonce)
         self._wanted.set()
 
-    def _say(self, line: str) -> None:
+    def _say(self, words: str) -> None:
         if self._process:
-            self._process.send(line.encode())
+            self._process.send(f"{words} .\n".encode())
 
     def _say_ends(self) -> None:
         if self._process and self._unsaid:
-            self._say(f"! {' '.join(sorted(self._unsaid))}\n")
+            self._say(f"! {' '.join(sorted(self._unsaid))}")
             self._unsaid.clear()
 
     async def _leave(self) -> None:
@@ -127,7 +134,7 @@ class Lease:
             async with asyncio.timeout(_LEAVE):
                 while self._unsaid:  # noqa: ASYNC110  # for so short a time
                     await asyncio.sleep(_TOGETHER)
-        self._say("bye\n")
+        self._say("bye")
 
     async def _keep(self) -> None:
         failures = 0
@@ -193,7 +200,7 @@ class Lease:
         self._unsaid |= self._due
         self._say_ends()
         if self._before:
-            self._say(f"take {self._before[0]} {self._before[1]}\n")
+            self._say(f"take {self._before[0]} {self._before[1]}")
 
     async def _tend(self, process: Process, out: Stdout) -> None:
         clock = asyncio.get_running_loop().time
@@ -203,14 +210,14 @@ class Lease:
                 async with asyncio.timeout_at(due):
                     rest += await _read(process, out)
             except TimeoutError:
-                process.send(b"\n")
+                self._say("")
                 due = clock() + self._tick
                 idle = 0.0 if self._known else idle + self._tick
                 continue
             *lines, rest = rest.split(b"\n")
             for line in lines:
                 self._heard(line.decode("ascii", "replace").split())
-        self._say("bye\n")
+        self._say("bye")
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE):
                 await process.wait_closed()
@@ -218,19 +225,16 @@ class Lease:
     def _heard(self, words: list[str]) -> None:
         if words[:1] != ["gone"]:
             return
-        ended = {}
+        hows: Counter[str] = Counter()
         for word in words[1:]:
             nonce, _, how = word.partition(":")
-            if nonce in self._known:
-                self._known.pop(nonce)
-                self._due.discard(nonce)
-                self._unsaid.discard(nonce)
-                if how != "none":
-                    ended[nonce] = how
-        if ended:
-            self.ended += len(ended)
-            hows = {how: list(ended.values()).count(how) for how in set(ended.values())}
-            log.warning("orphans_ended", cluster=self._cluster.name, **hows)
+            self._known.pop(nonce, None)
+            self._due.discard(nonce)
+            self._unsaid.discard(nonce)
+            hows[how] += how != "none"
+        if ended := hows.total():
+            self.ended += ended
+            log.warning("orphans_ended", cluster=self._cluster.name, **+hows)
 
 
 async def _read(process: Process, out: Stdout) -> bytes:
@@ -243,4 +247,4 @@ async def _read(process: Process, out: Stdout) -> bytes:
 
 
 def _know(nonce: str, roots: tuple[int, ...]) -> str:
-    return f"+ {' '.join([nonce, *map(str, roots)])}\n"
+    return f"+ {' '.join([nonce, *map(str, roots)])}"

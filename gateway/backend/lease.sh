@@ -1,5 +1,5 @@
 IFS=$' \t\n'; set +f -m; shopt -u failglob nullglob; exec 2>/dev/null
-slice=${a[2]}
+slice=${a[2]} # seconds; three without a byte are the end, and two after the end of input
 is() { # PID NONCE: that process is the bash of that nonce
   local c; mapfile -d '' -t c </proc/$1/cmdline && [[ " ${c[*]} " == *" dap $2 "* ]]
 }
@@ -64,12 +64,13 @@ lease() {
   local -A known; local l p r=0 quiet=0
   trap '' HUP INT QUIT TERM PIPE
   printf '%s start %s\n' "$h" "$BASHPID"
-  while ((quiet < 4 && r != 1)); do
-    l=; IFS= read -r -t "$slice" l; r=$?; p+=$l
-    if ((r == 0)); then
-      quiet=0 l=$p p=; said $l
-    elif [[ -z $l ]]; then
-      ((++quiet))
+  while ((quiet < 3 && r != 1)); do
+    l=; IFS= read -r -t "$slice" l; r=$? p+=$l
+    if ((r == 0)) || [[ $l ]]; then quiet=0; else ((++quiet)); fi
+    if [[ $p == *. ]]; then # bash loses the line end that comes as its time runs out
+      l=${p%.} p=; said $l
+    elif ((r == 0)); then
+      p=
     fi
   done
   ((r == 1)) && sleep "$slice" && sleep "$slice"

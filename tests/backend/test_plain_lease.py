@@ -59,7 +59,7 @@ class Far:
 
     def lease(self, tick: float = TICK) -> "Leased":
         nonce = secrets.token_hex(12)
-        words = shlex.split(exec_line("runner", nonce, (f"{tick:g}",), tty=False))
+        words = shlex.split(exec_line("runner", nonce, ("slice",), tty=False))
         return Leased(self.popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE), nonce, tick)
 
     def wrapper(self, script: str, *, tty: bool = False) -> "Wrapped":
@@ -116,7 +116,7 @@ class Leased:
         self.pid = self._out.seen.pid
 
     def say(self, *words: object) -> None:
-        self.process.stdin.write((" ".join(map(str, words)) + "\n").encode())
+        self.process.stdin.write((" ".join(map(str, words)) + " .\n").encode())
         self.process.stdin.flush()
 
     def know(self, *wrapped: "Wrapped") -> None:
@@ -330,11 +330,24 @@ def test_lines_in_pieces_and_odd_profiles(far):
     )
     one = far.wrapper(WILLING)
     lease = far.lease()
-    for letter in f"+ {one.nonce} {' '.join(map(str, one.roots))}\n":
+    for letter in f"+ {one.nonce} {' '.join(map(str, one.roots))} .\n":
         lease.process.stdin.write(letter.encode())
         lease.process.stdin.flush()
         time.sleep(0.01)
     lease.say("!", one.nonce)
+
+    assert lease.gone() == {one.nonce: "term"}
+    assert not one.living
+
+
+def test_a_line_whose_end_is_lost_is_heard(far):
+    """As bash 5.2 loses what comes in the moment in which its `read -t` runs out."""
+    one = far.wrapper(WILLING)
+    lease = far.lease(tick=0.6)
+    for line in (f"+ {one.nonce} {' '.join(map(str, one.roots))} .", ".", f"! {one.nonce} ."):
+        lease.process.stdin.write(line.encode())
+        lease.process.stdin.flush()
+        time.sleep(1.0)  # longer than it waits for a byte, and a third of its patience
 
     assert lease.gone() == {one.nonce: "term"}
     assert not one.living
