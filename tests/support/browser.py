@@ -14,7 +14,10 @@ from playwright.async_api import Browser, ConsoleMessage, Page, expect
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 # Failed requests are written by the browser itself; so is what the graphics driver thinks of screenshots
-EXPECTED = re.compile(r"status of 40[13]|net::ERR_|WebSocket connection to|GL Driver Message|webgl ?context")
+EXPECTED = re.compile(
+    r"status of (40[13]|503)|net::ERR_|WebSocket connection to|GL Driver Message|webgl ?context|"
+    r"Blocked attempt to show a 'beforeunload'"
+)
 REPORT = """addEventListener('securitypolicyviolation', (event) =>
     console.error('violation', event.violatedDirective, event.blockedURI, event.sample))"""
 
@@ -39,7 +42,7 @@ class Tab:
         await self.page.goto(f"{self.url}/{query}{fragment}")
 
     async def state(self, text: str | re.Pattern[str]) -> None:
-        await expect(self.page.get_by_role("status")).to_have_text(text, timeout=15_000)
+        await expect(self.page.locator("#state")).to_have_text(text, timeout=15_000)
 
     async def shows(self, text: str | re.Pattern[str]) -> None:
         """Waits until the terminal (DOM renderer) has the text on its screen."""
@@ -47,6 +50,17 @@ class Tab:
 
     async def screen(self) -> str:
         return await self.page.locator(".xterm-rows").inner_text()
+
+    async def lines(self) -> list[str]:
+        """Everything above and on the screen, at most the 1000 lines that the page keeps over a reload."""
+        text: str = await self.page.evaluate(
+            """() => {
+                dispatchEvent(new PageTransitionEvent('pagehide'));
+                const name = Object.keys(sessionStorage).find((each) => each.startsWith('dap-gateway.session'));
+                return JSON.parse(sessionStorage.getItem(name)).screen.text;
+            }"""
+        )
+        return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text).split("\r\n")
 
     async def size(self) -> tuple[int, int]:
         """Columns and rows, as the page says."""

@@ -9,13 +9,14 @@ import codecs
 import json
 import secrets
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
+from support.kept_session import KeptSession
 
 PAGE = Path(__file__).parents[2] / "gateway" / "server" / "page"
 SUBPROTOCOL = "v1.dap-gateway"
@@ -44,14 +45,21 @@ class Seen:
 
 
 class PageServer:
-    """Pods by name: `missing-0` is refused, `evil-0` with escape codes, `slow-0` never answers, `lost-0` loses
-    its tunnel, `still-0` reads stdin only once `reading` is set. Any other has the scripted shell.
+    """Pods by name: `missing-0` is refused, `evil-0` with escape codes, `slow-0` answers once `reading` is set,
+    `lost-0` loses its tunnel, `still-0` reads stdin only once `reading` is set. Any other has the scripted shell,
+    and one whose name begins with `kept` keeps its session: `kept` has them, oldest first.
     """
 
     def __init__(self) -> None:
         self.tickets: set[str] = set()
         self.tokens: set[str] = set()
         self.sessions: list[Seen] = []
+        self.kept: list[KeptSession] = []
+        self.window = 128 * 1024  # bytes, of the sessions that are kept
+        self.grace = 600  # seconds
+        self.down = False  # handshakes fail
+        self.group: asyncio.TaskGroup
+        self.running: list[asyncio.Task[None]] = []
         self.reading = asyncio.Event()
         self.url = ""
         self.app = web.Application()
@@ -63,6 +71,7 @@ class PageServer:
                 web.get("/gateway/v1/info", self._info),
                 web.get("/api/v1/namespaces/{namespace}/pods/{pod}/exec", self._exec),
                 web.get("/clusters/{cluster}/api/v1/namespaces/{namespace}/pods/{pod}/exec", self._exec),
+                web.get("/gateway/v1/sessions/{session}/attach", self._attach),
             ]
         )
 
@@ -71,6 +80,11 @@ class PageServer:
         ticket = secrets.token_urlsafe(16)
         self.tickets.add(ticket)
         return ticket
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs until it is done, or the server stops."""
+        self.running.append(self.group.create_task(work))
+        return self.running[-1]
 
     async def _page(self, _request: web.Request) -> web.Response:
         nonce = secrets.token_urlsafe(16)
@@ -101,7 +115,25 @@ class PageServer:
         query = {name: request.query.getall(name) for name in request.query}
         seen = Seen(request.match_info["pod"], query)
         self.sessions.append(seen)
-        await Shell(self, request, socket, seen).run()
+        shell = Shell(self, request, socket, seen)
+        if not seen.pod.startswith("kept"):
+            await shell.run()
+            return socket
+        session = KeptSession(self.window, self.grace)
+        self.kept.append(session)
+        self.spawn(KeptShell(self, request, socket, seen, session).live())
+        await session.first(request, socket, shell.target())
+        return socket
+
+    async def _attach(self, request: web.Request) -> web.StreamResponse:
+        if self.down:
+            raise web.HTTPServiceUnavailable
+        if _bearer(request) not in self.tokens:
+            return _unauthorized("the token is unknown")
+        socket = web.WebSocketResponse(protocols=[SUBPROTOCOL], compress=False)
+        await socket.prepare(request)
+        session = next(each for each in self.kept if each.name == request.match_info["session"])
+        await session.attach(request, socket, {"pod": "kept-0", "container": "main"})
         return socket
 
 
@@ -123,8 +155,9 @@ class Shell:
             return await self._refuse('pods "missing-0" not found in the namespace "default"')
         if pod == "evil-0":
             return await self._refuse("\x1b]0;owned\x07\x1b[2J<img src=x onerror=alert(1)>\u202eevil\r\nend")
-        if pod != "slow-0":
-            await self._start()
+        if pod == "slow-0":
+            await self._server.reading.wait()
+        await self._start()
         if pod == "lost-0":
             return await self._end("ssh_lost", "ssh", "the connection to the management host was lost", None)
         if pod == "still-0":
@@ -134,16 +167,18 @@ class Shell:
             return await self._exited(0)
         return await self._read()
 
-    async def _start(self) -> None:
-        target = {
+    def target(self) -> dict[str, Any]:
+        """As `hello` names it."""
+        return {
             "cluster": self._request.match_info.get("cluster", "default"),
             "namespace": self._request.match_info["namespace"],
             "pod": self._seen.pod,
             "container": self._request.query.get("container", "main"),
         }
-        await self._control(
-            {"type": "hello", "session": "s1", "gateway": "0", "target": target, "command": None, "tty": True}
-        )
+
+    async def _start(self) -> None:
+        hello = {"type": "hello", "session": "s1", "gateway": "0", "target": self.target(), "command": None}
+        await self._control(hello | {"tty": True, "resume": None})
         await self._output(b"")
         await self._control({"type": "started"})
         if not self._seen.query.get("command"):
@@ -239,6 +274,62 @@ class Shell:
             await self._socket.send_bytes(bytes([stream]) + data)
 
 
+class KeptShell(Shell):
+    """The same shell, where it outlives its connections."""
+
+    def __init__(
+        self,
+        server: PageServer,
+        request: web.Request,
+        socket: web.WebSocketResponse,
+        seen: Seen,
+        session: KeptSession,
+    ) -> None:
+        super().__init__(server, request, socket, seen)
+        self._session = session
+        self._busy: asyncio.Task[None] | None = None
+
+    async def live(self) -> None:
+        """Until it ends by itself."""
+        await self._output(PROMPT)
+        while self._session.ended is None:
+            data = await self._session.keys()
+            self._seen.sizes = self._session.sizes
+            if b"\x03" in data and self._busy:
+                self._busy.cancel()
+                await self._session.gap()
+            await self._keys(data[-1000:] if b"\x03" in data else data)
+
+    async def _command(self, line: str) -> None:
+        match line.split(" "):
+            case ["drop"]:
+                self._session.cut()
+                await self._output(PROMPT)
+            case ["yes"]:
+                self._busy = self._server.spawn(self._yes())
+            case ["count", last]:
+                self._busy = self._server.spawn(self._count(int(last)))
+            case _:
+                await super()._command(line)
+
+    async def _yes(self) -> None:
+        while True:
+            await self._output(b"y\r\n" * 20_000)
+            await asyncio.sleep(0.01)
+
+    async def _count(self, last: int) -> None:
+        for number in range(1, last + 1):
+            await self._output(b"number %06d\r\n" % number)
+            await asyncio.sleep(0.004)
+        await self._output(PROMPT)
+
+    async def _output(self, data: bytes) -> None:
+        self._session.write(data)
+
+    async def _end(self, code: str, hop: str, message: str, exit_code: int | None) -> None:
+        self._session.finish(code, hop, message, exit_code)
+
+
 @asynccontextmanager
 async def serve() -> AsyncIterator[PageServer]:
     """Runs one on a free port of loopback; `url` has no slash at its end."""
@@ -246,11 +337,14 @@ async def serve() -> AsyncIterator[PageServer]:
     runner = web.AppRunner(server.app, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        server.url = f"http://127.0.0.1:{port}"
-        yield server
+        async with asyncio.TaskGroup() as server.group:
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            port = runner.addresses[0][1]
+            server.url = f"http://127.0.0.1:{port}"
+            yield server
+            for task in server.running:
+                task.cancel()
     finally:
         await runner.cleanup()
 

@@ -34,7 +34,7 @@ async def test_the_request(tab, server):
     await tab.page.wait_for_timeout(600)
     await tab.page.get_by_role("button", name="Run it").click()
     await tab.state("ended, exit 0")
-    query = {"stdin": ["true"], "stdout": ["true"], "tty": ["true"], "container": ["main"]}
+    query = {name: ["true"] for name in ("stdin", "stdout", "tty", "resume")} | {"container": ["main"]}
     assert server.sessions[0].query == query | {"command": ["ls", "a b"]}
     await tab.shows("ran ls 'a b'")
 
@@ -150,6 +150,9 @@ async def test_bulk_output_is_drawn_to_its_end(tab, server):
 async def test_keys_typed_too_early_are_kept(tab, server):
     await opened(tab, server, "slow-0", "connecting")
     await tab.keys("ls\r")
+    await tab.page.wait_for_timeout(300)
+    assert server.sessions[0].stdin == b""
+    server.reading.set()
     assert await seen_until(tab, server, 3) == b"ls\r"
 
 

@@ -6,6 +6,11 @@ export interface Disposable {
 
 export class Store implements Disposable {
   readonly #undo: Disposable[] = [];
+  #disposed = false;
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
 
   add<T extends Disposable>(item: T): T {
     this.#undo.push(item);
@@ -18,6 +23,7 @@ export class Store implements Disposable {
 
   /** Last in, first out. A second call does nothing. */
   dispose(): void {
+    this.#disposed = true;
     for (let item = this.#undo.pop(); item; item = this.#undo.pop()) item.dispose();
   }
 }
@@ -29,4 +35,13 @@ export function listen<K extends keyof WindowEventMap>(
 ): Disposable {
   source.addEventListener(name, handler);
   return { dispose: () => source.removeEventListener(name, handler) };
+}
+
+/** Calls whenever the page can be seen again. */
+export function onVisible(handler: () => void): Disposable {
+  const changed = (): void => {
+    if (document.visibilityState === "visible") handler();
+  };
+  document.addEventListener("visibilitychange", changed);
+  return { dispose: () => document.removeEventListener("visibilitychange", changed) };
 }

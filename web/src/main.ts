@@ -4,8 +4,10 @@ import "./boot.ts";
 import "./style.css";
 import * as access from "./access.ts";
 import { part } from "./elements.ts";
+import { find } from "./keeping.ts";
 import type { Disposable } from "./lifecycle.ts";
 import { parseFragment, type Route } from "./link.ts";
+import { execPath } from "./protocol/target.ts";
 import { StatusLine } from "./status.ts";
 import { chooseView } from "./views/choose.ts";
 import { confirmView } from "./views/confirm.ts";
@@ -49,7 +51,8 @@ function open(route: Exclude<Route, { type: "ticket" }>): void {
     case "bad":
       return choose(`This link does not work. ${visible(route.why)}`);
     case "exec":
-      if (route.argv.length === 0) return run(route);
+      // what this tab has begun already was agreed to then
+      if (route.argv.length === 0 || find(execPath(route.target, route.argv))) return run(route);
       view = confirmView(host, { ...route, accept: () => run(route) });
   }
 }

@@ -1,37 +1,75 @@
-/** Output on its way onto the screen. A page cannot make its WebSocket wait, and xterm.js drops, unsaid,
- * what is written faster than it draws; so this hands over a little at a time and keeps the rest.
+/** Output on its way onto the screen. xterm.js drops, unsaid, what is written faster than it draws; so this hands
+ * over a little at a time, keeps the rest, and knows what is drawn.
  */
 
 import type { Disposable } from "./lifecycle.ts";
+import { toBytes } from "./protocol/utf8.ts";
+import { megabytes } from "./words.ts";
 
 /** Bytes handed to the screen and not yet drawn. */
-const AHEAD = 512 * 1024;
-/** Bytes kept. Beyond it the oldest go, behind a line that says so. */
+const AHEAD = 256 * 1024;
+/** Bytes kept of a session without acknowledgements, which a page cannot make wait. Beyond it the oldest go,
+ * behind a line that says so. */
 const KEPT = 64 * 1024 * 1024;
+/** Bytes of the last output to look for an unfinished escape sequence in. */
+const LAST = 4096;
+
+/** CAN ends an escape sequence, and a character, that was cut; SGR 0 its colours. */
+const CUT = "\x18\x1b[0m";
 
 export interface Sink {
-  write(data: Uint8Array | string, drawn: () => void): void;
+  readonly buffer: { readonly active: { readonly cursorX: number } };
+  write(data: Uint8Array, drawn: () => void): void;
+}
+
+/** Of `bytes` of the session's output there is `data`, or nothing but the number. */
+interface Item {
+  readonly data: Uint8Array | undefined;
+  readonly bytes: number;
 }
 
 export class OutputQueue implements Disposable {
   readonly #sink: Sink;
+  readonly #told: (offset: number) => void;
   readonly #kept: number;
-  #waiting: Uint8Array[] = [];
+  #waiting: Item[] = [];
   #first = 0;
   #bytes = 0;
   #drawing = 0;
+  #marking = false;
   #dropped = 0;
+  #offset: number;
+  #last: Uint8Array[] = [];
   #whenDrawn: (() => void) | undefined;
 
-  constructor(sink: Sink, kept = KEPT) {
+  /** `drawn` is called with the offset up to which everything is on the screen. */
+  constructor(sink: Sink, offset = 0, drawn: (offset: number) => void = () => {}, kept = KEPT) {
     this.#sink = sink;
+    this.#offset = offset;
+    this.#told = drawn;
     this.#kept = kept;
   }
 
+  /** Everything before it is on the screen, or was dropped. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** The last bytes drawn, at least LAST of them if there were so many. */
+  get last(): readonly Uint8Array[] {
+    return this.#last;
+  }
+
   push(data: Uint8Array): void {
-    this.#waiting.push(data);
+    this.#waiting.push({ data, bytes: data.length });
     this.#bytes += data.length;
-    while (this.#bytes > this.#kept) this.#dropped += this.#shift()?.length ?? 0;
+    while (this.#bytes > this.#kept) this.#dropped += this.#shift()?.bytes ?? 0;
+    this.#draw();
+  }
+
+  /** So many bytes are missing here; a line will say so. */
+  gap(bytes: number): void {
+    this.#waiting.push({ data: undefined, bytes });
     this.#draw();
   }
 
@@ -44,21 +82,57 @@ export class OutputQueue implements Disposable {
   /** What waits is not drawn any more. */
   dispose(): void {
     this.#waiting = [];
+    this.#first = 0;
     this.#bytes = 0;
     this.#dropped = 0;
     this.#whenDrawn = undefined;
   }
 
   #draw(): void {
-    while (this.#drawing < AHEAD) {
-      if (this.#dropped > 0) this.#mark();
-      const data = this.#shift();
-      if (!data) return this.#drawn();
-      this.#drawing += data.length;
-      this.#sink.write(data, () => {
-        this.#drawing -= data.length;
-        this.#draw();
-      });
+    while (!this.#marking && this.#drawing < AHEAD) {
+      if (this.#dropped > 0) {
+        this.#mark(this.#dropped);
+        this.#dropped = 0;
+        continue;
+      }
+      const item = this.#shift();
+      if (!item) return this.#drawn();
+      const { data, bytes } = item;
+      if (data) this.#write(data, bytes, () => this.#remember(data));
+      else this.#mark(bytes);
+    }
+  }
+
+  /** Advances by `bytes` once `data` is drawn. */
+  #write(data: Uint8Array, bytes: number, drawn: () => void): void {
+    this.#drawing += data.length;
+    this.#sink.write(data, () => {
+      this.#drawing -= data.length;
+      this.#offset += bytes;
+      drawn();
+      this.#told(this.#offset);
+      this.#draw();
+    });
+  }
+
+  /** A line of its own, once it is known where the cursor stands. */
+  #mark(bytes: number): void {
+    this.#marking = true;
+    this.#write(toBytes(CUT), 0, () => {
+      this.#marking = false;
+      this.#last = [];
+      const below = this.#sink.buffer.active.cursorX > 0 ? "\r\n" : "";
+      const words = ` ${megabytes(bytes)} of output are left out here `;
+      this.#write(toBytes(`${below}\x1b[90;7m${words}\x1b[0m\r\n`), bytes, () => {});
+    });
+  }
+
+  #remember(data: Uint8Array): void {
+    this.#last.push(data);
+    let rest = this.#last.reduce((sum, each) => sum + each.length, 0);
+    for (let first = this.#last[0]; first && rest - first.length >= LAST; first = this.#last[0]) {
+      rest -= first.length;
+      this.#last.shift();
     }
   }
 
@@ -69,22 +143,15 @@ export class OutputQueue implements Disposable {
     callback?.();
   }
 
-  /** CAN ends an escape sequence that was cut, SGR 0 its colours. */
-  #mark(): void {
-    const mib = (this.#dropped / 1024 / 1024).toFixed(1);
-    this.#dropped = 0;
-    this.#sink.write(`\x18\x1b[0m\r\n[${mib} MiB of output came too fast and is not shown]\r\n`, () => {});
-  }
-
-  #shift(): Uint8Array | undefined {
-    const data = this.#waiting[this.#first];
-    if (!data) return undefined;
+  #shift(): Item | undefined {
+    const item = this.#waiting[this.#first];
+    if (!item) return undefined;
     this.#first += 1;
-    this.#bytes -= data.length;
+    this.#bytes -= item.data?.length ?? 0;
     if (this.#first > 1024) {
       this.#waiting = this.#waiting.slice(this.#first);
       this.#first = 0;
     }
-    return data;
+    return item;
   }
 }

@@ -1,14 +1,20 @@
 /** An xterm.js terminal that fills its place on the page and follows its size and colours. */
 
 import { FitAddon } from "@xterm/addon-fit";
+import { SerializeAddon } from "@xterm/addon-serialize";
 import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebglAddon } from "@xterm/addon-webgl";
 import { Terminal } from "@xterm/xterm";
 import { Store, type Disposable } from "./lifecycle.ts";
+import { restore, take, Unserialized, type Drawn, type Snapshot } from "./snapshot.ts";
 import { onThemeChange, theme } from "./theme.ts";
 
 export interface Screen extends Disposable {
   readonly terminal: Terminal;
+  /** Undefined where the screen is too large for a copy. */
+  copy(output: Drawn): Snapshot | undefined;
+  /** Draws a copy, then takes the size of the place again. */
+  restore(snapshot: Snapshot, drawn: () => void): void;
 }
 
 /** Lines kept above the screen. */
@@ -29,11 +35,25 @@ export function createScreen(host: HTMLElement): Screen {
   store.add(terminal);
   terminal.loadAddon(new Unicode11Addon());
   terminal.unicode.activeVersion = "11";
+  const serializer = new SerializeAddon();
+  terminal.loadAddon(serializer);
+  const unserialized = store.add(new Unserialized(terminal));
   terminal.open(host);
   render(terminal, host);
-  store.add(follow(terminal, host));
+  const size = store.add(follow(terminal, host));
   store.onDispose(onThemeChange(() => (terminal.options.theme = theme())));
-  return { terminal, dispose: () => store.dispose() };
+  return {
+    terminal,
+    copy: (output) => take(terminal, serializer, unserialized, output),
+    restore: (snapshot, drawn) => {
+      size.hold(true);
+      restore(terminal, snapshot, () => {
+        size.hold(false);
+        drawn();
+      });
+    },
+    dispose: () => store.dispose(),
+  };
 }
 
 /** WebGL where it works; xterm.js goes back to its DOM renderer when the addon is disposed of. */
@@ -54,12 +74,19 @@ function render(terminal: Terminal, host: HTMLElement): void {
   }
 }
 
+interface Follower extends Disposable {
+  /** While held, the size stays as it is. */
+  hold(held: boolean): void;
+}
+
 /** Many changes of size in one frame are one fit. */
-function follow(terminal: Terminal, host: HTMLElement): Disposable {
+function follow(terminal: Terminal, host: HTMLElement): Follower {
   const addon = new FitAddon();
   terminal.loadAddon(addon);
+  let held = false;
   const fit = (): void => {
-    if (host.clientWidth > 0 && host.clientHeight > 0) addon.fit(); // hidden: no size that a program should learn
+    const shown = host.clientWidth > 0 && host.clientHeight > 0; // hidden: no size that a program should learn
+    if (shown && !held) addon.fit();
   };
   fit();
   let frame = 0;
@@ -69,6 +96,10 @@ function follow(terminal: Terminal, host: HTMLElement): Disposable {
   });
   observer.observe(host);
   return {
+    hold: (value) => {
+      held = value;
+      fit();
+    },
     dispose: () => {
       observer.disconnect();
       cancelAnimationFrame(frame);

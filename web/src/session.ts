@@ -1,107 +1,158 @@
-/** One exec session: a socket in, typed events out. Knows no terminal. */
+/** One session, over as many connections as it takes: typed events out, keys and sizes in. Knows no terminal. */
 
-import { InputQueue, type Outlet } from "./input.ts";
+import { Arrivals } from "./arrivals.ts";
+import { Away } from "./away.ts";
+import { CLOSE, Connection, type Socket } from "./connection.ts";
+import type { Ending, Kept, SessionEvent } from "./events.ts";
+import { InputQueue } from "./input.ts";
 import type { Disposable } from "./lifecycle.ts";
-import { decode, encode } from "./protocol/codec.ts";
-import type { Control } from "./protocol/control.ts";
-import type { Size } from "./protocol/messages.ts";
+import type { Control, Reason } from "./protocol/control.ts";
+import type { ServerMessage, Size } from "./protocol/messages.ts";
 import type { Status } from "./protocol/status.ts";
+import { attachPath } from "./protocol/target.ts";
+import { Seen } from "./seen.ts";
 
-export interface Socket extends Outlet {
-  close(): void;
-  listen(listener: SocketListener): void;
-}
+const INTERRUPT = "\x03";
+/** UTF-16 units of waiting input that a person is told of. */
+const TELL = 1024 * 1024;
+/** A gateway that refuses an attach with one of these is asked again. */
+const PASSING: readonly string[] = [
+  "shutdown",
+  "ssh_unreachable",
+  "ssh_busy",
+  "ssh_lost",
+  "incus_lost",
+  "cluster_unreachable",
+  "runner_timeout",
+  "out_of_files",
+];
 
-export interface SocketListener {
-  opened(): void;
-  received(payload: Uint8Array): void;
-  closed(): void;
-}
-
-export type Ending =
-  | { readonly type: "exited"; readonly exitCode: number }
-  /** `begun` is false where the command has written nothing: kubectl was started, the shell perhaps never. */
-  | {
-      readonly type: "failed";
-      readonly begun: boolean;
-      readonly hop: string;
-      readonly code: string;
-      readonly message: string;
-    }
-  /** The socket went away without an end. */
-  | { readonly type: "lost" }
-  /** The socket never opened. A browser does not tell why. */
-  | { readonly type: "unopened" };
-
-export type SessionEvent =
-  | { readonly type: "hello"; readonly container: string | undefined }
-  | { readonly type: "started" }
-  | { readonly type: "output"; readonly data: Uint8Array }
-  | { readonly type: "ended"; readonly ending: Ending };
-
-const INTERRUPT = 0x03;
-
-export class ExecSession implements Disposable {
-  readonly #socket: Socket;
+export class Session implements Disposable {
+  readonly #open: (path: string) => Socket;
   readonly #emit: (event: SessionEvent) => void;
-  readonly #input: InputQueue;
-  #spoken = false;
+  readonly #input = new InputQueue();
+  readonly #seen = new Seen((offset) => this.#connection?.say({ type: "control", control: { type: "seen", offset } }));
+  #connection: Connection | undefined;
+  #away: Away | undefined;
   #phase: "connecting" | "open" | "started" | "ended" = "connecting";
+  #spoken = false;
   #size: Size | undefined;
+  #kept: Pick<Kept, "name" | "secret" | "grace"> | undefined;
+  #arrivals = new Arrivals(0);
+  /** The next attach asks for what the journal still has. */
+  #newest = false;
 
-  constructor(socket: Socket, emit: (event: SessionEvent) => void) {
-    this.#socket = socket;
+  private constructor(open: (path: string) => Socket, emit: (event: SessionEvent) => void) {
+    this.#open = open;
     this.#emit = emit;
-    this.#input = new InputQueue(socket);
-    socket.listen({
-      opened: () => this.#opened(),
-      received: (payload) => this.#received(payload),
-      closed: () => this.#end({ type: this.#phase === "connecting" ? "unopened" : "lost" }),
-    });
+  }
+
+  /** A new session. `path` is the exec endpoint's. */
+  static exec(open: (path: string) => Socket, path: string, emit: (event: SessionEvent) => void): Session {
+    const session = new Session(open, emit);
+    session.#connect(path);
+    return session;
+  }
+
+  /** A session that is there already. It is away until it is attached. */
+  static attach(open: (path: string) => Socket, kept: Kept, emit: (event: SessionEvent) => void): Session {
+    const session = new Session(open, emit);
+    session.#kept = kept;
+    session.#arrivals = new Arrivals(kept.offset ?? 0);
+    session.#newest = kept.offset === null;
+    session.#spoken = true;
+    if (kept.input) session.#input.restore(kept.input);
+    session.#leaveFor(kept.until);
+    session.#away?.now();
+    return session;
   }
 
   get ended(): boolean {
     return this.#phase === "ended";
   }
 
-  /** In order and complete, at any size. Ctrl-C alone overtakes, and drops, what is still queued. */
-  write(data: Uint8Array): void {
-    if (this.ended) return;
-    if (data.length === 1 && data[0] === INTERRUPT && this.#input.queued) this.#input.pushInstead(data);
-    else this.#input.push(data);
+  /** How to attach to it, with the output before `offset` on the screen; undefined where that is not possible. */
+  kept(offset: number): Kept | undefined {
+    if (!this.#kept) return undefined;
+    const until = this.#away?.until ?? Date.now() + this.#kept.grace * 1000;
+    return { ...this.#kept, offset, until, input: this.#input.state };
   }
 
-  /** The latest size is kept until the socket is open. */
+  /** Input that waits, in UTF-16 units. */
+  get held(): number {
+    return this.#input.held;
+  }
+
+  /** In order and complete, at any size up to what may wait. Ctrl-C alone overtakes, and drops, what waits. */
+  write(data: string | Uint8Array): void {
+    if (this.ended) return;
+    if (data === INTERRUPT && this.#input.held > 0) this.#input.pushInstead(data);
+    else if (!this.#input.push(data)) this.#emit({ type: "tooMuch", units: data.length });
+    if (this.#input.held > TELL) this.#emit({ type: "held" });
+  }
+
+  /** What waits is not sent any more. */
+  drop(): void {
+    this.#input.drop();
+  }
+
+  /** The latest size is told on each connection. */
   resize(size: Size): void {
     this.#size = size;
-    if (this.#phase === "open" || this.#phase === "started") {
-      this.#socket.send(encode({ type: "resize", size }));
-    }
+    if (!this.ended) this.#connection?.say({ type: "resize", size });
+  }
+
+  /** All output before `offset` is on the screen. */
+  drawn(offset: number): void {
+    this.#seen.drawn(offset);
+  }
+
+  /** While away: tries at once. Else: makes sure that the connection lives. */
+  check(): void {
+    if (this.#away) this.#away.now();
+    else this.#connection?.check();
+  }
+
+  /** Ends the session, and tells it. */
+  finish(): void {
+    if (this.ended) return;
+    this.#connection?.close(CLOSE.end);
+    this.#end({ type: "closed" });
+  }
+
+  /** Goes without another event, and leaves the session to its grace. */
+  leave(): void {
+    this.#stop(CLOSE.leave);
   }
 
   /** Ends the session without another event. */
   dispose(): void {
-    this.#phase = "ended";
-    this.#input.close();
-    this.#socket.close();
+    this.#stop(CLOSE.end);
+  }
+
+  #connect(path: string): void {
+    const connection = new Connection(this.#open(path), {
+      opened: () => this.#opened(),
+      received: (message) => this.#received(message),
+      lost: (opened) => this.#lost(opened),
+    });
+    this.#connection = connection;
   }
 
   #opened(): void {
-    if (this.ended) return;
-    this.#phase = "open";
+    if (this.#away && this.#kept) {
+      const { secret } = this.#kept;
+      const offset = this.#newest ? null : this.#arrivals.next;
+      this.#connection?.say({ type: "control", control: { type: "attach", secret, offset } });
+    }
     if (this.#size) this.resize(this.#size);
-    this.#input.open();
   }
 
-  #received(payload: Uint8Array): void {
+  #received(message: ServerMessage): void {
     if (this.ended) return;
-    const message = decode(payload);
     switch (message.type) {
       case "output":
-        if (message.data.length === 0) return; // Kubernetes' hello frame
-        this.#spoken = true;
-        this.#started();
-        return this.#emit({ type: "output", data: message.data });
+        return this.#output(message.data);
       case "control":
         return this.#controlled(message.control);
       case "status":
@@ -111,33 +162,122 @@ export class ExecSession implements Disposable {
     }
   }
 
+  #output(whole: Uint8Array): void {
+    const data = this.#arrivals.take(whole);
+    if (data.length === 0) return; // also Kubernetes' hello frame
+    this.#spoken = true;
+    this.#started();
+    this.#emit({ type: "output", data });
+  }
+
   #controlled(control: Control): void {
     switch (control.type) {
       case "hello":
-        return this.#emit({ type: "hello", container: control.container });
+        return this.#welcome(control);
       case "started":
         return this.#started();
+      case "received":
+        return this.#input.acknowledge(control.offset);
+      case "gap":
+        this.#arrivals.skip(control.bytes);
+        return this.#emit(control);
+      case "hop":
+      case "warning":
+        return this.#emit(control);
       case "refused":
-        return this.#end({ ...control, type: "failed", begun: false });
+        return this.#refused(control);
       case "end": {
         const { exitCode } = control;
         if (exitCode !== undefined) return this.#end({ type: "exited", exitCode });
         return this.#end({ ...control, type: "failed", begun: this.#spoken });
       }
+      case "pong":
+        return;
     }
   }
 
+  #welcome({ session, container, resume }: Extract<Control, { type: "hello" }>): void {
+    const connection = this.#connection;
+    if (!connection || this.ended) return;
+    const back = this.#away !== undefined;
+    this.#away?.dispose();
+    this.#away = undefined;
+    this.#kept = resume && { name: session, secret: resume.secret, grace: resume.grace };
+    if (!back) this.#phase = "open";
+    this.#emit({ type: "hello", container, grace: resume?.grace });
+    if (back) this.#back(resume?.offset ?? 0);
+    connection.watch();
+    this.#input.open(connection, resume);
+    if (resume) this.#seen.start(resume.offset, resume.window);
+  }
+
+  #back(offset: number): void {
+    this.#phase = "started";
+    this.#emit({ type: "back", newest: this.#newest && this.#arrivals.next === 0 });
+    this.#newest = false;
+    const missing = this.#arrivals.resume(offset);
+    if (missing > 0) this.#emit({ type: "gap", bytes: missing });
+  }
+
   #started(): void {
-    if (this.#phase === "started") return;
+    if (this.#phase !== "connecting" && this.#phase !== "open") return;
     this.#phase = "started";
     this.#emit({ type: "started" });
   }
 
+  #refused(why: Reason): void {
+    const away = this.#away;
+    if (away && why.code === "offset_gone" && !this.#newest) {
+      this.#newest = true;
+      this.#connection?.close(CLOSE.leave);
+      away.failed();
+      return this.ended ? undefined : away.now();
+    }
+    if (away && PASSING.includes(why.code)) {
+      this.#connection?.close(CLOSE.leave);
+      return away.failed();
+    }
+    this.#end({ ...why, type: "failed", begun: away !== undefined });
+  }
+
+  #lost(opened: boolean): void {
+    if (this.ended) return;
+    const { grace } = this.#kept ?? {};
+    if (grace === undefined) return this.#end({ type: opened ? "lost" : "unopened" });
+    if (!this.#away) return this.#leaveFor(Date.now() + grace * 1000);
+    if (!opened) this.#emit({ type: "unopened" });
+    this.#away?.failed();
+  }
+
+  #leaveFor(until: number): void {
+    this.#input.close();
+    this.#seen.stop();
+    this.#away = new Away(until, {
+      begin: () => this.#connect(attachPath(this.#kept?.name ?? "")),
+      abandon: () => this.#connection?.close(CLOSE.leave),
+      giveUp: () => this.#end({ type: "gaveUp" }),
+    });
+    this.#emit({ type: "away", until });
+  }
+
   #end(ending: Ending): void {
     if (this.ended) return;
-    this.#phase = "ended";
-    this.#input.close();
+    this.#settle();
     this.#emit({ type: "ended", ending });
+  }
+
+  #stop(code: number): void {
+    this.#settle();
+    this.#connection?.close(code);
+    this.#connection = undefined;
+  }
+
+  #settle(): void {
+    this.#phase = "ended";
+    this.#away?.dispose();
+    this.#away = undefined;
+    this.#input.dispose();
+    this.#seen.dispose();
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { SUBPROTOCOL } from "./protocol/codec.ts";
 import { toBytes } from "./protocol/utf8.ts";
-import type { Socket, SocketListener } from "./session.ts";
+import type { Socket, SocketListener } from "./connection.ts";
 
 const BEARER = "base64url.bearer.authorization.k8s.io.";
 
@@ -17,7 +17,7 @@ export function connect(path: string, token: string): Socket {
       if (socket.readyState === WebSocket.OPEN) socket.send(payload);
     },
     waiting: () => socket.bufferedAmount,
-    close: () => socket.close(1000),
+    close: (code) => socket.close(code),
     listen: (listener) => attach(socket, listener),
   };
 }

@@ -3,6 +3,7 @@
 import { part } from "./elements.ts";
 import type { Size } from "./protocol/messages.ts";
 import type { Target } from "./protocol/target.ts";
+import { duration } from "./words.ts";
 
 export type Mood = "none" | "busy" | "good" | "ended" | "bad";
 
@@ -10,6 +11,8 @@ export class StatusLine {
   readonly #place = part("place");
   readonly #state = part("state");
   readonly #size = part("size");
+  readonly #kept = part("kept");
+  readonly #end = part("end");
 
   /** The pod is marked: it is the name one looks for. */
   target({ cluster, namespace, pod, container }: Target): void {
@@ -35,7 +38,19 @@ export class StatusLine {
     this.#size.textContent = `${columns}×${rows}`;
   }
 
+  /** For how many seconds the session outlives its connection; undefined hides it, and the button that ends it. */
+  kept(seconds: number | undefined, what = "", end = (): void => {}): void {
+    this.#kept.hidden = this.#end.hidden = seconds === undefined;
+    if (seconds === undefined) return;
+    const time = duration(seconds);
+    this.#kept.textContent = `kept ${time}`;
+    this.#kept.title = `When the connection is lost, or this tab is closed, the ${what} is kept for ${time}.`;
+    this.#end.title = `End the ${what}, and what runs in it`;
+    this.#end.onclick = end;
+  }
+
   clear(): void {
+    this.kept(undefined);
     this.#place.replaceChildren();
     this.#size.textContent = "";
     this.state("none", "");

@@ -1,7 +1,6 @@
 /** What a person is told. Text from outside passes through `visible` first. */
 
 import type { Argv, Target } from "./protocol/target.ts";
-import type { Ending } from "./session.ts";
 
 const LONGEST = 2000;
 // Controls, and what reorders or hides the text around it (marks of direction, zero-width, separators)
@@ -38,51 +37,21 @@ export function describeTarget(target: Target): string {
   return [cluster, namespace, pod, container].filter(Boolean).join(" / ");
 }
 
-const HOPS: Readonly<Record<string, string>> = {
-  client: "this page",
-  gateway: "the gateway",
-  ssh: "SSH to the management host",
-  incus: "Incus on the management host",
-  runner: "the runner",
-  kubectl: "kubectl in the runner",
-  cluster: "the cluster",
-  pod: "the pod",
-};
-
-export interface EndingWords {
-  /** For the status line: a few words. */
-  readonly state: string;
-  /** For the terminal: a sentence. */
-  readonly sentence: string;
-  readonly mood: "ended" | "bad";
+/** A few words, as a person says them. */
+export function megabytes(bytes: number): string {
+  const mb = bytes / 1e6;
+  if (mb >= 9.95) return `${Math.round(mb)} MB`;
+  return mb >= 0.095 ? `${mb.toFixed(1)} MB` : `${Math.max(1, Math.round(bytes / 1000))} kB`;
 }
 
-export function describeEnding(ending: Ending, what: string): EndingWords {
-  switch (ending.type) {
-    case "exited":
-      return {
-        state: `ended, exit ${ending.exitCode}`,
-        sentence: `The ${what} ended with exit code ${ending.exitCode}.`,
-        mood: "ended",
-      };
-    case "failed": {
-      const place = HOPS[ending.hop] ?? (visible(ending.hop) || "the gateway");
-      const verb = ending.begun ? "was ended" : "could not start";
-      const code = ending.code ? ` (${visible(ending.code)})` : "";
-      const said = visible(ending.message) || "no reason was given";
-      return {
-        state: `failed: ${visible(ending.hop) || "gateway"}`,
-        sentence: `The ${what} ${verb}. From ${place}: ${said}${code}`,
-        mood: "bad",
-      };
-    }
-    case "lost":
-      return {
-        state: "connection lost",
-        sentence: `The connection to the gateway was lost, and this ${what} with it.`,
-        mood: "bad",
-      };
-    case "unopened":
-      return { state: "failed: gateway", sentence: "The gateway did not take the connection.", mood: "bad" };
-  }
+/** How long something lasts: 10 min, 90 s. */
+export function duration(seconds: number): string {
+  if (seconds >= 7200) return `${Math.round(seconds / 3600)} h`;
+  return seconds >= 120 ? `${Math.round(seconds / 60)} min` : `${seconds} s`;
+}
+
+/** A clock that counts down: 9:58. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.ceil(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }

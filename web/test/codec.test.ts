@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { decode, encode } from "../src/protocol/codec.ts";
-import { parseControl } from "../src/protocol/control.ts";
+import { parseControl, type ClientControl } from "../src/protocol/control.ts";
 import { parseStatus } from "../src/protocol/status.ts";
 import type { JsonObject } from "../src/protocol/utf8.ts";
 
@@ -36,7 +36,7 @@ function encoded(vector: Vector): Uint8Array {
     case "close":
       return encode({ type: "close", stream: vector.stream });
     case "control":
-      return encode({ type: "control", body: vector.control });
+      return encode({ type: "control", control: vector.control as unknown as ClientControl });
     default:
       throw new Error(`a client says no ${vector.kind}`);
   }
@@ -89,4 +89,28 @@ test("whatever comes, decode returns", () => {
       assert.ok(decode(Uint8Array.of(stream, ...noise)).type);
     }
   }
+});
+
+test("what a page has to act on is read from the control messages", () => {
+  const control = (name: string): unknown => {
+    const vector = vectors.find((each) => each.name.includes(name) && each.kind === "control");
+    assert.ok(vector, name);
+    const message = decode(bytes(vector.payload_hex));
+    return message.type === "control" && message.control;
+  };
+  const resume = { secret: "c2VjcmV0", grace: 600, offset: 70_000, received: 12, window: 262_144 };
+  const hello = { type: "hello", session: "abcdefghij", container: "main" };
+  assert.deepEqual({ ...Object(control("hello that can be resumed")), session: hello.session }, { ...hello, resume });
+  assert.deepEqual(control("received: much"), { type: "received", offset: 2 ** 40 });
+  assert.deepEqual(control("gap"), { type: "gap", bytes: 65_537 });
+  assert.deepEqual(Object(control("hop lost"))["seconds"], 600);
+  assert.equal(Object(control("hop is back"))["code"], "");
+  assert.deepEqual(control("warning: idle"), { type: "warning", code: "idle", seconds: 60 });
+  assert.deepEqual(control("pong"), { type: "pong" });
+});
+
+test("numbers that are none are no message", () => {
+  for (const offset of [-1, "7", null, Number.NaN, 2 ** 60]) assert.equal(parseControl({ type: "received", offset }), undefined);
+  const resume = { secret: "s", grace: 1, offset: 0, received: 0, window: 0 };
+  assert.deepEqual(parseControl({ type: "hello", session: "s", resume }), { type: "hello", session: "s", container: undefined, resume: undefined });
 });

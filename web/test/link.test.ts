@@ -59,7 +59,7 @@ test("what is pasted is a link or a ticket", () => {
 });
 
 test("the exec path is Kubernetes' own", () => {
-  const query = "exec?stdin=true&stdout=true&tty=true";
+  const query = "exec?stdin=true&stdout=true&tty=true&resume=true";
   assert.equal(execPath(target, []), `/api/v1/namespaces/default/pods/web-0/${query}`);
   const other = { ...target, cluster: "east", container: "main" };
   const path = `/clusters/east/api/v1/namespaces/default/pods/web-0/${query}&container=main&command=a%26b&command=`;

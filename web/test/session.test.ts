@@ -1,16 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ExecSession, type Ending, type SessionEvent } from "../src/session.ts";
+import type { Ending, SessionEvent } from "../src/events.ts";
+import { Session } from "../src/session.ts";
 import { aWhile, FakeSocket } from "./support/socket.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-function begin(): { socket: FakeSocket; session: ExecSession; events: SessionEvent[] } {
+function begin(): { socket: FakeSocket; session: Session; events: SessionEvent[] } {
   const socket = new FakeSocket();
   const events: SessionEvent[] = [];
-  const session = new ExecSession(socket, (event) => events.push(event));
+  const session = Session.exec(() => socket, "/exec", (event) => events.push(event));
   return { socket, session, events };
+}
+
+function begun(): ReturnType<typeof begin> {
+  const started = begin();
+  started.socket.open();
+  started.socket.hello();
+  return started;
 }
 
 function endings(events: SessionEvent[]): Ending[] {
@@ -22,9 +30,7 @@ function random(length: number): Uint8Array {
 }
 
 test("hello, started, output, end: in order", () => {
-  const { socket, events } = begin();
-  socket.open();
-  socket.receive(5, { type: "hello", session: "s", target: { container: "main" } });
+  const { socket, events } = begun();
   socket.receive(1, "");
   socket.receive(5, { type: "started" });
   socket.receive(1, "hi");
@@ -79,35 +85,36 @@ test("after the end nothing is sent and nothing is told", () => {
   const { socket, session, events } = begin();
   socket.open();
   socket.receive(5, { type: "end", code: "exited", exitCode: 0 });
-  session.write(Uint8Array.of(1));
+  session.write("x");
   session.resize({ columns: 1, rows: 1 });
   socket.receive(1, "late");
   session.dispose();
   socket.lose();
   assert.deepEqual(socket.sent, []);
   assert.equal(events.length, 1);
-  assert.ok(socket.closed);
+  assert.equal(socket.closed, 1000);
 });
 
-test("the latest size and all keys wait for the socket", () => {
+test("the latest size waits for the socket, and keys for the hello", () => {
   const { socket, session } = begin();
   session.resize({ columns: 80, rows: 24 });
-  session.write(Buffer.from("l"));
+  session.write("l");
   session.resize({ columns: 200, rows: 50 });
-  session.write(Buffer.from("s\r"));
+  session.write("s\r");
   assert.deepEqual(socket.sent, []);
   socket.open();
   assert.deepEqual(socket.texts(4), ['{"Width":200,"Height":50}\n']);
+  assert.equal(socket.bytes(0).length, 0);
+  socket.hello();
   assert.equal(socket.bytes(0).toString(), "ls\r");
 });
 
 test("a paste goes out whole, in pieces of 32 KiB, with at most 1 MiB in the socket", async () => {
-  const { socket, session } = begin();
+  const { socket, session } = begun();
   const paste = random(3 * MIB + 17);
   socket.takes = false;
-  socket.open();
   session.write(paste);
-  session.write(Buffer.from("after"));
+  session.write("after");
   let rounds = 0;
   while (socket.bytes(0).length < paste.length + 5) {
     assert.ok(socket.waiting() > 0 && socket.waiting() <= MIB);
@@ -121,13 +128,12 @@ test("a paste goes out whole, in pieces of 32 KiB, with at most 1 MiB in the soc
 });
 
 test("Ctrl-C drops what is still queued, once, and is itself sent next", async () => {
-  const { socket, session } = begin();
+  const { socket, session } = begun();
   socket.takes = false;
-  socket.open();
   session.write(random(2 * MIB));
   const before = socket.bytes(0).length;
-  session.write(Uint8Array.of(3));
-  session.write(Buffer.from("ls"));
+  session.write("\x03");
+  session.write("ls");
   socket.drain();
   await aWhile();
   assert.ok(before < 2 * MIB);
@@ -137,11 +143,10 @@ test("Ctrl-C drops what is still queued, once, and is itself sent next", async (
 test("a bracketed paste that Ctrl-C cuts short still gets its end mark", async () => {
   const mark = "\x1b[201~";
   for (const size of [2 * MIB, MIB]) {
-    const { socket, session } = begin();
+    const { socket, session } = begun();
     socket.takes = false;
-    socket.open();
-    session.write(Buffer.from(`\x1b[200~${"x".repeat(size)}${mark}`));
-    session.write(Uint8Array.of(3));
+    session.write(`\x1b[200~${"x".repeat(size)}${mark}`);
+    session.write("\x03");
     socket.drain();
     await aWhile();
     assert.ok(socket.bytes(0).toString().endsWith(`x${mark}\x03`));
@@ -149,9 +154,8 @@ test("a bracketed paste that Ctrl-C cuts short still gets its end mark", async (
 });
 
 test("Ctrl-C with nothing queued is a key like any other", () => {
-  const { socket, session } = begin();
-  socket.open();
-  session.write(Buffer.from("abc"));
-  session.write(Uint8Array.of(3));
+  const { socket, session } = begun();
+  session.write("abc");
+  session.write("\x03");
   assert.equal(socket.bytes(0).toString(), "abc\x03");
 });

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Terminal } from "@xterm/headless";
 import { OutputQueue } from "../src/output.ts";
-import { ExecSession } from "../src/session.ts";
+import { describeEnding } from "../src/endings.ts";
+import { Session } from "../src/session.ts";
 import { bind, say } from "../src/terminal.ts";
-import { describeEnding, visible } from "../src/words.ts";
+import { visible } from "../src/words.ts";
 import { FakeSocket } from "./support/socket.ts";
 
 function screen(): Terminal {
@@ -28,9 +29,10 @@ function written(terminal: Terminal, text: string): Promise<void> {
 test("keys, bytes of mouse reports and sizes reach the session until the binding is undone", () => {
   const terminal = screen();
   const socket = new FakeSocket();
-  const session = new ExecSession(socket, () => {});
+  const session = Session.exec(() => socket, "/", () => {});
   const binding = bind(terminal, session);
   socket.open();
+  socket.hello();
   terminal.input("größe\r");
   terminal.resize(100, 40);
   binding.dispose();
@@ -43,8 +45,9 @@ test("keys, bytes of mouse reports and sizes reach the session until the binding
 test("a terminal answers what a program asks, as input of the session", async () => {
   const terminal = screen();
   const socket = new FakeSocket();
-  bind(terminal, new ExecSession(socket, () => {}));
+  bind(terminal, Session.exec(() => socket, "/", () => {}));
   socket.open();
+  socket.hello();
   await written(terminal, "\x1b[6n");
   assert.equal(socket.bytes(0).toString(), "\x1b[1;1R");
 });
@@ -103,11 +106,11 @@ test("output reaches the screen whole and in order", async () => {
 
 test("output beyond what is kept goes, oldest first, and says so", async () => {
   const terminal = screen();
-  const output = new OutputQueue(terminal, 1024 * 1024);
+  const output = new OutputQueue(terminal, 0, undefined, 1024 * 1024);
   for (let number = 0; number < 40; number += 1) output.push(Buffer.from("x".repeat(100 * 1024)));
   output.push(Buffer.from("\r\nlast"));
   await new Promise<void>((resolve) => output.whenDrawn(resolve));
   const shown = lines(terminal);
   assert.equal(shown.at(-1), "last");
-  assert.ok(shown.some((line) => /^\[\d\.\d MiB of output came too fast and is not shown\]$/.test(line)));
+  assert.ok(shown.some((line) => /^ [\d.]+ MB of output are left out here$/.test(line)));
 });

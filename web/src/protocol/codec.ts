@@ -20,7 +20,7 @@ export function encode(message: ClientMessage): Uint8Array<ArrayBuffer> {
     case "close":
       return frame(Stream.close, Uint8Array.of(message.stream));
     case "control":
-      return frame(Stream.control, toBytes(JSON.stringify(message.body)));
+      return frame(Stream.control, toBytes(JSON.stringify(message.control)));
   }
 }
 

@@ -1,8 +1,7 @@
 /** Everything that can be said on an exec connection: the twin of gateway/protocol/messages.py. */
 
-import type { Control } from "./control.ts";
+import type { ClientControl, Control } from "./control.ts";
 import type { Status } from "./status.ts";
-import type { JsonObject } from "./utf8.ts";
 
 /** Ids on the wire. 5 exists in `v1.dap-gateway` alone. */
 export const Stream = {
@@ -25,7 +24,7 @@ export type ClientMessage =
   | { readonly type: "stdin"; readonly data: Uint8Array }
   | { readonly type: "resize"; readonly size: Size }
   | { readonly type: "close"; readonly stream: number }
-  | { readonly type: "control"; readonly body: JsonObject };
+  | { readonly type: "control"; readonly control: ClientControl };
 
 export type ServerMessage =
   | { readonly type: "output"; readonly stream: 1 | 2; readonly data: Uint8Array }

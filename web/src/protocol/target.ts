@@ -23,13 +23,18 @@ export function impossiblePart(target: Target): keyof Target | undefined {
   return undefined;
 }
 
-/** The path and query of the exec endpoint for a terminal. */
+/** The path and query of the exec endpoint for a terminal that can be resumed. */
 export function execPath(target: Target, argv: Argv): string {
   const prefix = target.cluster === "default" ? "" : `/clusters/${target.cluster}`;
-  const query = ["stdin=true", "stdout=true", "tty=true"];
+  const query = ["stdin=true", "stdout=true", "tty=true", "resume=true"];
   if (target.container !== undefined) query.push(`container=${target.container}`);
   for (const argument of argv) query.push(`command=${encodeURIComponent(argument)}`);
   return `${prefix}/api/v1/namespaces/${target.namespace}/pods/${target.pod}/exec?${query.join("&")}`;
+}
+
+/** Where a session is attached to again. */
+export function attachPath(session: string): string {
+  return `/gateway/v1/sessions/${encodeURIComponent(session)}/attach`;
 }
 
 /** Names from a gateway are checked as well before they are shown. */

@@ -1,16 +1,18 @@
-/** A terminal and its session; after the end, a new one when the person asks for it. */
+/** A terminal and its session; after the end, a new one when the person asks for it, and never unasked. */
 
 import * as access from "../access.ts";
 import { make } from "../elements.ts";
-import { listen, Store, type Disposable } from "../lifecycle.ts";
-import { OutputQueue } from "../output.ts";
+import { describeEnding, type EndingWords } from "../endings.ts";
+import type { Ending, Kept, SessionEvent } from "../events.ts";
+import * as keeping from "../keeping.ts";
+import { listen, onVisible, Store, type Disposable } from "../lifecycle.ts";
 import { execPath, isName, type Argv, type Target } from "../protocol/target.ts";
 import { createScreen, type Screen } from "../screen.ts";
-import { ExecSession, type Ending, type SessionEvent } from "../session.ts";
-import { connect } from "../socket.ts";
 import type { StatusLine } from "../status.ts";
-import { bind, say } from "../terminal.ts";
-import { describeEnding, describeTarget, visible, type EndingWords } from "../words.ts";
+import { say } from "../terminal.ts";
+import { describeTarget, visible } from "../words.ts";
+import { Run, type Start } from "./run.ts";
+import { Telling } from "./telling.ts";
 
 const RED = "\x1b[31m";
 
@@ -24,31 +26,39 @@ export interface Shell {
 export class ShellView implements Disposable {
   readonly #shell: Shell;
   readonly #what: "shell" | "command";
+  readonly #path: string;
   readonly #store = new Store();
   readonly #screen: Screen;
-  readonly #output: OutputQueue;
+  readonly #telling: Telling;
   readonly #bar: HTMLElement;
-  /** The session and what is tied to it; replaced as one. */
-  #run = new Store();
-  #session: ExecSession | undefined;
+  #run: Run | undefined;
   /** True while Enter means a new session. */
   #invites = false;
+  /** True while somebody else has the session. */
+  #taken = false;
 
   constructor(host: HTMLElement, shell: Shell) {
     this.#shell = shell;
     this.#what = shell.argv.length > 0 ? "command" : "shell";
+    this.#path = execPath(shell.target, shell.argv);
     const place = make("div", { class: "screen" });
+    this.#telling = this.#store.add(new Telling(this.#what));
     this.#bar = this.#makeBar();
-    host.replaceChildren(place, this.#bar);
+    this.#telling.element.addEventListener("click", () => this.#screen.terminal.focus());
+    host.replaceChildren(make("div", { class: "stage" }, place, this.#telling.element), this.#bar);
     this.#screen = this.#store.add(createScreen(place));
-    this.#output = this.#store.add(new OutputQueue(this.#screen.terminal));
     this.#listen();
-    this.#start();
+    shell.status.target(shell.target);
+    const record = keeping.find(this.#path);
+    if (record) this.#resume(record);
+    else this.#start();
   }
 
   dispose(): void {
-    this.#session = undefined;
-    this.#run.dispose();
+    const run = this.#run;
+    this.#run = undefined;
+    if (!this.#taken) run?.leave();
+    run?.dispose();
     this.#store.dispose();
   }
 
@@ -57,62 +67,128 @@ export class ShellView implements Disposable {
     const showSize = (): void => this.#shell.status.size({ columns: terminal.cols, rows: terminal.rows });
     showSize();
     this.#store.add(terminal.onResize(showSize));
-    this.#store.add(terminal.onData((keys) => keys === "\r" && this.#again()));
-    // An Enter held down since before the end asks for nothing
-    terminal.attachCustomKeyEventHandler((event) => !(this.#invites && event.key === "Enter" && event.repeat));
+    this.#store.add(terminal.onData((keys) => keys === "\r" && this.#invites && this.#again()));
+    terminal.attachCustomKeyEventHandler((event) => {
+      // An Enter held down since before the end asks for nothing; Tab leads to the buttons when there is no session
+      if (event.key === "Tab") return this.#live;
+      return !(this.#invites && event.key === "Enter" && event.repeat);
+    });
     this.#store.add(listen(window, "beforeunload", (event) => {
-      if (this.#session && !this.#session.ended) event.preventDefault(); // Ctrl-W deletes a word in a shell
+      if (this.#live) event.preventDefault(); // Ctrl-W deletes a word in a shell
     }));
+    this.#store.add(listen(window, "pagehide", () => this.#live && this.#run?.keep()));
+    this.#store.add(listen(window, "online", () => this.#run?.session.check()));
+    this.#store.add(onVisible(() => this.#run?.session.check()));
   }
 
-  #start(): void {
-    const { status, target, argv } = this.#shell;
-    const { terminal } = this.#screen;
+  get #live(): boolean {
+    return this.#run !== undefined && !this.#run.session.ended;
+  }
+
+  /** The session that this tab had before it was loaded anew. */
+  #resume(record: keeping.Record): void {
+    const { screen, taken } = record;
+    const kept = screen ? record.kept : { ...record.kept, offset: null };
+    const go = (): void => {
+      const words = describeEnding({ type: "failed", begun: true, code: "taken_over", hop: "", message: "" }, this.#what);
+      if (taken) this.#elsewhere(words, kept);
+      else this.#start({ kept, redraw: screen?.alternate ?? false });
+    };
+    this.#shell.status.state("busy", "reconnecting");
+    if (screen) this.#screen.restore(screen, go);
+    else go();
+  }
+
+  #start(how: Omit<Start, "path"> = {}): void {
+    if (this.#store.disposed) return;
+    const { status } = this.#shell;
     this.#bar.hidden = true;
-    status.target(target);
-    status.state("busy", "connecting");
-    const socket = connect(execPath(target, argv), access.token() ?? "");
-    const session = new ExecSession(socket, (event) => this.#handle(event));
-    this.#run.add(session);
-    this.#run.add(bind(terminal, session));
-    this.#session = session;
-    terminal.focus();
+    this.#invites = this.#taken = false;
+    this.#telling.clear();
+    this.#run?.dispose();
+    status.state("busy", how.kept ? "reconnecting" : "connecting");
+    this.#run = new Run(this.#screen, { path: this.#path, ...how }, (event) => this.#handle(event));
+    this.#screen.terminal.focus();
   }
 
+  /** A new session, because the person asks for it. */
   #again(): void {
-    if (!this.#invites) return;
-    this.#run.dispose();
-    this.#run = new Store();
+    const ended = this.#run;
+    keeping.forget(this.#path);
     this.#invites = false;
-    const ended = this.#session;
+    this.#telling.clear();
     say(this.#screen.terminal, [`New ${this.#what} in ${describeTarget(this.#shell.target)}`], () => {
-      if (ended === this.#session) this.#start();
+      if (ended === this.#run) this.#start();
     });
   }
 
   #handle(event: SessionEvent): void {
     const { status, target } = this.#shell;
+    const session = this.#run?.session;
     switch (event.type) {
       case "hello":
         if (isName(event.container)) status.target({ ...target, container: event.container });
+        status.kept(event.grace, this.#what, () => this.#telling.end(() => this.#run?.session.finish()));
         return status.state("busy", "starting");
       case "started":
         return status.state("good", "connected");
-      case "output":
-        return this.#output.push(event.data);
+      case "away":
+        status.kept(undefined);
+        status.state("busy", "reconnecting");
+        return this.#telling.away(event, () => this.#run?.session.check());
+      case "unopened":
+        return void this.#askWhy({ quiet: true });
+      case "back":
+        this.#telling.back();
+        return status.state("good", "connected");
+      case "hop":
+        if (event.code) status.state("busy", `waiting: ${visible(event.hop)}`);
+        else status.state("good", "connected");
+        return this.#telling.hop(event);
+      case "warning":
+        return this.#telling.warning(event);
+      case "held":
+        return session && this.#telling.held(session);
+      case "tooMuch":
+        return this.#telling.tooMuch(event);
       case "ended":
         return void this.#ended(event.ending);
     }
   }
 
   async #ended(ending: Ending): Promise<void> {
-    const session = this.#session;
-    const words = ending.type === "unopened" ? await this.#askWhy() : describeEnding(ending, this.#what);
-    if (!words || session !== this.#session) return;
+    const run = this.#run;
+    this.#shell.status.kept(undefined);
+    this.#telling.clear();
+    const words = ending.type === "unopened" ? await this.#askWhy({ quiet: false }) : describeEnding(ending, this.#what);
+    if (!words || !run || run !== this.#run) return;
     this.#shell.status.state(words.mood, words.state);
-    this.#output.whenDrawn(() => {
-      if (session === this.#session) this.#invite(words);
+    run.whenDrawn(() => {
+      if (run !== this.#run) return;
+      if (words.elsewhere) return this.#elsewhere(words, run.kept);
+      keeping.forget(this.#path);
+      this.#invite(words);
     });
+  }
+
+  /** The session may live on without this page. The terminal is left as it is, to go on from there. */
+  #elsewhere(words: EndingWords, kept: Kept | undefined): void {
+    this.#taken = words.elsewhere === "taken";
+    this.#invites = !this.#taken;
+    this.#shell.status.state(words.mood, words.state);
+    if (this.#taken) this.#run?.keep(true);
+    else keeping.forget(this.#path);
+    const again = { label: this.#what === "shell" ? "New shell" : "Run again", press: (): void => this.#again() };
+    if (!kept) return this.#telling.elsewhere(words, [again]);
+    const label = this.#taken ? "Take it back" : "Try again";
+    const secret = this.#taken ? null : kept.secret;
+    const until = this.#taken ? kept.until : Date.now(); // one try: it is not kept any longer, as far as one knows
+    const back = { label, press: (): void => this.#start({ kept: { ...kept, secret, until }, redraw: this.#alternate }) };
+    this.#telling.elsewhere(words, [back, again]);
+  }
+
+  get #alternate(): boolean {
+    return this.#screen.terminal.buffer.active.type === "alternate";
   }
 
   #invite({ mood, sentence }: EndingWords): void {
@@ -124,22 +200,23 @@ export class ShellView implements Disposable {
     });
   }
 
-  /** A browser hides why a handshake failed, so an ordinary request asks. */
-  async #askWhy(): Promise<EndingWords | undefined> {
+  /** A browser hides why a handshake failed, so an ordinary request asks. `quiet`: only a lost token matters. */
+  async #askWhy({ quiet }: { quiet: boolean }): Promise<EndingWords | undefined> {
+    const run = this.#run;
     const answer = await access.clusters();
+    if (run !== this.#run) return undefined;
     const words = (sentence: string): EndingWords => ({ state: "failed: gateway", sentence, mood: "bad" });
-    if (answer.type === "ok") return words("The gateway did not take the WebSocket, though it answers. Is a proxy in between?");
-    if (answer.type === "unreachable") return words(`The gateway does not answer at ${location.origin}.`);
-    if (answer.status === 401) {
-      this.#shell.unauthorized(answer.message);
-      return undefined;
-    }
-    return words(`The gateway refuses: ${visible(answer.message)}`);
+    if (answer.type === "refused" && answer.status === 401) this.#shell.unauthorized(answer.message);
+    else if (quiet) return undefined;
+    else if (answer.type === "refused") return words(`The gateway refuses: ${visible(answer.message)}`);
+    else if (answer.type === "unreachable") return words(`The gateway does not answer at ${location.origin}.`);
+    else return words("The gateway did not take the WebSocket, though it answers. Is a proxy in between?");
+    return undefined;
   }
 
   #makeBar(): HTMLElement {
     const button = make("button", {}, this.#what === "shell" ? "New shell" : "Run again");
-    button.addEventListener("click", () => this.#again());
+    button.addEventListener("click", () => this.#invites && this.#again());
     return make("div", { class: "bar", hidden: "" }, button, make("a", { href: "#/" }, "Another pod"));
   }
 }

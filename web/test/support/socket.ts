@@ -1,10 +1,11 @@
 /** A socket in memory. `takes` says whether what is sent leaves at once or waits inside. */
 
-import type { Socket, SocketListener } from "../../src/session.ts";
+import type { Socket, SocketListener } from "../../src/connection.ts";
 
 export class FakeSocket implements Socket {
   readonly sent: Uint8Array[] = [];
-  closed = false;
+  /** The code that it was closed with from this side. */
+  closed: number | undefined;
   takes = true;
   #waiting = 0;
   #listener: SocketListener | undefined;
@@ -18,8 +19,8 @@ export class FakeSocket implements Socket {
     return this.#waiting;
   }
 
-  close(): void {
-    this.closed = true;
+  close(code: number): void {
+    this.closed ??= code;
   }
 
   listen(listener: SocketListener): void {
@@ -30,6 +31,7 @@ export class FakeSocket implements Socket {
     this.#listener?.opened();
   }
 
+  /** As the other side closes, or nobody does. */
   lose(): void {
     this.#listener?.closed();
   }
@@ -42,6 +44,17 @@ export class FakeSocket implements Socket {
   receive(stream: number, data: string | Uint8Array | object): void {
     const body = data instanceof Uint8Array ? data : Buffer.from(typeof data === "string" ? data : JSON.stringify(data));
     this.#listener?.received(Uint8Array.of(stream, ...body));
+  }
+
+  /** The first word of a session. `resume`: what it says besides `offset` and `received`, which are 0 for a new one. */
+  hello(resume: object | null = null): void {
+    const given = resume && { secret: "s1", grace: 600, offset: 0, received: 0, window: 256 * 1024, ...resume };
+    this.receive(5, { type: "hello", session: "name", target: { container: "main" }, resume: given });
+  }
+
+  /** What was said on the control stream, pings left out. */
+  controls(): { type: string; [name: string]: unknown }[] {
+    return this.texts(5).map((text) => JSON.parse(text)).filter(({ type }) => type !== "ping");
   }
 
   /** The payloads of one stream, joined. */

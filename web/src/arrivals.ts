@@ -1,0 +1,33 @@
+/** Where the output stands, so that no byte is shown twice and none is missing unsaid. */
+
+export class Arrivals {
+  /** The offset of the next new byte. */
+  next: number;
+  /** Bytes that come a second time. */
+  #again = 0;
+
+  constructor(next: number) {
+    this.next = next;
+  }
+
+  /** What is new of the output. */
+  take(data: Uint8Array): Uint8Array {
+    const fresh = data.subarray(Math.min(this.#again, data.length));
+    this.#again -= data.length - fresh.length;
+    this.skip(fresh.length);
+    return fresh;
+  }
+
+  /** So many bytes were dropped here. */
+  skip(bytes: number): void {
+    this.next += bytes;
+  }
+
+  /** A new connection goes on at `offset`. Returns how many bytes are missing. */
+  resume(offset: number): number {
+    const { next } = this;
+    this.#again = Math.max(0, next - offset);
+    this.next = Math.max(next, offset);
+    return Math.max(0, offset - next);
+  }
+}

@@ -1,0 +1,81 @@
+/** What a tab keeps of its sessions in sessionStorage, so that a reload finds them again. A duplicated tab gets a
+ * copy of it; of two that attach, the later one has the session and the earlier one is told.
+ */
+
+import { fromUnits, toUnits } from "./bytes.ts";
+import type { Kept } from "./events.ts";
+import type { InputState } from "./input.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** The number changes with the form of what is kept: what an older page left is not read. */
+const KEY = "dap-gateway.session/1 ";
+
+export interface Record {
+  readonly kept: Kept;
+  /** Undefined where the tab had no time to copy it, or it was too large. */
+  readonly screen?: Snapshot | undefined;
+  /** Another client has taken the session over: it is not taken back unasked. */
+  readonly taken: boolean;
+}
+
+type Stored = Omit<Record, "kept"> & {
+  readonly kept: Omit<Kept, "input"> & { readonly input?: (Omit<InputState, "sent"> & { readonly sent: string }) | undefined };
+};
+
+/** Of the session behind this link; undefined where none is kept any longer. */
+export function find(link: string): Record | undefined {
+  const found = storage((items) => parse(items.getItem(KEY + link)));
+  if (found && found.kept.until > Date.now()) return found;
+  forget(link);
+  return undefined;
+}
+
+/** Keeps as much of it as the browser takes. */
+export function keep(link: string, record: Record): void {
+  storage((items) => {
+    prune(items);
+    try {
+      items.setItem(KEY + link, format(record));
+    } catch {
+      items.setItem(KEY + link, format({ ...record, screen: undefined })); // the quota
+    }
+  });
+}
+
+export function forget(link: string): void {
+  storage((items) => items.removeItem(KEY + link));
+}
+
+/** Sessions of other links that nobody came back for. */
+function prune(items: Storage): void {
+  const names = Array.from({ length: items.length }, (_, index) => items.key(index) ?? "");
+  for (const name of names) {
+    if (!name.startsWith(KEY)) continue;
+    const record = parse(items.getItem(name));
+    if (!record || record.kept.until <= Date.now()) items.removeItem(name);
+  }
+}
+
+function format({ kept, screen, taken }: Record): string {
+  const input = kept.input && { ...kept.input, sent: toUnits(kept.input.sent) };
+  const stored: Stored = { kept: { ...kept, input }, screen, taken };
+  return JSON.stringify(stored);
+}
+
+function parse(text: string | null): Record | undefined {
+  if (text === null) return undefined;
+  try {
+    const { kept, screen, taken } = JSON.parse(text) as Stored;
+    return { kept: { ...kept, input: kept.input && { ...kept.input, sent: fromUnits(kept.input.sent) } }, screen, taken };
+  } catch {
+    return undefined;
+  }
+}
+
+function storage<T>(use: (items: Storage) => T): T | undefined {
+  try {
+    return use(sessionStorage);
+  } catch {
+    return undefined;
+  }
+}

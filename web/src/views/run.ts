@@ -1,0 +1,113 @@
+/** A session on the screen: its output drawn and acknowledged, keys and sizes sent, and all that kept for a reload. */
+
+import * as access from "../access.ts";
+import type { Kept, SessionEvent } from "../events.ts";
+import * as keeping from "../keeping.ts";
+import { Store, type Disposable } from "../lifecycle.ts";
+import { OutputQueue } from "../output.ts";
+import type { Screen } from "../screen.ts";
+import { Session } from "../session.ts";
+import { connect } from "../socket.ts";
+import { bind, nudge, type Binding } from "../terminal.ts";
+
+/** Milliseconds after a replay in which the terminal may still be answering its questions. */
+const SETTLED = 500;
+
+export interface Start {
+  /** The exec endpoint's, and what a session is kept under. */
+  readonly path: string;
+  /** What to attach to, instead of a new session. */
+  readonly kept?: Kept | undefined;
+  /** A full-screen program has the screen, and should draw it again. */
+  readonly redraw?: boolean;
+}
+
+export class Run implements Disposable {
+  readonly session: Session;
+  readonly #start: Start;
+  readonly #screen: Screen;
+  readonly #tell: (event: SessionEvent) => void;
+  readonly #store = new Store();
+  readonly #output: OutputQueue;
+  readonly #binding: Binding;
+  #redraw: boolean;
+
+  /** `tell` gets what a person may have to know. */
+  constructor(screen: Screen, start: Start, tell: (event: SessionEvent) => void) {
+    this.#start = start;
+    this.#screen = screen;
+    this.#tell = tell;
+    this.#redraw = start.redraw ?? false;
+    const { terminal } = screen;
+    const { path, kept } = start;
+    const open = (where: string) => connect(where, access.token() ?? "");
+    const handle = (event: SessionEvent): void => this.#handle(event);
+    this.session = kept ? Session.attach(open, kept, handle) : Session.exec(open, path, handle);
+    this.#output = this.#store.add(new OutputQueue(terminal, kept?.offset ?? 0, (offset) => this.session.drawn(offset)));
+    this.#binding = this.#store.add(bind(terminal, this.session));
+  }
+
+  /** Calls once, as soon as all output that has come is on the screen. */
+  whenDrawn(callback: () => void): void {
+    this.#output.whenDrawn(callback);
+  }
+
+  /** What it takes to go on from what is on the screen; undefined where the session ends with its connection. */
+  get kept(): Kept | undefined {
+    return this.session.kept(this.#output.offset);
+  }
+
+  /** So that this tab finds session and screen again. `taken`: but does not attach unasked. */
+  keep(taken = false): void {
+    const { kept } = this;
+    if (kept) keeping.keep(this.#start.path, { kept, screen: this.#screen.copy(this.#output), taken });
+  }
+
+  /** The session goes on without this page for its grace, if it can; what it was is kept. */
+  leave(): void {
+    if (this.kept && !this.session.ended) {
+      this.keep();
+      this.session.leave();
+    }
+    this.dispose();
+  }
+
+  dispose(): void {
+    this.session.dispose();
+    this.#store.dispose();
+  }
+
+  #handle(event: SessionEvent): void {
+    switch (event.type) {
+      case "output":
+        return this.#output.push(event.data);
+      case "gap":
+        this.#output.gap(event.bytes);
+        return this.#output.whenDrawn(() => this.#nudge());
+      case "hello": {
+        // a tab that crashes gets back what the journal has: there is no time to copy the screen then
+        const { kept } = this;
+        if (kept) keeping.keep(this.#start.path, { kept: { ...kept, offset: null, input: undefined }, taken: false });
+        else keeping.forget(this.#start.path);
+        break;
+      }
+      case "back":
+        if (event.newest) this.#replay();
+        if (this.#redraw || event.newest) this.#store.add(nudge(this.#screen.terminal, this.session));
+        this.#redraw = false;
+        break;
+    }
+    this.#tell(event);
+  }
+
+  #nudge(): void {
+    const { terminal } = this.#screen;
+    if (terminal.buffer.active.type === "alternate") this.#store.add(nudge(terminal, this.session));
+  }
+
+  #replay(): void {
+    this.#binding.replaying = true;
+    const timer = setTimeout(() => (this.#binding.replaying = false), SETTLED);
+    this.#store.onDispose(() => clearTimeout(timer));
+  }
+}
