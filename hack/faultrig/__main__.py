@@ -1,0 +1,128 @@
+"""`hack/faults`: plays the rows, prints the table, exits 1 when a promise was broken, 2 when it could not play."""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from faultrig import report
+from faultrig.faults import FAULTS, Fault
+from faultrig.kept import Kept
+from faultrig.lab import Lab, LabError
+from faultrig.rounds import OPEN, Place, Played, play
+from faultrig.served import Serve, ServeError
+from faultrig.soak import opens, soak
+
+_LAB = Path(__file__).resolve().parents[3] / "shared" / "lab" / "lab"
+_CHAINS = ("plain", "relay")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="hack/faults", description="Breaks every hop under live sessions.")
+    parser.add_argument("--runs", type=int, default=1, help="of each row (default 1)")
+    parser.add_argument(
+        "--seed", default=secrets.token_hex(4), help="of all that is random; fresh, and printed"
+    )
+    parser.add_argument(
+        "--fault", action="append", choices=[fault.name for fault in FAULTS], help="only this; repeat"
+    )
+    parser.add_argument("--chain", action="append", choices=_CHAINS, help="only this; repeat (default both)")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="a random mix instead of each row")
+    parser.add_argument(
+        "--opens", type=int, metavar="N", help="open N sessions and cut half of them at random"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
+    return parser.parse_args()
+
+
+async def _keeps(serve: Serve) -> bool:
+    """The chain keeps terminals: hello says so."""
+    client = Kept(serve.access, "rigkeeps")
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(client.run())
+        await client.opened(OPEN)
+        kept = client.resume is not None
+        await client.stop()
+        await asyncio.wait([task], timeout=10)
+        task.cancel()
+    return kept
+
+
+@asynccontextmanager
+async def _place(chain: str, lab: Lab) -> AsyncIterator[Place]:
+    with tempfile.TemporaryDirectory(prefix="dap-faults-") as directory:
+        serve = Serve(chain, Path(directory))
+        try:
+            await serve.start()
+            place = Place(serve, lab)
+            place.keeps = await _keeps(serve)
+            if chain == "relay" and not place.keeps:
+                print("resume rows are not played: the gateway keeps no terminals", file=sys.stderr)
+            yield place
+        finally:
+            await serve.end()
+
+
+async def _rows(place: Place, faults: list[Fault], runs: int, seed: str) -> list[Played]:
+    done = []
+    for number in range(runs):
+        for fault in faults:
+            done.append(await play(fault, place, f"{seed}/{place.serve.mode}/{fault.name}/{number}"))
+            _tell(done[-1])
+    return done
+
+
+def _tell(played: Played) -> None:
+    print(
+        f"{played.chain} {played.fault}: {'FAILED' if played.complaints else 'ok'}",
+        file=sys.stderr,
+        flush=True,
+    )
+    for complaint in played.complaints:
+        print(f"  {complaint} [{played.seed}]", file=sys.stderr, flush=True)
+
+
+async def _main(asked: argparse.Namespace) -> int:
+    lab = Lab(os.environ.get("DAP_FAULT_CMD") or f"{_LAB} fault")
+    faults = [fault for fault in FAULTS if not asked.fault or fault.name in asked.fault]
+    began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    print(f"seed {asked.seed}", file=sys.stderr, flush=True)
+    done: list[Played] = []
+    for chain in asked.chain or _CHAINS:
+        async with _place(chain, lab) as place:
+            rng = random.Random(f"{asked.seed}/{chain}")
+            if asked.opens:
+                done.append(await opens(place, asked.opens, rng, asked.seed))
+                _tell(done[-1])
+            if asked.soak:
+                done += await soak(place, faults, asked.soak * 60, rng, asked.seed, _tell)
+            if not asked.opens and not asked.soak:
+                done += await _rows(place, faults, asked.runs, asked.seed)
+    print(f"{began}, seed {asked.seed}\n\n{report.table(done)}\n\nNot played:\n{report.unplayed()}")
+    if asked.json:
+        asked.json.write_text(json.dumps(report.as_json(done, asked.seed, began), indent=1) + "\n")
+    return int(any(played.complaints for played in done))
+
+
+def main() -> int:
+    """The exit status."""
+    if "DAP_RUNNER_SSH_HOST" not in os.environ:
+        print("hack/faults: no chain: set DAP_RUNNER_SSH_HOST and its kind", file=sys.stderr)
+        return 2
+    try:
+        return asyncio.run(_main(_arguments()))
+    except* (LabError, ServeError) as group:
+        print(f"hack/faults: {group.exceptions[0]}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

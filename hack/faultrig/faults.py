@@ -1,0 +1,73 @@
+"""The rows: what is broken, for how long, and what its sessions may be told."""
+
+from dataclasses import dataclass
+
+LOST = ""  # a client whose connection just ends
+_KILLED = 128 + 9
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to break one hop.
+
+    `rows`: of the fault list in the requirements. `place`: who breaks it: the fault command, the client, or whoever runs
+    the gateway. `hold`: seconds until it is undone. `lives`: a session may, or has to (`must_live`), go on afterwards.
+    """
+
+    name: str
+    rows: str
+    place: str
+    ends: frozenset[str]
+    within: float  # seconds from the fault until each client is told
+    undo: str | None = None
+    hold: float = 60.0
+    lives: bool = False
+    must_live: bool = False
+    exit_codes: frozenset[int] = frozenset()
+
+
+def _ends(*words: str) -> frozenset[str]:
+    return frozenset(words)
+
+
+_SSH = _ends("ssh/ssh_lost")
+_INCUS = _ends("incus/incus_lost", "incus/incus_stopped")
+_GONE = _ends("client/client_lost", "client/client_closed")
+
+FAULTS = (
+    Fault("ssh-drop", "5, 10", "chain", _SSH, 3),
+    Fault("ssh-freeze", "6", "chain", _SSH, 25, undo="ssh-thaw"),
+    Fault("ssh-blackhole", "2, 6", "chain", _SSH, 25, undo="ssh-unblackhole"),
+    Fault("incus-restart", "12", "chain", _INCUS, 30),
+    Fault("runner-stop", "13", "chain", _INCUS, 12, undo="runner-start"),
+    Fault("runner-pause", "14", "chain", _ends(), 0, undo="runner-resume", hold=8, lives=True, must_live=True),
+    Fault("kubectl-kill", "17", "chain", _ends("kubectl/kubectl_killed"), 3),
+    Fault("api-restart", "18", "chain", _ends("cluster/cluster_lost"), 40, lives=True),
+    Fault(
+        "pod-delete", "20", "chain", _ends("pod/pod_deleted", "pod/container_not_running"), 10,
+        undo="pod-restore", exit_codes=frozenset({_KILLED}),
+    ),
+    Fault("client-cut", "1", "client", _GONE, 10),
+    Fault("client-silent", "1, 3", "client", _GONE, 60),
+    Fault("gateway-term", "26", "gateway", _ends("gateway/shutdown"), 10),
+    Fault("gateway-kill", "27", "gateway", _ends(LOST, "gateway/gateway_lost"), 3),
+)  # fmt: skip
+
+RESUMES = (
+    "ssh-drop",
+    "ssh-blackhole",
+    "client-cut",
+    "gateway-term",
+    "gateway-kill",
+)  # a kept terminal goes on
+
+UNPLAYED = {
+    "4": "two clients of one session: tests/server",
+    "7, 8": "MaxSessions, MaxStartups: not played yet (lab fault ssh-limits)",
+    "9": "PerSourcePenalties: not played yet",
+    "11, 15, 16": "a reboot, the agent in a VM and a full disk in it need a VM, which one machine does not start",
+    "19": "kubelet and containerd: the fault command has no word for it",
+    "21": "a restarted container: not played yet",
+    "22-25": "slow and flooding streams: tests/server and hack/bench/slow.py, not played here yet",
+    "30, 31, 37": "clock, blocked loop, reconnect storm: not played yet",
+}

@@ -1,0 +1,105 @@
+"""One `dap serve` of this checkout, on one port and with one set of directories through all its lives."""
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from faultrig.clients import Access
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_START = 60.0  # seconds until it says that it serves, and that all hops answer
+_STOP = 20.0  # seconds after SIGTERM
+
+
+class ServeError(Exception):
+    """It did not start, or did not stop. The message is one line for a person."""
+
+
+class Serve:
+    """`mode` is the kind of chain; `directory` is its alone."""
+
+    def __init__(self, mode: str, directory: Path) -> None:
+        self.mode = mode
+        self._directory = directory
+        self._log = directory / "log"
+        self._process: asyncio.subprocess.Process | None = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        token = secrets.token_urlsafe(32)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("DAP_GATEWAY_")}
+        own = {f"XDG_{kind}_HOME": f"{directory}/{kind.lower()}" for kind in ("CONFIG", "STATE")}
+        self._environment = kept | own | {
+            "XDG_RUNTIME_DIR": str(directory), "DAP_RUNNER_MODE": mode, "TERM": "xterm",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(_ROOT),
+        }  # fmt: skip
+        url = f"http://127.0.0.1:{self._port}"
+        self.access = Access(url, token, self._environment)
+
+    async def start(self) -> None:
+        """Until it serves and its chain answers. ServeError."""
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "gateway", "serve", "--listen", f"127.0.0.1:{self._port}", "--log", "json",
+                env=self._environment | {"DAP_GATEWAY_TOKEN": self.access.token}, stdin=asyncio.subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        end = time.monotonic() + _START
+        while not await asyncio.to_thread(self._ready):
+            if self._process.returncode is not None or time.monotonic() > end:
+                raise ServeError(
+                    f"dap serve ({self.mode}) does not get ready: {self._log.read_text()[-400:]!a}"
+                )
+            await asyncio.sleep(0.2)
+
+    async def end(self, number: int = signal.SIGTERM) -> int:
+        """The signal, and its exit status. ServeError when it stays."""
+        process = self._process
+        if process is None:
+            return 0
+        if process.returncode is None:
+            process.send_signal(number)
+        try:
+            return await asyncio.wait_for(process.wait(), _STOP)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise ServeError(f"dap serve lived {_STOP:g} s after signal {number}") from None
+
+    def mark(self) -> int:
+        """Where the log ends now."""
+        return self._log.stat().st_size
+
+    def closed(self, since: int) -> list[dict[str, Any]]:
+        """The ends of sessions in its log, from a mark on."""
+        with self._log.open("rb") as log:
+            log.seek(since)
+            rows = [json.loads(row) for row in log.read().splitlines() if row.startswith(b"{")]
+        return [row for row in rows if row.get("event") == "session_closed"]
+
+    def store(self) -> dict[str, int]:
+        """What it has open now: file descriptors, and resident memory in KiB."""
+        assert self._process
+        place = Path(f"/proc/{self._process.pid}")
+        size = re.search(r"VmRSS:\s+(\d+)", (place / "status").read_text())
+        return {"fds": len(list((place / "fd").iterdir())), "KiB": int(size[1]) if size else 0}
+
+    def _ready(self) -> bool:
+        bearer = {"Authorization": f"Bearer {self.access.token}"}
+        request = urllib.request.Request(f"{self.access.url}/readyz", headers=bearer)
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with direct.open(request, timeout=40) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False

@@ -1,0 +1,106 @@
+"""Many rounds at random, and many sessions: what the gateway has open at the end is what it had at the beginning."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from faultrig.checker import check_orphans
+from faultrig.clients import OWN, V5, Socket
+from faultrig.faults import Fault
+from faultrig.rounds import ORPHANS, Place, Played, play
+
+_WRAPPED = " dap "  # the plain chain's wrapper, and incus before it
+_AT_ONCE = 12  # sessions
+_FDS = 8  # more or less: connections to the chain come and go
+_GROWTH = 24 * 1024  # KiB that the gateway may have kept
+_SETTLE = 45.0  # seconds
+
+
+async def soak(
+    place: Place, faults: list[Fault], seconds: float, rng: random.Random, seed: str, tell: Callable[[Played], None]
+) -> list[Played]:  # fmt: skip
+    """Rounds of faults at random, one after the other, until the time is over."""
+    end = time.monotonic() + seconds
+    done: list[Played] = []
+    while time.monotonic() < end:
+        fault = rng.choice(faults)
+        done.append(await play(fault, place, f"{seed}/{place.serve.mode}/soak/{len(done)}/{fault.name}"))
+        tell(done[-1])
+    return done
+
+
+async def opens(place: Place, count: int, rng: random.Random, seed: str) -> Played:
+    """`count` sessions, half of them cut at random moments, the others ended well."""
+    played = Played("opens", place.serve.mode, seed)
+    known = set(await place.lab.processes())
+    before = place.serve.store()
+    room = asyncio.Semaphore(_AT_ONCE)
+    marks: list[str] = []
+
+    async def one(number: int) -> None:
+        async with room:
+            mark = f"rig{rng.getrandbits(40):010x}n{number}"
+            marks.append(mark)
+            protocol = rng.choice((OWN, V5))
+            client = Socket(place.serve.access, mark, tty=rng.random() < 0.5, protocol=protocol)
+            await _one(client, rng.uniform(0, 2) if number % 2 else None, played)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(count):
+            tasks.create_task(one(number))
+    left = await _left(place, set(marks), known)
+    played.orphans = len(left)
+    played.complaints += check_orphans(left)
+    rest = await place.lab.left(set(marks), known, 0)
+    played.unpromised = len(rest) - len(left)
+    await place.lab.end(rest, set(marks))
+    await _back(place, before, played)
+    return played
+
+
+async def _one(client: Socket, cut: float | None, played: Played) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(client.run())
+        if cut is not None:
+            await asyncio.sleep(cut)
+            if client.connection:
+                client.cut()
+            else:
+                task.cancel()
+            played.outcomes["cut"] += 1
+        else:
+            await client.opened(ORPHANS)
+            await client.stop()
+        await asyncio.wait([task], timeout=ORPHANS)
+        task.cancel()
+    if cut is None:
+        played.outcomes[str(client.told)] += 1
+        if not client.told or client.told.code != "exited":
+            played.complaints.append(f"{client.name}: told {client.told}")
+
+
+async def _left(place: Place, marks: set[str], known: set[str]) -> list[str]:
+    """On the way; the pod keeps what a Kubernetes client started, so it is waited for the others only."""
+    end = time.monotonic() + ORPHANS
+    while True:
+        found = [
+            row for row in await place.lab.left(marks, known, 0) if "kubectl exec" in row or _WRAPPED in row
+        ]
+        if not found or time.monotonic() > end:
+            return found
+        await asyncio.sleep(1)
+
+
+async def _back(place: Place, before: dict[str, int], played: Played) -> None:
+    """Waits until file descriptors and memory are where they began."""
+    end = time.monotonic() + _SETTLE
+    while True:
+        now = place.serve.store()
+        if now["fds"] <= before["fds"] + _FDS and now["KiB"] <= before["KiB"] + _GROWTH:
+            break
+        if time.monotonic() > end:
+            played.complaints.append(f"began with {before}, ended with {now}")
+            break
+        await asyncio.sleep(1)
+    played.outcomes[f"{before['fds']} → {now['fds']} fds, {before['KiB']} → {now['KiB']} KiB"] += 1
