@@ -71,6 +71,9 @@ class Limits:
     ssh_channel: float = 8.0  # for an open connection to open a channel; then another connection is tried
     ssh_keepalive: float = 5.0  # between keepalives; three without an answer end the connection
     start: float = 30.0  # from the opening of a channel to the wrapper's header
+    grace: float = (
+        600.0  # that a terminal which can be resumed waits for its client, or for a hop that is lost
+    )
     finish: float = 5.0  # for a command to end after it was told to
     close: float = 60.0  # for the client to take the rest and answer the close
     check: float = 20.0  # for a check of all hops

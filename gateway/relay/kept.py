@@ -29,9 +29,9 @@ class Kept:
         self.timer: Timer | None = None
 
     @property
-    def done(self) -> bool:
-        """However it ended, it is there until the gateway has said END, and EXIT was said."""
-        return self.stream is not None and self.stream.done
+    def wanted(self) -> bool:
+        """However it ended, it is there until the gateway has said END."""
+        return self.stream is None or not self.stream.unwanted
 
     def shown(self) -> dict[str, Any]:
         """A line of the list."""
@@ -76,8 +76,13 @@ class KeptStream(CommandStream):
         if offset is not None:
             waiting = kept.command.waiting
             self._sent = min(max(offset, kept.command.journal.start), kept.command.journal.end)
-            self._may_come = wire.Window(waiting=waiting)
-            self.say(wire.encode_credit(number, max(wire.WINDOW - waiting, 0)))
+            self._may_come = wire.Window(wire.INPUT, waiting)
+            self.say(wire.encode_credit(number, max(wire.INPUT - waiting, 0)))
+
+    @property
+    def unwanted(self) -> bool:
+        """The gateway has said END."""
+        return self._unwanted
 
     @property
     def done(self) -> bool:
