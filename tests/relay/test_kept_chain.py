@@ -314,10 +314,13 @@ async def test_output_that_was_dropped_is_a_gap(way):
     owner, got = Recorder(), bytearray()
     async with (
         backend_on(way, journal_capacity=200_000, journal_memory=50_000) as backend,
-        backend.keep(RUNNER, terminal("stty -onlcr; read x; " + LINES % 60_000), "s", {}, owner) as channel,
+        backend.keep(
+            RUNNER, terminal("stty -echo -onlcr; echo ready; read x; " + LINES % 60_000), "s", {}, owner
+        ) as channel,
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(drained(channel, got))
+        await until(lambda: b"ready" in got)
         await channel.write(b"\n")
         await until(lambda: len(got) > 1000)
         forwarder.broken = True
@@ -328,7 +331,7 @@ async def test_output_that_was_dropped_is_a_gap(way):
         async with asyncio.timeout(30):
             assert (await channel.wait()).exit_code == 0
 
-    every = b"\r\n" + lines(60_000).replace(b"\r\n", b"\n")
+    every = b"ready\n" + lines(60_000).replace(b"\r\n", b"\n")
     assert len(owner.gaps) == 1
     tail = len(every) - owner.gaps[0]
     assert bytes(got[-tail:]) == every[-tail:]
