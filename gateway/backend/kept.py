@@ -27,7 +27,7 @@ class Found:
 class Owner(Protocol):
     """What a channel that is kept tells its session, from the session's own task or the link's. None of it waits."""
 
-    def received(self, offset: int) -> None:
+    def came(self, offset: int) -> None:
         """Input before `offset` is at the far side; it may be forgotten here."""
         ...
 
@@ -35,7 +35,7 @@ class Owner(Protocol):
         """Output goes on at `offset`; what stood before it and has not come is not to be had."""
         ...
 
-    def trouble(self, why: Outcome | None, seconds: float) -> None:
+    def hop(self, why: Outcome | None, seconds: float) -> None:
         """A hop is lost; it is waited for so long. None: it is back."""
         ...
 

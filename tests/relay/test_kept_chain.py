@@ -44,14 +44,14 @@ class Recorder:
     troubles: list[Outcome | None] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
-    def received(self, offset: int) -> None:
+    def came(self, offset: int) -> None:
         assert offset > self.received_up_to
         self.received_up_to = offset
 
     def gap(self, offset: int) -> None:
         self.gaps.append(offset)
 
-    def trouble(self, why: Outcome | None, seconds: float) -> None:
+    def hop(self, why: Outcome | None, seconds: float) -> None:
         self.troubles.append(why)
         self.seconds.append(seconds)
 

@@ -109,7 +109,7 @@ class KeptRelayChannel(RelayChannel):
         if offset > self._received:
             del self._held[: offset - self._received]
             self._received = offset
-            self._owner.received(offset)
+            self._owner.came(offset)
 
     def _goes_on_at(self, offset: int) -> None:
         if offset > self._offset:
@@ -124,7 +124,7 @@ class KeptRelayChannel(RelayChannel):
         told = not self._found
         self._found = False
         if told:
-            self._owner.trouble(failure.outcome(), self._grace)
+            self._owner.hop(failure.outcome(), self._grace)
         try:
             async with asyncio.timeout_at(until):
                 while True:
@@ -133,7 +133,7 @@ class KeptRelayChannel(RelayChannel):
                         break
                     except HopFailed as error:
                         told = True
-                        self._owner.trouble(error.outcome(), until - clock())
+                        self._owner.hop(error.outcome(), until - clock())
         except TimeoutError:
             return False
         if not known:
@@ -141,7 +141,7 @@ class KeptRelayChannel(RelayChannel):
             self._unknown = Outcome("relay_lost", said)
             return False
         if told:
-            self._owner.trouble(None, 0.0)
+            self._owner.hop(None, 0.0)
         return True
 
     async def _attach(self, link: Link) -> bool:
