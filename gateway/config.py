@@ -71,6 +71,10 @@ class Limits:
     ssh_channel: float = 8.0  # for an open connection to open a channel; then another connection is tried
     ssh_keepalive: float = 5.0  # between keepalives; three without an answer end the connection
     start: float = 30.0  # from the opening of a channel to the wrapper's header
+    window: int = (
+        256 << 10
+    )  # bytes that a client which can resume has not seen yet, and of its input on the way
+    grace: float = 600.0  # for a terminal that can be resumed to wait for its client, or for a lost hop
     finish: float = 5.0  # for a command to end after it was told to
     close: float = 60.0  # for the client to take the rest and answer the close
     check: float = 20.0  # for a check of all hops

@@ -10,7 +10,7 @@ input waits in a journal of its own, so that a command that does not read stops 
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
 from gateway.backend import Backend, Channel, Fate
@@ -37,11 +37,12 @@ class Identity:
 
 @dataclass
 class Times:
-    """Seconds since the request, for metrics: when the command was started, and when its first byte came."""
+    """Seconds since the request, for metrics: when the command was started, its first byte came, it ended."""
 
     began: float = field(default_factory=time.monotonic)
     started: float | None = None
     first_byte: float | None = None
+    ended: float | None = None
 
     def elapsed(self) -> float:
         """Seconds since the request."""
@@ -76,7 +77,7 @@ class Session:
         self.command = command
         self.times = Times()
         self.lifetime = Lifetime(limits.idle, limits.max_age) if command.tty else Lifetime()
-        self.resumable = False  # on all ways to a cluster that there are so far
+        self.resumable = False
         self.output = Journal(limits.journal_memory, limits.journal_capacity)
         self.outcome: Outcome | None = None
         self.bytes_in = 0
@@ -168,9 +169,8 @@ class Session:
 
     async def _exec(self, tasks: asyncio.TaskGroup) -> None:
         self._resized.clear()
-        command = self.command if self._size is None else replace(self.command, size=self._size)
         fate = self._backend.fate(self.target)
-        async with self._backend.exec(self.target, command) as channel:
+        async with self._open() as channel:
             self.times.mark("started")
             self._changed()
             pumps = [tasks.create_task(self._feed(channel)), tasks.create_task(self._follow_size(channel))]
@@ -185,11 +185,17 @@ class Session:
             for pump in pumps:
                 pump.cancel()
 
+    def _open(self) -> AbstractAsyncContextManager[Channel]:
+        return self._backend.exec(self.target, self._sized())
+
+    def _sized(self) -> Command:
+        return self.command if self._size is None else replace(self.command, size=self._size)
+
     async def _feed(self, channel: Channel) -> None:
         if not self.command.stdin:
             channel.write_eof()
             return
-        offset = 0
+        offset = self._input.start
         while True:
             record = self._input.read(offset, 4 * CHUNK)
             if record:
@@ -224,6 +230,7 @@ class Session:
         """The first outcome is the outcome; from here on no output is added and no input taken."""
         if self.outcome is None:
             self.outcome = outcome
+            self.times.mark("ended")
             self.output.close()
             self._input.discard()
             self._input_room.set()

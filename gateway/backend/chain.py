@@ -47,6 +47,7 @@ class AutoChain:
         self._relay = relay
         self._plain = plain
         self._said = ""
+        self.keep, self.adopt, self.found, self.disown = relay.keep, relay.adopt, relay.found, relay.disown
         self.cluster = AutoApi(self._chosen, lambda: not isinstance(relay.failure, NoRelay))
 
     @asynccontextmanager
@@ -58,6 +59,23 @@ class AutoChain:
     def fate(self, target: Target) -> Fate:
         """See `Backend.fate`."""
         return (self._plain if isinstance(self._relay.failure, NoRelay) else self._relay).fate(target)
+
+    @property
+    def grace(self) -> float:
+        """See `Keeps.grace`."""
+        return self._relay.grace
+
+    @property
+    def survives(self) -> bool:
+        """See `Keeps.survives`."""
+        return self._relay.survives
+
+    async def keeping(self) -> bool:
+        """See `Keeps.keeping`: no where the plain chain would be taken."""
+        try:
+            return await self._chosen() is self._relay
+        except HopFailed:
+            return False
 
     async def check(self) -> list[HopCheck]:
         """See `Backend.check`; the runner's row says which mode it is."""

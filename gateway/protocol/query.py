@@ -46,6 +46,11 @@ def command(verb: Verb, query: Iterable[tuple[str, str]], row: Subprotocol) -> C
     )
 
 
+def resumable(raw: str) -> bool:
+    """The client can resume. `raw` is good: it was parsed before."""
+    return _flag(parse_query(raw), "resume")
+
+
 def container(query: Iterable[tuple[str, str]]) -> str | None:
     """The first `container`; None when it is empty or not there."""
     return next((value for name, value in query if name == "container"), None) or None

@@ -89,6 +89,7 @@ class Command:
         self._end: dict[str, Any] | None = None  # the result, while output may still come
         self._step = 0
         self._fresh = False
+        self._deserted = False  # nobody had the terminal's other side open when it was last read
         self._apart: int | None = None  # the descriptor of what is no part of the terminal
         self._words = b""
 
@@ -218,11 +219,9 @@ class Command:
         except OSError:  # a terminal whose other side has gone says EIO
             data = b""
         if not data:
-            self._drop(fd)
-            if self._end is not None and not self._outs:
-                self._finish(self._end)
+            self._read_all(fd)
             return
-        self._fresh = True
+        self._fresh, self._deserted = True, False
         if fd == self._apart:
             self._words = (self._words + data)[-WORDS:]
             return
@@ -236,18 +235,28 @@ class Command:
                 self._why["spool"] = self.journal.problem
             self.end()
         if fd in self._outs and self.journal.end - self.sent > BEHIND:
-            self._make_way(fd)
+            self._pause(fd, MAKE_WAY)  # what waits here costs memory and then disk
         self.changed()
 
-    def _make_way(self, fd: int) -> None:
-        """The link and the command share the runner's cores, and what waits here costs memory and then disk."""
+    def _read_all(self, fd: int) -> None:
+        """Nobody has the other side open. To close a terminal at once would hang up a command that is about to end."""
+        if fd == self._terminal and self._end is None:
+            self._deserted = True
+            self._pause(fd, LINGER)
+            return
+        self._drop(fd)
+        if self._end is not None and not self._outs:
+            self._finish(self._end)
+
+    def _pause(self, fd: int, seconds: float) -> None:
+        """It is not read for so long."""
 
         def read_on() -> None:
             if fd in self._outs:
                 self._loop.readable(fd, lambda: self._read(fd))
 
         self._loop.readable(fd, None)
-        self._loop.later(MAKE_WAY, read_on)
+        self._loop.later(seconds, read_on)
 
     def _feed(self) -> None:
         gone = 0
@@ -285,6 +294,8 @@ class Command:
         self._close_input()
         self._feed()
         process.kill_group(self.pid, signal.SIGHUP)
+        if self._deserted and self._terminal is not None:
+            self._read(self._terminal)
         if self._outs:
             self._loop.later(LINGER, lambda: self._linger(_LINGERS))
         else:

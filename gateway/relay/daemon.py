@@ -88,7 +88,7 @@ class Daemon:
         for command in [one for one in self._alive if one.result is not None]:
             self._alive.discard(command)
             self._mention(place.OVER, command)
-        self._kept = {name: one for name, one in self._kept.items() if not one.done}
+        self._kept = self._wanted()
         now, idle = time.monotonic(), float(self._settings.get("idle", IDLE))
         if self._leaving:
             self._busy, idle = now if self._alive or self._afters.busy else 0.0, 0.2
@@ -98,6 +98,9 @@ class Daemon:
             self._loop.stop()
             return
         self._loop.later(min(5.0, idle / 4), self._tick)
+
+    def _wanted(self) -> dict[str, Kept]:
+        return {name: one for name, one in self._kept.items() if one.wanted}
 
     # links
 
@@ -167,7 +170,7 @@ class Daemon:
             "version": self._settings["version"],
             "pid": os.getpid(),
             "directory": self._directory,
-            "named": len(self._kept),
+            "named": len(self._wanted()),
         }
         self._link.say(wire.encode_object(wire.HELLO, 0, about))
         while self._untold:
@@ -195,6 +198,7 @@ class Daemon:
                 self._carrier.send(place.BYE)
             self._dismiss(self._carrier)
             self._carrier = None
+        self._kept = self._wanted()
         carried = {id(one.stream) for one in self._kept.values()}
         for stream in link.streams.values():
             if id(stream) not in carried:
@@ -225,7 +229,7 @@ class Daemon:
         elif "check" in given:
             link.say(wire.encode_object(wire.EXIT, number, self._check()))
         elif "list" in given:
-            link.add(ListStream(number, credit, list(self._kept.values())))
+            link.add(ListStream(number, credit, list(self._wanted().values())))
         else:
             self._start(link, number, credit, given)
 
@@ -240,6 +244,7 @@ class Daemon:
     def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         request, named = Request(given), kept.parse(given)
         after = After(given) if "after" in given else None
+        self._kept = self._wanted()
         if named and named[0] in self._kept:
             raise wire.WireError("a name is a new one")
         memory, capacity = (int(self._settings.get(key, 0)) for key in ("memory", "capacity"))
@@ -274,8 +279,8 @@ class Daemon:
     def _attach(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         name, offset = given["attach"], given.get("offset", 0)
         one = self._kept.get(name) if isinstance(name, str) else None
-        if one is None or one.done or not isinstance(offset, int):
-            error = {"error": "no such session", "errno": errno.ENOENT}
+        if one is None or not one.wanted or not isinstance(offset, int):
+            error = {"error": "no such session", "errno": errno.ENOENT, "unknown": True}
             link.say(wire.encode_object(wire.EXIT, number, error))
             return
         if one.timer:

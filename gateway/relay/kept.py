@@ -13,7 +13,8 @@ from .stream import CommandStream, Stream
 GRACE = 600.0  # seconds without a link, unless the request says otherwise
 LONGEST = 7 * 86400.0
 NOTE = 8192  # bytes of a note
-TAIL = 4096  # bytes of what was not sent yet that SKIP leaves: a prompt is among them
+FLOOD = 65536  # bytes not sent yet, from where on SKIP drops them
+TAIL = 4096  # bytes of them that it leaves: a prompt is among them
 
 
 class Kept:
@@ -29,9 +30,9 @@ class Kept:
         self.timer: Timer | None = None
 
     @property
-    def done(self) -> bool:
-        """However it ended, it is there until the gateway has said END, and EXIT was said."""
-        return self.stream is not None and self.stream.done
+    def wanted(self) -> bool:
+        """However it ended, it is there until the gateway has said END."""
+        return self.stream is None or not self.stream.unwanted
 
     def shown(self) -> dict[str, Any]:
         """A line of the list."""
@@ -76,8 +77,13 @@ class KeptStream(CommandStream):
         if offset is not None:
             waiting = kept.command.waiting
             self._sent = min(max(offset, kept.command.journal.start), kept.command.journal.end)
-            self._may_come = wire.Window(waiting=waiting)
-            self.say(wire.encode_credit(number, max(wire.WINDOW - waiting, 0)))
+            self._may_come = wire.Window(wire.INPUT, waiting)
+            self.say(wire.encode_credit(number, max(wire.INPUT - waiting, 0)))
+
+    @property
+    def unwanted(self) -> bool:
+        """The gateway has said END."""
+        return self._unwanted
 
     @property
     def done(self) -> bool:
@@ -112,7 +118,8 @@ class KeptStream(CommandStream):
             self._kept.seen = max(self._kept.seen, min(wire.decode_offset(body), journal.end))
             journal.drop(self._kept.seen)
         elif kind == wire.SKIP:
-            journal.drop(max(self._sent, journal.end - TAIL))
+            if journal.end - self._sent > FLOOD:
+                journal.drop(journal.end - TAIL)
         elif kind == wire.NOTE:
             self._kept.note = check_note(wire.decode_object(body))
         else:

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 from aiohttp import hdrs, web
 
-from gateway.server import api, reads, sessions, static
+from gateway.server import api, attach, reads, sessions, static
 from gateway.server import exec as exec_route
 from gateway.server.auth import identify
 from gateway.server.gateway import Gateway
@@ -26,7 +26,7 @@ def create_app(gateway: Gateway) -> web.Application:
     """All routes behind one guard."""
     app = web.Application(middlewares=[guard], client_max_size=64 * 1024)
     app[GATEWAY] = gateway
-    for part in (exec_route, reads, api, sessions, static):
+    for part in (exec_route, attach, reads, api, sessions, static):
         app.add_routes(part.routes)
     return app
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from typing import Any
 
 from aiohttp import ClientError, WSCloseCode, WSMsgType
 
@@ -54,7 +55,8 @@ class Attachment:
         self._told = False  # the Status is out
         self._warned: tuple[str, float] | None = None
         self._close: tuple[int, str] = (WSCloseCode.OK, "")
-        self._ping_data = b""
+        self._ping_data: bytes | None = None
+        self._asked = 0  # by ping messages of our own
         self._pinged = asyncio.Event()
 
     async def run(self) -> Outcome | None:
@@ -75,7 +77,7 @@ class Attachment:
                     jobs
                 )  # aiohttp's close waits for the client's only while nobody else reads
                 await self._socket.close()  # an RST on what the client still sends would cost it the tail
-        except* _Gone as group:
+        except* Gone as group:
             gone = group.exceptions[0].outcome  # type: ignore[union-attr]  # one level: they are raised by our tasks
         except* (ConnectionError, ClientError):
             gone = gone or Outcome("client_lost")
@@ -144,7 +146,13 @@ class Attachment:
         target, command = session.target, session.command
         body = {"type": "hello", "session": session.name, "gateway": __version__, "tty": command.tty}
         names = {name: getattr(target, name) or None for name in ("cluster", "namespace", "pod", "container")}
-        return Control(body | {"target": names, "command": list(command.argv) or None, "resume": None})
+        return Control(
+            body | {"target": names, "command": list(command.argv) or None, "resume": self._resume()}
+        )
+
+    def _resume(self) -> dict[str, Any] | None:
+        """What a client has to know for coming back; None where it cannot."""
+        return None
 
     async def _settle_in(self) -> None:
         await asyncio.sleep(max(0.0, self._opened + _FIRST_DATA - time.monotonic()))
@@ -166,20 +174,24 @@ class Attachment:
                         await self._take(said)
             except ProtocolError as error:
                 self._close = (error.close_code, str(error))
-                raise _Gone(Outcome("client_broke_protocol", str(error))) from None
+                raise Gone(Outcome("client_broke_protocol", str(error))) from None
             if message.type is WSMsgType.PING:
                 self._ping_data = message.data
                 self._pinged.set()
             elif message.type is WSMsgType.CLOSE:
-                raise _Gone(Outcome("client_closed"))
+                raise Gone(self._closed_with(message.data))
             elif message.type in (WSMsgType.CLOSED, WSMsgType.ERROR):
-                raise _Gone(Outcome("client_lost"))
+                raise Gone(Outcome("client_lost"))
+
+    def _closed_with(self, code: int | None) -> Outcome:
+        del code  # as in a cluster
+        return Outcome("client_closed")
 
     async def _take(self, said: Stdin | Resize | HalfClose | Control | Ignored) -> None:
         match said:
             case Stdin(data) if self._session.command.stdin:
                 self._blocked = True
-                await self._session.write(data)
+                await self._write(data)
                 self._blocked = False
             case Stdin():
                 self._metrics.ignored("stdin")
@@ -187,17 +199,30 @@ class Attachment:
                 self._session.resize(size)
             case HalfClose(Stream.STDIN):
                 self._session.write_eof()
+            case Control({"type": "ping"}):
+                self._asked += 1
+                self._pinged.set()
             case HalfClose() | Control():
                 pass  # as in a cluster: no effect
             case Ignored(why):
                 self._metrics.ignored(why)
 
+    async def _write(self, data: bytes) -> None:
+        await self._session.write(data)
+
     async def _answer_pings(self) -> None:
-        """The latest one (RFC 6455, 5.5.3), apart from the reader: a pong waits behind output, input must not."""
+        """The latest one (RFC 6455, 5.5.3), apart from the reader: a pong waits behind output, input must not. A page,
+        which hears nothing of those, has a message of our own for it.
+        """
         while True:
             await self._pinged.wait()
             self._pinged.clear()
-            await self._socket.pong(self._ping_data)
+            while self._asked:
+                self._asked -= 1
+                await self._send(Control({"type": "pong"}))
+            if self._ping_data is not None:
+                data, self._ping_data = self._ping_data, None
+                await self._socket.pong(data)
 
     async def _watch(self) -> None:
         """Pings, for proxies and so that the client's kernel has something to acknowledge, and listens for silence.
@@ -210,9 +235,9 @@ class Attachment:
             await asyncio.sleep(min(_TICK, limits.ping))
             stuck = self._blocked or self._socket.unsent
             if stuck and self._socket.hung_up:
-                raise _Gone(Outcome("client_lost"))
+                raise Gone(Outcome("client_lost"))
             if self._socket.unacknowledged > limits.silence:
-                raise _Gone(Outcome("client_lost", f"no sign of the client for {limits.silence:g} s"))
+                raise Gone(Outcome("client_lost", f"no sign of the client for {limits.silence:g} s"))
             if self._blocked and not self._socket.unsent:
                 await self._socket.pong()
             elif not stuck and time.monotonic() - pinged >= limits.ping:
@@ -220,6 +245,8 @@ class Attachment:
                 await self._socket.ping()
 
 
-class _Gone(Exception):  # noqa: N818
+class Gone(Exception):  # noqa: N818  # carries the outcome out of the TaskGroup
+    """The client is gone, or has to go."""
+
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome

@@ -4,6 +4,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from gateway.errors import Refused
+from gateway.kept import KeptSession
 from gateway.protocol import query
 from gateway.protocol.codec import encode
 from gateway.protocol.errors import BadRequest
@@ -16,6 +17,8 @@ from gateway.server import lookup
 from gateway.server.attachment import Attachment
 from gateway.server.auth import BEARER, offered_protocols
 from gateway.server.keys import GATEWAY, IDENTITY
+from gateway.server.quota import Place
+from gateway.server.resumable import follow
 from gateway.server.status import Refusal
 from gateway.server.websocket import Socket, handshake, upgrade
 from gateway.session import Session
@@ -33,7 +36,7 @@ _POD = "/api/v1/namespaces/{namespace}/pods/{pod}"
 async def serve_command(request: web.Request) -> web.StreamResponse:
     """One command through the WebSocket that this request becomes, or a Status that says why not."""
     gateway = request.app[GATEWAY]
-    row = _row(request)
+    row = row_of(request)
     limits = gateway.config.limits
     websocket = handshake(request, row, limits.close)
     try:
@@ -42,6 +45,14 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
         outcome = error.outcome() if isinstance(error, Refused) else Outcome("bad_request", str(error))
         gateway.metrics.refused(outcome.code)
         return await _refuse(websocket, request, row, outcome)
+    if isinstance(session, KeptSession):
+        try:
+            await upgrade(websocket, request, row)
+        except BaseException:
+            session.end(Outcome("client_lost"))
+            raise
+        await follow(websocket, session, gateway, 0)
+        return websocket
     gone: Outcome | None = Outcome("client_lost")
     try:
         await upgrade(websocket, request, row)
@@ -73,7 +84,7 @@ async def _begin(request: web.Request, row: Subprotocol) -> Session:
     finally:
         place.free()  # its own is that of the pod which was found
     place = gateway.admit(identity, found.target, command)
-    session = gateway.open(identity, found.target, command, place)
+    session = await _open(request, row, found.target, command, place)
     try:
         if target.pod:
             await lookup.beside(api, session, row, seen=found.seen)
@@ -84,7 +95,23 @@ async def _begin(request: web.Request, row: Subprotocol) -> Session:
     return session
 
 
-def _row(request: web.Request) -> Subprotocol:
+async def _open(
+    request: web.Request, row: Subprotocol, target: Target, command: Command, place: Place
+) -> Session:
+    """One that can be resumed, where the client can do that and the way to the cluster keeps sessions."""
+    gateway, identity = request.app[GATEWAY], request[IDENTITY]
+    wanted = row.control and query.resumable(request.rel_url.raw_query_string)
+    try:
+        keeper = await gateway.keeper(target, command) if wanted else None
+    except BaseException:
+        place.free()
+        raise
+    if keeper:
+        return gateway.keep(identity, target, command, place, keeper)
+    return gateway.open(identity, target, command, place)
+
+
+def row_of(request: web.Request) -> Subprotocol:
     """Raises Refusal where there is nothing to upgrade to."""
     if request.method == "POST":
         raise Refusal(
@@ -119,9 +146,15 @@ async def _refuse(
     if not row.control:
         raise Refusal(status.code, outcome.message, status)
     await upgrade(websocket, request, row)
+    await refuse_in_band(websocket, row, outcome)
+    return websocket
+
+
+async def refuse_in_band(websocket: Socket, row: Subprotocol, outcome: Outcome) -> None:
+    """For our own clients; closes."""
+    status = outcome.status or failure(CODES[outcome.code].http, outcome.message)
     for message in (Control(outcome.as_control("refused")), Ended(status)):
         payload = encode(message, row)
         assert isinstance(payload, bytes)
         await websocket.send_bytes(payload)
     await websocket.close()
-    return websocket

@@ -12,14 +12,18 @@ import structlog
 
 from gateway.backend import Backend
 from gateway.backend.chain import chain
+from gateway.backend.kept import Found, Keeps
 from gateway.backend.relay.identity import identity
 from gateway.backend.ssh import Prompt
 from gateway.config import Config
 from gateway.errors import Refused
+from gateway.kept import KeptSession
+from gateway.note import Note
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target
 from gateway.server.auth import Places, Tokens, allowed
 from gateway.server.checks import Checks
+from gateway.server.estate import Estate
 from gateway.server.metrics import Metrics
 from gateway.server.quota import Place, Quota
 from gateway.session import Identity, Session
@@ -42,9 +46,11 @@ class Gateway:
     sessions: dict[Session, asyncio.Task[None]] = field(default_factory=dict)
     stopping: bool = False
     quota: Quota = field(init=False)
+    estate: Estate = field(init=False)
 
     def __post_init__(self) -> None:
         self.quota = Quota(self.config.limits)
+        self.estate = Estate(self.backends, self.adopt)
 
     def link(self, ticket: str, path: str = "") -> str:
         """A URL for a browser. The ticket is in the fragment, which no server, proxy or Referer gets to see."""
@@ -70,17 +76,62 @@ class Gateway:
         if not allowed(identity, verb, target, command):
             raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}")
 
+    async def keeper(self, target: Target, command: Command) -> Keeps | None:
+        """The backend, where it would keep this one: a terminal. Within `Limits.start` seconds."""
+        backend = self.backends[target.cluster]
+        if not (command.tty and command.stdin and command.stdout and isinstance(backend, Keeps)):
+            return None
+        return backend if await backend.keeping() else None
+
     def open(self, identity: Identity, target: Target, command: Command, place: Place) -> Session:
         """Starts an admitted session in the gateway's own TaskGroup. Its place is free when nothing of it runs."""
         backend = self.backends[target.cluster]
         name = secrets.token_hex(8)
         command = replace(command, session=name)
         session = Session(name, identity, target, command, backend, self.config.limits)
+        self.start(session, place)
+        return session
+
+    def keep(
+        self, identity: Identity, target: Target, command: Command, place: Place, backend: Keeps
+    ) -> KeptSession:
+        """The same for one that outlives its client."""
+        name = secrets.token_hex(8)
+        note = Note(identity, target, replace(command, session=name), ())
+        session = KeptSession(name, note, backend, self.config.limits)
+        self.start(session, place)
+        return session
+
+    def adopt(self, cluster: str, found: Found) -> bool:
+        """One that an earlier life of this gateway left; no where its note says nothing to us."""
+        note, backend = Note.parse(found.name, found.note), self.backends[cluster]
+        if self.stopping or note is None or note.target.cluster != cluster or not isinstance(backend, Keeps):
+            return False
+        session = KeptSession(found.name, note, backend, self.config.limits, found)
+        self.start(session, self.quota.take(note.identity, note.target))
+        return True
+
+    async def find(self, name: str) -> KeptSession:
+        """One to attach to. Raises Refused, after `Limits.start` seconds where it may still be found."""
+        if self.stopping:
+            raise Refused("shutdown", "the gateway is being stopped")
+        if not self._kept(name):
+            await self.estate.looked(self.config.limits.start)
+        session = self._kept(name)
+        if session is None:
+            raise Refused("session_unknown", "")
+        return session
+
+    def _kept(self, name: str) -> KeptSession | None:
+        kept = (one for one in self.sessions if isinstance(one, KeptSession) and not one.left)
+        return next((one for one in kept if one.name == name), None)
+
+    def start(self, session: Session, place: Place) -> None:
+        """A session of whatever kind."""
         self.sessions[session] = task = self.tasks.create_task(self._run(session))
         task.add_done_callback(lambda _: place.free())
         if self.stopping:  # since it was admitted
             session.end(Outcome("shutdown"))
-        return session
 
     def release(self, session: Session) -> None:
         """Nobody reads its output any more: what is kept of it goes, with its file, as soon as no more comes."""
@@ -90,18 +141,27 @@ class Gateway:
             session.output.discard()
 
     async def stop(self) -> None:
-        """Ends every session with a reason and waits, at most `Limits.shutdown` seconds."""
+        """Ends every session with a reason, but what a later life of this gateway will find: that is left. Waits, at
+        most `Limits.shutdown` seconds.
+        """
         self.stopping = True
         for session in self.sessions:
-            session.end(Outcome("shutdown"))
+            if isinstance(session, KeptSession) and session.survives:
+                session.leave()
+            else:
+                session.end(Outcome("shutdown"))
         if self.sessions:
             await asyncio.wait(self.sessions.values(), timeout=self.config.limits.shutdown)
 
     async def _run(self, session: Session) -> None:
         """The guard: a defect in one session ends that one."""
         bound = log.bind(session=session.name, identity=session.identity.name, target=str(session.target))
+        found = isinstance(session, KeptSession) and session.found
         bound.info(
-            "session_opened", proof=session.identity.proof, verb=session.command.verb, tty=session.command.tty
+            "session_found" if found else "session_opened",
+            proof=session.identity.proof,
+            verb=session.command.verb,
+            tty=session.command.tty,
         )
         try:
             await session.run()
@@ -109,11 +169,16 @@ class Gateway:
             bound.exception("session_defect")
         finally:
             self.sessions.pop(session, None)
-            self._closed(bound, session)
+            if isinstance(session, KeptSession):
+                session.output.discard()  # nobody is waiting for it any more
+            if isinstance(session, KeptSession) and session.left:
+                bound.info("session_left", seconds=session.grace)
+            else:
+                self._closed(bound, session)
 
     def _closed(self, bound: structlog.typing.FilteringBoundLogger, session: Session) -> None:
         outcome = session.outcome or Outcome("gateway_error")
-        seconds = session.times.elapsed()
+        seconds = session.times.ended or session.times.elapsed()
         self.metrics.session(outcome, session)
         bound.info(
             "session_closed",
@@ -144,9 +209,11 @@ async def running(
             gateway = Gateway(config, backends, tokens, places, tasks)
             for name, backend in backends.items():
                 gateway.metrics.watch(name, backend)
+            estate = gateway.estate
+            lookers = [tasks.create_task(estate.run(name)) for name in estate.clusters]
             try:
                 yield gateway
             finally:
                 await gateway.stop()
-                for task in gateway.sessions.values():
+                for task in (*lookers, *gateway.sessions.values()):
                     task.cancel()

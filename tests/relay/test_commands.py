@@ -99,6 +99,15 @@ def test_a_raw_terminal_changes_no_byte(link):
     assert link.finish(number).stdout == b"ready\n" + every
 
 
+def test_a_terminal_that_its_command_leaves_is_no_hangup(link):
+    """As cat does, which closes its three files before it ends; and one that opens it once more."""
+    script = "exec 3>&1 0<&- 1>&- 2>&- 3>&-; sleep 0.15; exit 5"
+    assert link.run("sh", "-c", script, tty=[80, 24]).exit == {"code": 5}
+    script = "exec 0<&- 1>&- 2>&-; sleep 0.1; echo again >/dev/tty; exit 6"
+    said = link.run("sh", "-c", script, tty=[80, 24])
+    assert (said.stdout, said.exit) == (b"again\r\n", {"code": 6})
+
+
 def test_stderr_apart_from_the_terminal(link):
     script = "[ -t 0 ] && [ -t 1 ] && ! [ -t 2 ] && echo seen; echo words >&2"
     said = link.run("sh", "-c", script, tty=[80, 24], apart=True)

@@ -1,7 +1,6 @@
 """The backend of one cluster through its relay: one link kept warm, a stream for each session."""
 
 import asyncio
-import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -11,13 +10,16 @@ from typing import Any
 from gateway.backend import HopCheck, kubectl
 from gateway.backend.fate import PodFate, Pods
 from gateway.backend.host import Host
+from gateway.backend.kept import Found, Owner
 from gateway.backend.reaper import Ended, Reaper
 from gateway.backend.relay.api import RelayApi
-from gateway.backend.relay.arrival import NoRelay, link_line
 from gateway.backend.relay.bytestream import RelayBytes
 from gateway.backend.relay.channel import RelayChannel, no_room
 from gateway.backend.relay.identity import Identity
+from gateway.backend.relay.keeper import Keeper
+from gateway.backend.relay.kept import KeptRelayChannel
 from gateway.backend.relay.link import Link
+from gateway.backend.relay.links import Links
 from gateway.backend.relay.proxy import Proxy
 from gateway.backend.relay.stream import Stream
 from gateway.config import Cluster, Limits
@@ -26,9 +28,7 @@ from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target, TerminalSize
 
 _SIZE = TerminalSize(80, 24)  # until the client names its own
-_BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts, unless somebody wants the link sooner
-_SOONEST = 1.0  # seconds
-_HOPELESS = 60.0  # seconds between attempts where the runner cannot have a relay
+_ALONE = 120.0  # seconds at most that a session is kept for a gateway that will not be there again
 
 
 class RelayChain:
@@ -40,36 +40,31 @@ class RelayChain:
         self._cluster = cluster
         self._limits = limits
         self._host = host
-        self._identity = identity
         self._reaper = reaper
-        self._link: Link | None = None
-        self._failure: HopFailed | None = None
-        self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
-        self._wanted = asyncio.Event()
+        self._survives = identity.kept
+        self._keeper = Keeper()
+        self._links = Links(cluster, limits, host, identity, reaper, self._keeper.linked)
         self._asides = 0  # streams that are no sessions
         self._killed = 0
+        self.link = self._links.link
+        self.found = self._keeper.found
         self.cluster = RelayApi(Proxy(self.link, self._aside, cluster.kube_context), lambda: self.failure)
         self._pods = Pods(self.cluster)
 
     @property
     def failure(self) -> HopFailed | None:
         """Why there is no link; None while there is one, or while the first attempt is under way."""
-        return None if self._link and not self._link.lost else self._failure
+        return self._links.failure
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keeps the link. On leaving it is closed, and no task is left."""
-        async with asyncio.TaskGroup() as tasks:
-            keeper = tasks.create_task(self._keep())
-            try:
-                async with self.cluster.running(), self._pods.running():
-                    yield
-            finally:
-                keeper.cancel()
+        async with self._links.running(), self.cluster.running(), self._pods.running():
+            yield
 
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`; `channels` are sessions here, and the link is not one."""
-        link = self._link
+        link = self._links.now
         streams = len(link.streams) - self._asides if link else 0
         counts = self._host.counts()
         return {**counts, "channels": counts["channels"] - bool(link) + streams, "links": int(bool(link))}
@@ -106,6 +101,65 @@ class RelayChain:
             channel = RelayChannel(stream, target, command, kubectl=bool(target.pod))
             await channel.start()
             yield channel
+
+    @property
+    def grace(self) -> float:
+        """See `Keeps.grace`."""
+        return self._limits.grace if self.survives else min(self._limits.grace, _ALONE)
+
+    @property
+    def survives(self) -> bool:
+        """See `Keeps.survives`."""
+        return self._survives
+
+    async def keeping(self) -> bool:
+        """See `Keeps.keeping`."""
+        try:
+            await self.link()
+        except HopFailed:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def keep(
+        self, target: Target, command: Command, name: str, note: Mapping[str, Any], owner: Owner
+    ) -> AsyncIterator[KeptRelayChannel]:
+        """See `Keeps.keep`."""
+        link = await self.link()
+        one = Ended(target, self._reaper.mark(command), self._exec)
+        kept = {"name": name, "note": dict(note), "grace": self.grace, "newest": True}
+        after = self._reaper.request(one, self._cluster.kube_context)
+        stream = link.open({**self._request(target, one.command), **after, **kept})
+        self._keeper.has(name)
+        new = Found(name, note, 0, 0, 0, 0)
+        channel = KeptRelayChannel(stream, self._links.next, new, target, one.command, owner, self.grace)
+        async with self._kept(link, one, channel):
+            await self._start(stream)
+            yield channel
+
+    @asynccontextmanager
+    async def adopt(
+        self, found: Found, target: Target, command: Command, owner: Owner
+    ) -> AsyncIterator[KeptRelayChannel]:
+        """See `Keeps.adopt`."""
+        channel = KeptRelayChannel(None, self._links.next, found, target, command, owner, self.grace)
+        async with self._kept(self._links.now, Ended(target, command, self._exec), channel):
+            yield channel
+
+    @asynccontextmanager
+    async def _kept(self, link: Link | None, one: Ended, channel: KeptRelayChannel) -> AsyncIterator[None]:
+        if link:  # without one nobody knows yet which relay it would be
+            self._reaper.owes(one, link.about.get("pid"))
+        try:
+            yield
+        finally:
+            await self._keeper.end(channel, self._links.now, self._limits.finish)
+            if not channel.left:
+                self._reaper.over_there(one, channel.stream.exit, channel.outcome)
+
+    def disown(self, name: str) -> None:
+        """See `Keeps.disown`."""
+        self._keeper.disown(name, self._links.now)
 
     @asynccontextmanager
     async def dial(self, address: str) -> AsyncIterator[RelayBytes]:
@@ -146,21 +200,6 @@ class RelayChain:
         except HopFailed as error:
             passed.append(HopCheck(error.hop, None, error.outcome()))
         return passed
-
-    async def link(self) -> Link:
-        """The link, when there is one soon. Raises HopFailed with the reason why not."""
-        try:
-            async with asyncio.timeout(self._limits.start):
-                while not self._link or self._link.lost:
-                    self._settled.clear()
-                    self._wanted.set()
-                    await self._settled.wait()
-                    if self._failure and not self._link:
-                        raise self._failure
-                return self._link
-        except TimeoutError:
-            said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
-            raise self._failure or self._host.trouble or HopFailed("runner_timeout", said) from None
 
     def _request(self, target: Target, command: Command) -> dict[str, Any]:
         argv = kubectl.argv(target, command, self._cluster.kube_context)
@@ -219,43 +258,3 @@ class RelayChain:
         began = time.perf_counter()
         await self.cluster.get("/version")
         return HopCheck(Hop.CLUSTER, round((time.perf_counter() - began) * 1000, 1))
-
-    async def _keep(self) -> None:
-        failures = 0
-        while True:
-            try:
-                async with self._connected() as link:
-                    failures = 0
-                    await link.run()
-            except HopFailed as error:
-                self._failure = error
-                self._settled.set()
-            began = time.monotonic()
-            self._wanted.clear()
-            pause = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_HOPELESS if isinstance(self._failure, NoRelay) else pause):
-                    await self._wanted.wait()
-                    await asyncio.sleep(max(0.0, began + _SOONEST * bool(failures) - time.monotonic()))
-            failures += 1
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Link]:
-        nonce = secrets.token_hex(12)
-        async with self._host.process(link_line(self._cluster.vm, nonce)) as process:
-            link = Link(process, self._reaper.told)
-            try:
-                async with asyncio.timeout(self._limits.start):
-                    await link.arrive(nonce, self._identity.settings(self._cluster.name, self._limits))
-            except TimeoutError:
-                said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
-                raise HopFailed("runner_timeout", said) from None
-            self._reaper.relay_is(link.about.get("pid"))
-            self._link, self._failure = link, None
-            self._settled.set()
-            try:
-                yield link
-            finally:
-                self._link = None
-                link.fail(HopFailed("shutdown", "the gateway closed the link"))
-                self._failure = link.lost

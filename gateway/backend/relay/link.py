@@ -40,13 +40,33 @@ class Link:
         """Until the relay has said HELLO. Raises HopFailed."""
         self._take(await arrive(self._process, nonce, settings))
         while not self.about and not self.lost:
-            batch = await self._process.read()
-            if not batch:
-                self._closed()
-            for kind, data in batch:
-                self._arrived(kind, data)
+            await self._read()
         if self.lost:
             raise self.lost
+
+    async def named(self) -> list[dict[str, Any]]:
+        """The relay's list of what may be attached again. To be asked before `run`. Raises HopFailed."""
+        if not self.about.get("named"):
+            return []
+        stream, text = self.open({"list": True}), b""
+        while not stream.ended:
+            await self._read()
+            text += b"".join(body for _, body in stream.take())
+        if self.lost:
+            raise self.lost
+        self.forget(stream)
+        try:
+            return [wire.decode_object(line) for line in text.splitlines()]
+        except wire.WireError as error:
+            raise HopFailed("relay_lost", f"the relay broke a rule of the link: {error}") from None
+
+    async def _read(self) -> None:
+        """Until `run` does."""
+        batch = await self._process.read()
+        if not batch:
+            self._closed()
+        for kind, data in batch:
+            self._arrived(kind, data)
 
     async def run(self) -> None:
         """Until the link is lost; then every stream of it has ended."""
@@ -62,7 +82,8 @@ class Link:
         if self.lost:
             raise self.lost
         self._number += 1
-        stream = Stream(self._number, self.send, window, self._company)
+        credit = 0 if "attach" in request else wire.INPUT
+        stream = Stream(self._number, self.send, window, self._company, credit)
         self.streams[self._number] = stream
         self.send(wire.encode_request(self._number, {**request, "credit": window}))
         return stream

@@ -16,21 +16,35 @@ AHEAD = 256 * 1024  # bytes unread by the session up to which more is granted at
 class Stream:
     """All of it belongs to one session's tasks; `frame` and `fail` are the link's."""
 
-    def __init__(self, number: int, send: Callable[[bytes], None], window: int, company: Company) -> None:
+    def __init__(
+        self,
+        number: int,
+        send: Callable[[bytes], None],
+        window: int,
+        company: Company,
+        credit: int = wire.INPUT,
+    ) -> None:
+        """`window` and `credit`: bytes that may come, and may be sent, at first."""
         self.number = number
         self.failure: HopFailed | None = None
         self.started: dict[str, Any] | None = None
         self.exit: dict[str, Any] | None = None
+        self.received: Callable[[int], None] = lambda _: None  # told how much input has come there
         self._send = send
         self._window = wire.Window(window)
         self._pace = Pace(window)
         self._company = company
         self._unread = self._uncredited = 0
-        self._may_send = wire.Allowance(wire.INPUT)
+        self._may_send = wire.Allowance(credit)
         self._came: deque[tuple[int, bytes]] = deque()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._eof = self._unwanted = False
+
+    @classmethod
+    def nowhere(cls) -> "Stream":
+        """On no link."""
+        return cls(0, lambda _: None, wire.WINDOW, Company())
 
     async def start(self) -> None:
         """Until it has been started or has ended. Raises HopFailed with the link's end."""
@@ -50,6 +64,10 @@ class Stream:
         while not self._came and not self.ended:
             self._news.clear()
             await self._news.wait()
+        return self.take()
+
+    def take(self) -> list[tuple[int, bytes]]:
+        """What has come, if anything."""
         batch = list(self._came)
         self._came.clear()
         self._unread = 0
@@ -60,15 +78,25 @@ class Stream:
     async def write(self, data: bytes) -> None:
         """Waits while there is no credit. After the end: no error, no effect."""
         view = memoryview(data)
-        while view and not self.ended:
-            count = min(len(view), wire.FULL, self._room_now())
-            if count <= 0:
-                self._room.clear()
-                await self._room.wait()
-                continue
-            self._may_send.take(count)
-            self._send(wire.encode(wire.STDIN, self.number, bytes(view[:count])))
-            view = view[count:]
+        while view and (room := await self.room()):
+            self.put(bytes(view[:room]))
+            view = view[room:]
+
+    async def room(self) -> int:
+        """Waits until something may be sent: how much of it in one frame. 0 after the end."""
+        while not self.ended:
+            room = self._room_now()
+            if room > 0:
+                return min(room, wire.FULL)
+            self._room.clear()
+            await self._room.wait()
+        return 0
+
+    def put(self, data: bytes) -> None:
+        """Input for which there is credit."""
+        self._may_send.take(len(data))
+        for at in range(0, len(data), wire.FULL):
+            self.say(wire.STDIN, data[at : at + wire.FULL])
 
     def _room_now(self) -> int:
         """Credit; while others talk no more of it than does not keep their keys waiting."""
@@ -122,8 +150,11 @@ class Stream:
         elif kind == wire.EXIT:
             self.exit = wire.decode_exit(body)
             self._room.set()
-        elif kind == wire.EOF:
-            self._came.append((wire.EOF, b""))
+        elif kind in (wire.EOF, wire.GAP):
+            self._came.append((kind, body))
+        elif kind == wire.RECEIVED:
+            self.received(wire.decode_offset(body))
+            return
         else:
             raise wire.WireError(f"kind {kind} does not come from a relay")
         self._news.set()

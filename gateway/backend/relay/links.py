@@ -1,0 +1,128 @@
+"""The link of a chain: connected, lost, and connected again, for as long as the chain runs."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from gateway.backend.host import Host
+from gateway.backend.reaper import Reaper
+from gateway.backend.relay.arrival import NoRelay, link_line
+from gateway.backend.relay.identity import Identity
+from gateway.backend.relay.link import Link
+from gateway.config import Cluster, Limits
+from gateway.errors import HopFailed
+
+_BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts, unless somebody wants the link sooner
+_SOONEST = 1.0  # seconds
+_HOPELESS = 60.0  # seconds between attempts where the runner cannot have a relay
+
+
+class Links:
+    """Works inside `async with links.running():`. `arrived` gets each new link before anybody else does."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        limits: Limits,
+        host: Host,
+        identity: Identity,
+        reaper: Reaper,
+        arrived: Callable[[Link], Awaitable[None]],
+    ) -> None:
+        self._cluster = cluster
+        self._limits = limits
+        self._host = host
+        self._identity = identity
+        self._reaper = reaper
+        self._arrived = arrived
+        self._link: Link | None = None
+        self._failure: HopFailed | None = None
+        self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
+        self._wanted = asyncio.Event()
+        self._linked = asyncio.Event()
+
+    @property
+    def now(self) -> Link | None:
+        """The one that there is."""
+        return self._link
+
+    @property
+    def failure(self) -> HopFailed | None:
+        """Why there is no link; None while there is one, or while the first attempt is under way."""
+        return None if self._link and not self._link.lost else self._failure
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """On leaving it is closed, and no task is left."""
+        async with asyncio.TaskGroup() as tasks:
+            keeper = tasks.create_task(self._keep())
+            try:
+                yield
+            finally:
+                keeper.cancel()
+
+    async def link(self) -> Link:
+        """The link, when there is one soon. Raises HopFailed with the reason why not."""
+        try:
+            async with asyncio.timeout(self._limits.start):
+                while not self._link or self._link.lost:
+                    self._settled.clear()
+                    self._wanted.set()
+                    await self._settled.wait()
+                    if self._failure and not self._link:
+                        raise self._failure
+                return self._link
+        except TimeoutError:
+            said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
+            raise self._failure or self._host.trouble or HopFailed("runner_timeout", said) from None
+
+    async def next(self) -> Link:
+        """Waits for as long as it takes, and does not hurry the keeper of the link."""
+        while not self._link or self._link.lost:
+            self._linked.clear()
+            await self._linked.wait()
+        return self._link
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._connected() as link:
+                    failures = 0
+                    await link.run()
+            except HopFailed as error:
+                self._failure = error
+                self._settled.set()
+            began = time.monotonic()
+            self._wanted.clear()
+            pause = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_HOPELESS if isinstance(self._failure, NoRelay) else pause):
+                    await self._wanted.wait()
+                    await asyncio.sleep(max(0.0, began + _SOONEST * bool(failures) - time.monotonic()))
+            failures += 1
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Link]:
+        nonce = secrets.token_hex(12)
+        async with self._host.process(link_line(self._cluster.vm, nonce)) as process:
+            link = Link(process, self._reaper.told)
+            try:
+                async with asyncio.timeout(self._limits.start):
+                    await link.arrive(nonce, self._identity.settings(self._cluster.name, self._limits))
+                    await self._arrived(link)
+            except TimeoutError:
+                said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
+                raise HopFailed("runner_timeout", said) from None
+            self._reaper.relay_is(link.about.get("pid"))
+            self._link, self._failure = link, None
+            self._linked.set()
+            self._settled.set()
+            try:
+                yield link
+            finally:
+                self._link = None
+                link.fail(HopFailed("shutdown", "the gateway closed the link"))
+                self._failure = link.lost

@@ -1,0 +1,99 @@
+"""What a relay keeps for the next life of this gateway: whose session it is, what it runs, and who may attach to it."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hmac import compare_digest
+from typing import Any
+
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.target import Command, Target, Verb
+from gateway.session import Identity
+
+_ARGV = 4000  # characters of a command that are kept: what runs is known, this is for people
+_VERBS: dict[str, Verb] = {"exec": "exec", "attach": "attach", "run": "run"}
+
+
+class Secret:
+    """What an attach has to know. Made new at each attach; the one before is good until the client has shown that it
+    got the new one, since the hello that told it may have been lost. Only hashes are kept.
+    """
+
+    def __init__(self, hashes: Iterable[str] = ()) -> None:
+        self.hashes = tuple(hashes)
+
+    def renew(self, *, only: bool = False) -> str:
+        """A new secret. `only`: those before are no longer good."""
+        made = secrets.token_urlsafe(32)
+        self.hashes = (_hash(made), *(() if only else self.hashes[:1]))
+        return made
+
+    def confirm(self) -> bool:
+        """The client has the newest: those before are no longer good. No when that is known already."""
+        fresh, self.hashes = len(self.hashes) > 1, self.hashes[:1]
+        return fresh
+
+    def is_good(self, secret: str) -> bool:
+        """Compares in constant time."""
+        given = _hash(secret)
+        return sum(compare_digest(given, one) for one in self.hashes) > 0
+
+
+@dataclass(frozen=True)
+class Note:
+    """`opened`: seconds since the epoch."""
+
+    identity: Identity
+    target: Target
+    command: Command
+    hashes: tuple[str, ...]
+    opened: float = field(default_factory=time.time)
+
+    def body(self) -> dict[str, Any]:
+        """At most 8 KiB as JSON."""
+        who, where, what = self.identity, self.target, self.command
+        return {
+            "identity": [who.name[:200], who.proof, *who.groups[:20]],
+            "target": [where.cluster, where.namespace, where.pod, where.container or ""],
+            "verb": what.verb,
+            "argv": _shown(what.argv),
+            "kill": what.kill,
+            "secrets": list(self.hashes),
+            "opened": self.opened,
+        }
+
+    @classmethod
+    def parse(cls, name: str, body: Mapping[str, Any]) -> "Note | None":
+        """None where an older or newer gateway wrote something else. `name`: the session's."""
+        try:
+            who, proof, *groups = map(str, body["identity"])
+            cluster, namespace, pod, container = map(str, body["target"])
+            argv, hashes = [[str(one) for one in body[key]] for key in ("argv", "secrets")]
+            command = Command(
+                tuple(argv), _VERBS[body["verb"]], stdin=True, stdout=True, tty=True,
+                kill=bool(body["kill"]), session=name,
+            )  # fmt: skip
+            target = Target(cluster, namespace, pod, container or None)
+            return cls(
+                Identity(who, proof, tuple(groups)), target, command, tuple(hashes), float(body["opened"])
+            )
+        except (KeyError, TypeError, ValueError, BadRequest):
+            return None
+
+
+def _shown(argv: tuple[str, ...]) -> list[str]:
+    """As much of it as fits."""
+    found: list[str] = []
+    room = _ARGV
+    for argument in argv:
+        if len(argument.encode()) > room or len(found) == 100:
+            return [*found, "…"]
+        found.append(argument)
+        room -= len(argument.encode()) + 8
+    return found
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,187 @@
+"""An attachment that may be followed by another: with credit, acknowledgement, and news of the hops behind."""
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+from aiohttp import WSCloseCode
+
+from gateway.kept import FLOOD, KeptSession, Trouble
+from gateway.protocol.codec import CHUNK
+from gateway.protocol.errors import ProtocolError
+from gateway.protocol.messages import Control, HalfClose, Ignored, Output, Resize, Stdin
+from gateway.protocol.outcome import Outcome
+from gateway.protocol.subprotocols import OWN
+from gateway.server.attachment import Attachment, Gone
+from gateway.server.gateway import Gateway
+from gateway.server.websocket import Socket
+
+log = structlog.get_logger()
+INTERRUPT = b"\x03"
+_QUIET = 1.0  # seconds after an interrupt in which that goes on
+_SOON = 0.1  # seconds until input that came is told of, unless it is much
+
+
+class ResumableAttachment(Attachment):
+    """See `Attachment`. `enter` it before it runs."""
+
+    _session: KeptSession
+
+    def enter(self, offset: int, *, by_identity: bool = False) -> None:
+        """The session is this client's, which goes on at `offset`."""
+        session, self._window = self._session, self._limits.window
+        self._sent = self._acknowledged = offset
+        self._credit = offset + self._window  # the offset up to which it takes output now
+        self._received = session.bytes_in  # that it was told of
+        self._told_at = 0.0
+        self._trouble: Trouble | None = None
+        self._interrupted = self._quiet_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._changed = asyncio.Event()
+        self._secret = session.attach(self, by_identity=by_identity)
+
+    async def run(self) -> Outcome | None:
+        """See `Attachment.run`. Its client has heard the end when it has answered the close."""
+        gone = await super().run()
+        unheard = gone is None and self._socket.close_code == WSCloseCode.ABNORMAL_CLOSURE
+        return Outcome("client_lost") if unheard else gone
+
+    @property
+    def _mine(self) -> bool:
+        return self._session.holder is self
+
+    def _resume(self) -> dict[str, Any] | None:
+        return {
+            "secret": self._secret,
+            "grace": round(self._session.grace),
+            "offset": self._sent,
+            "received": self._received,
+            "window": self._window,
+        }
+
+    async def _send_all(self) -> None:
+        session, started = self._session, False
+        await self._send(self._hello())
+        with session.watching() as self._changed:
+            try:
+                while True:
+                    self._changed.clear()
+                    if session.left:
+                        self._close = (WSCloseCode.SERVICE_RESTART, "the gateway is started again")
+                        raise Gone(Outcome("shutdown"))
+                    if not self._mine:
+                        await self._say_end(Outcome("taken_over"))
+                        return
+                    if not started and session.times.started is not None:
+                        started = True
+                        await self._send(Control({"type": "started"}))
+                    await self._tell_news()
+                    if await self._send_some():
+                        continue
+                    if session.outcome is not None and self._sent >= session.output.end:
+                        await self._say_end(session.outcome)
+                        return
+                    await self._changed.wait()
+            finally:
+                if self._timer:
+                    self._timer.cancel()
+
+    async def _send_some(self) -> bool:
+        """One message of output, if there is some and the client takes it."""
+        output, now = self._session.output, time.monotonic()
+        if now < self._quiet_until and output.end - self._sent > FLOOD:
+            self._session.interrupt(self._sent)
+        if self._sent < output.start:
+            if now - self._interrupted < _QUIET:  # the flood was at the far side
+                self._quiet_until = self._interrupted + _QUIET
+                self._session.interrupt(self._sent)
+            dropped = output.start - self._sent
+            self._sent += dropped
+            self._credit += dropped
+            await self._send(Control({"type": "gap", "bytes": dropped}))
+            return True
+        room = min(CHUNK, self._credit - self._sent)
+        record = output.read(self._sent, room) if room > 0 and self._sent < output.end else None
+        if not record:
+            return False
+        self._sent += len(record[1])
+        await self._send(Output(*record))
+        return True
+
+    async def _tell_news(self) -> None:
+        await self._warn()
+        session = self._session
+        if session.trouble != self._trouble:
+            self._trouble = session.trouble
+            await self._send(Control(_hop(self._trouble)))
+        if session.received > self._received:
+            now = time.monotonic()
+            if now - self._told_at >= _SOON or session.received - self._received >= self._window // 4:
+                self._received, self._told_at = session.received, now
+                await self._send(Control({"type": "received", "offset": self._received}))
+            elif not self._timer or self._timer.when() <= asyncio.get_running_loop().time():
+                self._timer = asyncio.get_running_loop().call_later(_SOON, self._changed.set)
+
+    async def _take(self, said: Stdin | Resize | HalfClose | Control | Ignored) -> None:
+        if not self._mine:
+            return  # it was said too late
+        match said:
+            case Stdin():
+                self._session.confirm()
+            case Control({"type": "ping"}):
+                self._session.confirm()
+            case Control({"type": "seen", "offset": offset}):
+                self._session.confirm()
+                self._see(offset)
+            case _:
+                pass
+        await super()._take(said)
+
+    def _see(self, offset: object) -> None:
+        if not isinstance(offset, int) or isinstance(offset, bool) or not 0 <= offset <= self._sent:
+            raise ProtocolError("seen is an offset of output that was sent")
+        if offset > self._acknowledged:
+            self._acknowledged = offset
+            self._credit = max(self._credit, offset + self._window)
+            self._session.see(offset)
+            self._changed.set()
+
+    async def _write(self, data: bytes) -> None:
+        await super()._write(data)
+        if INTERRUPT not in data:
+            self._interrupted = self._quiet_until = 0.0  # what comes now may be wanted
+            return
+        self._interrupted = time.monotonic()
+        if self._session.interrupt(self._sent):
+            self._quiet_until = self._interrupted + _QUIET
+            self._changed.set()
+
+    def _closed_with(self, code: int | None) -> Outcome:
+        return Outcome("client_closed" if code == WSCloseCode.OK else "client_lost")
+
+
+def _hop(trouble: Trouble | None) -> dict[str, Any]:
+    if trouble is None:
+        return {"type": "hop", "code": None}
+    left = max(0, round(trouble.until - asyncio.get_running_loop().time()))
+    return {**trouble.why.as_control("hop"), "seconds": left}
+
+
+async def follow(
+    websocket: Socket, session: KeptSession, gateway: Gateway, offset: int, *, by_identity: bool = False
+) -> None:
+    """Until the client is gone, another one has the session, or its end was told."""
+    attachment = ResumableAttachment(websocket, OWN, session, gateway.config.limits, gateway.metrics)
+    attachment.enter(offset, by_identity=by_identity)
+    log.info("session_attached", session=session.name, offset=offset, by_identity=by_identity)
+    gone: Outcome | None = Outcome("client_lost")
+    try:
+        gone = await attachment.run()
+    except Exception:
+        log.exception("attachment_defect", session=session.name)
+        gone = Outcome("gateway_error")
+    finally:
+        session.part(attachment, gone)
+    if gone is not None:
+        await attachment.leave(gone)
