@@ -1,0 +1,217 @@
+"""A gateway that is killed, or stopped, and started again: the same shells go on, byte for byte."""
+
+import asyncio
+import hashlib
+import json
+import random
+import signal
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from support.dap import Home
+from support.exec_client import Access
+from support.resuming import Resuming, shell
+
+from gateway.demo import demo_chain
+
+pytestmark = pytest.mark.timeout(120)
+LINES = "i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); done"
+RAW = "stty -echo -onlcr -icanon; echo ready; "
+
+
+def lines(count: int) -> bytes:
+    return b"".join(b"line %d\n" % number for number in range(count))
+
+
+class Served:
+    """`dap serve` on a demo's chain, which outlives it."""
+
+    def __init__(self, home: Home, demo) -> None:
+        self.home = home
+        self.log: list[dict] = []
+        self._env = {
+            "DAP_RUNNER_SSH_HOST": demo.ssh_host, "DAP_RUNNER_SSH_KEY": str(demo.ssh_key),
+            "DAP_RUNNER_SSH_KNOWN_HOSTS": str(demo.known_hosts), "DAP_RUNNER_VM": demo.instance,
+            "DAP_RUNNER_MODE": "relay",
+        }  # fmt: skip
+        self.process: asyncio.subprocess.Process | None = None
+
+    @property
+    def access(self) -> Access:
+        return Access("", socket=str(self.home.socket))
+
+    async def start(self) -> None:
+        words = ("serve", "--listen", "127.0.0.1:0", "--log", "json")
+        self.process = await self.home.start(*words, env=self._env, stdin=asyncio.subprocess.DEVNULL)
+        assert await self.process.stdout.readline(), (await self.process.stderr.read()).decode()
+
+    async def end(self, number: int = signal.SIGKILL) -> None:
+        if self.process and self.process.returncode is None:
+            self.process.send_signal(number)
+            _, err = await self.process.communicate()
+            found = [line for line in err.decode().splitlines() if line.startswith("{")]
+            self.log += [json.loads(line) for line in found]
+            assert "Traceback" not in err.decode(), err.decode()
+
+    def events(self, name: str) -> list[dict]:
+        return [one for one in self.log if one["event"] == name]
+
+
+@pytest.fixture
+async def gateway(tmp_path):
+    async with demo_chain() as demo:
+        one = Served(Home(tmp_path), demo)
+        await one.start()
+        try:
+            yield one
+        finally:
+            await one.end(signal.SIGTERM)
+
+
+@asynccontextmanager
+async def following(client):
+    """The client attaches again and again, in the background, until the session's end."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(client.keep_on(pauses=(0.05, 0.1, 0.3)))
+        yield task
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_killed_and_started_again_nothing_is_lost_or_doubled(gateway, seed):
+    chance = random.Random(seed)
+    count, every = 60_000, "".join(chance.choices("abcdefgh\n", k=60_000)).encode()
+    script = RAW + f"({LINES % count}); head -c {len(every)} | sha256sum; exit 9"
+    client = await Resuming(gateway.access).open(shell("sh", "-c", script, pod=""))
+    assert client.controls[0]["resume"]["grace"] == 600
+    await client.until(lambda: b"ready" in client.output)
+
+    async def nemesis():
+        for _ in range(3):
+            await asyncio.sleep(chance.uniform(0.1, 1.2))
+            await gateway.end()
+            await gateway.start()
+
+    async with asyncio.timeout(90), following(client), asyncio.TaskGroup() as tasks:
+        tasks.create_task(nemesis())
+        at = 0
+        while at < len(every):
+            part = every[at : at + chance.randrange(1, 1000)]
+            await client.type(part)
+            at += len(part)
+            await asyncio.sleep(0.03)
+
+    said = bytes(client.output).replace(b"\r\n", b"\n").replace(b"ready\n", b"", 1)
+    assert said == lines(count) + hashlib.sha256(every).hexdigest().encode() + b"  -\n"
+    assert client.gaps == []
+    assert client.end["exitCode"] == 9
+    assert client.attaches >= 2
+
+
+async def test_a_shell_in_a_pod_goes_on_over_a_kill(gateway):
+    client = await Resuming(gateway.access).open(shell(pod="bash-0"))
+    await client.type(b"a=4''2; PS1='$ '\n")
+    await client.until(lambda: client.output.endswith(b"$ "))
+    await gateway.end()
+    await client.gone()
+    await gateway.start()
+    await client.attach()
+    hello = client.controls[-1] if client.controls[-1]["type"] == "hello" else client.controls[-2]
+    assert hello["target"]["pod"] == "bash-0"
+    assert hello["command"] is None
+    mark = len(client.output)
+    await client.type(b"echo $a; exit 3\n")
+    await client.until(lambda: client.over)
+    assert b"42\r\n" in client.output[mark:]
+    assert client.end["exitCode"] == 3
+
+
+async def test_a_stop_leaves_what_can_be_resumed_and_says_so(gateway):
+    kept = await Resuming(gateway.access).open(shell("cat", pod=""))
+    await kept.type(b"one\n")
+    await kept.until(lambda: b"one\r\none\r\n" in kept.output)
+    other = await Resuming(gateway.access).open(shell("cat", pod="", resume=False))
+    await gateway.end(signal.SIGTERM)
+    await kept.gone()
+    await other.gone()
+    assert kept.closed[0] == 1012
+    assert (kept.end, kept.status) == (None, None)
+    assert other.closed[0] == 1000
+    assert other.end["code"] == "shutdown"
+    (left,) = gateway.events("session_left")
+    assert left["session"] == kept.name
+    assert [one["session"] for one in gateway.events("session_closed")] == [other.name]
+
+    await gateway.start()
+    await kept.attach()
+    await kept.type(b"two\n\x04")
+    await kept.until(lambda: kept.over)
+    assert kept.output == b"one\r\none\r\ntwo\r\ntwo\r\n"
+    assert kept.end["exitCode"] == 0
+
+
+async def test_what_ended_meanwhile_is_told_by_the_next_life(gateway):
+    client = await Resuming(gateway.access).open(shell("sh", "-c", RAW + "read x; echo done; exit 7", pod=""))
+    await client.until(lambda: b"ready" in client.output)
+    await client.type(b"\n")
+    await client.until(lambda: client.received == 1 or client.over)
+    await gateway.end()
+    await client.gone()
+    await asyncio.sleep(0.3)
+    await gateway.start()
+    await client.attach()
+    if not client.over:
+        await client.until(lambda: client.over)
+    assert client.output == b"ready\ndone\n"
+    assert client.end["exitCode"] == 7
+
+
+async def test_secrets_and_owners_are_known_to_the_next_life(gateway, tmp_path):
+    client = await Resuming(gateway.access).open(shell("cat", pod=""))
+    await client.type(b"one\n")
+    await client.until(lambda: b"one\r\none\r\n" in client.output)
+    before = client.secret
+    await client.cut()
+    await client.attach()
+    await client.type(b"two\n")
+    await client.until(lambda: b"two\r\ntwo\r\n" in client.output)
+    await asyncio.sleep(0.1)
+    await gateway.end()
+    await client.gone()
+    await gateway.start()
+    token = (tmp_path / "state" / "dap" / "token").read_text().strip()
+    assert token
+    for secret, code in ((before, "resume_refused"), ("x", "resume_refused")):
+        await client.attach(secret=secret)
+        assert client.refused["code"] == code
+    for offset in (client.offset + 1, 1 << 60):
+        await client.attach(offset=offset)
+        assert client.refused["code"] == "offset_gone"
+    await client.attach()
+    assert client.refused is None
+    await client.close()
+
+
+async def test_nobody_comes_back(gateway, tmp_path):
+    """The next life gives it the grace time again, and then ends it."""
+    config = tmp_path / "config" / "dap"
+    config.mkdir(parents=True)
+    (config / "config.toml").write_text("[limits]\ngrace = 1.0\n")
+    pid = tmp_path / "pid"
+    client = await Resuming(gateway.access).open(
+        shell("sh", "-c", f"echo $$ >{pid}; exec sleep 1000", pod="")
+    )
+    await client.until(lambda: client.controls[-1]["type"] == "started")
+    async with asyncio.timeout(5):
+        while not pid.exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)
+    await gateway.end()
+    await client.gone()
+    await gateway.start()
+    async with asyncio.timeout(15):
+        while Path(f"/proc/{int(pid.read_text())}").exists():  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.05)
+    await gateway.end(signal.SIGTERM)
+    assert [one["outcome"] for one in gateway.events("session_closed")] == ["client_lost"]
+    assert gateway.events("session_found")
