@@ -97,9 +97,15 @@ def _start_failed(match: re.Match[str], _: Target, command: Command) -> Outcome:
     )
 
 
-def _not_found(match: re.Match[str], _: Target, __: Command) -> Outcome:
-    details = {"name": match["name"], "kind": match["kind"]}
-    return Outcome("pod_not_found", match["said"], status=failure(404, match["said"], details=details))
+def _not_found(match: re.Match[str], target: Target, _: Command) -> Outcome:
+    """An API server that is asked for a pod does not look whether there is such a namespace; kubectl does."""
+    kind, name = (
+        ("pods", target.pod)
+        if match["kind"] == "namespaces" and target.pod
+        else (match["kind"], match["name"])
+    )
+    status = failure(404, f'{kind} "{name}" not found', details={"name": name, "kind": kind})
+    return Outcome("pod_not_found", match["said"], status=status)
 
 
 def _bad_container(match: re.Match[str], target: Target, _: Command) -> Outcome:

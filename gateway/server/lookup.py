@@ -20,7 +20,6 @@ from gateway.session import Session
 
 BEFORE = 5.0  # seconds for what decides what is started
 BESIDE = 1.0  # seconds that the upgrade waits for what does not
-FORBIDDEN = 2.0  # seconds for kubectl to say that it may not, once that is known
 _SURE = (
     400,
     403,
@@ -65,25 +64,28 @@ async def before(api: ClusterApi, target: Target, row: Subprotocol) -> Found:
 async def beside(api: ClusterApi, session: Session, row: Subprotocol, *, seen: bool) -> None:
     """Whether the pod, unless it was `seen`, is as the request has it, and whether we may, while the session starts;
     `session.target` is exact then. Raises Refused.
+
+    Without a relay an answer costs as much as the start itself, whose kubectl says the same: that is waited for.
     """
     target = session.target
-    if "/" in target.pod:  # the cluster could not be asked whose pods these are: kubectl finds one
-        return
-
-    async def look() -> dict[str, Any] | Refused | None:
-        told = row.control and not api.watches  # by kubectl, as soon
-        return None if seen or told else await _asked(api.get(pod_path(target)), BESIDE)
-
-    async def ask() -> bool | Refused | None:
-        if row.control:
-            return None
-        question = api.may("create", f"pods/{session.command.verb}", target.namespace, target.pod)
-        return await _asked(question, BESIDE)
-
-    pod, may = await asyncio.gather(look(), ask())
-    if may is False and (outcome := await _refused_by_kubectl(session)):
+    if api.watches and "/" not in target.pod:  # else the cluster could not be asked whose pods these are
+        pod, may = await asyncio.gather(_look(api, target, seen=seen), _ask(api, session, row))
+        if may is not False:
+            session.target = _settled(pod, target, row)
+            return
+    if not row.control and (outcome := await _refused_by_kubectl(session)):
         raise Refused(outcome.code, outcome.message, outcome.status)
-    session.target = _settled(pod, target, row)
+
+
+async def _look(api: ClusterApi, target: Target, *, seen: bool) -> dict[str, Any] | Refused | None:
+    return None if seen else await _asked(api.get(pod_path(target)), BESIDE)
+
+
+async def _ask(api: ClusterApi, session: Session, row: Subprotocol) -> bool | Refused | None:
+    if row.control:
+        return None
+    where = session.target
+    return await _asked(api.may("create", f"pods/{session.command.verb}", where.namespace, where.pod), BESIDE)
 
 
 def pod_path(target: Target) -> str:
@@ -134,9 +136,9 @@ def _settled(pod: dict[str, Any] | Refused | None, target: Target, row: Subproto
 
 
 async def _refused_by_kubectl(session: Session) -> Outcome | None:
-    """In the API server's words; None where it was let in after all, or does not say in time."""
+    """In the API server's words; None where it was let in, or has not said in time."""
     with suppress(TimeoutError), session.watching() as changed:
-        async with asyncio.timeout(FORBIDDEN):
+        async with asyncio.timeout(BESIDE):
             while session.outcome is None and session.times.first_byte is None:
                 changed.clear()
                 await changed.wait()

@@ -36,7 +36,7 @@ REFUSED = "The connection to the server h:6443 was refused - did you specify the
 ROWS = {
     "pod missing": ('Error from server (NotFound): pods "p" not found', "pod_not_found", 404, 'pods "p" not found'),
     "namespace missing": (
-        'Error from server (NotFound): namespaces "n" not found', "pod_not_found", 404, 'namespaces "n" not found',
+        'Error from server (NotFound): namespaces "n" not found', "pod_not_found", 404, 'pods "p" not found',
     ),
     "workload missing": (
         'Error from server (NotFound): deployments.apps "x" not found', "pod_not_found", 404, 'deployments.apps "x" not',

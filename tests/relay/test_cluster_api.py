@@ -113,6 +113,20 @@ async def test_it_may_ask_whether_it_may(demo):
         assert await backend.cluster.may("create", "pods/exec", "default", "web-0") is True
 
 
+async def test_a_yes_is_good_for_a_while_and_for_what_was_asked_alone(demo):
+    async with backend_on(demo) as backend:
+        asked, answer = [], backend.cluster._answer
+
+        async def counted(*what):
+            asked.append(what)
+            return await answer(*what)
+
+        backend.cluster._answer = counted
+        for name in ("web-0", "web-0", "bash-0"):
+            assert await backend.cluster.may("create", "pods/exec", "default", name)
+        assert len(asked) == 2
+
+
 async def test_exec_is_nothing_for_the_proxy(demo):
     async with backend_on(demo) as backend:
         with pytest.raises(HopFailed, match="403: Forbidden"):

@@ -27,7 +27,7 @@ def access(edge):
 @pytest.fixture
 def quick(monkeypatch):
     """What never answers is not waited for long."""
-    for name in ("BEFORE", "BESIDE", "FORBIDDEN"):
+    for name in ("BEFORE", "BESIDE"):
         monkeypatch.setattr(lookup, name, 0.05)
 
 
@@ -218,14 +218,39 @@ async def test_a_cluster_that_cannot_be_asked_stops_nobody(edge, access, row, er
     assert edge.backend.opened[0][0].container == (container or None)
 
 
-async def test_without_a_relay_our_own_clients_are_not_looked_up(edge, access):
-    """It would cost a second kubectl, and the first one says the same."""
+async def test_without_a_relay_kubectl_is_waited_for(edge, access):
+    """To look would cost a second kubectl, and the first one says the same."""
     edge.backend.cluster.watches = False
 
-    assert (await run(access, request(), row=OWN)).stdout == b"hi"
-    assert edge.backend.cluster.asked == []
+    assert (await run(access, request(("forbidden",)))).refusal.code == 403
+    said = await run(access, request(("forbidden",)), row=OWN)
+    assert [control["type"] for control in said.controls] == ["hello", "started", "end"]
+    assert said.controls[-1]["code"] == "forbidden"
     assert (await run(access, request())).stdout == b"hi"
-    assert f"{PODS}/p" in edge.backend.cluster.asked
+    assert edge.backend.cluster.asked == []
+
+
+@pytest.mark.usefixtures("quick")
+async def test_without_a_relay_a_silent_command_is_let_in_soon(edge, access):
+    edge.backend.cluster.watches = False
+
+    async def script(talk):
+        await talk.stdin(b"x")
+        await talk.half_close()
+
+    said = await run(access, request(("cat",), streams=("stdin", "stdout")), script)
+
+    assert said.stdout == b"x"
+    assert edge.backend.cluster.asked == []
+
+
+async def test_without_a_relay_only_a_container_that_is_not_named_is_looked_up(edge, access):
+    edge.backend.cluster.watches = False
+    edge.backend.cluster.objects[f"{PODS}/p"] = pod_called("p", "a", "b")
+
+    assert (await run(access, request(container=""))).refusal.code == 400
+    assert edge.backend.cluster.asked == [f"{PODS}/p"]
+    assert edge.backend.opened == []
 
 
 async def test_a_bad_handshake_starts_nothing(edge):

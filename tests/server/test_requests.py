@@ -212,7 +212,7 @@ async def test_the_runners_own_commands_are_for_our_own_clients(edge):
     [
         "/",
         "/nope",
-        "/api",
+        "/api/",
         "/api/v1/pods",
         f"{POD}/log",
         f"{POD}/exec/",

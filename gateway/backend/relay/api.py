@@ -1,6 +1,7 @@
 """The API server through the relay: aiohttp over streams of the link, to a `kubectl proxy` in the runner."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -15,6 +16,7 @@ from gateway.errors import HopFailed
 _HOST = "http://localhost"  # the Host that kubectl proxy wants to hear
 _REFUSED = "/api/v1/namespaces/-/pods/-/exec"  # answered by kubectl proxy itself, with 403
 _PROBE = 2.0  # seconds for that
+_YES = 60.0  # seconds
 _STALE = 5.0  # seconds that credentials are surely good for: younger, a 401 is the cluster's last word
 
 
@@ -27,6 +29,7 @@ class RelayApi:
         self._proxy = proxy
         self._link_failure = link_failure
         self._doubtful = False  # the last request got no answer
+        self._allowed: dict[tuple[str, str, str, str], float] = {}  # what we may, and when that was said
         self._session: ClientSession
 
     @asynccontextmanager
@@ -70,11 +73,17 @@ class RelayApi:
             answer.close()
 
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
-        """See `ClusterApi.may`. The review is a POST that changes nothing."""
-        path, question = cluster.review(verb, resource, namespace, name)
+        """See `ClusterApi.may`. The review is a POST that changes nothing; a yes is good for a minute."""
+        asked, now = (verb, resource, namespace, name), time.monotonic()
+        if now - self._allowed.get(asked, float("-inf")) < _YES:
+            return True
+        path, question = cluster.review(*asked)
         async with self._asking(READ):
             answer = await self._answer("POST", path, question)
-            return cluster.reviewed(cluster.decode(answer.status, await _body(answer, SIZE)))
+            may = cluster.reviewed(cluster.decode(answer.status, await _body(answer, SIZE)))
+        if may:
+            self._allowed = {key: at for key, at in self._allowed.items() if now - at < _YES} | {asked: now}
+        return may
 
     async def _get(self, path: str, size: int) -> tuple[dict[str, Any], int]:
         answer = await self._answer("GET", path)

@@ -44,7 +44,7 @@ class RelayChain:
         self._survives = identity.kept
         self._keeper = Keeper()
         self._links = Links(cluster, limits, host, identity, reaper, self._keeper.linked)
-        self._asides = 0  # streams that are no sessions
+        self._asides: set[Stream] = set()  # those that are no sessions
         self._killed = 0
         self.link = self._links.link
         self.found = self._keeper.found
@@ -65,7 +65,7 @@ class RelayChain:
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`; `channels` are sessions here, and the link is not one."""
         link = self._links.now
-        streams = len(link.streams) - self._asides if link else 0
+        streams = len({*link.streams.values()} - self._asides) if link else 0
         counts = self._host.counts()
         return {**counts, "channels": counts["channels"] - bool(link) + streams, "links": int(bool(link))}
 
@@ -239,13 +239,13 @@ class RelayChain:
         """A stream that is no session's; it has been started, or has ended."""
         link = await self.link()
         stream = link.open(request)
-        self._asides += 1
+        self._asides.add(stream)
         try:
             await self._start(stream)
             yield stream
         finally:
             await self._end(link, stream)
-            self._asides -= 1
+            self._asides.discard(stream)
 
     async def _note(self) -> str:
         """The mode, and what of the runner is not as it should be."""
