@@ -8,14 +8,13 @@ IFS='
 '
 id=$1 looks=$2 n=0 lead=none sure= seen=
 
-# All that may carry the mark: the shell that is to become it shows it among its arguments.
-carriers() {
-  if command -v grep >/dev/null; then
-    grep -ls "DAP_SESSION=[0-9\$]*\.$id" /proc/[0-9]*/environ /proc/[0-9]*/cmdline
-  else
-    echo /proc/[0-9]*/environ
-  fi
+# Files that match; without a grep all of them do.
+has() {
+  if command -v grep >/dev/null; then grep -ls "$@"; else shift && echo "$@"; fi
 }
+
+# All that may carry the mark: the shell that is to become it shows it among its arguments.
+carriers() { has "DAP_SESSION=[0-9\$]*\.$id" /proc/[0-9]*/environ /proc/[0-9]*/cmdline; }
 
 # /proc/PID/stat -> state, session, born. Behind the last `)` stand numbers only.
 stat() {
@@ -57,8 +56,8 @@ look() {
     marked "$pid" && stat "$pid" && [ "$session" = "$lead" ] && sure=1 && break
   done
   [ "$sure" ] || return 1
-  for path in /proc/[0-9]*; do
-    pid=${path#/proc/}
+  for path in $(has ") [A-Za-z] [0-9]* [0-9]* $lead " /proc/[0-9]*/stat); do
+    pid=${path#/proc/} pid=${pid%/*}
     stat "$pid" && [ "$session" = "$lead" ] || continue
     case " $seen " in *" $pid.$born "*) ;; *) seen="$seen $pid.$born" ;; esac
   done
@@ -83,9 +82,8 @@ pause() { # n counts tenths of a second
   if sleep 0.1; then n=$((n + 1)); else sleep 1; n=$((n + 10)); fi
 }
 
-end() { # with these signals, within a second
-  look
-  tell "$@" || return 0
+end() { # with these signals, within a second; fails where there was nothing more to end
+  tell "$@" || { look && tell "$@"; } || return 1
   n=0
   while [ $n -lt 10 ] && tell; do pause; done
 }
@@ -110,9 +108,6 @@ count() { # into ended, kept, left, unreadable
 }
 
 until look || [ $n -ge "$looks" ]; do pause; done
-end HUP CONT
-end TERM CONT
-end KILL
-end KILL
+end HUP CONT && end TERM CONT && end KILL && end KILL
 count
 echo "dap-leftovers $ended $kept $left $unreadable"
