@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from gateway.protocol.target import Command, Target
+from gateway.server.pages import PageFile
 from gateway.server.status import Refusal
 from gateway.session import Identity
 
@@ -38,13 +39,19 @@ class _Entry:
 
 
 class Tokens:
-    """The gateway's own token, tickets (one use) and page tokens (revocable). Kept as hashes, in memory."""
+    """The gateway's own token, tickets (one use) and page tokens (revocable). Kept as hashes, in memory; page
+    tokens also in a file, if there is one.
+    """
 
-    def __init__(self, own: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, own: str, clock: Callable[[], float] = time.monotonic, file: PageFile | None = None
+    ) -> None:
         self._own = _hash(own)
         self._clock = clock
         self._tickets: dict[bytes, _Entry] = {}
-        self._pages: dict[bytes, _Entry] = {}
+        self._file = file
+        kept = file.load() if file else {}
+        self._pages = {digest: _Entry(who, clock() + left) for digest, (who, left) in kept.items()}
 
     def identity(self, token: str) -> Identity | None:
         """Whose bearer token this is; None for an unknown or expired one."""
@@ -64,11 +71,15 @@ class Tokens:
         if entry is None or entry.expires <= self._clock():
             return None
         identity = Identity(entry.identity.name, "page", entry.identity.groups)
-        return self._new(self._pages, identity, TOKEN_LIFE), identity
+        token = self._new(self._pages, identity, TOKEN_LIFE)
+        if self._file:
+            self._file.add(_hash(token), identity, TOKEN_LIFE)
+        return token, identity
 
     def revoke(self, token: str) -> None:
         """A page token ends; other tokens are not touched."""
-        self._pages.pop(_hash(token), None)
+        if self._pages.pop(_hash(token), None) and self._file:
+            self._file.remove(_hash(token))
 
     def _new(self, table: dict[bytes, _Entry], identity: Identity, life: float) -> str:
         now = self._clock()

@@ -23,6 +23,7 @@ from gateway.server import files, listen
 from gateway.server.app import create_app
 from gateway.server.auth import Places, Tokens
 from gateway.server.gateway import Gateway, running
+from gateway.server.pages import PageFile
 from gateway.session import Identity
 
 log = structlog.get_logger()
@@ -58,7 +59,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
         places = Places(names, config.public_url, config.allowed_hosts, config.allowed_origins)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        tokens = Tokens(config.token or token(state_dir()))
+        tokens = Tokens(config.token or token(state_dir()), file=PageFile(state_dir()))
         async with running(config, tokens, places, prompt, state_dir()) as gateway:
             gateway.base = config.public_url or f"http://{names[0]}"
             async with listening(gateway, [*sockets, unix]):

@@ -1,0 +1,92 @@
+"""Page tokens over a restart of the gateway."""
+
+import json
+
+import pytest
+
+from gateway.server.auth import TOKEN_LIFE, Tokens
+from gateway.server.pages import PageFile
+from gateway.session import Identity
+
+ME = Identity("me", "uid", ("ops", "größe"))
+
+
+def traded(tokens: Tokens) -> str:
+    found = tokens.trade(tokens.ticket(ME))
+    assert found
+    return found[0]
+
+
+def restarted(directory, clock=None) -> Tokens:
+    return Tokens("own-token", file=PageFile(directory, clock) if clock else PageFile(directory))
+
+
+def test_a_page_token_outlives_the_gateway(tmp_path):
+    token = traded(restarted(tmp_path))
+
+    found = restarted(tmp_path).identity(token)
+
+    assert found == Identity("me", "page", ("ops", "größe"))
+    assert token not in (tmp_path / "pages.json").read_text()
+    assert (tmp_path / "pages.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_ticket_does_not(tmp_path):
+    ticket = restarted(tmp_path).ticket(ME)
+
+    assert restarted(tmp_path).trade(ticket) is None
+
+
+def test_what_was_revoked_stays_revoked(tmp_path):
+    tokens = restarted(tmp_path)
+    revoked, other = traded(tokens), traded(tokens)
+    tokens.revoke(revoked)
+
+    after = restarted(tmp_path)
+
+    assert after.identity(revoked) is None
+    assert after.identity(other)
+
+
+def test_what_has_expired_is_neither_good_nor_kept(tmp_path):
+    now = [1e9]
+    token = traded(restarted(tmp_path, lambda: now[0]))
+    now[0] += TOKEN_LIFE + 1
+
+    assert restarted(tmp_path, lambda: now[0]).identity(token) is None
+    traded(restarted(tmp_path, lambda: now[0]))
+    assert len(json.loads((tmp_path / "pages.json").read_text())) == 1
+
+
+def test_two_gateways_keep_each_others(tmp_path):
+    one, two = restarted(tmp_path), restarted(tmp_path)
+    tokens = [traded(one), traded(two)]
+
+    after = restarted(tmp_path)
+
+    assert all(after.identity(token) for token in tokens)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"zz": 1}', '{"00": ["a", 7, 9e99]}', '{"00": ["a", [], null]}']
+)
+def test_a_broken_file_costs_a_sign_in_and_no_more(tmp_path, text):
+    (tmp_path / "pages.json").write_text(text)
+    (tmp_path / "pages.json").chmod(0o600)
+
+    token = traded(restarted(tmp_path))
+
+    assert restarted(tmp_path).identity(token)
+
+
+def test_a_file_that_others_can_read_is_not_believed(tmp_path):
+    token = traded(restarted(tmp_path))
+    (tmp_path / "pages.json").chmod(0o644)
+
+    assert restarted(tmp_path).identity(token) is None
+
+
+def test_where_nothing_can_be_written_tokens_live_in_memory(tmp_path):
+    tokens = restarted(tmp_path / "missing")
+
+    assert tokens.identity(traded(tokens))
