@@ -12,8 +12,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 _RIG = Path(__file__).parents[2] / "hack" / "faults"
 
 
+@pytest.mark.usefixtures("lab")
 @pytest.mark.parametrize(("fault", "chain"), [("ssh-drop", "relay"), ("kubectl-kill", "plain")])
-async def test_a_row_keeps_its_promise(lab, fault, chain):
+async def test_a_row_keeps_its_promise(fault, chain):
     if not os.environ.get("DAP_LAB"):
         pytest.skip("no real chain: DAP_LAB is not set")
     process = await asyncio.create_subprocess_exec(
