@@ -80,6 +80,7 @@ async def play(fault: Fault, place: Place, seed: str) -> Played:
             for task in running:
                 task.cancel()
     await _again(place, played)
+    await place.serve.clear()
     await _orphans(place, clients, known, played)
     return played
 
@@ -143,9 +144,7 @@ async def _outcome(
     ]
     if fault.place == "client":
         going = [client for client in going if client.resumes]
-        await _gone(
-            fault, place, [client for client in clients if client not in going], played, broken, since
-        )
+        await _gone(fault, place, [client for client in clients if not client.resumes], played, broken, since)
         for client in going:
             client.wake()
     await asyncio.gather(*(_finish(client) for client in going))
