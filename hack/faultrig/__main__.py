@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from faultrig import report
-from faultrig.faults import FAULTS, Fault
+from faultrig.faults import FAULTS
 from faultrig.kept import Kept
 from faultrig.lab import Lab, LabError
 from faultrig.rounds import OPEN, Place, Played, play
@@ -71,45 +71,49 @@ async def _place(chain: str, lab: Lab) -> AsyncIterator[Place]:
             await serve.end()
 
 
-async def _rows(place: Place, faults: list[Fault], runs: int, seed: str) -> list[Played]:
-    done = []
-    for number in range(runs):
-        for fault in faults:
-            done.append(await play(fault, place, f"{seed}/{place.serve.mode}/{fault.name}/{number}"))
-            _tell(done[-1])
-    return done
-
-
 def _tell(played: Played) -> None:
-    print(
-        f"{played.chain} {played.fault}: {'FAILED' if played.complaints else 'ok'}",
-        file=sys.stderr,
-        flush=True,
-    )
+    print(report.line(played), file=sys.stderr, flush=True)
     for complaint in played.complaints:
         print(f"  {complaint} [{played.seed}]", file=sys.stderr, flush=True)
 
 
 async def _main(asked: argparse.Namespace) -> int:
     lab = Lab(os.environ.get("DAP_FAULT_CMD") or f"{_LAB} fault")
-    faults = [fault for fault in FAULTS if not asked.fault or fault.name in asked.fault]
     began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     print(f"seed {asked.seed}", file=sys.stderr, flush=True)
     done: list[Played] = []
-    for chain in asked.chain or _CHAINS:
-        async with _place(chain, lab) as place:
-            rng = random.Random(f"{asked.seed}/{chain}")
-            if asked.opens:
-                done.append(await opens(place, asked.opens, rng, asked.seed))
-                _tell(done[-1])
-            if asked.soak:
-                done += await soak(place, faults, asked.soak * 60, rng, asked.seed, _tell)
-            if not asked.opens and not asked.soak:
-                done += await _rows(place, faults, asked.runs, asked.seed)
-    print(f"{began}, seed {asked.seed}\n\n{report.table(done)}\n\nNot played:\n{report.unplayed()}")
-    if asked.json:
-        asked.json.write_text(json.dumps(report.as_json(done, asked.seed, began), indent=1) + "\n")
+    try:
+        for chain in asked.chain or _CHAINS:
+            async with _place(chain, lab) as place:
+                await _play(asked, place, done)
+    finally:  # what was played counts when the rest is given up, too
+        print(
+            f"{began}, seed {asked.seed}\n\n{report.table(done)}\n\nNot played:\n{report.unplayed()}",
+            flush=True,
+        )
+        if asked.json:
+            asked.json.write_text(json.dumps(report.as_json(done, asked.seed, began), indent=1) + "\n")
     return int(any(played.complaints for played in done))
+
+
+async def _play(asked: argparse.Namespace, place: Place, done: list[Played]) -> None:
+    faults = [fault for fault in FAULTS if not asked.fault or fault.name in asked.fault]
+    rng = random.Random(f"{asked.seed}/{place.serve.mode}")
+    if asked.opens:
+        done.append(await opens(place, asked.opens, rng, asked.seed))
+        _tell(done[-1])
+    if asked.soak:
+        await soak(place, faults, asked.soak * 60, rng, asked.seed, lambda played: _note(done, played))
+    if asked.opens or asked.soak:
+        return
+    for number in range(asked.runs):
+        for fault in faults:
+            _note(done, await play(fault, place, f"{asked.seed}/{place.serve.mode}/{fault.name}/{number}"))
+
+
+def _note(done: list[Played], played: Played) -> None:
+    done.append(played)
+    _tell(played)
 
 
 def main() -> int:
@@ -121,6 +125,8 @@ def main() -> int:
         return asyncio.run(_main(_arguments()))
     except* (LabError, ServeError) as group:
         print(f"hack/faults: {group.exceptions[0]}", file=sys.stderr)
+    except* KeyboardInterrupt:
+        print("hack/faults: given up", file=sys.stderr)
     return 2
 
 

@@ -3,7 +3,6 @@
 import statistics
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from faultrig.faults import UNPLAYED
@@ -28,12 +27,13 @@ def unplayed() -> str:
 
 def as_json(rounds: Iterable[Played], seed: str, began: str) -> dict[str, Any]:
     """Every round, for a closer look."""
-    return {
-        "seed": seed,
-        "began": began,
-        "rounds": [asdict(played) for played in rounds],
-        "unplayed": UNPLAYED,
-    }
+    played = [vars(one) | {"outcomes": dict(one.outcomes)} for one in rounds]
+    return {"seed": seed, "began": began, "rounds": played, "unplayed": UNPLAYED}
+
+
+def line(played: Played) -> str:
+    """One round, as soon as it is over."""
+    return " · ".join(_row(played.fault, played.chain, [played]))
 
 
 def _row(fault: str, chain: str, group: list[Played]) -> tuple[str, ...]:

@@ -16,10 +16,12 @@ from faultrig.kept import Kept, Shell
 from faultrig.lab import Lab
 from faultrig.served import Serve
 
+_FORGOTTEN = frozenset({"runner/relay_lost", "gateway/session_unknown"})  # a kept terminal waits first
 OPEN = 45.0  # seconds for a session to say its first lines
 _AGAIN = 30.0  # seconds after the fault for a new session to work
 _GOES_ON = 60.0  # seconds for a session that lives to end itself when asked to
 ORPHANS = 30.0  # seconds
+_BACK = 45.0  # seconds after a hop is back, until a kept terminal that it cost is told
 _STALL = 8.0  # seconds that a hop is away that its sessions live through
 
 
@@ -80,6 +82,7 @@ async def play(fault: Fault, place: Place, seed: str) -> Played:
             for task in running:
                 task.cancel()
     await _again(place, played)
+    await place.serve.clear()
     await _orphans(place, clients, known, played)
     return played
 
@@ -106,6 +109,7 @@ async def _break(fault: Fault, place: Place, clients: list[Client]) -> tuple[flo
         finally:
             if fault.undo:
                 await place.lab.fault(fault.undo)
+                await _told(fault, [client for client in clients if client.resumes], _BACK)
     elif fault.place == "gateway":
         await place.serve.end(signal.SIGKILL if fault.name == "gateway-kill" else signal.SIGTERM)
         await _told(fault, clients, fault.within + 5)
@@ -143,9 +147,7 @@ async def _outcome(
     ]
     if fault.place == "client":
         going = [client for client in going if client.resumes]
-        await _gone(
-            fault, place, [client for client in clients if client not in going], played, broken, since
-        )
+        await _gone(fault, place, [client for client in clients if not client.resumes], played, broken, since)
         for client in going:
             client.wake()
     await asyncio.gather(*(_finish(client) for client in going))
@@ -155,7 +157,8 @@ async def _outcome(
         if fault.place == "client" and not whole:
             continue
         seen = client.transcript(broken, had)
-        played.complaints += check(seen, Promise(whole=True, exit_code=program.EXIT_CODE) if whole else ends)
+        due = replace(ends, ends=fault.ends | _FORGOTTEN, within=2 * _BACK) if client.resumes else ends
+        played.complaints += check(seen, Promise(whole=True, exit_code=program.EXIT_CODE) if whole else due)
         played.lost += missing(read(seen.mark, seen.output), seen.typed if whole else None)
         played.outcomes["goes on" if whole and seen.told else str(seen.told or "nothing")] += 1
         if seen.told and not whole:

@@ -19,6 +19,7 @@ from faultrig.clients import Access
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _START = 60.0  # seconds until it says that it serves, and that all hops answer
 _STOP = 20.0  # seconds after SIGTERM
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class ServeError(Exception):
@@ -94,12 +95,27 @@ class Serve:
         size = re.search(r"VmRSS:\s+(\d+)", (place / "status").read_text())
         return {"fds": len(list((place / "fd").iterdir())), "KiB": int(size[1]) if size else 0}
 
-    def _ready(self) -> bool:
-        bearer = {"Authorization": f"Bearer {self.access.token}"}
-        request = urllib.request.Request(f"{self.access.url}/readyz", headers=bearer)
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    async def clear(self) -> None:
+        """Ends the sessions that it still has: terminals that wait for a client that will not come."""
+        listed = json.loads(await asyncio.to_thread(self._ask, "GET", "") or b'{"sessions": []}')
+        for session in listed["sessions"]:
+            await asyncio.to_thread(self._ask, "DELETE", f"/{session['name']}")
+
+    def _ask(self, method: str, path: str) -> bytes:
+        request = self._request(f"/gateway/v1/sessions{path}", method)
         try:
-            with direct.open(request, timeout=40) as answer:
+            with _DIRECT.open(request, timeout=20) as answer:
+                return bytes(answer.read())
+        except (OSError, urllib.error.URLError):
+            return b""  # it has ended meanwhile
+
+    def _request(self, path: str, method: str = "GET") -> urllib.request.Request:
+        bearer = {"Authorization": f"Bearer {self.access.token}"}
+        return urllib.request.Request(self.access.url + path, headers=bearer, method=method)
+
+    def _ready(self) -> bool:
+        try:
+            with _DIRECT.open(self._request("/readyz"), timeout=40) as answer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False

@@ -19,15 +19,14 @@ _SETTLE = 45.0  # seconds
 
 async def soak(
     place: Place, faults: list[Fault], seconds: float, rng: random.Random, seed: str, tell: Callable[[Played], None]
-) -> list[Played]:  # fmt: skip
-    """Rounds of faults at random, one after the other, until the time is over."""
+) -> None:  # fmt: skip
+    """Rounds of faults at random, one after the other, until the time is over; `tell` gets each."""
     end = time.monotonic() + seconds
-    done: list[Played] = []
+    number = 0
     while time.monotonic() < end:
         fault = rng.choice(faults)
-        done.append(await play(fault, place, f"{seed}/{place.serve.mode}/soak/{len(done)}/{fault.name}"))
-        tell(done[-1])
-    return done
+        tell(await play(fault, place, f"{seed}/{place.serve.mode}/soak/{number}/{fault.name}"))
+        number += 1
 
 
 async def opens(place: Place, count: int, rng: random.Random, seed: str) -> Played:
