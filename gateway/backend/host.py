@@ -25,12 +25,12 @@ class Host:
         passphrase = Passphrase(asked)
         self._pool = Pool(lambda: connect(cluster, limits, passphrase, asked), patience=self._patience.now)
         self.running = self._pool.running
-        self._apart = 0
+        self._apart: list[Connection] = []
 
     def counts(self) -> dict[str, int]:
         """For metrics; `channels` are those that were not opened `apart`."""
         counts = self._pool.counts()
-        return {**counts, "channels": counts["channels"] - self._apart}
+        return {**counts, "channels": counts["channels"] - sum(map(self._pool.has, self._apart))}
 
     @property
     def trouble(self) -> HopFailed | None:
@@ -63,11 +63,12 @@ class Host:
     @asynccontextmanager
     async def _connection(self, until: float, *, first: bool, apart: bool) -> AsyncIterator[Connection]:
         async with self._pool.connection(until, first=first) as connection:
-            self._apart += apart
+            self._apart += [connection] * apart
             try:
                 yield connection
             finally:
-                self._apart -= apart
+                if apart:
+                    self._apart.remove(connection)
 
     async def _open(self, connection: Connection, line: str, size: TerminalSize | None) -> Process:
         try:

@@ -97,6 +97,10 @@ class Pool(Generic[C]):
         """Why the last login failed, while none has succeeded since."""
         return self._logins.trouble
 
+    def has(self, connection: C) -> bool:
+        """It is one of those that are open."""
+        return connection in self._open
+
     def counts(self) -> dict[str, int]:
         """For metrics."""
         broken = self._logins.broken
