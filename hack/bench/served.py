@@ -71,7 +71,7 @@ class ServedConversation:
         self._flush()
         while self._protocol.state is State.CONNECTING and not self._ended:
             self._receive()
-        if self._protocol.state is not State.OPEN:
+        if self._protocol.handshake_exc or self._protocol.state is State.CONNECTING:
             raise BenchError(f"gateway: not upgraded: {self._protocol.handshake_exc}")
         if tty:
             self._say(b'\x04{"Width":%d,"Height":%d}' % (COLUMNS, ROWS))
