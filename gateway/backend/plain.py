@@ -117,8 +117,9 @@ class PlainChain:
                 Hop.CLUSTER: "cluster_unreachable",
             }[hop]
             error = HopFailed(code, f"no answer within {self._limits.check:g} s")
-            error = (self._host.trouble if hop is Hop.SSH else None) or error
-            passed.append(HopCheck(error.hop, None, error.outcome()))
+            if hop is Hop.SSH and self._host.trouble:
+                error = self._host.trouble
+            passed.append(HopCheck(hop, None, error.outcome()))
         except HopFailed as error:
             passed.append(HopCheck(error.hop, None, error.outcome()))
         return passed
