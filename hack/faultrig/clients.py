@@ -1,9 +1,8 @@
-"""The clients of a round, one interface: an unmodified Kubernetes client's protocol, our own, and `dap` as a process."""
+"""The clients of a round, one interface; here those on a WebSocket: Kubernetes' protocol, and our own."""
 
 import asyncio
 import json
 import re
-import signal
 import socket
 import struct
 import time
@@ -23,7 +22,7 @@ from gateway.protocol.status import Status
 
 _LOOK = 0.05  # seconds
 V5, OWN = "v5.channel.k8s.io", "v1.dap-gateway"
-_WORDS = re.compile(r"(\w+): .*\((\w+)\)\s*$", re.DOTALL)  # HOP: WORDS (CODE)
+WORDS = re.compile(r"(\w+): .*\((\w+)\)\s*$", re.DOTALL)  # HOP: WORDS (CODE)
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets
 
 
@@ -192,61 +191,6 @@ class Socket(Client):
             self.connection.transport.resume_reading()
 
 
-@dataclass
-class Dap(Client):
-    """`dap exec` on pipes, with the gateway of the environment."""
-
-    def __post_init__(self) -> None:
-        self.kind = "dap"
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def talk(self) -> Told:
-        """Its exit status says what ended it, its words on stderr which hop."""
-        pipe = asyncio.subprocess.PIPE
-        words = ("exec", "-i", "-q", "--kill-on-disconnect", self.pod, "-c", "main", "--")
-        self.process = process = await asyncio.create_subprocess_exec(
-            *("python", "-m", "gateway"), *words, *program.argv(self.mark),
-            stdin=pipe, stdout=pipe, stderr=pipe, env=self.access.environment, start_new_session=True,
-        )  # fmt: skip
-        assert process.stdout
-        assert process.stderr
-        async with asyncio.TaskGroup() as tasks:
-            said = tasks.create_task(process.stderr.read())
-            while data := await process.stdout.read(1 << 16):
-                self.output += data
-        return from_exit(await process.wait(), said.result().decode("utf-8", "replace"))
-
-    async def give(self, data: bytes) -> None:
-        """See `Client`."""
-        if self.process and self.process.stdin:
-            self.process.stdin.write(data)
-            await self.process.stdin.drain()
-
-    def _signal(self, number: int) -> None:
-        if self.process and self.process.returncode is None:
-            self.process.send_signal(number)
-
-    def cut(self) -> None:
-        """Killed."""
-        self._signal(signal.SIGKILL)
-
-    def silence(self) -> None:
-        """Stopped, as a laptop that sleeps."""
-        self._signal(signal.SIGSTOP)
-
-    def wake(self) -> None:
-        """Goes on."""
-        self._signal(signal.SIGCONT)
-
-
-def from_exit(status: int, said: str) -> Told:
-    """`dap: HOP: WORDS (CODE)`, or else the command's own exit code, since dap says nothing about that."""
-    last = said.strip().splitlines()[-1:] or [""]
-    if match := _WORDS.search(last[0].removeprefix("dap: ")):
-        return Told(match[2], match[1])
-    return Told("", "") if status < 0 else Told("exited", "pod", status)
-
-
 def _from_status(status: Status | None) -> Told:
     if status is None:
         return Told("unnamed: no Status")
@@ -254,6 +198,6 @@ def _from_status(status: Status | None) -> Told:
         return Told("exited", "pod", 0)
     if status.exit_code is not None:
         return Told("exited", "pod", status.exit_code)
-    if match := _WORDS.search(status.message.removeprefix("Internal error occurred: ")):
+    if match := WORDS.search(status.message.removeprefix("Internal error occurred: ")):
         return Told(match[2], match[1])
     return Told(f"unnamed: {status.message}"[:200])

@@ -1,9 +1,7 @@
-"""The clients that resume: our own protocol with `resume`, as its README has it, and `dap shell` on a terminal."""
+"""The client that resumes: our own protocol with `resume`, as its README has it."""
 
 import asyncio
 import json
-import os
-import pty
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,9 +9,8 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from faultrig import program
 from faultrig.checker import Told
-from faultrig.clients import OWN, Dap, Socket, from_exit
+from faultrig.clients import OWN, Socket
 from gateway.protocol.outcome import CODES
 
 _BACKOFF = (0.2, 0.5, 1.0, 2.0)  # seconds before each attempt, the last one again and again
@@ -114,56 +111,3 @@ class Kept(Socket):
         self.input += data
         if self.ready.is_set():
             await super().give(data)
-
-
-@dataclass
-class Shell(Dap):
-    """`dap shell` on a pseudo-terminal."""
-
-    tty: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.kind = "dap shell"
-        self.reaps = False
-        self._master = -1
-
-    async def talk(self) -> Told:
-        """See `Dap.talk`."""
-        self._master, slave = pty.openpty()
-        words = ("shell", "-q", self.pod, "-c", "main", "--", *program.argv(self.mark))
-        try:
-            self.process = process = await asyncio.create_subprocess_exec(
-                *("python", "-m", "gateway"), *words, stdin=slave, stdout=slave, stderr=asyncio.subprocess.PIPE,
-                env=self.access.environment, start_new_session=True,
-            )  # fmt: skip
-        finally:
-            os.close(slave)
-        os.set_blocking(self._master, False)
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._master, self._read)
-        try:
-            assert process.stderr
-            said = (await process.stderr.read()).decode("utf-8", "replace")
-            status = await process.wait()
-            self._read()
-            return from_exit(status, said)
-        finally:
-            loop.remove_reader(self._master)
-            os.close(self._master)
-            self._master = -1
-
-    def _read(self) -> None:
-        with suppress(BlockingIOError):
-            try:
-                while data := os.read(self._master, 1 << 16):
-                    self.output += data
-            except BlockingIOError:
-                raise
-            except OSError:  # nobody has the other end open any more
-                asyncio.get_running_loop().remove_reader(self._master)
-
-    async def give(self, data: bytes) -> None:
-        """Typed: the terminal's line break is its Return key."""
-        if self._master >= 0:
-            os.write(self._master, data.replace(b"\n", b"\r"))

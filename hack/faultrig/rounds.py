@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from faultrig import program
 from faultrig.checker import Promise, Told, check, check_orphans, missing, read
-from faultrig.clients import OWN, V5, Client, Dap, Socket
+from faultrig.clients import OWN, V5, Client, Socket
+from faultrig.dap import Dap, Shell
 from faultrig.faults import RESUMES, Fault
-from faultrig.kept import Kept, Shell
+from faultrig.kept import Kept
 from faultrig.lab import Lab
 from faultrig.served import Serve
 
