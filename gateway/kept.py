@@ -90,12 +90,12 @@ class KeptSession(Session):
             )
         return offset
 
-    def attach(self, holder: object, *, by_identity: bool = False) -> str:
-        """The session is this holder's from now on, and its new secret."""
+    def attach(self, holder: object, used: str | None) -> str:
+        """The session is this holder's from now on, and its new secret. `used`: the one that it was admitted with."""
         if self._alone:
             self._alone.cancel()
         self.holder, self._alone = holder, None
-        secret = self._secret.renew(only=by_identity)
+        secret = self._secret.renew(used)
         self._take_note()
         self._changed()
         return secret

@@ -1,6 +1,7 @@
 """What a relay keeps for the next life of this gateway: whose session it is, what it runs, and who may attach to it."""
 
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping
@@ -12,22 +13,23 @@ from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Command, Target, Verb
 from gateway.session import Identity
 
-_ARGV = 4000  # characters of a command that are kept: what runs is known, this is for people
+_ARGV = 2000  # characters of a command, as JSON, that are kept: what runs is known there, this is for people
+_NAME, _GROUPS, _GROUP = 100, 5, 60  # characters of a name, groups, characters of one
 _VERBS: dict[str, Verb] = {"exec": "exec", "attach": "attach", "run": "run"}
 
 
 class Secret:
-    """What an attach has to know. Made new at each attach; the one before is good until the client has shown that it
-    got the new one, since the hello that told it may have been lost. Only hashes are kept.
+    """What an attach has to know. Made new at each attach; the one that the attach knew is good until the client has
+    shown that it got the new one, since the hello that told it may have been lost. Only hashes are kept.
     """
 
     def __init__(self, hashes: Iterable[str] = ()) -> None:
         self.hashes = tuple(hashes)
 
-    def renew(self, *, only: bool = False) -> str:
-        """A new secret. `only`: those before are no longer good."""
+    def renew(self, used: str | None = None) -> str:
+        """A new secret; beside it only the one that was `used` is still good."""
         made = secrets.token_urlsafe(32)
-        self.hashes = (_hash(made), *(() if only else self.hashes[:1]))
+        self.hashes = (_hash(made), _hash(used)) if used is not None else (_hash(made),)
         return made
 
     def confirm(self) -> bool:
@@ -55,7 +57,7 @@ class Note:
         """At most 8 KiB as JSON."""
         who, where, what = self.identity, self.target, self.command
         return {
-            "identity": [who.name[:200], who.proof, *who.groups[:20]],
+            "identity": [who.name[:_NAME], who.proof, *(one[:_GROUP] for one in who.groups[:_GROUPS])],
             "target": [where.cluster, where.namespace, where.pod, where.container or ""],
             "verb": what.verb,
             "argv": _shown(what.argv),
@@ -88,10 +90,10 @@ def _shown(argv: tuple[str, ...]) -> list[str]:
     found: list[str] = []
     room = _ARGV
     for argument in argv:
-        if len(argument.encode()) > room or len(found) == 100:
+        room -= len(json.dumps(argument)) + 2  # which is how the relay measures it
+        if room < 0:
             return [*found, "…"]
         found.append(argument)
-        room -= len(argument.encode()) + 8
     return found
 
 

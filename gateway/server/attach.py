@@ -3,6 +3,7 @@
 import asyncio
 from typing import NamedTuple
 
+import structlog
 from aiohttp import WSMsgType, web
 
 from gateway.errors import Refused
@@ -18,6 +19,7 @@ from gateway.server.status import Refusal
 from gateway.server.websocket import Socket, handshake, upgrade
 from gateway.session import Identity
 
+log = structlog.get_logger()
 routes = web.RouteTableDef()
 FIRST = 10.0  # seconds for the message that says which secret and which offset
 
@@ -45,7 +47,8 @@ async def serve_attach(request: web.Request) -> web.StreamResponse:
         gateway.metrics.refused(error.code)
         await refuse_in_band(websocket, OWN, error.outcome())
         return websocket
-    await follow(websocket, session, gateway, offset, by_identity=wish.secret is None)
+    log.info("session_attached", session=session.name, offset=offset, by_identity=wish.secret is None)
+    await follow(websocket, session, gateway, offset, wish.secret)
     return websocket
 
 

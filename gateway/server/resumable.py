@@ -28,8 +28,8 @@ class ResumableAttachment(Attachment):
 
     _session: KeptSession
 
-    def enter(self, offset: int, *, by_identity: bool = False) -> None:
-        """The session is this client's, which goes on at `offset`."""
+    def enter(self, offset: int, used: str | None) -> None:
+        """The session is this client's, which goes on at `offset`, and was admitted with the secret `used`."""
         session, self._window = self._session, self._limits.window
         self._sent = self._acknowledged = offset
         self._credit = offset + self._window  # the offset up to which it takes output now
@@ -39,7 +39,7 @@ class ResumableAttachment(Attachment):
         self._interrupted = self._quiet_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
-        self._secret = session.attach(self, by_identity=by_identity)
+        self._secret = session.attach(self, used)
 
     async def run(self) -> Outcome | None:
         """See `Attachment.run`. Its client has heard the end when it has answered the close."""
@@ -169,12 +169,11 @@ def _hop(trouble: Trouble | None) -> dict[str, Any]:
 
 
 async def follow(
-    websocket: Socket, session: KeptSession, gateway: Gateway, offset: int, *, by_identity: bool = False
+    websocket: Socket, session: KeptSession, gateway: Gateway, offset: int, used: str | None = None
 ) -> None:
     """Until the client is gone, another one has the session, or its end was told."""
     attachment = ResumableAttachment(websocket, OWN, session, gateway.config.limits, gateway.metrics)
-    attachment.enter(offset, by_identity=by_identity)
-    log.info("session_attached", session=session.name, offset=offset, by_identity=by_identity)
+    attachment.enter(offset, used)
     gone: Outcome | None = Outcome("client_lost")
     try:
         gone = await attachment.run()

@@ -43,7 +43,7 @@ class RelayChain:
         self._reaper = reaper
         self._survives = identity.kept
         self._keeper = Keeper()
-        self._links = Links(cluster, limits, host, identity, reaper, self._keeper.linked)
+        self._links = Links(cluster, limits, host, identity, reaper, self._keeper)
         self._asides: set[Stream] = set()  # those that are no sessions
         self._killed = 0
         self.link = self._links.link

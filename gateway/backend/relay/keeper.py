@@ -34,6 +34,12 @@ class Keeper:
             self._looked = True
             self._found.put_nowait(found)
 
+    def no_relay(self) -> None:
+        """There is none in the runner, and so nothing of ours."""
+        if not self._looked:
+            self._looked = True
+            self._found.put_nowait([])
+
     async def found(self) -> AsyncIterator[list[Found]]:
         """See `Keeps.found`."""
         while True:

@@ -3,13 +3,14 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from gateway.backend.host import Host
 from gateway.backend.reaper import Reaper
 from gateway.backend.relay.arrival import NoRelay, link_line
 from gateway.backend.relay.identity import Identity
+from gateway.backend.relay.keeper import Keeper
 from gateway.backend.relay.link import Link
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
@@ -20,7 +21,7 @@ _HOPELESS = 60.0  # seconds between attempts where the runner cannot have a rela
 
 
 class Links:
-    """Works inside `async with links.running():`. `arrived` gets each new link before anybody else does."""
+    """Works inside `async with links.running():`. `keeper` gets each new link before anybody else does."""
 
     def __init__(
         self,
@@ -29,14 +30,14 @@ class Links:
         host: Host,
         identity: Identity,
         reaper: Reaper,
-        arrived: Callable[[Link], Awaitable[None]],
+        keeper: Keeper,
     ) -> None:
         self._cluster = cluster
         self._limits = limits
         self._host = host
         self._identity = identity
         self._reaper = reaper
-        self._arrived = arrived
+        self._keeper = keeper
         self._link: Link | None = None
         self._failure: HopFailed | None = None
         self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
@@ -95,6 +96,8 @@ class Links:
             except HopFailed as error:
                 self._failure = error
                 self._settled.set()
+                if isinstance(error, NoRelay):
+                    self._keeper.no_relay()
             began = time.monotonic()
             self._wanted.clear()
             pause = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
@@ -112,7 +115,7 @@ class Links:
             try:
                 async with asyncio.timeout(self._limits.start):
                     await link.arrive(nonce, self._identity.settings(self._cluster.name, self._limits))
-                    await self._arrived(link)
+                    await self._keeper.linked(link)
             except TimeoutError:
                 said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
                 raise HopFailed("runner_timeout", said) from None
