@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { afterEach, test } from "node:test";
 import type { Ending, SessionEvent } from "../src/events.ts";
 import { Session } from "../src/session.ts";
 import { aWhile, FakeSocket } from "./support/socket.ts";
@@ -7,8 +7,12 @@ import { aWhile, FakeSocket } from "./support/socket.ts";
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
+const sockets: FakeSocket[] = [];
+afterEach(() => sockets.splice(0).forEach((socket) => socket.lose())); // a session that lives keeps its timers
+
 function begin(): { socket: FakeSocket; session: Session; events: SessionEvent[] } {
   const socket = new FakeSocket();
+  sockets.push(socket);
   const events: SessionEvent[] = [];
   const session = Session.exec(() => socket, "/exec", (event) => events.push(event));
   return { socket, session, events };
