@@ -40,6 +40,7 @@ test("keys, bytes of mouse reports and sizes reach the session until the binding
   terminal.resize(10, 10);
   assert.equal(socket.bytes(0).toString(), "größe\r");
   assert.deepEqual(socket.texts(4), ['{"Width":60,"Height":10}\n', '{"Width":100,"Height":40}\n']);
+  socket.lose(); // a session that lives keeps its timers
 });
 
 test("a terminal answers what a program asks, as input of the session", async () => {
@@ -50,6 +51,7 @@ test("a terminal answers what a program asks, as input of the session", async ()
   socket.hello();
   await written(terminal, "\x1b[6n");
   assert.equal(socket.bytes(0).toString(), "\x1b[1;1R");
+  socket.lose();
 });
 
 test("the end stands on a line of its own", async () => {
