@@ -86,7 +86,7 @@ class Limits:
     stdin_capacity: int = 64 << 20
     idle: float = 0.0  # without input and output, then a terminal ends; 0: never
     max_age: float = 0.0  # of a terminal, then it ends; 0: never
-    sessions: int = 500  # at the same time, in all; 0: any number, as for the next two
+    sessions: int = 500  # at the same time: 9 GB of kubectl in the runner; 0: any number, as for the next two
     sessions_per_identity: int = 0
     sessions_per_target: int = 0  # in one pod, or in one runner
 

@@ -23,11 +23,14 @@ def raise_limit() -> None:
 
 
 def used() -> int:
-    """Descriptors that are open."""
+    """Descriptors that are open; OSError when not even this can be looked at."""
     return len(os.listdir(_OPEN)) if _OPEN else 0  # noqa: PTH208  # the names alone, at the price of one call
 
 
-def room(sessions: int) -> bool:
+def room(sessions: int, reserve: int = RESERVE) -> bool:
     """There are enough descriptors for so many sessions, those that are open among them, and for a reserve beside."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return limit == resource.RLIM_INFINITY or used() + EACH * sessions + RESERVE <= limit
+    try:
+        return limit == resource.RLIM_INFINITY or used() + EACH * sessions + reserve <= limit
+    except OSError:
+        return False

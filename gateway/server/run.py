@@ -22,6 +22,7 @@ from gateway.errors import ConfigError
 from gateway.server import files, listen
 from gateway.server.app import create_app
 from gateway.server.auth import Places, Tokens
+from gateway.server.door import doors
 from gateway.server.gateway import Gateway, running
 from gateway.server.pages import PageFile
 from gateway.session import Identity
@@ -122,10 +123,10 @@ async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> Async
         lingering_time=1.0,
     )
     await runner.setup()
+    assert runner.server
     try:
-        for bound in sockets:
-            await web.SockSite(runner, bound).start()
-        yield
+        async with doors(sockets, runner.server, lambda: gateway.quota.sessions):
+            yield
     finally:
         await runner.cleanup()
 
