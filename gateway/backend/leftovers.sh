@@ -82,8 +82,17 @@ pause() { # n counts tenths of a second
   if sleep 0.1; then n=$((n + 1)); else sleep 1; n=$((n + 10)); fi
 }
 
+# Once more: what was just being started shows no environment while exec loads it.
+again() {
+  n=0
+  until look; do
+    [ "$(has ") [A-Y] [0-9]* [0-9]* $lead " /proc/[0-9]*/stat)" ] && [ $n -lt 10 ] || return 1
+    pause
+  done
+}
+
 end() { # with these signals, within a second; fails where there was nothing more to end
-  tell "$@" || { look && tell "$@"; } || return 1
+  tell "$@" || { again && tell "$@"; } || return 1
   n=0
   while [ $n -lt 10 ] && tell; do pause; done
 }

@@ -1,14 +1,14 @@
 """Looks for what sessions have left in their containers, after their end, and counts what came of it.
 
 On the plain chain the gateway looks itself. A relay is told with the session's request what to do at its end, so that
-it happens when the gateway is gone; the gateway hears how it went, and does what the relay could not.
+it happens when the gateway is gone; the gateway hears how it went, and looks itself when a relay was killed.
 """
 
 import asyncio
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from gateway.protocol.target import Command, Target
 AT_ONCE = 8  # looks; others wait: a lost hop ends many sessions in one moment
 ALL = 60.0  # seconds for all tries of one session, without its turn's
 TRY = 20.0  # seconds for one of them
-PAUSES = (0.0, 3.0, 10.0)  # seconds before each
+PAUSES = (0.0, 2.0, 6.0, 18.0)  # seconds before each: a hop may be on its way back
 log = structlog.get_logger()
 Exec = Callable[[Target, Command], AbstractAsyncContextManager[Channel]]
 
@@ -113,7 +113,7 @@ class Reaper:
             self.over(one, outcome)
 
     def told(self, about: Mapping[str, Any]) -> None:
-        """A relay says how its look went. What it could not do is done from here."""
+        """A relay says how its looks went in the end."""
         one, _ = self._owed.pop(str(about.get("tag")), (None, None))
         if one is None:
             return
@@ -122,11 +122,7 @@ class Reaper:
         outcome = Outcome("kubectl_killed")
         if "code" in result:
             outcome = kubectl.explain(int(result["code"]), words, one.target, Command(stdout=True))
-        found = leftovers.read(outcome, str(result.get("out", "")).encode())
-        if found.failed:
-            self._look(one, LATE)
-        else:
-            self._count(one, found)
+        self._count(one, leftovers.read(outcome, str(result.get("out", "")).encode()))
 
     def relay_is(self, relay: object) -> None:
         """Tells which one has the link now. Another that owes us something was killed, or goes on without us."""
@@ -147,14 +143,16 @@ class Reaper:
     async def _tries(self, one: Ended, argv: tuple[str, ...]) -> None:
         found = Found(("failed",), why="not in time")
         try:
-            async with self._turns:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(ALL):
-                        for pause in PAUSES:
-                            await asyncio.sleep(pause)
-                            found = await _try(one, argv)
-                            if not found.failed:
-                                break
+            end = None
+            for pause in PAUSES:
+                await asyncio.sleep(pause)
+                async with self._turns:
+                    now = asyncio.get_running_loop().time()
+                    end = end or now + ALL
+                    if now < end:
+                        found = await _try(one, argv, min(TRY, end - now))
+                if not found.failed:
+                    break
         except Exception:  # a defect here is no session's
             log.exception("leftovers_defect", session=one.command.session)
         finally:
@@ -176,11 +174,11 @@ class Reaper:
             )
 
 
-async def _try(one: Ended, argv: tuple[str, ...]) -> Found:
+async def _try(one: Ended, argv: tuple[str, ...], seconds: float) -> Found:
     said = b""
     look = Command(argv, stdout=True, stderr=True)
     try:
-        async with asyncio.timeout(TRY), one.exec(one.target, look) as channel:
+        async with asyncio.timeout(seconds), one.exec(one.target, look) as channel:
             channel.write_eof()
             async for stream, data in channel.output():
                 if stream is Stream.STDOUT:
@@ -189,4 +187,4 @@ async def _try(one: Ended, argv: tuple[str, ...]) -> Found:
     except HopFailed as error:
         return leftovers.read(error.outcome(), b"")
     except TimeoutError:
-        return Found(("failed",), why=f"no answer within {TRY:g} s")
+        return Found(("failed",), why=f"no answer within {seconds:.0f} s")

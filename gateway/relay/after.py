@@ -14,8 +14,7 @@ from .loop import Loop, OwnLoop, words
 
 TRY = 20.0  # seconds that one run of an argv may take
 ALL = 60.0  # seconds for all of one session's
-PAUSE = 3.0  # seconds before it is tried again, and twice that before the last time
-TRIES = 3
+PAUSES = (2.0, 6.0, 18.0)  # seconds before what has failed is tried again: a hop may be on its way back
 AT_ONCE = 8  # others wait: a lost link ends many sessions in one moment
 _KEPT = 16384  # bytes of output; more ends the run
 _TOLD = 600  # bytes of it that are told, of each stream: all of it fits one frame
@@ -42,92 +41,106 @@ class After:
 
 
 class Afters:
-    """Runs them, a few at a time. `tell` says to the gateway how one went, and returns whether there is one. A gateway
-    that hears of a failure decides itself what to do; without one it is tried again here. What tells of no further try
-    is kept for the next link.
-    """
+    """Runs them, a few at a time, and those that fail again later. `tell` hears in the end how one went."""
 
     def __init__(
         self,
         loop: Loop,
         start: Callable[[Command, Request], None],
-        tell: Callable[..., bool],
+        tell: Callable[[dict[str, Any]], None],
     ) -> None:
         self._loop = loop
         self._start = start
         self._tell = tell
-        self._waiting: deque[After] = deque()
+        self._waiting: deque[_Turn] = deque()
+        self._left = 0  # of those that were added
         self._running = 0
 
     @property
     def busy(self) -> bool:
         """Something is still to be done."""
-        return bool(self._running or self._waiting)
+        return self._left > 0
 
     def add(self, after: After) -> None:
         """Its turn comes."""
-        self._waiting.append(after)
+        self._left += 1
+        self._again(_Turn(self._loop, after, self._start, self._over))
+
+    def _again(self, turn: _Turn) -> None:
+        self._waiting.append(turn)
         self._next()
 
     def _next(self) -> None:
         while self._waiting and self._running < AT_ONCE:
             self._running += 1
-            _Turn(self._loop, self._waiting.popleft(), self._start, self._over).run()
+            self._waiting.popleft().run()
 
-    def _over(self, after: After, results: list[dict[str, Any]], *, last: bool) -> bool:
-        """Yes: that was all. No: it is worth another try."""
-        last = last or all(result.get("code") == 0 for result in results)
-        if not self._tell({"tag": after.tag, "results": results}, keep=last) and not last:
-            return False
+    def _over(self, turn: _Turn) -> None:
         self._running -= 1
+        pause = turn.pause
+        if pause is None:
+            self._left -= 1
+            self._tell({"tag": turn.after.tag, "results": turn.results})
+        else:
+            self._loop.later(pause, lambda: self._again(turn))
         self._loop.later(0, self._next)
-        return True
 
 
 class _Turn:
-    """One session's: each argv once, and those that failed again, while nobody hears of it."""
+    """One session's: each argv once, and in the next run those that have failed. `over` is called after each run."""
 
     def __init__(
-        self, loop: Loop, after: After, start: Callable[[Command, Request], None], over: Callable[..., bool]
+        self,
+        loop: Loop,
+        after: After,
+        start: Callable[[Command, Request], None],
+        over: Callable[[_Turn], None],
     ) -> None:
+        self.after = after
+        self.results: list[dict[str, Any]] = [{} for _ in after.requests]
         self._loop = loop
         self._own = OwnLoop(loop, self._defect)
-        self._after = after
         self._start = start
         self._over = over
-        self._end = time.monotonic() + ALL
-        self._results: list[dict[str, Any]] = [{} for _ in after.requests]
-        self._tries = 0
+        self._pauses = list(PAUSES)
+        self._end = 0.0
 
-    def run(self, number: int = 0) -> None:
-        if number == len(self._results):
-            self._tries += 1
-            pause = PAUSE * self._tries
-            last = self._tries == TRIES or time.monotonic() + pause > self._end
-            if not self._over(self._after, self._results, last=last):
-                self._own.later(pause, self.run)
-        elif self._results[number].get("code") == 0:
-            self.run(number + 1)
-        else:
-            self._run(number)
+    @property
+    def pause(self) -> float | None:
+        """Seconds until it is worth another run; None when it is over."""
+        if not self._pauses or all(result.get("code") == 0 for result in self.results):
+            return None
+        pause = self._pauses.pop(0)
+        return pause if time.monotonic() + pause < self._end else None
 
-    def _defect(self, error: Exception) -> None:
-        """The next one's turn comes all the same."""
-        self._over(self._after, [{"error": words(error)}], last=True)
+    def run(self) -> None:
+        self._end = self._end or time.monotonic() + ALL
+        self._run(0)
 
     def _run(self, number: int) -> None:
+        if number == len(self.results):
+            self._over(self)
+            return
+        if self.results[number].get("code") == 0:
+            self._run(number + 1)
+            return
         command = Command(self._loop, Journal(_KEPT, _KEPT))
-        limit = max(0.0, min(TRY, self._end - time.monotonic()))
-        timer = self._own.later(limit, command.end)
+        timer = self._own.later(max(0.0, min(TRY, self._end - time.monotonic())), command.end)
 
         def over() -> None:
             timer.cancel()
-            self._results[number] = {**(command.result or {}), **_said(command.journal)}
-            self._own.later(0, lambda: self.run(number + 1))
+            self.results[number] = {**(command.result or {}), **_said(command.journal)}
+            self._own.later(0, lambda: self._run(number + 1))
 
         command.over = over
-        self._start(command, self._after.requests[number])
+        self._start(command, self.after.requests[number])
         command.write_eof()
+
+    def _defect(self, error: Exception) -> None:
+        """The next one's turn comes all the same."""
+        self.results = [{"error": words(error)}]
+        self._pauses = []
+        self._over(self)
 
 
 def _said(journal: Journal) -> dict[str, str]:

@@ -268,13 +268,12 @@ class Daemon:
             command.result["after"] = True
             self._afters.add(after)
 
-    def _tell(self, about: dict[str, Any], *, keep: bool) -> bool:
-        """How an `after` went. No when there is no link; then it is said on the next one if it is to be kept."""
+    def _tell(self, about: dict[str, Any]) -> None:
+        """How an `after` went; on the next link when there is none."""
         if self._link:
             self._link.say(wire.encode_object(wire.AFTER, 0, about))
-        elif keep:
+        else:
             self._untold.append(about)
-        return self._link is not None
 
     def _attach(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         name, offset = given["attach"], given.get("offset", 0)

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from support.channel import OUT, Script, ScriptedBackend
 from support.virtual_time import now, run
 
-from gateway.backend.reaper import ALL, AT_ONCE, TRY, Ended, Reaper
+from gateway.backend.reaper import ALL, AT_ONCE, Ended, Reaper
 from gateway.config import Limits
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Outcome, ended
@@ -144,9 +144,8 @@ def test_it_gives_up_in_the_end():
     with capture_logs() as logs:
         assert over(container, SHELL, None) == {"failed": 1}
 
-    assert 2 <= len(container.looks) <= 3
+    assert len(container.looks) > 1
     assert container.looks[-1][0] <= ALL
-    assert TRY * len(container.looks) <= ALL + TRY
     assert [row["what"] for row in logs] == [["failed"]]
 
 
@@ -227,12 +226,18 @@ def test_it_may_be_told_before_the_session_is_over():
     assert container.looks == []
 
 
-@pytest.mark.parametrize("about", [tells(1, "", "Unable to connect to the server: x"), tells(0, "")])
-def test_what_the_relay_could_not_do_is_done_from_here(about):
-    container = Container(FOUND)
-
-    assert there(container, SHELL, ("over_there", None, None), ("told", about)) == {"reaped": 1}
-    assert len(container.looks) == 1
+@pytest.mark.parametrize(
+    ("about", "counts"),
+    [
+        (tells(1, "", "Unable to connect to the server: x"), {"failed": 1}),
+        (tells(0, ""), {"failed": 1}),
+        ({"tag": "0a1b", "results": [{"signal": 9}]}, {"failed": 1}),
+        (tells(1, "", 'Error from server (NotFound): pods "p" not found'), {"gone": 1}),
+    ],
+)
+def test_what_the_relay_could_not_do_is_counted(about, counts):
+    """It has tried as often as we would."""
+    assert there(Container(FOUND), SHELL, ("over_there", None, None), ("told", about)) == counts
 
 
 def test_a_relay_that_was_killed_owes_nothing_any_more():
