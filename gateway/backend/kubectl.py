@@ -153,7 +153,7 @@ _MEANINGS: tuple[tuple[re.Pattern[str], _Meaning], ...] = tuple(
         (r"^error: Internal error occurred: (?P<why>.*(?:exec failed|failed to exec|exec in container).*)", _start_failed),
         (r"(?P<why>unable to upgrade connection: container not found .*)", _internal("container_not_running")),
         (r"\(NotFound\): (?P<said>(?P<kind>[\w.]+) \"(?P<name>[^\"]+)\" not found)", _not_found),
-        (r"(?:error: |\(BadRequest\): )container (?P<name>\S+) is not valid for pod \S+?(?: out of: (?P<known>.*))?$",
+        (r"(?:error: (?:cannot attach to the container: )?|\(BadRequest\): )container (?P<name>\S+) is not valid for pod \S+?(?: out of: (?P<known>.*))?$",
          _bad_container),
         (r"container (?P<name>\S+) not found in pod(?P<known>)", _bad_container),
         (r"(?P<said>a container name must be specified .*)", _said("container_needed", 400)),

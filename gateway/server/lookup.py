@@ -73,7 +73,10 @@ async def beside(api: ClusterApi, session: Session, row: Subprotocol, *, seen: b
         if may is not False:
             session.target = _settled(pod, target, row)
             return
-    if not row.control and (outcome := await _refused_by_kubectl(session)):
+    outcome = None if row.control else await _first_word(session)
+    if outcome and outcome.code == "pod_completed":  # kubectl says so before it looks for the container
+        _settled(await _look(api, target, seen=seen), target, row)
+    elif outcome and outcome.status and outcome.status.code in _SURE:
         raise Refused(outcome.code, outcome.message, outcome.status)
 
 
@@ -135,12 +138,11 @@ def _settled(pod: dict[str, Any] | Refused | None, target: Target, row: Subproto
     return replace(target, pod=name, container=container or pods.default_container(pod))
 
 
-async def _refused_by_kubectl(session: Session) -> Outcome | None:
-    """In the API server's words; None where it was let in, or has not said in time."""
+async def _first_word(session: Session) -> Outcome | None:
+    """How it has ended, when it has in time; its first output says that kubectl was let in."""
     with suppress(TimeoutError), session.watching() as changed:
         async with asyncio.timeout(BESIDE):
             while session.outcome is None and session.times.first_byte is None:
                 changed.clear()
                 await changed.wait()
-    outcome = session.outcome
-    return outcome if outcome and outcome.status and outcome.status.code in _SURE else None
+    return session.outcome

@@ -49,6 +49,10 @@ ROWS = {
         "Error from server (BadRequest): container c is not valid for pod p", "container_not_found", 400,
         "container c is not valid for pod p",
     ),
+    "container missing, attach, 1.36": (
+        "error: cannot attach to the container: container c is not valid for pod p out of: c1, c2",
+        "container_not_found", 400, "container c is not valid for pod p",
+    ),
     "container missing, attach": (
         "error: cannot attach to the container: container c not found in pod p", "container_not_found", 400,
         "container c is not valid for pod p",

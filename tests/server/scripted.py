@@ -26,6 +26,7 @@ class Scripted:
     drip        says 32 KiB a millisecond, for ever
     refuse      does not start: the management host refuses
     forbidden   is refused by the API server
+    completed   is refused by kubectl
     never       never starts
     defect      does not start: a bug
     late        says one byte, then: a bug
@@ -188,6 +189,8 @@ class Spoken:
         self._backend.sizes.append(size)
 
     async def wait(self) -> Outcome:
+        if self._what == "completed":
+            return Outcome("pod_completed", "it has finished")
         if self._what == "forbidden":
             said = 'pods "p" is forbidden: User "u" may not'
             status = failure(403, said, details={"name": "p", "kind": "pods"})

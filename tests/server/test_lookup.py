@@ -253,6 +253,15 @@ async def test_without_a_relay_only_a_container_that_is_not_named_is_looked_up(e
     assert edge.backend.opened == []
 
 
+async def test_a_pod_that_has_finished_may_have_no_such_container(edge, access):
+    """Without a relay kubectl looks at the pod's phase first, an API server never does."""
+    edge.backend.cluster.watches = False
+
+    said = await run(access, request(("completed",), container="x"))
+    assert said.refusal.body == failure(400, "container x is not valid for pod p").json(http=True)
+    assert (await run(access, request(("completed",)))).status.code == 500
+
+
 async def test_a_bad_handshake_starts_nothing(edge):
     headers = [(name, "14" if name == "Sec-WebSocket-Version" else value) for name, value in UPGRADE]
     answer = await once(
