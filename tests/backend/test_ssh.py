@@ -23,7 +23,7 @@ from gateway.protocol.target import Command, Target, TerminalSize
 
 POD = Target("default", "default", "bash-0")
 LIMITS = Limits(ssh_connect=5.0, ssh_keepalive=1.0, start=5.0, finish=1.0, check=5.0)
-pytestmark = pytest.mark.timeout(10)
+pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(scope="session")

@@ -381,7 +381,9 @@ async def test_input_stays_within_its_credit_and_ctrl_c_discards_the_rest(home):
             code = await screen.ended()
 
     assert code == 0
-    assert bytes(session.typed) == b"x" * WINDOW + b"\x03"
+    sent = bytes(session.typed)  # at most one more window, if the credit was quicker than the key
+    assert sent == b"x" * (len(sent) - 1) + b"\x03"
+    assert WINDOW <= len(sent) - 1 <= 2 * WINDOW
 
 
 async def test_a_gateway_that_breaks_the_protocol_is_not_tried_again(home):
