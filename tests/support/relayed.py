@@ -32,7 +32,7 @@ class Said:
     eof: bool = False
     credit: int = 0
     received: int = 0
-    gaps: list[int] = field(default_factory=list)
+    gaps: list[tuple[int, int]] = field(default_factory=list)  # bytes of stdout before it, where it went on
     data: dict[int, bytearray] = field(default_factory=dict)
     kinds: list[int] = field(default_factory=list)
 
@@ -45,6 +45,14 @@ class Said:
     def stderr(self) -> bytes:
         """Of kind 2."""
         return bytes(self.data.get(wire.STDERR, b""))
+
+    def gone_on(self, every: bytes) -> bytes:
+        """What must be on stdout of `every`, the gaps being where they were told."""
+        parts, had, at = [], 0, 0
+        for before, goes_on in self.gaps:
+            parts.append(every[at : at + before - had])
+            had, at = before, goes_on
+        return b"".join((*parts, every[at:]))
 
 
 class Linked:
@@ -176,7 +184,7 @@ class Linked:
         elif kind == wire.EOF:
             said.eof = True
         elif kind == wire.GAP:
-            said.gaps.append(wire.decode_offset(body))
+            said.gaps.append((len(said.stdout), wire.decode_offset(body)))
         elif kind == wire.RECEIVED:
             said.received = wire.decode_offset(body)
 
