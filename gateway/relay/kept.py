@@ -77,7 +77,7 @@ class KeptStream(CommandStream):
         if offset is not None:
             waiting = kept.command.waiting
             self._sent = min(max(offset, kept.command.journal.start), kept.command.journal.end)
-            self._may_come = wire.Window(wire.INPUT, waiting)
+            self._may_come = wire.Window(wire.INPUT, waiting, wire.WINDOW // 2)
             self.say(wire.encode_credit(number, max(wire.INPUT - waiting, 0)))
 
     @property

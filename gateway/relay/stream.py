@@ -22,7 +22,7 @@ class Stream:
         self._broken = False
         self._say: deque[bytes] = deque()
         self._may_send = wire.Allowance(credit)
-        self._may_come = wire.Window(wire.INPUT)
+        self._may_come = wire.Window(wire.INPUT, step=wire.WINDOW // 2)
 
     def say(self, frame: bytes) -> None:
         """A frame that needs no credit."""

@@ -199,9 +199,10 @@ class Allowance:
 class Window:
     """The receiver's side: what may come, and what to grant once it has been used."""
 
-    def __init__(self, size: int = WINDOW, waiting: int = 0) -> None:
-        """`waiting`: bytes that came earlier, and have not been used."""
+    def __init__(self, size: int = WINDOW, waiting: int = 0, step: int = MOST) -> None:
+        """`waiting`: bytes that came earlier, and have not been used. `step`: grants that many at the latest."""
         self.size = size
+        self._step = step
         self._left = size - waiting
         self._used = 0
 
@@ -219,7 +220,7 @@ class Window:
     def used(self, count: int) -> int:
         """Bytes have left the buffer; what to grant now: nothing, until it is worth a frame."""
         self._used += count
-        if self._used * 4 < self.size:
+        if self._used < min(self.size // 4, self._step):
             return 0
         grant, self._used = self._used, 0
         self._left += grant

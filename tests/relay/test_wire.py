@@ -145,6 +145,14 @@ def test_more_than_granted_breaks_the_rule():
         window.arrived(1)
 
 
+def test_who_keeps_to_less_than_the_window_is_granted_in_time():
+    window = wire.Window(wire.INPUT, step=wire.WINDOW // 2)
+    window.arrived(wire.WINDOW)
+
+    assert window.used(wire.WINDOW // 2 - 1) == 0
+    assert window.used(1) == wire.WINDOW // 2
+
+
 def test_credit_has_a_limit():
     with pytest.raises(wire.WireError, match="credit"):
         wire.Allowance().grant(wire.MOST)
