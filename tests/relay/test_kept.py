@@ -124,7 +124,9 @@ def test_without_a_disk_it_goes_on_in_memory(far):
     said = link.finish(number)
 
     every = lines(40000)
-    before, goes_on = said.gaps[-1]  # there are more where a link that is behind lost some before its credit was gone
+    before, goes_on = said.gaps[
+        -1
+    ]  # there are more where a link that is behind lost some before its credit was gone
     assert before == wire.WINDOW
     assert said.stdout == said.gone_on(every)
     assert said.exit == {"code": 3}

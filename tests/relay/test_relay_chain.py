@@ -100,7 +100,7 @@ async def test_a_runner_without_python_leaves_the_plain_chain(demo, tmp_path):
         assert (await run(backend, "/bin/echo", "hi"))[0] == b"hi\n"
         hops = await backend.check()
 
-    assert "plain (mode auto): the runner has no python3 on its login shell's PATH" in [
+    assert "plain (mode auto): the runner has no python3 that its login shell could run" in [
         hop.note for hop in hops
     ]
 

@@ -16,7 +16,7 @@ from gateway.backend.ssh import Process
 from gateway.errors import HopFailed
 
 _BOOT = (
-    r"""set +eu; h=$'\036'$1; if type -P python3 >/dev/null; then printf "%s ready\n" "$h"; """
+    r"""set +eu; h=$'\036'$1; if [[ -x $(type -P python3) ]]; then printf "%s ready\n" "$h"; """
     r"""mapfile -d "" -t -n 3 a; ((${#a[@]} == 3)) && exec python3 -I -S -X utf8 -c "${a[0]}" "$1" "${a[1]}"; """
     r"""else printf "%s bare\n" "$h"; fi"""
 )
@@ -117,6 +117,6 @@ class Before:
         elif word == "link":
             self.linked = True
         elif word == "bare":
-            self.problem = "the runner has no python3 on its login shell's PATH"
+            self.problem = "the runner has no python3 that its login shell could run"
         elif word.startswith("error "):
             self.problem = f"the relay could not be started: {word[6:]}"
