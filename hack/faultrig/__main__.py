@@ -14,10 +14,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from faultrig import report
+from faultrig.crowd import OPEN
 from faultrig.faults import FAULTS
 from faultrig.kept import Kept
 from faultrig.lab import Lab, LabError
-from faultrig.rounds import OPEN, Place, Played, play
+from faultrig.rounds import Place, Played, play
 from faultrig.served import Serve, ServeError
 from faultrig.soak import opens, soak
 
@@ -118,11 +119,12 @@ def _note(done: list[Played], played: Played) -> None:
 
 def main() -> int:
     """The exit status."""
+    asked = _arguments()
     if "DAP_RUNNER_SSH_HOST" not in os.environ:
         print("hack/faults: no chain: set DAP_RUNNER_SSH_HOST and its kind", file=sys.stderr)
         return 2
     try:
-        return asyncio.run(_main(_arguments()))
+        return asyncio.run(_main(asked))
     except* (LabError, ServeError) as group:
         print(f"hack/faults: {group.exceptions[0]}", file=sys.stderr)
     except* KeyboardInterrupt:

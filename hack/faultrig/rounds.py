@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from faultrig import program
 from faultrig.checker import Promise, Told, check, check_orphans, missing, read
 from faultrig.clients import OWN, V5, Client, Socket
+from faultrig.crowd import OPEN, again, open_many
 from faultrig.dap import Dap, Shell
 from faultrig.faults import RESUMES, Fault
 from faultrig.kept import Kept
@@ -18,8 +19,6 @@ from faultrig.lab import Lab
 from faultrig.served import Serve
 
 _FORGOTTEN = frozenset({"runner/relay_lost", "gateway/session_unknown"})  # a kept terminal waits first
-OPEN = 45.0  # seconds for a session to say its first lines
-_AGAIN = 30.0  # seconds after the fault for a new session to work
 _GOES_ON = 60.0  # seconds for a session that lives to end itself when asked to
 ORPHANS = 30.0  # seconds
 _BACK = 45.0  # seconds after a hop is back, until a kept terminal that it cost is told
@@ -49,8 +48,8 @@ class Place:
     lab: Lab
     keeps: bool = False
 
-    def clients(self, mark: str) -> list[Client]:
-        """One of each kind; the pod is the one with a shell."""
+    def clients(self, mark: str, resumes: int = 0) -> list[Client]:
+        """One of each kind, and so many more that attach again; the pod is the one with a shell."""
         access = self.serve.access
         kinds: list[Client] = [
             Socket(access, f"{mark}a", tty=True, protocol=V5), Socket(access, f"{mark}b", tty=False, protocol=V5),
@@ -58,14 +57,14 @@ class Place:
             Dap(access, f"{mark}e", tty=False), Shell(access, f"{mark}f"),
         ]  # fmt: skip
         kinds[-1].resumes = self.keeps
-        return [*kinds, Kept(access, f"{mark}g")] if self.keeps else kinds
+        return [*kinds, *(Kept(access, f"{mark}g{n}") for n in range(1 + resumes))] if self.keeps else kinds
 
 
 async def play(fault: Fault, place: Place, seed: str) -> Played:
     """One round. LabError and ServeError when the rig itself cannot go on."""
     rng = random.Random(seed)
     played = Played(fault.name, place.serve.mode, seed)
-    clients = place.clients(f"rig{rng.getrandbits(40):010x}")
+    clients = place.clients(f"rig{rng.getrandbits(40):010x}", fault.resumes)
     known = set(await place.lab.processes())
     since = place.serve.mark()
     async with asyncio.TaskGroup() as tasks:
@@ -73,7 +72,7 @@ async def play(fault: Fault, place: Place, seed: str) -> Played:
         try:
             if await _opened(clients, played):
                 await asyncio.sleep(rng.uniform(0.1, 1.5))
-                broken, before = await _break(fault, place, clients)
+                broken, before = await _break(fault, place, clients, played)
                 await _outcome(fault, place, clients, played, broken, before, since)
         finally:
             for client in clients:
@@ -82,7 +81,7 @@ async def play(fault: Fault, place: Place, seed: str) -> Played:
             await asyncio.wait(running, timeout=5)
             for task in running:
                 task.cancel()
-    await _again(place, played)
+    played.complaints += await again(place.serve.access)
     await place.serve.clear()
     await _orphans(place, clients, known, played)
     return played
@@ -99,7 +98,9 @@ async def _opened(clients: Iterable[Client], played: Played) -> bool:
     return not played.complaints
 
 
-async def _break(fault: Fault, place: Place, clients: list[Client]) -> tuple[float, list[int]]:
+async def _break(
+    fault: Fault, place: Place, clients: list[Client], played: Played
+) -> tuple[float, list[int]]:
     """When it was broken, and what had arrived then. Returns when every client knows, or when it is mended."""
     before = [len(client.output) for client in clients]
     broken = time.monotonic()
@@ -107,12 +108,15 @@ async def _break(fault: Fault, place: Place, clients: list[Client]) -> tuple[flo
         try:
             await place.lab.fault(fault.name)
             await _told(fault, clients, fault.hold)
+            played.complaints += await open_many(place.serve.access, fault.opens)
         finally:
             if fault.undo:
                 await place.lab.fault(fault.undo)
                 await _told(fault, [client for client in clients if client.resumes], _BACK)
+    elif fault.must_live:
+        await place.serve.pause(fault.hold)
     elif fault.place == "gateway":
-        await place.serve.end(signal.SIGKILL if fault.name == "gateway-kill" else signal.SIGTERM)
+        await place.serve.end(signal.SIGTERM if fault.name == "gateway-term" else signal.SIGKILL)
         await _told(fault, clients, fault.within + 5)
         await place.serve.start()
     else:
@@ -199,25 +203,6 @@ async def _gone(
         played.outcomes[str(told or "nothing")] += 1
         if told:
             played.detected.append(told.after)
-
-
-async def _again(place: Place, played: Played) -> None:
-    """A new session works."""
-    end = time.monotonic() + _AGAIN
-    while True:
-        client = Socket(place.serve.access, "rigagain", tty=False, protocol=OWN)
-        async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(client.run())
-            await client.opened(end + 5 - time.monotonic())
-            await client.stop()
-            await asyncio.wait([task], timeout=10)
-            task.cancel()
-        if client.told and client.told.exit_code == program.EXIT_CODE:
-            return
-        if time.monotonic() > end:
-            played.complaints.append(f"no new session: {client.told}")
-            return
-        await asyncio.sleep(0.5)
 
 
 async def _orphans(place: Place, clients: list[Client], known: set[str], played: Played) -> None:

@@ -77,6 +77,13 @@ class Serve:
             await process.wait()
             raise ServeError(f"dap serve lived {_STOP:g} s after signal {number}") from None
 
+    async def pause(self, seconds: float) -> None:
+        """It does nothing for so long."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
+
     def mark(self) -> int:
         """Where the log ends now."""
         return self._log.stat().st_size

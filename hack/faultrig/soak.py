@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from faultrig.checker import check_orphans
 from faultrig.clients import OWN, V5, Socket
+from faultrig.crowd import OPEN, use
 from faultrig.faults import Fault
 from faultrig.rounds import ORPHANS, Place, Played, play
 
@@ -59,24 +60,26 @@ async def opens(place: Place, count: int, rng: random.Random, seed: str) -> Play
 
 
 async def _one(client: Socket, cut: float | None, played: Played) -> None:
+    if cut is not None:
+        await _cut(client, cut)
+        played.outcomes["cut"] += 1
+        return
+    await use(client, OPEN)
+    played.outcomes[str(client.told)] += 1
+    if not client.told or client.told.code != "exited":
+        played.complaints.append(f"{client.name}: told {client.told}")
+
+
+async def _cut(client: Socket, seconds: float) -> None:
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(client.run())
-        if cut is not None:
-            await asyncio.sleep(cut)
-            if client.connection:
-                client.cut()
-            else:
-                task.cancel()
-            played.outcomes["cut"] += 1
+        await asyncio.sleep(seconds)
+        if client.connection:
+            client.cut()
         else:
-            await client.opened(ORPHANS)
-            await client.stop()
+            task.cancel()
         await asyncio.wait([task], timeout=ORPHANS)
         task.cancel()
-    if cut is None:
-        played.outcomes[str(client.told)] += 1
-        if not client.told or client.told.code != "exited":
-            played.complaints.append(f"{client.name}: told {client.told}")
 
 
 async def _left(place: Place, marks: set[str], known: set[str]) -> list[str]:

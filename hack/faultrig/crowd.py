@@ -1,0 +1,44 @@
+"""Sessions that are only to work: opened, asked to end, and done."""
+
+import asyncio
+import time
+
+from faultrig import program
+from faultrig.clients import OWN, Access, Client, Socket
+
+OPEN = 45.0  # seconds for a session to say its first lines
+_AGAIN = 30.0  # seconds for a new session to work
+
+
+async def again(access: Access) -> list[str]:
+    """A new session works."""
+    end = time.monotonic() + _AGAIN
+    while True:
+        client = Socket(access, "rigagain", tty=False, protocol=OWN)
+        await use(client, end + 5 - time.monotonic())
+        if client.told and client.told.exit_code == program.EXIT_CODE:
+            return []
+        if time.monotonic() > end:
+            return [f"no new session: {client.told}"]
+        await asyncio.sleep(0.5)
+
+
+async def use(client: Client, seconds: float) -> None:
+    """From its beginning to its end, which it is asked for once it has said something."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(client.run())
+        await client.opened(seconds)
+        await client.stop()
+        await asyncio.wait([task], timeout=10)
+        task.cancel()
+
+
+async def open_many(access: Access, count: int) -> list[str]:
+    """All at once; what is to be complained of."""
+    clients = [Socket(access, f"rigmany{n}", tty=n % 2 == 0, protocol=OWN) for n in range(count)]
+    await asyncio.gather(*(use(client, OPEN) for client in clients))
+    return [
+        f"one of {count} more: {client.told} {bytes(client.output[:200])!r}"
+        for client in clients
+        if not client.told or client.told.exit_code != program.EXIT_CODE
+    ]
