@@ -57,7 +57,7 @@ FAULTS = (
     Fault("gateway-kill", "27", "gateway", _ends(LOST, "gateway/gateway_lost"), 3),
     Fault("ssh-limits", "7, 8", "chain", _ends(), 0, undo="ssh-nolimits", hold=1, lives=True, must_live=True, opens=24),
     Fault("gateway-pause", "31", "gateway", _ends(), 0, hold=5, lives=True, must_live=True),
-    Fault("gateway-storm", "37", "gateway", _ends(LOST, "gateway/gateway_lost"), 3, resumes=40),
+    Fault("gateway-storm", "37", "gateway", _ends(LOST, "gateway/gateway_lost"), 3, resumes=16),
 )  # fmt: skip
 
 # a terminal that is kept goes on behind each of these, whatever its client is told meanwhile

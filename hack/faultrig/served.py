@@ -102,14 +102,19 @@ class Serve:
         size = re.search(r"VmRSS:\s+(\d+)", (place / "status").read_text())
         return {"fds": len(list((place / "fd").iterdir())), "KiB": int(size[1]) if size else 0}
 
+    async def ticket(self) -> str:
+        """For a browser, once."""
+        answer = json.loads(await asyncio.to_thread(self._ask, "POST", "tickets"))
+        return str(answer["ticket"])
+
     async def clear(self) -> None:
         """Ends the sessions that it still has: terminals that wait for a client that will not come."""
-        listed = json.loads(await asyncio.to_thread(self._ask, "GET", "") or b'{"sessions": []}')
+        listed = json.loads(await asyncio.to_thread(self._ask, "GET", "sessions") or b'{"sessions": []}')
         for session in listed["sessions"]:
-            await asyncio.to_thread(self._ask, "DELETE", f"/{session['name']}")
+            await asyncio.to_thread(self._ask, "DELETE", f"sessions/{session['name']}")
 
     def _ask(self, method: str, path: str) -> bytes:
-        request = self._request(f"/gateway/v1/sessions{path}", method)
+        request = self._request(f"/gateway/v1/{path}", method)
         try:
             with _DIRECT.open(request, timeout=20) as answer:
                 return bytes(answer.read())
