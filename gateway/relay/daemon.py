@@ -16,12 +16,13 @@ from typing import Any
 
 from . import kept, place, wire
 from .after import After, Afters
-from .command import Command, Request
+from .command import Command
 from .dial import DialStream, parse
 from .journal import Journal, try_spool
 from .kept import Kept, KeptStream, ListStream
 from .link import LEASE, Link
 from .loop import Loop, words
+from .request import Request
 from .stream import CommandStream
 
 IDLE = 60.0  # seconds without link and sessions
