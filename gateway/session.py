@@ -152,7 +152,7 @@ class Session:
                 for ender in enders:
                     ender.cancel()
         except* (_End, DapError, JournalFull) as group:
-            self._settle(_outcome(next(_leaves(group))))
+            self._settle(_outcome(group))
         except* Exception:
             self._settle(Outcome("gateway_error"))
             raise
@@ -242,14 +242,9 @@ class Session:
 
 
 def _outcome(error: BaseException) -> Outcome:
+    """The first one's in a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     if isinstance(error, _End):
         return error.outcome
     return error.outcome() if isinstance(error, DapError) else Outcome("slow_client")
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

@@ -10,11 +10,11 @@ from gateway.config import (
     GATEWAY_SETTINGS,
     Limits,
     config_path,
-    load,
     socket_path,
     state_dir,
 )
 from gateway.errors import ConfigError
+from gateway.layers import load
 
 
 @pytest.fixture

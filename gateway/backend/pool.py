@@ -1,7 +1,6 @@
 """Which connection gets the next channel: at most 8 each, a new one when all are full, one kept warm.
 
-Who asks waits in a line, as long as the host may still have room for it. Knows nothing of SSH: a connection is what
-`dial` returns.
+Who asks waits in a line while the host may have room. Knows nothing of SSH: a connection is what `dial` returns.
 """
 
 import asyncio
@@ -136,9 +135,8 @@ class Pool(Generic[C]):
             left = until - self._patience()
             if left <= 0:
                 raise self._late()
-            await asyncio.wait(
-                {turn}, timeout=max(left, 0.1) if left < _FOREVER else None
-            )  # its clock may stand
+            # its clock may stand
+            await asyncio.wait({turn}, timeout=max(left, 0.1) if left < _FOREVER else None)
 
     def _give_back(self, connection: C) -> None:
         connection.channels -= 1
@@ -148,7 +146,8 @@ class Pool(Generic[C]):
 
     def _serve(self) -> None:
         """Room goes to those who wait, in their order; for the others there are logins."""
-        self._forget_lost()
+        for lost in [one for one in self._open if one.lost.is_set()]:
+            del self._open[lost]
         while self._waiting:
             if self._waiting[0].done():
                 self._waiting.popleft()
@@ -174,7 +173,6 @@ class Pool(Generic[C]):
     def _serve_in(self, seconds: float) -> None:
         if self._later:
             self._later.cancel()
-            self._later = None
         if seconds > 0:
             self._later = asyncio.get_running_loop().call_later(seconds, self._serve)
 
@@ -219,10 +217,6 @@ class Pool(Generic[C]):
         others = sum(not turn.done() for turn in self._waiting) - 1
         text = f"the management host had no room for another session in time, and {others} more wait"
         return HopFailed("ssh_busy", f"{text}: {self.trouble.message}" if self.trouble else text)
-
-    def _forget_lost(self) -> None:
-        for connection in [one for one in self._open if one.lost.is_set()]:
-            del self._open[connection]
 
     async def _keep_warm(self) -> None:
         failures = 0

@@ -12,8 +12,9 @@ from gateway.cli import rest, signals
 from gateway.cli.connect import Endpoint, gateway
 from gateway.cli.ending import HOP_FAILED, GatewayFailed
 from gateway.cli.words import safe
-from gateway.config import Cluster, Config, config_path, load
+from gateway.config import Cluster, Config, config_path
 from gateway.errors import ConfigError
+from gateway.layers import load
 
 CHECK_FAILED = 1
 _SLACK = 10.0  # seconds on top of the gateway's own limit for a check

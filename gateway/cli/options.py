@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from gateway.config import load
 from gateway.errors import ConfigError
+from gateway.layers import load
 
 # -x that we do not know may be the command's, where somebody forgot the `--`: command_line tells
 TAKES_COMMAND = {"allow_extra_args": True, "ignore_unknown_options": True}

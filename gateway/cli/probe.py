@@ -13,7 +13,7 @@ from gateway.cli.conversation import FIRST, SCRIPT, CheckFailed, Conversation, H
 from gateway.cli.ending import HOP_FAILED, End, GatewayFailed
 from gateway.cli.request import path
 from gateway.cli.words import safe
-from gateway.config import load
+from gateway.layers import load
 from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target
 

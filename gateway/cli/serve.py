@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gateway.cli.tty import ask
-from gateway.config import Cluster, Config, load
+from gateway.config import Cluster, Config
+from gateway.layers import load
 
 if TYPE_CHECKING:
     from gateway.demo import DemoSettings

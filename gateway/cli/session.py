@@ -18,7 +18,7 @@ from gateway.cli.stdio import OutputClosed, Sink
 from gateway.cli.tty import Terminal
 from gateway.cli.verify import Verification
 from gateway.cli.words import say
-from gateway.config import load
+from gateway.layers import load
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Command, Target, Verb
 

@@ -10,7 +10,7 @@ from gateway.cli import rest, session
 from gateway.cli.connect import Endpoint, running
 from gateway.cli.ending import REFUSED, UNREACHABLE, USAGE, GatewayFailed
 from gateway.cli.words import safe, say
-from gateway.config import load
+from gateway.layers import load
 from gateway.protocol.outcome import CODES
 
 _PATH = "/gateway/v1/sessions"

@@ -21,9 +21,9 @@ from gateway.config import (
     Limits,
     Setting,
     config_path,
-    load,
 )
 from gateway.errors import ConfigError
+from gateway.layers import load
 
 app = typer.Typer(help="Write and show settings.", rich_markup_mode=None, no_args_is_help=True)
 _ASKED = ("ssh_host", "vm")  # what nobody can guess

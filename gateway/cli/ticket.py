@@ -3,7 +3,7 @@
 from gateway.cli import rest
 from gateway.cli.connect import needed
 from gateway.cli.ending import REFUSED, GatewayFailed
-from gateway.config import load
+from gateway.layers import load
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import KINDS, Target
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from . import wire
-from .command import Command, Request
+from .command import Command
 from .journal import Journal
 from .loop import Loop, OwnLoop, words
+from .request import Request
 
 TRY = 20.0  # seconds that one run of an argv may take
 ALL = 60.0  # seconds for all of one session's
@@ -134,7 +135,7 @@ class _Turn:
 
         command.over = over
         self._start(command, self.after.requests[number])
-        command.write_eof()
+        command.input.write_eof()
 
     def _defect(self, error: Exception) -> None:
         """The next one's turn comes all the same."""

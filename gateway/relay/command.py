@@ -4,86 +4,44 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from . import process, wire
+from .input import Input
 from .journal import Journal, JournalFull
 from .loop import Loop, OwnLoop, words
+from .request import Request
 
 _READ = 65536
 BEHIND = 1 << 20  # bytes that the link has not taken yet, from where on reading makes way for it
-MAKE_WAY = (
-    0.005  # seconds; with a read each time that is 13 MB/s at the least, which loses nothing (README.md)
-)
+MAKE_WAY = 0.005  # seconds; with a read each time that is at least 13 MB/s, which loses nothing (README.md)
 LINGER = 0.05  # seconds of quiet after the end, where something else still holds the output open
 _LINGERS = 40  # and how often that may be put off
 WORDS = 4000  # bytes of what is kept apart from a terminal
 STEPS = ((signal.SIGHUP, 1.0), (signal.SIGTERM, 1.5), (signal.SIGKILL, 0.0))  # and seconds until the next
 
 
-class Request:
-    """What to run: the fields of README.md. Raises WireError."""
-
-    def __init__(self, given: dict[str, Any]) -> None:
-        argv, env = given.get("argv"), given.get("env", {})
-        if not isinstance(argv, list) or not argv or not all(map(_text, argv)):
-            raise wire.WireError("argv is a list of strings without NUL")
-        if not isinstance(env, dict) or not all(
-            _text(k) and k and "=" not in k and _text(env[k]) for k in env
-        ):
-            raise wire.WireError("env maps names to strings without NUL")
-        size = given.get("tty")
-        if size is not None and not (isinstance(size, list) and len(size) == 2 and _sizes(size)):
-            raise wire.WireError("tty is [columns, rows]")
-        self.argv: list[str] = argv
-        self.env: dict[str, str] = env
-        self.size: tuple[int, int] | None = (size[0], size[1]) if size else None
-        self.raw = bool(given.get("raw"))
-        self.apart = bool(given.get("apart"))
-
-
-def _text(value: object) -> bool:
-    """What the kernel can carry."""
-    if not isinstance(value, str) or "\0" in value:
-        return False
-    try:
-        value.encode()
-    except UnicodeError:
-        return False
-    return True
-
-
-def _sizes(values: list[Any]) -> bool:
-    return all(isinstance(value, int) and 0 < value < 65536 for value in values)
-
-
 class Command:
-    """`changed` is called when there is more in the journal, `started` or `result`; `wrote` with bytes of input gone.
+    """`changed` is called when there is more in the journal, `started` or `result`.
 
     `result` is what EXIT says: code, signal, or error and errno. It is there after all output is in the journal, and
     `over` is called then, once, before anybody is told.
-    `received` and `waiting`: bytes of input that came, and those of them that it has not taken yet.
     """
 
     def __init__(self, loop: Loop, journal: Journal) -> None:
         self.changed: Callable[[], None] = lambda: None
-        self.wrote: Callable[[int], None] = lambda _: None
         self.over: Callable[[], None] = lambda: None
         self.journal = journal
         self.sent = 0  # bytes of it that a link has taken
-        self.received = 0
         self.pid = 0
         self.started = False
         self.result: dict[str, Any] | None = None
         self._loop = OwnLoop(loop, self.defect)
+        self.input = Input(self._loop)
         self._terminal: int | None = None
-        self._in: int | None = None
         self._outs: dict[int, int] = {}  # descriptor -> stream
-        self._input: deque[bytes] = deque()
-        self._eof = False
         self._report: int | None = None  # says why it could not be started
         self._why: dict[str, Any] | None = None  # a result that says more than the exit status will
         self._end: dict[str, Any] | None = None  # the result, while output may still come
@@ -113,23 +71,6 @@ class Command:
         for fd in self._outs:
             os.set_blocking(fd, False)
             self._loop.readable(fd, lambda fd=fd: self._read(fd))  # type: ignore[misc]
-
-    def write(self, data: bytes) -> None:
-        """Input; of a command that does not read any more it is taken and forgotten."""
-        self.received += len(data)
-        self._input.append(data)
-        self._feed()
-
-    @property
-    def waiting(self) -> int:
-        """See above."""
-        return sum(map(len, self._input))
-
-    def write_eof(self) -> None:
-        """End of input, after what was written; in a terminal there is none."""
-        if self._terminal is None:
-            self._eof = True
-            self._feed()
 
     def resize(self, size: tuple[int, int]) -> None:
         """In a terminal."""
@@ -185,12 +126,12 @@ class Command:
             return other
 
         if request.size is None:
-            reader, self._in = process.pipe()
+            reader, writer = process.pipe()
             theirs.append(reader)
-            os.set_blocking(self._in, False)
+            self.input.begin(writer, terminal=False)
             return reader, out(wire.STDOUT), out(wire.STDERR)
         self._terminal, slave = process.terminal(request.size, raw=request.raw)
-        self._in = self._terminal
+        self.input.begin(self._terminal, terminal=True)
         self._outs[self._terminal] = wire.STDOUT
         theirs.append(slave)
         if not request.apart:
@@ -258,32 +199,6 @@ class Command:
         self._loop.readable(fd, None)
         self._loop.later(seconds, read_on)
 
-    def _feed(self) -> None:
-        gone = 0
-        while self._in is not None and self._input:
-            data = self._input[0]
-            try:
-                count = os.write(self._in, data)
-            except BlockingIOError:
-                break
-            except OSError:  # nobody reads it
-                self._close_input()
-                break
-            gone += count
-            if count < len(data):
-                self._input[0] = data[count:]
-            else:
-                self._input.popleft()
-        if self._in is None:
-            gone += sum(map(len, self._input))
-            self._input.clear()
-        elif not self._input and self._eof:
-            self._close_input()
-        if self._in is not None:
-            self._loop.writable(self._in, self._feed if self._input else None)
-        if gone:
-            self.wrote(gone)
-
     def _exited(self, status: int) -> None:
         """Nobody reads input any more; output may still be in the pipes, or be held open by what it left behind."""
         self._reported()
@@ -291,8 +206,8 @@ class Command:
             {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"code": os.WEXITSTATUS(status)}
         )
         self._end = self._why or ended
-        self._close_input()
-        self._feed()
+        self.input.close()
+        self.input.feed()
         process.kill_group(self.pid, signal.SIGHUP)
         if self._deserted and self._terminal is not None:
             self._read(self._terminal)
@@ -323,18 +238,12 @@ class Command:
     def _drop(self, fd: int) -> None:
         del self._outs[fd]
         if fd == self._terminal:
-            self._terminal = self._in = None
+            self.input.close()
+            self._terminal = None
         self._loop.close(fd)
 
-    def _close_input(self) -> None:
-        if self._in is not None and self._in != self._terminal:
-            self._loop.close(self._in)
-        elif self._in is not None:
-            self._loop.writable(self._in, None)
-        self._in = None
-
     def _close(self) -> None:
-        self._close_input()
+        self.input.close()
         for fd in list(self._outs):
             with suppress(OSError):
                 self._drop(fd)

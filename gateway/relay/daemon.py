@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import hmac
 import os
 import signal
 import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -16,17 +14,17 @@ from typing import Any
 
 from . import kept, place, wire
 from .after import After, Afters
-from .command import Command, Request
+from .command import Command
 from .dial import DialStream, parse
+from .door import Door
 from .journal import Journal, try_spool
 from .kept import Kept, KeptStream, ListStream
 from .link import LEASE, Link
 from .loop import Loop, words
+from .request import Request
 from .stream import CommandStream
 
 IDLE = 60.0  # seconds without link and sessions
-_HANDSHAKE = 10.0  # seconds for a carrier to say who sends it
-_PAUSE = 1.0  # seconds until the next carrier, when one could not be let in
 _UNTOLD = 256  # ends of `after` that wait for a link
 
 
@@ -42,6 +40,7 @@ class Daemon:
         self._env = dict(env)
         self._home = os.getcwd()
         self._loop = Loop(self._turn)
+        self._door = Door(self._loop, listener, str(settings["secret"]), self._welcome)
         self._link: Link | None = None
         self._carrier: socket.socket | None = None
         self._kept: dict[str, Kept] = {}
@@ -54,8 +53,7 @@ class Daemon:
     def run(self) -> None:
         """Until there has been nothing to do for IDLE seconds."""
         os.chdir("/")
-        self._listener.setblocking(False)
-        self._listen()
+        self._door.open()
         for number in (signal.SIGTERM, signal.SIGHUP):
             self._loop.on_signal(number, self._terminate)
         self._tick()
@@ -104,67 +102,12 @@ class Daemon:
 
     # links
 
-    def _listen(self) -> None:
-        self._loop.readable(self._listener.fileno(), self._accept)
-
-    def _accept(self) -> None:
-        try:
-            carrier, _ = self._listener.accept()
-        except OSError:  # no descriptors left: it would be tried for ever
-            self._loop.readable(self._listener.fileno(), None)
-            self._loop.later(_PAUSE, self._listen)
-            return
-        carrier.setblocking(False)
-        fd = carrier.fileno()
-        timer = self._loop.later(_HANDSHAKE, lambda: self._dismiss(carrier))
-
-        def said() -> None:
-            if self._knows(carrier):
-                self._loop.readable(fd, handed)
-            else:
-                broke()
-
-        def handed() -> None:
-            timer.cancel()
-            self._take(carrier)
-
-        def broke(_: Exception | None = None) -> None:
-            timer.cancel()
-            self._dismiss(carrier)
-
-        self._loop.readable(fd, said, broke)
-
-    def _dismiss(self, carrier: socket.socket) -> None:
-        if carrier.fileno() >= 0:
-            self._loop.close(carrier.detach())
-
-    def _knows(self, carrier: socket.socket) -> bool:
-        """The same user, and the secret of our gateway."""
-        try:
-            secret = carrier.recv(4096)
-            peer = struct.unpack("iII", carrier.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            known = hmac.compare_digest(secret, str(self._settings["secret"]).encode())
-            carrier.send(b"ok" if known and peer[1] == os.getuid() else b"no")
-        except OSError:
-            return False
-        return known and peer[1] == os.getuid()
-
-    def _take(self, carrier: socket.socket) -> None:
-        fds: list[int] = []
-        try:
-            _, fds, _, _ = socket.recv_fds(carrier, 16, 2)
-        except OSError:
-            fds = []
-        if len(fds) != 2:
-            for fd in fds:
-                os.close(fd)
-            self._dismiss(carrier)
-            return
+    def _welcome(self, carrier: socket.socket, fds: tuple[int, int]) -> None:
         if self._link:
             self._link.close("another link took its place")
         self._carrier = carrier
         lease = float(self._settings.get("lease", LEASE))
-        self._link = Link(self._loop, (fds[0], fds[1]), self._opened, self._lost, lease)
+        self._link = Link(self._loop, fds, self._opened, self._lost, lease)
         about = {
             "protocol": wire.PROTOCOL,
             "version": self._settings["version"],
@@ -196,7 +139,7 @@ class Daemon:
         if self._carrier:
             with suppress(OSError):
                 self._carrier.send(place.BYE)
-            self._dismiss(self._carrier)
+            self._door.dismiss(self._carrier)
             self._carrier = None
         self._kept = self._wanted()
         carried = {id(one.stream) for one in self._kept.values()}

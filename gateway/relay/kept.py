@@ -43,7 +43,7 @@ class Kept:
             "seen": self.seen,
             "start": journal.start,
             "end": journal.end,
-            "received": self.command.received,
+            "received": self.command.input.received,
             "result": self.command.result,
             "attached": self.timer is None,
         }
@@ -73,9 +73,9 @@ class KeptStream(CommandStream):
     def __init__(self, number: int, credit: int, kept: Kept, offset: int | None = None) -> None:
         super().__init__(number, credit, kept.command)
         self._kept = kept
-        self._told = kept.command.received  # of input
+        self._told = kept.command.input.received  # of input
         if offset is not None:
-            waiting = kept.command.waiting
+            waiting = kept.command.input.waiting
             self._sent = min(max(offset, kept.command.journal.start), kept.command.journal.end)
             self._may_come = wire.Window(wire.INPUT, waiting, wire.WINDOW // 2)
             self.say(wire.encode_credit(number, max(wire.INPUT - waiting, 0)))
@@ -90,13 +90,13 @@ class KeptStream(CommandStream):
         return self.over and self._unwanted
 
     def _about(self) -> dict[str, Any]:
-        self._told = self.command.received
+        self._told = self.command.input.received
         self._sent = max(self._sent, self.command.journal.start)
         return {"pid": self.command.pid, "offset": self._sent, "received": self._told}
 
     def _news(self) -> bytes:
-        if self._told < self.command.received:
-            self._told = self.command.received
+        if self._told < self.command.input.received:
+            self._told = self.command.input.received
             return wire.encode_offset(wire.RECEIVED, self.number, self._told)
         journal = self.command.journal
         gap = self._sent < journal.start and not self._unwanted

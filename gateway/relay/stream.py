@@ -101,7 +101,7 @@ class CommandStream(Stream):
         self._sent = 0
         self._introduced = self._unwanted = False
         command.changed = self._changed
-        command.wrote = self._wrote
+        command.input.wrote = self._wrote
 
     def _changed(self) -> None:
         self.wake()
@@ -157,10 +157,10 @@ class CommandStream(Stream):
         self.command.defect(error)
 
     def _write(self, data: bytes) -> None:
-        self.command.write(data)
+        self.command.input.write(data)
 
     def _write_eof(self) -> None:
-        self.command.write_eof()
+        self.command.input.write_eof()
 
     def _other(self, kind: int, body: bytes) -> None:
         if kind == wire.RESIZE:

@@ -73,9 +73,8 @@ class Attachment:
                 await self._send_all()
                 for job in jobs:
                     job.cancel()
-                await asyncio.wait(
-                    jobs
-                )  # aiohttp's close waits for the client's only while nobody else reads
+                # aiohttp's close waits for the client's only while nobody else reads
+                await asyncio.wait(jobs)
                 await self._socket.close()  # an RST on what the client still sends would cost it the tail
         except* Gone as group:
             gone = group.exceptions[0].outcome  # type: ignore[union-attr]  # one level: they are raised by our tasks
@@ -133,17 +132,10 @@ class Attachment:
         await self._send(Ended(outcome.as_status()))
 
     def _hello(self) -> ServerMessage:
-        session = self._session
+        session, target, command = self._session, self._session.target, self._session.command
         if not self._row.control:
-            wanted = (
-                Stream.STDOUT
-                if session.command.stdout
-                else Stream.STDERR
-                if session.command.stderr
-                else Stream.ERROR
-            )
-            return Output(wanted, b"")
-        target, command = session.target, session.command
+            other = Stream.STDERR if command.stderr else Stream.ERROR
+            return Output(Stream.STDOUT if command.stdout else other, b"")
         body = {"type": "hello", "session": session.name, "gateway": __version__, "tty": command.tty}
         names = {name: getattr(target, name) or None for name in ("cluster", "namespace", "pod", "container")}
         return Control(

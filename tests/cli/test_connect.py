@@ -9,8 +9,8 @@ from support.fake_gateway import fake_gateway
 
 from gateway.cli.connect import running
 from gateway.cli.words import safe
-from gateway.config import load
 from gateway.errors import ConfigError
+from gateway.layers import load
 
 
 @pytest.fixture

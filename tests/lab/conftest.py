@@ -3,6 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.exec_client import Access, kubeconfig_access
 from support.lab import LAB, LEFT
 from support.served import cluster_at
 
@@ -29,6 +30,20 @@ def lab():
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def api() -> Access:
+    """The lab's API server."""
+    if "DAP_LAB_KUBECONFIG" not in os.environ:
+        pytest.skip("no real chain: DAP_LAB is not set")
+    return kubeconfig_access(os.environ["DAP_LAB_KUBECONFIG"])
+
+
+@pytest.fixture
+def ours(gateway) -> Access:
+    """The gateway on the way to it."""
+    return Access(gateway.url, gateway.token)
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -5,7 +5,6 @@ of the table in gateway/protocol/README.md.
 """
 
 import asyncio
-import os
 import re
 import ssl
 from dataclasses import replace
@@ -13,7 +12,7 @@ from dataclasses import replace
 import pytest
 from support.differences import CHANGES
 from support.exec_cases import CASES, Case
-from support.exec_client import Access, Transcript, kubeconfig_access, run
+from support.exec_client import Access, Transcript, run
 from support.raw_http import UPGRADE, Answer, ask
 
 from gateway.protocol.codec import CHUNK
@@ -22,18 +21,6 @@ from gateway.protocol.subprotocols import V4, V5, Subprotocol
 pytestmark = pytest.mark.lab
 EXEC = "/api/v1/namespaces/default/pods/bash-0/exec?command=true&stdout=true"
 V5_OFFERED = ("Sec-WebSocket-Protocol", "v5.channel.k8s.io")
-
-
-@pytest.fixture
-def api() -> Access:
-    if "DAP_LAB_KUBECONFIG" not in os.environ:
-        pytest.skip("no real chain: DAP_LAB is not set")
-    return kubeconfig_access(os.environ["DAP_LAB_KUBECONFIG"])
-
-
-@pytest.fixture
-def ours(gateway) -> Access:
-    return Access(gateway.url, gateway.token)
 
 
 def comparable(said: Transcript) -> Transcript:

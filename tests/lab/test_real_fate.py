@@ -6,12 +6,10 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
-from support.exec_client import Access, Request, run
-from support.lab import LAB
+from support.exec_client import Request, run
+from support.lab import kubectl, namespace
 
 from gateway.protocol.subprotocols import OWN, V5
 
@@ -20,24 +18,10 @@ SPACE = f"dap-fate-{os.getpid()}"
 SOON = 5.0  # seconds
 
 
-def kubectl(*words: str, given: str = "") -> str:
-    done = subprocess.run(
-        [LAB, "kubectl", *words], input=given, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def space():
-    if not os.environ.get("DAP_LAB"):
-        pytest.skip("no real chain: DAP_LAB is not set")
-    if not Path(LAB).exists():
-        pytest.skip("no lab command to break hops with: set DAP_LAB_COMMAND")
-    kubectl("create", "namespace", SPACE)
-    yield SPACE
-    with suppress(AssertionError):
-        kubectl("delete", "namespace", SPACE, "--wait=false")
+    with namespace(SPACE):
+        yield SPACE
 
 
 @pytest.fixture
@@ -55,12 +39,7 @@ def pod(space, request):
     return name
 
 
-@pytest.fixture
-def access(gateway):
-    return Access(gateway.url, gateway.token)
-
-
-async def under(access, pod, fault, argv=("sh", "-c", "echo up; sleep 300"), row=OWN, tty=False, live=2.0):
+async def under(ours, pod, fault, argv=("sh", "-c", "echo up; sleep 300"), row=OWN, tty=False, live=2.0):
     """(what a session heard while `fault` happened under it, seconds from there to its end)."""
     broken = 0.0
 
@@ -73,7 +52,7 @@ async def under(access, pod, fault, argv=("sh", "-c", "echo up; sleep 300"), row
 
     streams = ("stdin", "stdout", "tty") if tty else ("stdin", "stdout", "stderr")
     request = Request(argv, pod=pod, namespace=SPACE, streams=streams)
-    said = await run(access, request, script, row=row, seconds=30)
+    said = await run(ours, request, script, row=row, seconds=30)
     return said, time.monotonic() - broken
 
 
@@ -86,8 +65,8 @@ def end_container(pod):
 
 
 @pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])
-async def test_a_pod_that_is_deleted_at_once(access, pod, tty):
-    said, seconds = await under(access, pod, delete(pod, "--force", "--grace-period=0"), tty=tty)
+async def test_a_pod_that_is_deleted_at_once(ours, pod, tty):
+    said, seconds = await under(ours, pod, delete(pod, "--force", "--grace-period=0"), tty=tty)
 
     end = said.controls[-1]
     assert (end["code"], end["exitCode"]) == ("pod_deleted", None)
@@ -95,16 +74,16 @@ async def test_a_pod_that_is_deleted_at_once(access, pod, tty):
     assert seconds < SOON
 
 
-async def test_a_pod_that_is_deleted_in_time(access, pod):
-    said, seconds = await under(access, pod, delete(pod))
+async def test_a_pod_that_is_deleted_in_time(ours, pod):
+    said, seconds = await under(ours, pod, delete(pod))
 
     assert said.controls[-1]["code"] == "pod_deleted"
     assert seconds < 2 + SOON
 
 
 @pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])
-async def test_a_container_that_is_restarted(access, pod, tty):
-    said, seconds = await under(access, pod, end_container(pod), tty=tty)
+async def test_a_container_that_is_restarted(ours, pod, tty):
+    said, seconds = await under(ours, pod, end_container(pod), tty=tty)
 
     end = said.controls[-1]
     assert (end["code"], end["exitCode"]) == ("container_restarted", None)
@@ -112,20 +91,20 @@ async def test_a_container_that_is_restarted(access, pod, tty):
     assert seconds < SOON
 
 
-async def test_a_kill_of_ones_own_keeps_its_code(access, pod):
-    said = await run(access, Request(("sh", "-c", "kill -9 $$"), pod=pod, namespace=SPACE), row=OWN)
+async def test_a_kill_of_ones_own_keeps_its_code(ours, pod):
+    said = await run(ours, Request(("sh", "-c", "kill -9 $$"), pod=pod, namespace=SPACE), row=OWN)
 
     assert (said.controls[-1]["code"], said.controls[-1]["exitCode"]) == ("exited", 137)
 
 
-async def test_kubernetes_clients_get_the_137(access, pod):
-    said, _ = await under(access, pod, delete(pod, "--force", "--grace-period=0"), row=V5)
+async def test_kubernetes_clients_get_the_137(ours, pod):
+    said, _ = await under(ours, pod, delete(pod, "--force", "--grace-period=0"), row=V5)
 
     assert said.status.exit_code == 137
     assert said.close_code == 1000
 
 
-async def test_a_deletion_that_the_kubelet_does_not_hear_of(access, pod, cluster):
+async def test_a_deletion_that_the_kubelet_does_not_hear_of(ours, pod, cluster):
     """Kubectl goes on; the session ends by name."""
     if cluster.mode == "plain":
         return  # without a relay there is no watch: it ends with its kubectl
@@ -136,7 +115,7 @@ async def test_a_deletion_that_the_kubelet_does_not_hear_of(access, pod, cluster
         delete(pod, "--force", "--grace-period=0")()
 
     try:
-        said, seconds = await under(access, pod, fault)
+        said, seconds = await under(ours, pod, fault)
     finally:
         os.kill(kubelet, signal.SIGCONT)
 

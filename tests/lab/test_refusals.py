@@ -3,15 +3,13 @@
 import asyncio
 import os
 import re
-import subprocess
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.exec_client import Access, Request, kubeconfig_access, run
-from support.lab import LAB
+from support.lab import kubectl, namespace
 from support.served import config_for, served
 from test_differential import comparable
 
@@ -27,21 +25,10 @@ SPACE = f"dap-refusals-{os.getpid()}"
 TRUE = ("true",)
 
 
-def kubectl(*words: str) -> str:
-    done = subprocess.run([LAB, "kubectl", *words], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def space():
     """A namespace with pods in every state."""
-    if not os.environ.get("DAP_LAB"):
-        pytest.skip("no real chain: DAP_LAB is not set")
-    if not Path(LAB).exists():
-        pytest.skip("no lab command to break hops with: set DAP_LAB_COMMAND")
-    kubectl("create", "namespace", SPACE)
-    try:
+    with namespace(SPACE):
         kubectl("apply", "-n", SPACE, "-f", str(Path(__file__).with_name("pods.yaml")))
         kubectl("wait", "-n", SPACE, "--for=condition=Ready", "--timeout=50s", "pod/inits", "pod/single")
         end = time.monotonic() + 30
@@ -49,21 +36,6 @@ def space():
             assert time.monotonic() < end
             time.sleep(0.3)
         yield SPACE
-    finally:
-        with suppress(AssertionError):
-            kubectl("delete", "namespace", SPACE, "--wait=false")
-
-
-@pytest.fixture
-def api() -> Access:
-    if "DAP_LAB_KUBECONFIG" not in os.environ:
-        pytest.skip("no real chain: DAP_LAB is not set")
-    return kubeconfig_access(os.environ["DAP_LAB_KUBECONFIG"])
-
-
-@pytest.fixture
-def ours(gateway) -> Access:
-    return Access(gateway.url, gateway.token)
 
 
 async def both(api, ours, request, row):

@@ -30,7 +30,7 @@ def _marked(self, *_):
 _run = Command.run
 def _noted(self, request, *arguments):
     self.env_of_test = "BREAK" in request.env
-    self.journal.env_of_test = self.env_of_test
+    self.input.env_of_test = self.journal.env_of_test = self.env_of_test
     _run(self, request, *arguments)
 Command.run = _noted
 """
@@ -44,7 +44,7 @@ def breaking(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["Command._read", "Command._feed", "Command._exited", "Command._reported", "Command.resize", "Journal.append",
+    ["Command._read", "Input.feed", "Command._exited", "Command._reported", "Command.resize", "Journal.append",
      "Journal.read"],
 )  # fmt: skip
 @pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])

@@ -1,9 +1,36 @@
-"""Where the command is that breaks the real chain's hops."""
+"""The real chain's own cluster, and the command that breaks its hops."""
 
 import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 LAB = os.environ.get("DAP_LAB_COMMAND") or str(Path(__file__).parents[3] / "shared" / "lab" / "lab")
 LEFT: pytest.StashKey[int] = pytest.StashKey()  # processes that broken hops left behind
+
+
+def kubectl(*words: str, given: str = "") -> str:
+    """What it writes; `given` is its input. It has to end with 0."""
+    done = subprocess.run(
+        [LAB, "kubectl", *words], input=given, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def namespace(name: str) -> Iterator[None]:
+    """It is there until the block is left. Skips where there is no real chain."""
+    if not os.environ.get("DAP_LAB"):
+        pytest.skip("no real chain: DAP_LAB is not set")
+    if not Path(LAB).exists():
+        pytest.skip("no lab command to break hops with: set DAP_LAB_COMMAND")
+    kubectl("create", "namespace", name)
+    try:
+        yield
+    finally:
+        with suppress(AssertionError):
+            kubectl("delete", "namespace", name, "--wait=false")

@@ -31,6 +31,12 @@ def button(tab, name):
     return tab.page.get_by_role("button", name=name, exact=True)
 
 
+async def echo(tab, word):
+    """The shell takes a line and answers."""
+    await tab.keys(f"echo {word}\r")
+    await tab.shows(re.compile(rf"echo {word}\s*{word}"))
+
+
 async def until(condition):
     for _ in range(300):
         if condition():
@@ -186,8 +192,7 @@ async def test_after_a_reload_a_full_screen_program_draws_anew(tab, server):
 
 async def test_a_crashed_tab_gets_what_the_journal_has(tab, server):
     session = await opened(tab, server)
-    await tab.keys("echo before\r")
-    await tab.shows(re.compile(r"echo before\s*before"))
+    await echo(tab, "before")
     await tab.page.evaluate("addEventListener('pagehide', (event) => event.stopImmediatePropagation(), true)")
     await tab.page.evaluate(
         """() => { for (const name of Object.keys(sessionStorage)) if (name.startsWith('dap-gateway.session'))
@@ -202,8 +207,7 @@ async def test_a_crashed_tab_gets_what_the_journal_has(tab, server):
 
 async def test_another_link_and_back_is_the_same_shell(tab, server):
     session = await opened(tab, server)
-    await tab.keys("echo here\r")
-    await tab.shows(re.compile(r"echo here\s*here"))
+    await echo(tab, "here")
     await tab.page.evaluate("location.hash = '#/'")
     await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
     await until(lambda: not session.attached)
@@ -241,8 +245,7 @@ async def test_a_duplicated_tab_takes_over_once_and_is_taken_back_only_on_reques
     await tab.state("connected")
     await other.state("taken over")
     assert session.heard.attaches[-1]["secret"] is None
-    await tab.keys("echo mine\r")
-    await tab.shows(re.compile(r"echo mine\s*mine"))
+    await echo(tab, "mine")
     assert bytes(session.taken) == b"echo mine\r"
     await button(other, "New shell").click()
     await other.state("connected")
@@ -342,15 +345,13 @@ async def test_after_giving_up_one_more_try_may_find_it(tab, server):
     server.down = False
     await button(tab, "Try again").click()
     await tab.state("connected")
-    await tab.keys("echo same\r")
-    await tab.shows(re.compile(r"echo same\s*same"))
+    await echo(tab, "same")
     assert len(server.sessions) == 1
 
 
 async def test_signing_in_again_goes_on_in_the_same_shell(tab, server):
     session = await opened(tab, server)
-    await tab.keys("echo here\r")
-    await tab.shows(re.compile(r"echo here\s*here"))
+    await echo(tab, "here")
     server.tokens.clear()
     session.cut()
     await tab.page.get_by_text("does not know this tab any more").wait_for()
@@ -389,8 +390,7 @@ async def test_a_paste_that_is_too_large_is_refused_as_a_whole(tab, server):
     await expect(notice(tab)).to_contain_text("140 MB of input were not sent: at most 134 MB can wait")
     await button(tab, "Hide").click()
     session.read_again()
-    await tab.keys("echo fine\r")
-    await tab.shows(re.compile(r"echo fine\s*fine"))
+    await echo(tab, "fine")
     assert bytes(session.taken) == b"echo fine\r"
 
 
@@ -400,8 +400,7 @@ async def test_ctrl_c_under_a_flood(tab, server):
     await until(lambda: len(session.output) > 3_000_000)
     await tab.page.keyboard.press("Control+c")
     await tab.shows(re.compile(r"MB of output are left out here\s*\^C\s*\$"))
-    await tab.keys("echo quiet\r")
-    await tab.shows(re.compile(r"echo quiet\s*quiet"))
+    await echo(tab, "quiet")
 
 
 async def test_what_is_drawn_is_told_in_large_steps(tab, server):

@@ -3,11 +3,20 @@
 export class Arrivals {
   /** The offset of the next new byte. */
   next: number;
+  /** The next attach asks for what the journal still has. */
+  newest: boolean;
   /** Bytes that come a second time. */
   #again = 0;
 
-  constructor(next: number) {
-    this.next = next;
+  /** `offset`: as in `Kept`. */
+  constructor(offset: number | null) {
+    this.next = offset ?? 0;
+    this.newest = offset === null;
+  }
+
+  /** What an attach asks for. */
+  get wanted(): number | null {
+    return this.newest ? null : this.next;
   }
 
   /** What is new of the output. */
@@ -26,6 +35,7 @@ export class Arrivals {
   /** A new connection goes on at `offset`. Returns how many bytes are missing. */
   resume(offset: number): number {
     const { next } = this;
+    this.newest = false;
     this.#again = Math.max(0, next - offset);
     this.next = Math.max(next, offset);
     return Math.max(0, offset - next);

@@ -6,6 +6,17 @@ import type { Disposable } from "./lifecycle.ts";
 const PAUSES = [200, 500, 1000, 2000, 5000];
 /** Milliseconds that one try may take until the gateway has answered. */
 const ATTEMPT = 15_000;
+/** A gateway that refuses an attach with one of these is asked again. */
+export const PASSING: readonly string[] = [
+  "shutdown",
+  "ssh_unreachable",
+  "ssh_busy",
+  "ssh_lost",
+  "incus_lost",
+  "cluster_unreachable",
+  "runner_timeout",
+  "out_of_files",
+];
 
 export interface Attempts {
   /** Begins one try, which ends with `failed` or with the disposal of this. */

@@ -2,6 +2,7 @@
 
 import type { InputState } from "./input.ts";
 import type { Control, Reason } from "./protocol/control.ts";
+import type { Status } from "./protocol/status.ts";
 
 export type Ending =
   | { readonly type: "exited"; readonly exitCode: number }
@@ -47,4 +48,10 @@ export interface Kept {
   /** When it is not kept any longer, in milliseconds of the epoch. */
   readonly until: number;
   readonly input?: InputState | undefined;
+}
+
+/** Where a gateway says no `end` of its own, the Status alone has to do. */
+export function endingOf(status: Status, begun: boolean): Ending {
+  if (status.exitCode !== undefined) return { type: "exited", exitCode: status.exitCode };
+  return { type: "failed", begun, hop: "", code: status.reason, message: status.message };
 }

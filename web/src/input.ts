@@ -7,6 +7,7 @@ import type { Disposable } from "./lifecycle.ts";
 import { Piece } from "./pieces.ts";
 import { CHUNK, encode } from "./protocol/codec.ts";
 
+const INTERRUPT = "\x03";
 /** Bytes that may wait inside the socket: small enough that Ctrl-C is not behind much. */
 const LIMIT = 1024 * 1024;
 /** Milliseconds between looks at a full socket, which has no event for having become emptier. */
@@ -78,17 +79,16 @@ export class InputQueue implements Disposable {
     this.#flush();
   }
 
-  /** False, and nothing is taken, where too much would wait. */
+  /** False, and nothing is taken, where too much would wait. Ctrl-C alone takes the place of what still waits. */
   push(data: string | Uint8Array): boolean {
+    if (data === INTERRUPT && this.held > 0) {
+      this.#cut(data);
+      return true;
+    }
     if (this.held + data.length > MOST) return false;
     if (data.length > 0) this.#waiting.push(new Piece(data));
     this.#flush();
     return true;
-  }
-
-  /** Sends `data` in place of what still waits. */
-  pushInstead(data: string): void {
-    this.#cut(data);
   }
 
   /** What waits is not sent any more. A bracketed paste that was cut short still gets its end mark. */

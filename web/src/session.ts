@@ -1,31 +1,18 @@
 /** One session, over as many connections as it takes: typed events out, keys and sizes in. Knows no terminal. */
 
 import { Arrivals } from "./arrivals.ts";
-import { Away } from "./away.ts";
+import { Away, PASSING } from "./away.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
-import type { Ending, Kept, SessionEvent } from "./events.ts";
+import { type Ending, endingOf, type Kept, type SessionEvent } from "./events.ts";
 import { InputQueue } from "./input.ts";
 import type { Disposable } from "./lifecycle.ts";
 import type { Control, Reason } from "./protocol/control.ts";
 import type { ServerMessage, Size } from "./protocol/messages.ts";
-import type { Status } from "./protocol/status.ts";
 import { attachPath } from "./protocol/target.ts";
 import { Seen } from "./seen.ts";
 
-const INTERRUPT = "\x03";
 /** UTF-16 units of waiting input that a person is told of. */
 const TELL = 1024 * 1024;
-/** A gateway that refuses an attach with one of these is asked again. */
-const PASSING: readonly string[] = [
-  "shutdown",
-  "ssh_unreachable",
-  "ssh_busy",
-  "ssh_lost",
-  "incus_lost",
-  "cluster_unreachable",
-  "runner_timeout",
-  "out_of_files",
-];
 
 export class Session implements Disposable {
   readonly #open: (path: string) => Socket;
@@ -39,8 +26,6 @@ export class Session implements Disposable {
   #size: Size | undefined;
   #kept: Pick<Kept, "name" | "secret" | "grace"> | undefined;
   #arrivals = new Arrivals(0);
-  /** The next attach asks for what the journal still has. */
-  #newest = false;
 
   private constructor(open: (path: string) => Socket, emit: (event: SessionEvent) => void) {
     this.#open = open;
@@ -58,8 +43,7 @@ export class Session implements Disposable {
   static attach(open: (path: string) => Socket, kept: Kept, emit: (event: SessionEvent) => void): Session {
     const session = new Session(open, emit);
     session.#kept = kept;
-    session.#arrivals = new Arrivals(kept.offset ?? 0);
-    session.#newest = kept.offset === null;
+    session.#arrivals = new Arrivals(kept.offset);
     session.#spoken = true;
     if (kept.input) session.#input.restore(kept.input);
     session.#leaveFor(kept.until);
@@ -86,8 +70,7 @@ export class Session implements Disposable {
   /** In order and complete, at any size up to what may wait. Ctrl-C alone overtakes, and drops, what waits. */
   write(data: string | Uint8Array): void {
     if (this.ended) return;
-    if (data === INTERRUPT && this.#input.held > 0) this.#input.pushInstead(data);
-    else if (!this.#input.push(data)) this.#emit({ type: "tooMuch", units: data.length });
+    if (!this.#input.push(data)) this.#emit({ type: "tooMuch", units: data.length });
     if (this.#input.held > TELL) this.#emit({ type: "held" });
   }
 
@@ -131,35 +114,26 @@ export class Session implements Disposable {
   }
 
   #connect(path: string): void {
-    const connection = new Connection(this.#open(path), {
+    this.#connection = new Connection(this.#open(path), {
       opened: () => this.#opened(),
       received: (message) => this.#received(message),
       lost: (opened) => this.#lost(opened),
     });
-    this.#connection = connection;
   }
 
   #opened(): void {
     if (this.#away && this.#kept) {
       const { secret } = this.#kept;
-      const offset = this.#newest ? null : this.#arrivals.next;
-      this.#connection?.say({ type: "control", control: { type: "attach", secret, offset } });
+      this.#connection?.say({ type: "control", control: { type: "attach", secret, offset: this.#arrivals.wanted } });
     }
     if (this.#size) this.resize(this.#size);
   }
 
   #received(message: ServerMessage): void {
     if (this.ended) return;
-    switch (message.type) {
-      case "output":
-        return this.#output(message.data);
-      case "control":
-        return this.#controlled(message.control);
-      case "status":
-        return this.#end(endingOf(message.status, this.#spoken));
-      case "ignored":
-        return;
-    }
+    if (message.type === "output") this.#output(message.data);
+    else if (message.type === "control") this.#controlled(message.control);
+    else if (message.type === "status") this.#end(endingOf(message.status, this.#spoken));
   }
 
   #output(whole: Uint8Array): void {
@@ -203,7 +177,7 @@ export class Session implements Disposable {
     this.#away?.dispose();
     this.#away = undefined;
     this.#kept = resume && { name: session, secret: resume.secret, grace: resume.grace };
-    if (!back) this.#phase = "open";
+    this.#phase = back ? "started" : "open";
     this.#emit({ type: "hello", container, grace: resume?.grace });
     if (back) this.#back(resume?.offset ?? 0);
     connection.watch();
@@ -212,9 +186,7 @@ export class Session implements Disposable {
   }
 
   #back(offset: number): void {
-    this.#phase = "started";
-    this.#emit({ type: "back", newest: this.#newest && this.#arrivals.next === 0 });
-    this.#newest = false;
+    this.#emit({ type: "back", newest: this.#arrivals.newest && this.#arrivals.next === 0 });
     const missing = this.#arrivals.resume(offset);
     if (missing > 0) this.#emit({ type: "gap", bytes: missing });
   }
@@ -227,24 +199,20 @@ export class Session implements Disposable {
 
   #refused(why: Reason): void {
     const away = this.#away;
-    if (away && why.code === "offset_gone" && !this.#newest) {
-      this.#newest = true;
-      this.#connection?.close(CLOSE.leave);
-      away.failed();
-      return this.ended ? undefined : away.now();
+    const anew = why.code === "offset_gone" && !this.#arrivals.newest;
+    if (!away || !(anew || PASSING.includes(why.code))) {
+      return this.#end({ ...why, type: "failed", begun: away !== undefined });
     }
-    if (away && PASSING.includes(why.code)) {
-      this.#connection?.close(CLOSE.leave);
-      return away.failed();
-    }
-    this.#end({ ...why, type: "failed", begun: away !== undefined });
+    this.#arrivals.newest ||= anew;
+    this.#connection?.close(CLOSE.leave);
+    away.failed();
+    if (anew && !this.ended) away.now();
   }
 
   #lost(opened: boolean): void {
     if (this.ended) return;
-    const { grace } = this.#kept ?? {};
-    if (grace === undefined) return this.#end({ type: opened ? "lost" : "unopened" });
-    if (!this.#away) return this.#leaveFor(Date.now() + grace * 1000);
+    if (!this.#kept) return this.#end({ type: opened ? "lost" : "unopened" });
+    if (!this.#away) return this.#leaveFor(Date.now() + this.#kept.grace * 1000);
     if (!opened) this.#emit({ type: "unopened" });
     this.#away?.failed();
   }
@@ -279,10 +247,4 @@ export class Session implements Disposable {
     this.#input.dispose();
     this.#seen.dispose();
   }
-}
-
-/** Where a gateway says no `end` of its own, the Status alone has to do. */
-function endingOf(status: Status, begun: boolean): Ending {
-  if (status.exitCode !== undefined) return { type: "exited", exitCode: status.exitCode };
-  return { type: "failed", begun, hop: "", code: status.reason, message: status.message };
 }

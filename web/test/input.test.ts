@@ -34,7 +34,7 @@ test("a paste leaves room for Ctrl-C, which drops it", () => {
   queue.push(`\x1b[200~${"x".repeat(200 * KIB)}\x1b[201~`);
   const before = socket.bytes(0).length;
   assert.ok(before < WINDOW);
-  queue.pushInstead("\x03");
+  queue.push("\x03");
   assert.equal(socket.bytes(0).subarray(before).toString(), "\x1b[201~\x03");
   assert.equal(queue.held, 0);
   queue.push("after");
@@ -54,8 +54,8 @@ test("Ctrl-C twice without a connection keeps the end mark of the paste before i
   const { socket, queue } = opened();
   queue.push(`\x1b[200~${"x".repeat(200 * KIB)}\x1b[201~`);
   queue.close();
-  queue.pushInstead("\x03");
-  queue.pushInstead("\x03");
+  queue.push("\x03");
+  queue.push("\x03");
   const again = new FakeSocket();
   queue.open(again, { received: socket.bytes(0).length, window: WINDOW });
   assert.equal(again.bytes(0).toString(), "\x1b[201~\x03\x03");

@@ -41,7 +41,8 @@ class RelayChain:
         self._limits = limits
         self._host = host
         self._reaper = reaper
-        self._survives = identity.kept
+        self.survives = identity.kept
+        self.grace = limits.grace if self.survives else min(limits.grace, _ALONE)
         self._keeper = Keeper()
         self._links = Links(cluster, limits, host, identity, reaper, self._keeper)
         self._asides: set[Stream] = set()  # those that are no sessions
@@ -101,16 +102,6 @@ class RelayChain:
             channel = RelayChannel(stream, target, command, kubectl=bool(target.pod))
             await channel.start()
             yield channel
-
-    @property
-    def grace(self) -> float:
-        """See `Keeps.grace`."""
-        return self._limits.grace if self.survives else min(self._limits.grace, _ALONE)
-
-    @property
-    def survives(self) -> bool:
-        """See `Keeps.survives`."""
-        return self._survives
 
     async def keeping(self) -> bool:
         """See `Keeps.keeping`."""
@@ -190,7 +181,9 @@ class RelayChain:
                     HopCheck(Hop.INCUS, ms),
                     HopCheck(Hop.RUNNER, ms, note=await self._note()),
                 ]
-                passed.append(await self._check_cluster())
+                began = time.perf_counter()
+                await self.cluster.get("/version")
+                passed.append(HopCheck(Hop.CLUSTER, round((time.perf_counter() - began) * 1000, 1)))
         except TimeoutError:
             hop, code = (Hop.CLUSTER, "cluster_unreachable") if passed else (Hop.INCUS, "runner_timeout")
             error = HopFailed(code, f"no answer within {self._limits.check:g} s")
@@ -253,8 +246,3 @@ class RelayChain:
             problem = stream.exit.get("error") if stream.exit else None
         said = f"; output that waits has memory only, {no_room(problem)}" if problem else ""
         return f"relay (mode {self._cluster.mode}){said}"
-
-    async def _check_cluster(self) -> HopCheck:
-        began = time.perf_counter()
-        await self.cluster.get("/version")
-        return HopCheck(Hop.CLUSTER, round((time.perf_counter() - began) * 1000, 1))

@@ -1,0 +1,43 @@
+"""What is to be run, as the gateway asks for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import wire
+
+
+class Request:
+    """What to run: the fields of README.md. Raises WireError."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        argv, env = given.get("argv"), given.get("env", {})
+        if not isinstance(argv, list) or not argv or not all(map(_text, argv)):
+            raise wire.WireError("argv is a list of strings without NUL")
+        if not isinstance(env, dict) or not all(
+            _text(k) and k and "=" not in k and _text(env[k]) for k in env
+        ):
+            raise wire.WireError("env maps names to strings without NUL")
+        size = given.get("tty")
+        if size is not None and not (isinstance(size, list) and len(size) == 2 and _sizes(size)):
+            raise wire.WireError("tty is [columns, rows]")
+        self.argv: list[str] = argv
+        self.env: dict[str, str] = env
+        self.size: tuple[int, int] | None = (size[0], size[1]) if size else None
+        self.raw = bool(given.get("raw"))
+        self.apart = bool(given.get("apart"))
+
+
+def _text(value: object) -> bool:
+    """What the kernel can carry."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeError:
+        return False
+    return True
+
+
+def _sizes(values: list[Any]) -> bool:
+    return all(isinstance(value, int) and 0 < value < 65536 for value in values)
