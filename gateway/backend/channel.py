@@ -36,6 +36,7 @@ class PlainChannel:
         self._stdout = Stdout(nonce)
         self._stderr = Stderr(nonce)
         self._words = Words() if self._kubectl and not command.tty else None
+        self._parting = transport.Parting()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     @property
@@ -73,14 +74,7 @@ class PlainChannel:
             if batch is None:
                 break
             for kind, data in batch:
-                if kind == 1:
-                    body = self._stdout.feed(data)
-                    if self._stdout.seen.pid is not None:
-                        self._begun()
-                else:
-                    body = self._stderr.feed(data)
-                    body = self._words.feed(body) if self._words else body
-                if body:
+                if body := self._take(kind, data):
                     yield (Stream.STDOUT if kind == 1 else Stream.STDERR), body
             if not batch and self._words and (body := self._words.release()):
                 yield Stream.STDERR, body
@@ -106,6 +100,18 @@ class PlainChannel:
     async def wait(self) -> Outcome:
         """See `Channel.wait`."""
         return await asyncio.shield(self._outcome)
+
+    def _take(self, kind: int, data: bytes) -> bytes:
+        """The command's bytes in it."""
+        if kind == 1:
+            body = self._stdout.feed(data)
+            if self._stdout.seen.pid is not None:
+                self._begun()
+        else:
+            body = self._stderr.feed(data)
+            body = self._words.feed(body) if self._words else body
+        shared = (kind == 1) == self._command.tty  # with incus' own words
+        return self._parting.feed(body) if shared else body
 
     def _begun(self) -> None:
         if self._words and self._words.pid is None:
@@ -135,7 +141,10 @@ class PlainChannel:
             held, words = self._words.end(seen.code if seen.code is not None else -1)
             rest_err = held + rest_err
         self._outcome.set_result(self._explain(words))
-        return [(Stream.STDOUT, rest_out), (Stream.STDERR, rest_err)]
+        said = self._parting.held if seen.code is not None else b""
+        if self._command.tty:
+            return [(Stream.STDOUT, said + rest_out)]
+        return [(Stream.STDOUT, rest_out), (Stream.STDERR, said + rest_err)]
 
     def _explain(self, words: bytes) -> Outcome:
         seen = self._stdout.seen

@@ -19,6 +19,7 @@ _INCUS = tuple(
         (r"Error: ", "incus_failed"),
     )
 )
+_CUT = b"Error: websocket: close "
 
 
 def refusal(code: int | None, talk: bytes) -> HopFailed:
@@ -40,6 +41,21 @@ def loss(code: int | None) -> Outcome:
     return Outcome(
         "incus_lost", f"incus exec ended {ended} before the command did: the instance or incus was stopped"
     )
+
+
+class Parting:
+    """What incus says when its link is cut comes on the command's own stream, last: bytes in, the command's out."""
+
+    def __init__(self) -> None:
+        self.held = b""  # the command's after all, if it ended and said so
+
+    def feed(self, data: bytes) -> bytes:
+        """Its line is held until something follows it."""
+        data, self.held = self.held + data, b""
+        start = data.rfind(_CUT)
+        if start >= 0 and b"\n" not in data[start:-1]:
+            data, self.held = data[:start], data[start:]
+        return data
 
 
 def _words(talk: bytes) -> str:

@@ -133,6 +133,29 @@ def test_a_link_that_ends_loses_no_output():
     assert b"".join(data for _, stream, data in found if stream == 2) == b"err: comm"
 
 
+CUT = b"Error: websocket: close 1006 (abnormal closure): unexpected EOF\n"
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_what_incus_says_when_it_is_cut_is_no_output(tty):
+    outcome, found = played(
+        Process(START[: 1 if tty else 2], [(1 if tty else 2, b"a\n" + CUT)], code=1), tty=tty
+    )
+
+    assert outcome.code == "incus_lost"
+    assert b"".join(data for *_, data in found) == b"a\n"
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_a_command_may_say_the_same(tty):
+    kind = 1 if tty else 2
+    says = [[(kind, CUT[:-1])], [(kind, b"\n" + CUT)], end(0)[: 1 if tty else 2]]
+    outcome, found = played(Process(START[: 1 if tty else 2], *says), tty=tty)
+
+    assert outcome.exit_code == 0
+    assert b"".join(data for *_, data in found) == CUT + CUT
+
+
 def test_a_connection_that_is_lost():
     outcome, found = played(Process(START, [(1, b"out")], lost=True, code=None))
 
