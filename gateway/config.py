@@ -72,7 +72,7 @@ class Limits:
     close: float = 60.0  # for the client to take the rest and answer the close
     check: float = 20.0  # for a check of all hops
     ping: float = 15.0  # between pings to a client
-    silence: float = 45.0  # without an acknowledgement from the client's kernel, while it owes one
+    silence: float = 25.0  # without an acknowledgement from the client's kernel, while it owes one
     shutdown: float = 6.0  # for sessions to end after SIGTERM
     journal_memory: int = 1 << 20
     journal_capacity: int = 256 << 20

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -26,6 +27,11 @@ _LAB = Path(__file__).resolve().parents[3] / "shared" / "lab" / "lab"
 _CHAINS = ("plain", "relay")
 
 
+def duration(text: str) -> float:
+    """Of 90s, 10m, 2h. Raises ValueError."""
+    return float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1:]] if text[-1:] in "smh" else float(text)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="hack/faults", description="Breaks every hop under live sessions.")
     parser.add_argument("--runs", type=int, default=1, help="of each row (default 1)")
@@ -36,12 +42,19 @@ def _arguments() -> argparse.Namespace:
         "--fault", action="append", choices=[fault.name for fault in FAULTS], help="only this; repeat"
     )
     parser.add_argument("--chain", action="append", choices=_CHAINS, help="only this; repeat (default both)")
-    parser.add_argument("--soak", type=float, metavar="MINUTES", help="a random mix instead of each row")
+    parser.add_argument("--soak", type=duration, metavar="10m", help="a random mix for so long, not each row")
     parser.add_argument(
         "--opens", type=int, metavar="N", help="open N sessions and cut half of them at random"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
     return parser.parse_args()
+
+
+def _unplayable() -> dict[str, str]:
+    """Rows that this machine cannot play, and why."""
+    if os.geteuid() or not shutil.which("iptables"):
+        return {"client-vanish": "packets vanish by iptables, as root"}
+    return {}
 
 
 async def _keeps(serve: Serve) -> bool:
@@ -69,6 +82,7 @@ async def _place(chain: str, lab: Lab) -> AsyncIterator[Place]:
                 print("resume rows are not played: the gateway keeps no terminals", file=sys.stderr)
             yield place
         finally:
+            await serve.appear()
             await serve.end()
 
 
@@ -89,7 +103,7 @@ async def _main(asked: argparse.Namespace) -> int:
                 await _play(asked, place, done)
     finally:  # what was played counts when the rest is given up, too
         print(
-            f"{began}, seed {asked.seed}\n\n{report.table(done)}\n\nNot played:\n{report.unplayed()}",
+            f"{began}, seed {asked.seed}\n\n{report.table(done)}\n\nNot played:\n{report.unplayed(_unplayable())}",
             flush=True,
         )
         if asked.json:
@@ -98,13 +112,17 @@ async def _main(asked: argparse.Namespace) -> int:
 
 
 async def _play(asked: argparse.Namespace, place: Place, done: list[Played]) -> None:
-    faults = [fault for fault in FAULTS if not asked.fault or fault.name in asked.fault]
+    faults = [
+        fault
+        for fault in FAULTS
+        if (not asked.fault or fault.name in asked.fault) and fault.name not in _unplayable()
+    ]
     rng = random.Random(f"{asked.seed}/{place.serve.mode}")
     if asked.opens:
         done.append(await opens(place, asked.opens, rng, asked.seed))
         _tell(done[-1])
     if asked.soak:
-        await soak(place, faults, asked.soak * 60, rng, asked.seed, lambda played: _note(done, played))
+        await soak(place, faults, asked.soak, rng, asked.seed, lambda played: _note(done, played))
     if asked.opens or asked.soak:
         return
     for number in range(asked.runs):

@@ -52,7 +52,8 @@ FAULTS = (
         undo="pod-restore", exit_codes=frozenset({_KILLED}),
     ),
     Fault("client-cut", "1", "client", _GONE, 10),
-    Fault("client-silent", "1, 3", "client", _GONE, 60),
+    Fault("client-vanish", "1, 2", "client", _GONE, 30),
+    Fault("client-silent", "3, 22", "client", _ends(), 0, hold=20, lives=True, must_live=True),
     Fault("gateway-term", "26", "gateway", _ends("gateway/shutdown"), 10),
     Fault("gateway-kill", "27", "gateway", _ends(LOST, "gateway/gateway_lost"), 3),
     Fault("ssh-limits", "7, 8", "chain", _ends(), 0, undo="ssh-nolimits", hold=1, lives=True, must_live=True, opens=24),
@@ -62,7 +63,7 @@ FAULTS = (
 
 # a terminal that is kept goes on behind each of these, whatever its client is told meanwhile
 RESUMES = frozenset({
-    "ssh-drop", "ssh-freeze", "ssh-blackhole", "incus-restart", "client-cut", "client-silent", "gateway-term", "gateway-kill",
+    "ssh-drop", "ssh-freeze", "ssh-blackhole", "incus-restart", "client-cut", "client-vanish", "gateway-term", "gateway-kill",
     "gateway-storm",
 })  # fmt: skip
 
@@ -72,6 +73,6 @@ UNPLAYED = {
     "11, 15, 16": "a reboot, the agent in a VM and a full disk in it need a VM, which one machine does not start",
     "19": "kubelet and containerd: the fault command has no word for it",
     "21": "the fault command has no word for it: tests/lab/test_real_fate.py ends a container under a session",
-    "22-25": "slow and flooding streams: tests/server, tests/test_conformance.py and hack/bench/slow.py",
+    "23-25": "stuck input, long pipes and floods: tests/server, tests/test_conformance.py and hack/bench/slow.py",
     "30": "the clock of one machine is everybody's: tests/test_lifetime.py, on monotonic clocks",
 }

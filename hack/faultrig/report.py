@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from faultrig.faults import UNPLAYED
@@ -20,9 +20,9 @@ def table(rounds: Iterable[Played]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def unplayed() -> str:
-    """The rows of the fault list that are not played, and why."""
-    return "\n".join(f"row {rows}: {why}" for rows, why in UNPLAYED.items())
+def unplayed(here: Mapping[str, str]) -> str:
+    """The rows of the fault list that are not played, and why; and those by name that are not played `here`."""
+    return "\n".join(f"{rows}: {why}" for rows, why in (UNPLAYED | dict(here)).items())
 
 
 def as_json(rounds: Iterable[Played], seed: str, began: str) -> dict[str, Any]:

@@ -65,6 +65,8 @@ async def play(fault: Fault, place: Place, seed: str) -> Played:
     rng = random.Random(seed)
     played = Played(fault.name, place.serve.mode, seed)
     clients = place.clients(f"rig{rng.getrandbits(40):010x}", fault.resumes)
+    if fault.name == "client-vanish":  # those on the Unix socket are too near for that
+        clients = [client for client in clients if isinstance(client, Socket)]
     known = set(await place.lab.processes())
     since = place.serve.mark()
     async with asyncio.TaskGroup() as tasks:
@@ -75,6 +77,7 @@ async def play(fault: Fault, place: Place, seed: str) -> Played:
                 broken, before = await _break(fault, place, clients, played)
                 await _outcome(fault, place, clients, played, broken, before, since)
         finally:
+            await place.serve.appear()
             for client in clients:
                 client.wake()
                 client.cut()
@@ -113,16 +116,27 @@ async def _break(
             if fault.undo:
                 await place.lab.fault(fault.undo)
                 await _told(fault, [client for client in clients if client.resumes], _BACK)
-    elif fault.must_live:
+    elif fault.place == "gateway" and fault.must_live:
         await place.serve.pause(fault.hold)
     elif fault.place == "gateway":
         await place.serve.end(signal.SIGTERM if fault.name == "gateway-term" else signal.SIGKILL)
         await _told(fault, clients, fault.within + 5)
         await place.serve.start()
     else:
-        for client in clients:
-            client.cut() if fault.name == "client-cut" else client.silence()
+        await _leave(fault, place, clients)
     return broken, before
+
+
+async def _leave(fault: Fault, place: Place, clients: list[Client]) -> None:
+    if fault.name == "client-vanish":
+        await place.serve.vanish()
+        return
+    for client in clients:
+        client.cut() if fault.name == "client-cut" else client.silence()
+    if fault.must_live:
+        await asyncio.sleep(fault.hold)
+        for client in clients:
+            client.wake()
 
 
 def survives(fault: Fault, client: Client) -> bool:
@@ -150,11 +164,10 @@ async def _outcome(
     going = [
         client for client in clients if not client.over.is_set() and (fault.lives or survives(fault, client))
     ]
-    if fault.place == "client":
+    if fault.place == "client" and not fault.must_live:
         going = [client for client in going if client.resumes]
         await _gone(fault, place, [client for client in clients if not client.resumes], played, broken, since)
-        for client in going:
-            client.wake()
+        await place.serve.appear()
     await asyncio.gather(*(_finish(client) for client in going))
     ends = Promise(fault.ends, fault.within, exit_codes=fault.exit_codes)
     for client, had in zip(clients, before, strict=True):

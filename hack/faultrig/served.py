@@ -34,6 +34,7 @@ class Serve:
         self._directory = directory
         self._log = directory / "log"
         self._process: asyncio.subprocess.Process | None = None
+        self._vanished: list[list[str]] = []  # rules that are in force
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
@@ -83,6 +84,27 @@ class Serve:
         self._process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(seconds)
         self._process.send_signal(signal.SIGCONT)
+
+    async def vanish(self) -> None:
+        """No packet goes to or from its TCP clients any more. ServeError without iptables."""
+        for row in self._rules:
+            await self._iptables("-I", row)
+            self._vanished.append(row)
+
+    async def appear(self) -> None:
+        """Undoes `vanish`."""
+        while self._vanished:
+            await self._iptables("-D", self._vanished.pop())
+
+    @property
+    def _rules(self) -> list[list[str]]:
+        return [f"INPUT -i lo -p tcp --{end}port {self._port} -j DROP".split() for end in "ds"]
+
+    async def _iptables(self, what: str, row: list[str]) -> None:
+        process = await asyncio.create_subprocess_exec("iptables", what, *row, stderr=asyncio.subprocess.PIPE)
+        _, said = await process.communicate()
+        if process.returncode:
+            raise ServeError(f"iptables {what} {' '.join(row)}: {said.decode().strip()}")
 
     def mark(self) -> int:
         """Where the log ends now."""
