@@ -50,12 +50,17 @@ def main() -> None:
 
         process.call_ourselves()
         directory, lock = place.enter(settings["key"], os.environ)
-        daemon, first = place.connect(directory, settings["version"]), False
-        if daemon is None:
-            begin(place.listen(directory, settings["version"]), directory, lock, settings)
-            daemon, first = place.connect(directory, settings["version"]), True
+        version, secret = settings["version"], settings["secret"]
+        daemon, first = place.connect(directory, version), False
+        greeted = None if daemon else carrier.with_sessions(directory, version, secret)
+        if not (daemon or greeted):
+            begin(place.listen(directory, version), directory, lock, settings)
+            daemon, first = place.connect(directory, version), True
         os.close(lock)
-        carrier.hand_over(daemon, settings["secret"], lambda: say("link"))
+        if daemon:
+            carrier.greet(daemon, secret)
+        daemon = daemon or greeted
+        carrier.hand_over(daemon, lambda: say("link"))
         if first:
             place.sweep_all(os.environ)
         if not carrier.wait(daemon):

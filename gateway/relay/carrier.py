@@ -20,12 +20,34 @@ class Refused(Exception):  # noqa: N818  # an answer
     """The daemon does not take the link."""
 
 
-def hand_over(daemon: socket.socket, secret: str, announce: Callable[[], None]) -> None:
-    """From here on the link is the daemon's. `announce` is called before its first byte can come. Raises Refused."""
+def greet(daemon: socket.socket, secret: str) -> int:
+    """How many sessions it has that may be attached again. Raises Refused."""
     daemon.settimeout(_ANSWER)
     daemon.send(secret.encode())
-    if daemon.recv(16) != b"ok":
+    said = daemon.recv(32).split()
+    if said[:1] != [b"ok"]:
         raise Refused("the relay that is there belongs to another gateway")
+    return int(said[1])
+
+
+def with_sessions(directory: str, version: str, secret: str) -> socket.socket | None:
+    """Another version's daemon that speaks the same protocol and has sessions to go on with."""
+    for name in place.versions(directory, version):
+        daemon = place.connect(directory, name)
+        try:
+            if daemon and greet(daemon, secret):
+                return daemon
+        except (OSError, Refused):
+            pass
+        if daemon:
+            daemon.close()
+    return None
+
+
+def hand_over(daemon: socket.socket, announce: Callable[[], None]) -> None:
+    """From here on the link is the daemon's, which has been greeted. `announce` is called before its first byte can
+    come.
+    """
     announce()
     socket.send_fds(daemon, [b"link"], [0, 1])
     daemon.settimeout(None)

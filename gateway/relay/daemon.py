@@ -40,7 +40,7 @@ class Daemon:
         self._env = dict(env)
         self._home = os.getcwd()
         self._loop = Loop(self._turn)
-        self._door = Door(self._loop, listener, str(settings["secret"]), self._welcome)
+        self._door = Door(self._loop, listener, str(settings["secret"]), self._sessions, self._welcome)
         self._link: Link | None = None
         self._carrier: socket.socket | None = None
         self._kept: dict[str, Kept] = {}
@@ -97,6 +97,9 @@ class Daemon:
             return
         self._loop.later(min(5.0, idle / 4), self._tick)
 
+    def _sessions(self) -> int:
+        return len(self._wanted())
+
     def _wanted(self) -> dict[str, Kept]:
         return {name: one for name, one in self._kept.items() if one.wanted}
 
@@ -113,7 +116,7 @@ class Daemon:
             "version": self._settings["version"],
             "pid": os.getpid(),
             "directory": self._directory,
-            "named": len(self._wanted()),
+            "named": self._sessions(),
         }
         self._link.say(wire.encode_object(wire.HELLO, 0, about))
         while self._untold:

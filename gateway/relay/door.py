@@ -16,18 +16,22 @@ _PAUSE = 1.0  # seconds until the next carrier, when one could not be let in
 
 
 class Door:
-    """`came` is called with a carrier and its two descriptors. Whoever has it then dismisses it."""
+    """`came` is called with a carrier and its two descriptors. Whoever has it then dismisses it. `sessions`: how many
+    there are that may be attached again.
+    """
 
     def __init__(
         self,
         loop: Loop,
         listener: socket.socket,
         secret: str,
+        sessions: Callable[[], int],
         came: Callable[[socket.socket, tuple[int, int]], None],
     ) -> None:
         self._loop = loop
         self._listener = listener
         self._secret = secret.encode()
+        self._sessions = sessions
         self._came = came
 
     def open(self) -> None:
@@ -76,7 +80,7 @@ class Door:
             secret = carrier.recv(4096)
             peer = struct.unpack("iII", carrier.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
             known = hmac.compare_digest(secret, self._secret) and peer[1] == os.getuid()
-            carrier.send(b"ok" if known else b"no")
+            carrier.send(b"ok %d" % self._sessions() if known else b"no")
         except OSError:
             return False
         return known

@@ -89,6 +89,17 @@ def connect(directory: str, version: str) -> socket.socket | None:
     return one
 
 
+def versions(directory: str, version: str) -> list[str]:
+    """Sockets of others that speak the same protocol: what stands before the dash (wire.PROTOCOL)."""
+    protocol, dash, _ = version.partition("-")
+    names = os.listdir(directory) if dash else []
+    return [
+        name
+        for name in names
+        if name.startswith(protocol + dash) and name != version and not name.endswith(SOCKET)
+    ]
+
+
 def listen(directory: str, version: str) -> socket.socket:
     """Under the lock, where nobody listens."""
     with suppress(FileNotFoundError):

@@ -9,7 +9,7 @@ import json
 import struct
 from typing import Any
 
-PROTOCOL = 1
+PROTOCOL = 1  # another one with every change: a gateway goes on with an older relay of the same one
 CHUNK = 32768  # bytes of body: what may stand in front of another session's key
 FULL = CHUNK - 7  # bytes of body of a frame that fits an SSH packet, and two of them a pipe, to the last byte
 WINDOW = 65536  # bytes in flight on a stream, each way, until its receiver grants more

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from faultrig.checker import check_orphans
 from faultrig.clients import OWN, V5, Socket
@@ -13,6 +13,7 @@ from faultrig.rounds import ORPHANS, Place, Played, play
 
 _WRAPPED = " dap "  # the plain chain's wrapper, and incus before it
 _AT_ONCE = 12  # sessions
+_BATCH = 48  # the same
 _FDS = 8  # more or less: connections to the chain come and go
 _GROWTH = 24 * 1024  # KiB that the gateway may have kept
 _SETTLE = 45.0  # seconds
@@ -35,28 +36,35 @@ async def opens(place: Place, count: int, rng: random.Random, seed: str) -> Play
     played = Played("opens", place.serve.mode, seed)
     known = set(await place.lab.processes())
     before = place.serve.store()
+    for first in range(0, count, _BATCH):
+        await _batch(place, range(first, min(first + _BATCH, count)), rng, known, played)
+    await _back(place, before, played)
+    return played
+
+
+async def _batch(
+    place: Place, numbers: Iterable[int], rng: random.Random, known: set[str], played: Played
+) -> None:
+    """What Kubernetes clients leave in the pod is ended after each, or a few hundred loops would have all the machine."""
     room = asyncio.Semaphore(_AT_ONCE)
     marks: list[str] = []
 
     async def one(number: int) -> None:
         async with room:
-            mark = f"rig{rng.getrandbits(40):010x}n{number}"
-            marks.append(mark)
-            protocol = rng.choice((OWN, V5))
-            client = Socket(place.serve.access, mark, tty=rng.random() < 0.5, protocol=protocol)
+            marks.append(f"rig{rng.getrandbits(40):010x}n{number}")
+            protocol, tty = rng.choice((OWN, V5)), rng.random() < 0.5
+            client = Socket(place.serve.access, marks[-1], tty=tty, protocol=protocol)
             await _one(client, rng.uniform(0, 2) if number % 2 else None, played)
 
     async with asyncio.TaskGroup() as tasks:
-        for number in range(count):
+        for number in numbers:
             tasks.create_task(one(number))
     left = await _left(place, set(marks), known)
-    played.orphans = len(left)
+    played.orphans += len(left)
     played.complaints += check_orphans(left)
     rest = await place.lab.left(set(marks), known, 0)
-    played.unpromised = len(rest) - len(left)
+    played.unpromised += len(rest) - len(left)
     await place.lab.end(rest, set(marks))
-    await _back(place, before, played)
-    return played
 
 
 async def _one(client: Socket, cut: float | None, played: Played) -> None:

@@ -140,6 +140,39 @@ def test_two_gateways_have_two_relays(far, link):
     assert other.finish(number).exit["errno"] == 2
 
 
+def of_another_version(link, protocol=wire.PROTOCOL):
+    """As if another build had come."""
+    return f"{protocol}-{link.about['version'].partition('-')[2][::-1]}"
+
+
+def test_an_upgrade_goes_on_with_the_sessions_that_there_are(far, link):
+    """And once they have ended the new version takes over."""
+    number = link.open("sh", "-c", "read x; echo $x", name="s")
+    link.until(lambda: link.streams[number].started)
+    link.leave()
+
+    newer = far.link(version=of_another_version(link))
+    assert newer.about["pid"] == link.about["pid"]
+    again = newer.ask(attach="s")
+    newer.say(wire.STDIN, again, b"still\n")
+    assert newer.finish(again).stdout == b"still\n"
+    newer.send(wire.encode(wire.END, again))
+    newer.finish(newer.ask(list=True))
+    newer.leave()
+
+    last = far.link(version=of_another_version(link))
+    assert last.about["pid"] != link.about["pid"]
+    assert last.about["version"] == of_another_version(link)
+
+
+def test_of_another_protocol_nothing_can_be_gone_on_with(far, link):
+    link.finish(link.open("true", name="s"))
+    link.leave()
+
+    other = far.link(version=of_another_version(link, wire.PROTOCOL + 1))
+    assert other.about["pid"] != link.about["pid"]
+
+
 def test_another_version_starts_beside_it(far, link):
     number = link.open("sh", "-c", "read x; echo $x")
     other = far.link(version="0" * 16)
@@ -258,7 +291,7 @@ def test_what_is_no_carrier_is_dismissed(far, link):
     one.close()
     two = place.connect(str(directory), link.about["version"])
     two.send(far.settings["secret"].encode())
-    assert two.recv(10) == b"ok"
+    assert two.recv(10) == b"ok 0"
     two.send(b"nothing with it")
     assert two.recv(10) == b""
     two.close()

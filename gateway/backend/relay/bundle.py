@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from gateway.relay import wire
+
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same modules are the same zip
 
 
@@ -30,5 +32,5 @@ def bundle() -> Bundle:
                 boot = file.read_text("ascii")
             elif file.name.endswith(".py"):
                 archive.writestr(zipfile.ZipInfo(f"dap_relay/{file.name}", _EPOCH), file.read_bytes())
-    version = hashlib.sha256(boot.encode() + store.getvalue()).hexdigest()[:16]
-    return Bundle(boot, store.getvalue(), version)
+    digest = hashlib.sha256(boot.encode() + store.getvalue()).hexdigest()[:16]
+    return Bundle(boot, store.getvalue(), f"{wire.PROTOCOL}-{digest}")
