@@ -43,7 +43,7 @@ class Lab:
             if any(mark in words for mark in marks):
                 with suppress(OSError, ValueError):
                     if await asyncio.to_thread(_words, pid) == words:
-                        os.kill(int(pid), signal.SIGKILL)
+                        os.killpg(os.getpgid(int(pid)), signal.SIGKILL)  # with what it started
 
     async def left(self, marks: set[str], known: set[str], seconds: float) -> list[str]:
         """Waits until nothing is left of sessions with these marks, or as long as it may take; what is left then."""
