@@ -127,6 +127,8 @@ async def _play(asked: argparse.Namespace, place: Place, done: list[Played]) -> 
         return
     for number in range(asked.runs):
         for fault in faults:
+            if fault.resumes and not place.keeps:
+                continue  # nobody would attach again
             _note(done, await play(fault, place, f"{asked.seed}/{place.serve.mode}/{fault.name}/{number}"))
 
 

@@ -104,7 +104,8 @@ class Kept(Socket):
     async def say(self, body: dict[str, Any]) -> None:
         """A control message."""
         if self.connection:
-            await self.connection.send(b"\x05" + json.dumps(body).encode())
+            with suppress(ConnectionClosed):  # the end may have come, and waits to be read
+                await self.connection.send(b"\x05" + json.dumps(body).encode())
 
     async def give(self, data: bytes) -> None:
         """Kept until the end, so that an attach can send it again."""
