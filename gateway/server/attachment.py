@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from aiohttp import ClientError, WSCloseCode, WSMsgType
 
 from gateway import __version__
@@ -28,6 +29,8 @@ from gateway.server.metrics import Metrics
 from gateway.server.websocket import Socket
 from gateway.session import Session
 
+log = structlog.get_logger()
+
 # kubectl 1.30 to 1.33 drops what comes in one segment with the 101 (client-go remotecommand, fixed in 0.34)
 _FIRST_DATA = 0.015  # seconds after the upgrade
 _TICK = 0.5  # seconds between looks at the connection
@@ -38,12 +41,7 @@ class Attachment:
     """Works in one task of the edge: `await run()`."""
 
     def __init__(
-        self,
-        socket: Socket,
-        row: Subprotocol,
-        session: Session,
-        limits: Limits,
-        metrics: Metrics,
+        self, socket: Socket, row: Subprotocol, session: Session, limits: Limits, metrics: Metrics
     ) -> None:
         self._socket = socket
         self._row = row
@@ -81,6 +79,14 @@ class Attachment:
         except* (ConnectionError, ClientError):
             gone = gone or Outcome("client_lost")
         return gone
+
+    async def until_gone(self) -> Outcome | None:
+        """`run`, where a defect of ours is logged and an outcome like any other."""
+        try:
+            return await self.run()
+        except Exception:
+            log.exception("attachment_defect", session=self._session.name)
+            return Outcome("gateway_error")
 
     async def leave(self, why: Outcome) -> None:
         """After a `run` that did not end well: the last words, as far as the client still listens, within a second."""

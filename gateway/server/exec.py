@@ -1,6 +1,5 @@
 """The exec and attach endpoints: from a request to a session with an attachment."""
 
-import structlog
 from aiohttp import hdrs, web
 
 from gateway.errors import Refused
@@ -23,7 +22,6 @@ from gateway.server.status import Refusal
 from gateway.server.websocket import Socket, handshake, upgrade
 from gateway.session import Session
 
-log = structlog.get_logger()
 routes = web.RouteTableDef()
 _POD = "/api/v1/namespaces/{namespace}/pods/{pod}"
 
@@ -57,11 +55,7 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
     try:
         await upgrade(websocket, request, row)
         attachment = Attachment(websocket, row, session, limits, gateway.metrics)
-        try:
-            gone = await attachment.run()
-        except Exception:
-            log.exception("attachment_defect", session=session.name)
-            gone = Outcome("gateway_error")
+        gone = await attachment.until_gone()
     finally:
         if gone is not None:  # the one place that decides what a session does without its client: it ends
             session.end(gone)

@@ -4,7 +4,6 @@ import asyncio
 import time
 from typing import Any
 
-import structlog
 from aiohttp import WSCloseCode
 
 from gateway.kept import FLOOD, KeptSession, Trouble
@@ -17,7 +16,6 @@ from gateway.server.attachment import Attachment, Gone
 from gateway.server.gateway import Gateway
 from gateway.server.websocket import Socket
 
-log = structlog.get_logger()
 INTERRUPT = b"\x03"
 _QUIET = 1.0  # seconds after an interrupt in which that goes on
 _SOON = 0.1  # seconds until input that came is told of, unless it is much
@@ -176,10 +174,7 @@ async def follow(
     attachment.enter(offset, used)
     gone: Outcome | None = Outcome("client_lost")
     try:
-        gone = await attachment.run()
-    except Exception:
-        log.exception("attachment_defect", session=session.name)
-        gone = Outcome("gateway_error")
+        gone = await attachment.until_gone()
     finally:
         session.part(attachment, gone)
     if gone is not None:
