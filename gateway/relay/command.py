@@ -14,8 +14,8 @@ from .journal import Journal, JournalFull
 from .loop import Loop, OwnLoop, words
 from .request import Request
 
-_READ = 65536
-BEHIND = 1 << 20  # bytes that the link has not taken yet, from where on reading makes way for it
+_READ = 2 * wire.FULL  # bytes: whole frames, with none left over
+BEHIND = 768 << 10  # bytes that the link has not taken yet, from where reading makes way for it; fits memory
 MAKE_WAY = 0.005  # seconds; with a read each time that is at least 13 MB/s, which loses nothing (README.md)
 LINGER = 0.05  # seconds of quiet after the end, where something else still holds the output open
 _LINGERS = 40  # and how often that may be put off
