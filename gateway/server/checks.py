@@ -6,6 +6,7 @@ import time
 from gateway.backend import Backend, HopCheck
 
 FRESH = 15.0  # seconds that a check may be old
+FAILED = 1.0  # the same of one that failed: whoever has just mended a hop looks again
 
 
 class Checks:
@@ -19,7 +20,7 @@ class Checks:
         """(seconds ago, hops in order)."""
         async with self._locks.setdefault(name, asyncio.Lock()):
             at, hops = self._last.get(name, (float("-inf"), []))
-            if time.monotonic() - at > FRESH:
+            if time.monotonic() - at > (FRESH if all(hop.ok for hop in hops) else FAILED):
                 hops = await backend.check()
                 at = time.monotonic()
                 self._last[name] = (at, hops)

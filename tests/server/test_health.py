@@ -93,6 +93,15 @@ async def test_hops_are_looked_at_once_in_a_while_however_often_one_asks(edge, m
     assert times == 2
 
 
+async def test_a_hop_that_has_been_mended_is_looked_at_again_at_once(edge, monkeypatch):
+    monkeypatch.setattr(checks, "FAILED", 0.0)
+    whole = edge.backend.hops
+    edge.backend.hops = [HopCheck(Hop.SSH, None, Outcome("ssh_unreachable", "no way"))]
+    assert (await ready(edge))[0] == 503
+    edge.backend.hops = whole
+    assert (await ready(edge))[0] == 200
+
+
 async def test_a_check_that_is_a_defect_is_told_and_the_next_one_is_made(edge, logged):
     async def check():
         raise LookupError("a bug")
