@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from gateway.backend import Event
+from gateway.backend import Event, kubectl
 from gateway.errors import HopFailed
 from gateway.protocol.status import Status
 
@@ -54,7 +54,8 @@ def refusal(code: int, body: bytes) -> HopFailed:
     if status:
         return HopFailed(_CODES.get(code, "cluster_failed"), status.message or _words(body), status)
     if code in _UNREACHABLE:
-        return HopFailed("cluster_unreachable", _words(body) or f"kubectl proxy answered {code}")
+        why = kubectl.unreachable(_words(body) or f"kubectl proxy answered {code}")
+        return HopFailed(why.code, why.message)
     return HopFailed("cluster_failed", f"{code}: {_words(body)}")
 
 

@@ -16,6 +16,12 @@ _KILL = (
 )
 
 _EXIT_LINE = re.compile(rb"command terminated with exit code (\d{1,3})\n?$")
+_DEFAULT_SERVER = re.compile(
+    r"server localhost:8080 was refused|dial tcp(?: (?:127\.0\.0\.1|\[::1\]):8080: |: lookup localhost )"
+)
+_NO_KUBECONFIG = (
+    "kubectl in the runner has no kubeconfig (~/.kube/config, or KUBECONFIG in the login shell's profile)"
+)
 _NO_SHELL = re.compile(r'exec: "(?:[^"]*/)?(?:ba)?sh": (?:executable file not found|stat )')
 
 
@@ -71,6 +77,15 @@ def explain(code: int, words: bytes, target: Target, command: Command) -> Outcom
         if match := pattern.search(text):
             return outcome(match, target, command)
     return Outcome("kubectl_failed", text, status=internal_error(text.removeprefix("error: ")))
+
+
+def unreachable(said: str) -> Outcome:
+    """What it means that kubectl, or kubectl proxy, reaches no API server. Without a kubeconfig it asks its default,
+    http://localhost:8080 (client-go, tools/clientcmd/client_config.go).
+    """
+    if _DEFAULT_SERVER.search(said):
+        return Outcome("kubeconfig_missing", f"{_NO_KUBECONFIG}: {said}")
+    return Outcome("cluster_unreachable", said)
 
 
 def _last_words(words: bytes) -> str:
@@ -135,6 +150,10 @@ def _api_error(match: re.Match[str], _: Target, __: Command) -> Outcome:
     return Outcome("cluster_failed", said, status=failure(http, said, reason) if http else None)
 
 
+def _unreachable(match: re.Match[str], _: Target, __: Command) -> Outcome:
+    return unreachable(match["said"])
+
+
 def _said(code: str, http: int) -> _Meaning:
     return lambda match, _, __: Outcome(code, match["said"], status=failure(http, match["said"]))
 
@@ -164,12 +183,12 @@ _MEANINGS: tuple[tuple[re.Pattern[str], _Meaning], ...] = tuple(
         (r"(?P<said>You must be logged in to the server.*|the server has asked for the client to provide credentials)",
          _said("cluster_unauthorized", 401)),
         (r"(?P<said>The connection to the server .* was refused.*|Unable to connect to the server: .*)",
-         _plain("cluster_unreachable")),
+         _unreachable),
         (r"^error: (?:Internal error occurred|unable to upgrade connection): (?P<why>error dialing backend: .*)",
          _internal("cluster_failed")),
         (r"^error: Internal error occurred: (?P<why>.*)", _internal("cluster_failed")),
-        (r"^error: (?P<said>(?:Get|Post|Head) \"https?://.*)", _plain("cluster_unreachable")),
-        (r"(?P<said>dial tcp .*|no such host.*)", _plain("cluster_unreachable")),
+        (r"^error: (?P<said>(?:Get|Post|Head) \"https?://.*)", _unreachable),
+        (r"(?P<said>dial tcp .*|no such host.*)", _unreachable),
         (r"(?P<said>error reading from error stream: .*)", _plain("cluster_lost")),
         (r"^(?:error: )?(?P<said>.*(?:i/o timeout|connection reset by peer|unexpected EOF|broken pipe|connection lost).*)", _plain("cluster_lost")),
         (r"^Error from server(?: \((?P<reason>\w+)\))?: ?(?P<said>.*)", _api_error),

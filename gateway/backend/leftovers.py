@@ -28,6 +28,7 @@ _NOT_ALLOWED = {
     "cluster_unauthorized",
     "cluster_unreachable",
     "kubectl_missing",
+    "kubeconfig_missing",
     "runner_failed",
 }
 _NOT_STARTED = _GONE | _NO_SHELL | _NOT_ALLOWED

@@ -29,15 +29,12 @@ _ADVICE = {
     "incus_frozen": "on the management host: incus resume the instance",
     "incus": "on the management host, try: incus list",
     "kubectl_missing": "install kubectl in the runner",
+    "kubeconfig_missing": "write ~/.kube/config in the runner, or set KUBECONFIG in its login shell's profile",
     "runner": "look into the runner: its disk, its memory, its login shell's profile",
     "kubectl": "in the runner, try: kubectl get --raw /readyz",
     "cluster": "check the cluster's API server and the runner's kubeconfig: dap run -- kubectl cluster-info",
     "gateway": "see the log of dap serve",
 }
-_NO_KUBECONFIG = (  # then kubectl asks localhost:8080
-    "kubectl in the runner has no kubeconfig, or one that names localhost: write ~/.kube/config there, "
-    "or set KUBECONFIG in the profile of its login shell"
-)
 
 
 @dataclass(frozen=True)
@@ -189,8 +186,6 @@ def _hop(hop: dict[str, Any], *, skip: bool) -> Check:
         return Check(name, None, message or "a hop before it failed")
     code = str(hop.get("code") or message.rpartition("(")[2].rstrip(")"))
     advice = "" if ok else _ADVICE.get(code) or _ADVICE.get(name, "")
-    if name == "cluster" and "localhost" in message and not ok:
-        advice = _NO_KUBECONFIG
     ms = hop.get("ms")
     return Check(name, ok, message, advice, float(ms) if isinstance(ms, int | float) else None, code)
 

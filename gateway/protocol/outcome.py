@@ -57,6 +57,7 @@ CODES: dict[str, Code] = {
         "what arrived is not all that the command wrote, or not its exit code (dap exec --verify)",
     ),
     "kubectl_missing": Code(Hop.RUNNER, 500, "the runner has no kubectl"),
+    "kubeconfig_missing": Code(Hop.RUNNER, 500, "kubectl in the runner has no kubeconfig"),
     "kubectl_killed": Code(Hop.KUBECTL, 500, "kubectl in the runner was ended by a signal"),
     "kubectl_failed": Code(
         Hop.KUBECTL, 500, "kubectl failed in a way we have no name for; its words are the message"

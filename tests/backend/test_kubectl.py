@@ -141,7 +141,7 @@ ROWS = {
     ),
     "no kubeconfig": (
         KLOG + "The connection to the server localhost:8080 was refused - did you specify the right host or port?",
-        "cluster_unreachable", 503, "localhost:8080",
+        "kubeconfig_missing", 500, "localhost:8080",
     ),
     "pending": (
         "error: unable to upgrade connection: pod p does not have a host assigned", "pod_pending", 400,

@@ -17,6 +17,7 @@ _HOST = "http://localhost"  # the Host that kubectl proxy wants to hear
 _REFUSED = "/api/v1/namespaces/-/pods/-/exec"  # answered by kubectl proxy itself, with 403
 _PROBE = 2.0  # seconds for that
 _YES = 60.0  # seconds
+_NO_ANSWER = ("cluster_unreachable", "kubeconfig_missing")
 _STALE = 5.0  # seconds that credentials are surely good for: younger, a 401 is the cluster's last word
 
 
@@ -115,7 +116,7 @@ class RelayApi:
                 except ClientError as error:
                     raise HopFailed("cluster_unreachable", f"kubectl proxy: {error}") from None
         except HopFailed as error:
-            self._doubtful = error.code == "cluster_unreachable" and error.status is None
+            self._doubtful = error.code in _NO_ANSWER and error.status is None
             raise (self._link_failure() if self._doubtful else None) or error from None
 
     async def _probe(self) -> None:
