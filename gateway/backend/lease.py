@@ -5,14 +5,16 @@ nonces and pids, and reads lines (words are parted by blanks, and the last is a 
 
     .                                       the gateway lives; one every 5 s
     + NONCE [PID SINCE WRAPPER [SESSION]]   know this one, from the wrapper's `start` on with its numbers
+    in NONCE MARK KUBECTL...                and what it leaves in its container is found so (leftovers.sh)
     - NONCE                                 it has ended
     ! NONCE...                              end these now: TERM (HUP too in a terminal), KILL 2 s later
     take PID NONCE                          end the lease that was before: this one knows all that it knew
     bye                                     all is over
 
 and says `gone NONCE:how...` of what it was to end: none (nothing was left), term, kill, left. After 20 s without a line,
-or 13 s after the end of its input, it ends all that it knows and itself; the end alone says little, since sessions on
-other connections may live, and a new lease comes at once then. It is no child of the exec that Incus would kill with the
+or 13 s after the end of its input, it ends all that it knows, looks in their containers, and ends itself; the end alone
+says little, since sessions on other connections may live, and a new lease comes at once then. While the gateway lives,
+it is the one that looks there (reaper.py). It is no child of the exec that Incus would kill with the
 client, it is in a process group of its own (no setsid is needed for that), and it writes no file. On the management host
 a loop between it and ssh (lease_host.sh) ends the incus client of what is gone, 2 s later, should it hang on a connection
 that nobody reads; a nonce is hex, so that nothing else gets into the pattern.
@@ -21,17 +23,19 @@ It starts with the first session that lasts, and goes when there was none for a 
 """
 
 import asyncio
+import re
 import secrets
 import shlex
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from importlib.resources import files
 
 import structlog
 
-from gateway.backend import transport
+from gateway.backend import leftovers, transport
 from gateway.backend.host import Host
 from gateway.backend.ssh import Process
 from gateway.backend.wrapper import Stdout, exec_line, send_words
@@ -48,6 +52,9 @@ _TOGETHER = 0.05  # seconds in which ends are said together: a lost connection i
 _IDLE = 60.0  # seconds without a session
 _LEAVE = 2.0  # seconds, when the gateway leaves, for what it still has to say
 _BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts
+_WORD = re.compile(
+    r"[\w.:/@%+=,-]+", re.ASCII
+)  # what the lease may be told; a context of other letters is not
 _SCRIPT, _LOOP = (
     files("gateway.backend").joinpath(name).read_text("ascii") for name in ("lease.sh", "lease_host.sh")
 )
@@ -63,8 +70,21 @@ def send_lease(tick: float = TICK) -> bytes:
     return send_words(_SCRIPT, "lease", *_argv(tick))
 
 
-def _argv(tick: float) -> tuple[str]:
-    return (f"{tick * _SLICE:.2f}",)
+def _argv(tick: float) -> tuple[str, str]:
+    return f"{tick * _SLICE:.2f}", leftovers.SCRIPT
+
+
+@dataclass
+class _Known:
+    """`roots`: what the wrapper's `start` said. `look`: the mark, and the kubectl that gets into the container."""
+
+    roots: tuple[int, ...] = ()
+    look: tuple[str, ...] = ()
+
+    def lines(self, nonce: str) -> Iterator[str]:
+        yield " ".join(["+", nonce, *map(str, self.roots)])
+        if self.look:
+            yield " ".join(["in", nonce, *self.look])
 
 
 class Lease:
@@ -76,7 +96,7 @@ class Lease:
         self._limits = limits
         self._host = host
         self._tick = tick
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._known: dict[str, _Known] = {}
         self._due: set[str] = set()  # of them: to be ended, until they are gone
         self._unsaid: set[str] = set()  # of these: not said yet to the lease that there is
         self._wanted = asyncio.Event()
@@ -100,11 +120,17 @@ class Lease:
                 await self._leave()
                 keeper.cancel()
 
-    def know(self, nonce: str, roots: tuple[int, ...] = ()) -> None:
-        """A wrapper with this nonce is being started; a second time, with what its `start` said."""
-        self._known[nonce] = roots
-        self._say(_know(nonce, roots))
+    def know(self, nonce: str, look: tuple[str, ...] = ()) -> None:
+        """A wrapper with this nonce is being started. `look`: its mark, and the kubectl exec before a command."""
+        self._known[nonce] = _Known(look=look if all(map(_WORD.fullmatch, look)) else ())
+        self._tell(nonce)
         self._wanted.set()
+
+    def started(self, nonce: str, roots: tuple[int, ...]) -> None:
+        """What its `start` said."""
+        if nonce in self._known:
+            self._known[nonce].roots = roots
+            self._tell(nonce)
 
     def forget(self, nonce: str) -> None:
         """It has ended by itself, and its wrapper too."""
@@ -113,7 +139,7 @@ class Lease:
 
     def end(self, nonce: str) -> None:
         """Its session is over; whatever is left of it is to be ended."""
-        self._known.setdefault(nonce, ())
+        self._known.setdefault(nonce, _Known())
         self._due.add(nonce)
         if not self._unsaid:
             asyncio.get_running_loop().call_later(_TOGETHER, self._say_ends)
@@ -123,6 +149,10 @@ class Lease:
     def _say(self, words: str) -> None:
         if self._process:
             self._process.send(f"{words} .\n".encode())
+
+    def _tell(self, nonce: str) -> None:
+        for line in self._known[nonce].lines(nonce):
+            self._say(line)
 
     def _say_ends(self) -> None:
         if self._process and self._unsaid:
@@ -195,8 +225,8 @@ class Lease:
         return out
 
     def _tell_all(self) -> None:
-        for nonce, roots in self._known.items():
-            self._say(_know(nonce, roots))
+        for nonce in self._known:
+            self._tell(nonce)
         self._unsaid |= self._due
         self._say_ends()
         if self._before:
@@ -244,7 +274,3 @@ async def _read(process: Process, out: Stdout) -> bytes:
         raise process.failure() if process.lost else transport.refusal(process.exit_code, out.talk)
     out.talk += b"".join(data for kind, data in batch if kind == 2)  # incus' own words
     return b"".join(out.feed(data) for kind, data in batch if kind == 1)
-
-
-def _know(nonce: str, roots: tuple[int, ...]) -> str:
-    return f"+ {' '.join([nonce, *map(str, roots)])}"

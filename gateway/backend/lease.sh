@@ -1,5 +1,6 @@
 IFS=$' \t\n'; set +f -m; shopt -u failglob nullglob; exec 2>/dev/null
 slice=${a[2]} # seconds; three without a byte are the end, and two after the end of input
+look=${a[3]} # what ends in a container what a session has left there
 is() { # PID NONCE: that process is the bash of that nonce
   local c; mapfile -d '' -t c </proc/$1/cmdline && [[ " ${c[*]} " == *" dap $2 "* ]]
 }
@@ -50,18 +51,32 @@ finish() { # NONCE...: TERM, and KILL to what is there after 8 looks; then says 
   p=gone; for n; do p+=" $n:${how[$n]:-none}"; done
   printf '%s\n' "$p"
 }
+ask() { # looks in their containers, eight at a time, each for 20 s at most
+  local n i w
+  set -- "${!pods[@]}"
+  while (($#)); do
+    for n in "${@:1:8}"; do
+      w=(${pods[$n]})
+      "${w[@]:1}" sh -c "$look" dap "$w" 10 </dev/null >/dev/null &
+    done
+    shift $(($# < 8 ? $# : 8))
+    for ((i = 0; i < 80; ++i)); do [[ $(jobs -pr) ]] || break; sleep .25; done
+    kill -KILL $(jobs -pr)
+  done
+}
 said() { # a line of the gateway's
   local n
   case $1 in
   +) [[ ${3:-2} -gt 1 ]] && known[$2]=${*:3} ;; # of kill, 0 and 1 would be much more than one command
-  -) unset "known[$2]" ;;
-  !) (finish "${@:2}") & for n in "${@:2}"; do unset "known[$n]"; done ;;
+  in) pods[$2]=${*:3} ;;
+  -) unset "known[$2]" "pods[$2]" ;;
+  !) (finish "${@:2}") & for n in "${@:2}"; do unset "known[$n]" "pods[$n]"; done ;;
   take) is "$2" "$3" && kill -KILL -- "-$2" ;;
   bye) exit 0 ;;
   esac
 }
 lease() {
-  local -A known; local l p r=0 quiet=0
+  local -A known pods; local l p r=0 quiet=0
   trap '' HUP INT QUIT TERM PIPE
   printf '%s start %s\n' "$h" "$BASHPID"
   while ((quiet < 3 && r != 1)); do
@@ -75,6 +90,7 @@ lease() {
   done
   ((r == 1)) && sleep "$slice" && sleep "$slice"
   finish "${!known[@]}"
+  ask
 }
 lease <&0 &
 wait $!

@@ -13,7 +13,7 @@ from gateway.protocol.outcome import Outcome
 
 LATE = 10  # tenths of a second in which what a session was about to start may still come
 SAID = 600  # bytes of what the look says
-_SCRIPT = "\n".join(
+SCRIPT = "\n".join(
     line
     for line in files("gateway.backend").joinpath("leftovers.sh").read_text("ascii").splitlines()
     if not line.lstrip().startswith("#")
@@ -53,7 +53,7 @@ class Found:
 
 def argv(session: str, late: int = LATE) -> tuple[str, ...]:
     """What looks for the session in its container. Needs sh there, and waits `late` tenths of a second for it."""
-    return ("sh", "-c", _SCRIPT, "dap", session, str(late))
+    return ("sh", "-c", SCRIPT, "dap", session, str(late))
 
 
 def read(outcome: Outcome, said: bytes) -> Found:

@@ -23,6 +23,7 @@ from gateway.protocol.target import Command, Target, TerminalSize
 
 _SIZE = TerminalSize(80, 24)  # until the client names its own
 _OURS = Command(("kubectl",), "run", stdout=True)
+_LOOK = Command(("sh",), stdout=True)
 
 
 class PlainChain:
@@ -90,12 +91,19 @@ class PlainChain:
         nonce = secrets.token_hex(12)
         line = exec_line(self._cluster.vm, nonce, argv, tty=command.tty)
         async with self._host.process(line, (command.size or _SIZE) if command.tty else None) as process:
-            known = partial(self._lease.know, nonce)
-            known()
-            channel = PlainChannel(process, nonce, target, command, started=known)
+            self._lease.know(nonce, self._look(target, command))
+            started = partial(self._lease.started, nonce)
+            channel = PlainChannel(process, nonce, target, command, started=started)
             async with self._ending(process, nonce, channel):
                 await self._start(channel, argv)
                 yield channel
+
+    def _look(self, target: Target, command: Command) -> tuple[str, ...]:
+        """What the lease has to know to look for what is left in the container, should the gateway be killed."""
+        if not command.marked:
+            return ()
+        look = kubectl.argv(target, _LOOK, self._cluster.kube_context)
+        return (command.session, *look[: -len(_LOOK.argv)])
 
     def fate(self, target: Target) -> PodFate:
         """See `Backend.fate`."""

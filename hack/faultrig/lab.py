@@ -11,7 +11,7 @@ from pathlib import Path
 
 _LIMIT = 170.0  # seconds for one word of the fault command
 _WRAPPER = re.compile(r"\bdap ([0-9a-f]{24}) (\d+)")
-_LEASE = 4  # words that a plain chain's lease is sent; a session has more
+_LEASE = 5  # words that a plain chain's lease is sent; a session has more
 
 
 class LabError(Exception):

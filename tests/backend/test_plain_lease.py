@@ -59,7 +59,7 @@ class Far:
 
     def lease(self, tick: float = TICK) -> "Leased":
         nonce = secrets.token_hex(12)
-        words = shlex.split(exec_line("runner", nonce, ("slice",), tty=False))
+        words = shlex.split(exec_line("runner", nonce, ("slice", "look"), tty=False))
         return Leased(self.popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE), nonce, tick)
 
     def wrapper(self, script: str, *, tty: bool = False) -> "Wrapped":
@@ -364,6 +364,36 @@ def test_a_runner_that_was_paused_ends_nothing(far):
     lease.beat(1.0)
 
     assert len(one.living) == 3
+
+
+@pytest.mark.parametrize("how", ["silence", "end of input"])
+def test_when_the_gateway_is_gone_it_looks_into_the_containers(far, how):
+    """With the kubectl that it was told; ten are two turns of eight. What has ended by itself has nothing there."""
+    kubectl = far.home / "kubectl"
+    kubectl.write_text(f'#!/bin/sh\necho "$1 $2 $3 $4 $5 $7 $8 $9" >>{far.home}/asked; sleep 0.1\n')
+    kubectl.chmod(0o755)
+    lease = far.lease()
+    for n in range(12):
+        lease.say("+", f"{n:024x}")
+        lease.say("in", f"{n:024x}", f"mark{n}", kubectl, "exec", f"pod-{n}", "--")
+    lease.say("-", f"{10:024x}")
+    lease.say("!", f"{11:024x}")
+    if how == "end of input":
+        lease.process.stdin.close()
+
+    lease.process.wait(LIMIT)
+    asked = (far.home / "asked").read_text("ascii").splitlines()
+    assert sorted(asked) == sorted(f"exec pod-{n} -- sh -c dap mark{n} 10" for n in range(10))
+
+
+def test_a_bye_leaves_the_containers_to_the_gateway(far):
+    lease = far.lease()
+    lease.say("+", "a" * 24)
+    lease.say("in", "a" * 24, "mark", "touch", far.home / "asked")
+    lease.say("bye")
+
+    lease.process.wait(LIMIT)
+    assert not (far.home / "asked").exists()
 
 
 # the management host

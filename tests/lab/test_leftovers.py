@@ -43,11 +43,10 @@ async def serving(cluster, home: Home):
         await process.communicate()
 
 
-@pytest.mark.parametrize("cluster", ["relay"], indirect=True)
 @pytest.mark.parametrize("streams", [TTY, PIPES], ids=["terminal", "pipes"])
 @pytest.mark.parametrize("pod", ["bash-0", "web-0"])
 async def test_a_gateway_that_is_killed_leaves_nothing(cluster, tmp_path, pod, streams):
-    """The relay sees to it. A foreground command, background jobs, and those that are meant to live."""
+    """The relay sees to it, or the lease of the plain chain. A foreground command, background jobs, and those that are meant to live."""
     home = Home(tmp_path)
     async with (
         serving(cluster, home) as (process, access),

@@ -39,7 +39,7 @@ KINDS = [
     ("exec sh", TERMINAL), ("yes", TERMINAL), ("exec cat", PIPES), ("exec sleep 1000", PIPES), ("yes", ("stdout",)),
 ]  # fmt: skip
 _SESSION = re.compile(r"\bdap [0-9a-f]{24} (\d+)\b")
-_LEASE = 4  # words that a lease is sent; a kubectl has more
+_LEASE = 5  # words that a lease is sent; a kubectl has more
 
 
 def processes() -> Iterator[tuple[int, str]]:
