@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from faultrig import report
@@ -19,7 +19,8 @@ from faultrig.crowd import OPEN
 from faultrig.faults import FAULTS
 from faultrig.kept import Kept
 from faultrig.lab import Lab, LabError
-from faultrig.rounds import Place, Played, play
+from faultrig.parts import Place, Played
+from faultrig.rounds import play
 from faultrig.served import Serve, ServeError
 from faultrig.soak import opens, soak
 
@@ -98,9 +99,10 @@ async def _main(asked: argparse.Namespace) -> int:
     print(f"seed {asked.seed}", file=sys.stderr, flush=True)
     done: list[Played] = []
     try:
-        for chain in asked.chain or _CHAINS:
-            async with _place(chain, lab) as place:
-                await _play(asked, place, done)
+        async with AsyncExitStack() as stack:
+            chains = asked.chain or _CHAINS
+            places = [await stack.enter_async_context(_place(chain, lab)) for chain in chains]
+            await _play(asked, places, done)
     finally:  # what was played counts when the rest is given up, too
         print(
             f"{began}, seed {asked.seed}\n\n{report.table(done)}\n\nNot played:\n{report.unplayed(_unplayable())}",
@@ -111,30 +113,32 @@ async def _main(asked: argparse.Namespace) -> int:
     return int(any(played.complaints for played in done))
 
 
-async def _play(asked: argparse.Namespace, place: Place, done: list[Played]) -> None:
+async def _play(asked: argparse.Namespace, places: list[Place], done: list[Played]) -> None:
+    def note(played: list[Played]) -> None:
+        done.extend(played)
+        for one in played:
+            _tell(one)
+
     faults = [
         fault
         for fault in FAULTS
         if (not asked.fault or fault.name in asked.fault) and fault.name not in _unplayable()
     ]
-    rng = random.Random(f"{asked.seed}/{place.serve.mode}")
     if asked.opens:
-        done.append(await opens(place, asked.opens, rng, asked.seed))
-        _tell(done[-1])
+        for place in places:
+            rng = random.Random(f"{asked.seed}/{place.serve.mode}")
+            note([await opens(place, asked.opens, rng, asked.seed)])
     if asked.soak:
-        await soak(place, faults, asked.soak, rng, asked.seed, lambda played: _note(done, played))
+        await soak(places, faults, asked.soak, asked.seed, note)
     if asked.opens or asked.soak:
         return
     for number in range(asked.runs):
         for fault in faults:
-            if fault.resumes and not place.keeps:
-                continue  # nobody would attach again
-            _note(done, await play(fault, place, f"{asked.seed}/{place.serve.mode}/{fault.name}/{number}"))
-
-
-def _note(done: list[Played], played: Played) -> None:
-    done.append(played)
-    _tell(played)
+            there = [
+                place for place in places if place.keeps or not fault.resumes
+            ]  # who else would attach again
+            if there:
+                note(await play(fault, there, f"{asked.seed}/{fault.name}/{number}"))
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from faultrig.faults import UNPLAYED
-from faultrig.rounds import Played
+from faultrig.parts import Played
 
 _HEAD = ("fault", "chain", "runs", "detected after", "outcome", "orphans", "lost bytes", "")
 

@@ -1,181 +1,96 @@
-"""One round: sessions of every client, one broken hop, and what became of all of them."""
+"""One round: sessions of every client on each kind of chain, one broken hop, and what became of all of them."""
 
 import asyncio
 import random
-import signal
 import time
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from faultrig import program
 from faultrig.checker import Promise, Told, check, check_orphans, missing, read
-from faultrig.clients import OWN, V5, Client, Socket
-from faultrig.crowd import OPEN, again, open_many
-from faultrig.dap import Dap, Shell
-from faultrig.faults import RESUMES, Fault
-from faultrig.kept import Kept
+from faultrig.clients import Client, Socket
+from faultrig.crowd import OPEN, again
+from faultrig.faults import Fault
 from faultrig.lab import Lab
-from faultrig.served import Serve
+from faultrig.nemesis import BACK, break_, survives
+from faultrig.parts import Part, Place, Played
 
 _FORGOTTEN = frozenset({"runner/relay_lost", "gateway/session_unknown"})  # a kept terminal waits first
 _GOES_ON = 60.0  # seconds for a session that lives to end itself when asked to
 ORPHANS = 30.0  # seconds
-_BACK = 45.0  # seconds after a hop is back, until a kept terminal that it cost is told
-_STALL = 8.0  # seconds that a hop is away that its sessions live through
 
 
-@dataclass
-class Played:
-    """What one round comes to. `detected`: seconds from the fault until each client was told."""
-
-    fault: str
-    chain: str
-    seed: str
-    detected: list[float] = field(default_factory=list)
-    outcomes: Counter[str] = field(default_factory=Counter)
-    orphans: int = 0
-    unpromised: int = 0  # left in the pod by clients whose protocol does not end what it started
-    lost: int = 0
-    complaints: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Place:
-    """Where rounds are played: a gateway, its chain, and whether that keeps terminals."""
-
-    serve: Serve
-    lab: Lab
-    keeps: bool = False
-
-    def clients(self, mark: str, resumes: int = 0) -> list[Client]:
-        """One of each kind, and so many more that attach again; the pod is the one with a shell."""
-        access = self.serve.access
-        kinds: list[Client] = [
-            Socket(access, f"{mark}a", tty=True, protocol=V5), Socket(access, f"{mark}b", tty=False, protocol=V5),
-            Socket(access, f"{mark}c", tty=True, protocol=OWN), Socket(access, f"{mark}d", tty=False, protocol=OWN),
-            Dap(access, f"{mark}e", tty=False), Shell(access, f"{mark}f"),
-        ]  # fmt: skip
-        kinds[-1].resumes = self.keeps
-        return [*kinds, *(Kept(access, f"{mark}g{n}") for n in range(1 + resumes))] if self.keeps else kinds
-
-
-async def play(fault: Fault, place: Place, seed: str) -> Played:
-    """One round. LabError and ServeError when the rig itself cannot go on."""
-    rng = random.Random(seed)
-    played = Played(fault.name, place.serve.mode, seed)
-    clients = place.clients(f"rig{rng.getrandbits(40):010x}", fault.resumes)
-    if fault.name == "client-vanish":  # those on the Unix socket are too near for that
-        clients = [client for client in clients if isinstance(client, Socket)]
-    known = set(await place.lab.processes())
-    since = place.serve.mark()
+async def play(fault: Fault, places: Sequence[Place], seed: str) -> list[Played]:
+    """One round, at all places at once. LabError and ServeError when the rig itself cannot go on."""
+    rng, lab = random.Random(seed), places[0].lab
+    parts = [_part(fault, place, rng, seed) for place in places]
+    known = set(await lab.processes())
+    broken = 0.0
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(client.run()) for client in clients]
+        running = [tasks.create_task(client.run()) for part in parts for client in part.clients]
         try:
-            if await _opened(clients, played):
+            if all(await asyncio.gather(*map(_opened, parts))):
                 await asyncio.sleep(rng.uniform(0.1, 1.5))
-                broken, before = await _break(fault, place, clients, played)
-                await _outcome(fault, place, clients, played, broken, before, since)
+                for part in parts:
+                    part.before = [len(client.output) for client in part.clients]
+                broken = time.monotonic()
+                await break_(fault, lab, parts)
+                await asyncio.gather(*(_outcome(fault, part, broken) for part in parts))
         finally:
-            await place.serve.appear()
-            for client in clients:
-                client.wake()
-                client.cut()
+            for part in parts:
+                await _let_go(part)
             await asyncio.wait(running, timeout=5)
             for task in running:
                 task.cancel()
-    played.complaints += await again(place.serve.access)
-    await place.serve.clear()
-    await _orphans(place, clients, known, played)
-    return played
+    for part in parts:
+        part.played.complaints += await again(part.place.serve.access)
+        await part.place.serve.clear()
+    await _orphans(lab, parts, known)
+    return [part.played for part in parts]
 
 
-async def _opened(clients: Iterable[Client], played: Played) -> bool:
+def _part(fault: Fault, place: Place, rng: random.Random, seed: str) -> Part:
+    clients = place.clients(f"rig{rng.getrandbits(40):010x}", fault.resumes)
+    if fault.name == "client-vanish":  # those on the Unix socket are too near for that
+        clients = [client for client in clients if isinstance(client, Socket)]
+    return Part(place, clients, Played(fault.name, place.serve.mode, seed), place.serve.mark())
+
+
+async def _let_go(part: Part) -> None:
+    await part.place.serve.appear()
+    for client in part.clients:
+        client.wake()
+        client.cut()
+
+
+async def _opened(part: Part) -> bool:
     end = time.monotonic() + OPEN
-    for client in clients:
+    for client in part.clients:
         if not await client.opened(end - time.monotonic()):
-            played.complaints.append(
+            part.played.complaints.append(
                 f"{client.name}: did not open: {client.told} {bytes(client.output[:200])!r}"
             )
         await client.type_line()
-    return not played.complaints
+    return not part.played.complaints
 
 
-async def _break(
-    fault: Fault, place: Place, clients: list[Client], played: Played
-) -> tuple[float, list[int]]:
-    """When it was broken, and what had arrived then. Returns when every client knows, or when it is mended."""
-    before = [len(client.output) for client in clients]
-    broken = time.monotonic()
-    if fault.place == "chain":
-        try:
-            await place.lab.fault(fault.name)
-            await _told(fault, clients, fault.hold)
-            played.complaints += await open_many(place.serve.access, fault.opens)
-        finally:
-            if fault.undo:
-                await place.lab.fault(fault.undo)
-                await _told(fault, [client for client in clients if client.resumes], _BACK)
-    elif fault.place == "gateway" and fault.must_live:
-        await place.serve.pause(fault.hold)
-    elif fault.place == "gateway":
-        await place.serve.end(signal.SIGTERM if fault.name == "gateway-term" else signal.SIGKILL)
-        await _told(fault, clients, fault.within + 5)
-        await place.serve.start()
-    else:
-        await _leave(fault, place, clients)
-    return broken, before
-
-
-async def _leave(fault: Fault, place: Place, clients: list[Client]) -> None:
-    if fault.name == "client-vanish":
-        await place.serve.vanish()
-        return
-    for client in clients:
-        client.cut() if fault.name == "client-cut" else client.silence()
-    if fault.must_live:
-        await asyncio.sleep(fault.hold)
-        for client in clients:
-            client.wake()
-
-
-def survives(fault: Fault, client: Client) -> bool:
-    """It is promised that the session goes on, byte for byte. A `dap` that is killed is not there to attach again."""
-    if fault.must_live:
-        return True
-    killed = fault.name == "client-cut" and isinstance(client, Dap)
-    return client.resumes and fault.name in RESUMES and not killed
-
-
-async def _told(fault: Fault, clients: Iterable[Client], seconds: float) -> None:
-    """Until all that do not survive have ended."""
-    due = [client for client in clients if not survives(fault, client)]
-    if not due or fault.lives:
-        await asyncio.sleep(min(seconds, _STALL))
-        return
-    end = time.monotonic() + min(seconds, fault.within + 10)
-    while not all(client.over.is_set() for client in due) and time.monotonic() < end:  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
-
-
-async def _outcome(
-    fault: Fault, place: Place, clients: list[Client], played: Played, broken: float, before: list[int], since: int
-) -> None:  # fmt: skip
+async def _outcome(fault: Fault, part: Part, broken: float) -> None:
+    clients, played = part.clients, part.played
     going = [
         client for client in clients if not client.over.is_set() and (fault.lives or survives(fault, client))
     ]
     if fault.place == "client" and not fault.must_live:
         going = [client for client in going if client.resumes]
-        await _gone(fault, place, [client for client in clients if not client.resumes], played, broken, since)
-        await place.serve.appear()
+        await _gone(fault, part, [client for client in clients if not client.resumes], broken)
+        await part.place.serve.appear()
     await asyncio.gather(*(_finish(client) for client in going))
     ends = Promise(fault.ends, fault.within, exit_codes=fault.exit_codes)
-    for client, had in zip(clients, before, strict=True):
+    for client, had in zip(clients, part.before, strict=True):
         whole = client in going or survives(fault, client)
         if fault.place == "client" and not whole:
             continue
         seen = client.transcript(broken, had)
-        due = replace(ends, ends=fault.ends | _FORGOTTEN, within=2 * _BACK) if client.resumes else ends
+        due = replace(ends, ends=fault.ends | _FORGOTTEN, within=2 * BACK) if client.resumes else ends
         played.complaints += check(seen, Promise(whole=True, exit_code=program.EXIT_CODE) if whole else due)
         played.lost += missing(read(seen.mark, seen.output), seen.typed if whole else None)
         played.outcomes["goes on" if whole and seen.told else str(seen.told or "nothing")] += 1
@@ -195,17 +110,16 @@ async def _finish(client: Client) -> None:
         return  # its transcript shows that
 
 
-async def _gone(
-    fault: Fault, place: Place, clients: list[Client], played: Played, broken: float, since: int
-) -> None:  # fmt: skip
+async def _gone(fault: Fault, part: Part, clients: list[Client], broken: float) -> None:
     """A client that is gone is told nothing: what became of its session is in the gateway's log."""
+    played = part.played
     rows: list[Told] = []
     while len(rows) < len(clients) and time.monotonic() - broken < fault.within + 5:
         await asyncio.sleep(0.2)
         now = time.monotonic() - broken
         rows += [
             Told(row["outcome"], row["hop"], row.get("exit_code"), now)
-            for row in place.serve.closed(since)[len(rows) :]
+            for row in part.place.serve.closed(part.since)[len(rows) :]
         ]
     ends = Promise(fault.ends, fault.within)
     for number, client in enumerate(clients):
@@ -218,16 +132,22 @@ async def _gone(
             played.detected.append(told.after)
 
 
-async def _orphans(place: Place, clients: list[Client], known: set[str], played: Played) -> None:
+async def _orphans(lab: Lab, parts: list[Part], known: set[str]) -> None:
     """What a Kubernetes client started in the pod lives on, as it does with kubectl: it is counted, and ended."""
+    clients = [client for part in parts for client in part.clients]
     reaped = {client.mark for client in clients if client.reaps}
     rest = {client.mark for client in clients} - reaped
-    left = await place.lab.left(reaped, known, ORPHANS)
-    played.orphans = len(left)
-    played.complaints += check_orphans(left)
-    unpromised = await place.lab.left(rest, known, 0)
-    bad = [row for row in unpromised if "kubectl exec" in row]
-    played.orphans += len(bad)
-    played.complaints += check_orphans(bad)
-    played.unpromised = len(unpromised) - len(bad)
-    await place.lab.end([*left, *unpromised], reaped | rest)
+    left = await lab.left(reaped, known, ORPHANS)
+    unpromised = await lab.left(rest, known, 0)
+    bad = [*left, *(row for row in unpromised if "kubectl exec" in row)]
+    for part in parts:
+        ours = [row for row in bad if _whose(row, parts) is part]
+        part.played.orphans = len(ours)
+        part.played.complaints += check_orphans(ours)
+        part.played.unpromised = sum(_whose(row, parts) is part for row in unpromised if row not in bad)
+    await lab.end([*left, *unpromised], reaped | rest)
+
+
+def _whose(row: str, parts: list[Part]) -> Part:
+    """The plain chain's wrappers carry no mark, and it is the first."""
+    return next((part for part in parts if any(client.mark in row for client in part.clients)), parts[0])

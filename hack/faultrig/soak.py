@@ -9,7 +9,8 @@ from faultrig.checker import check_orphans
 from faultrig.clients import OWN, V5, Socket
 from faultrig.crowd import OPEN, use
 from faultrig.faults import Fault
-from faultrig.rounds import ORPHANS, Place, Played, play
+from faultrig.parts import Place, Played
+from faultrig.rounds import ORPHANS, play
 
 _WRAPPED = " dap "  # the plain chain's wrapper, and incus before it
 _AT_ONCE = 12  # sessions
@@ -20,14 +21,14 @@ _SETTLE = 45.0  # seconds
 
 
 async def soak(
-    place: Place, faults: list[Fault], seconds: float, rng: random.Random, seed: str, tell: Callable[[Played], None]
-) -> None:  # fmt: skip
+    places: list[Place], faults: list[Fault], seconds: float, seed: str, tell: Callable[[list[Played]], None]
+) -> None:
     """Rounds of faults at random, one after the other, until the time is over; `tell` gets each."""
+    rng, number = random.Random(seed), 0
     end = time.monotonic() + seconds
-    number = 0
     while time.monotonic() < end:
         fault = rng.choice(faults)
-        tell(await play(fault, place, f"{seed}/{place.serve.mode}/soak/{number}/{fault.name}"))
+        tell(await play(fault, places, f"{seed}/soak/{number}/{fault.name}"))
         number += 1
 
 

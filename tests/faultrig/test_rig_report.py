@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 from faultrig import report
-from faultrig.rounds import Played
+from faultrig.parts import Played
 
 
 def test_rounds_of_one_fault_are_one_line():
