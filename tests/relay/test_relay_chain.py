@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,12 +13,15 @@ from support.served import cluster_at
 from test_commands import gone
 
 from gateway.backend.chain import chain
+from gateway.backend.relay import arrival, links
+from gateway.backend.relay.bundle import bundle
 from gateway.backend.relay.identity import identity, throw_away
 from gateway.config import Limits
 from gateway.demo import demo_chain
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target
+from gateway.relay import wire
 
 POD = Target("default", "default", "bash-0")
 RUNNER = Target("default")
@@ -212,6 +216,30 @@ async def test_the_same_gateway_again_finds_its_relay(demo, tmp_path):
 
     assert pids[0] == pids[1]
     assert (tmp_path / "relay").stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_relay_of_an_earlier_version_is_left_with_its_last_session(demo, monkeypatch):
+    """On a link that is never lost, too."""
+    monkeypatch.setattr(links, "GIVE_WAY", 0.05)
+
+    def upgraded():
+        return replace(bundle(), version=f"{wire.PROTOCOL}-another")
+
+    async with backend_on(demo, "relay") as backend:
+        relay = await backend.link()
+        async with backend.exec(POD, Command(("cat",), stdin=True, stdout=True)) as channel:
+            monkeypatch.setattr(links, "bundle", upgraded)
+            monkeypatch.setattr(arrival, "bundle", upgraded)
+            await asyncio.sleep(0.3)
+            await channel.write(b"still")
+            channel.write_eof()
+            assert [data async for _, data in channel.output()] == [b"still"]
+        async with asyncio.timeout(10):
+            while (newer := await backend.link()) is relay:  # noqa: ASYNC110  # nothing sets an event
+                await asyncio.sleep(0.05)
+
+        assert newer.about["version"] == upgraded().version
+        assert (await run(backend, "echo", "hi"))[0] == b"hi\n"
 
 
 async def test_dial_reaches_what_the_runner_reaches(demo, tmp_path):

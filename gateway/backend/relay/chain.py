@@ -44,8 +44,8 @@ class RelayChain:
         self.survives = identity.kept
         self.grace = limits.grace if self.survives else min(limits.grace, _ALONE)
         self._keeper = Keeper()
-        self._links = Links(cluster, limits, host, identity, reaper, self._keeper)
         self._asides: set[Stream] = set()  # those that are no sessions
+        self._links = Links(cluster, limits, host, identity, reaper, self._keeper, self._sessions)
         self._killed = 0
         self.link = self._links.link
         self.found = self._keeper.found
@@ -65,10 +65,12 @@ class RelayChain:
 
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`; `channels` are sessions here, and the link is not one."""
-        link = self._links.now
-        streams = len({*link.streams.values()} - self._asides) if link else 0
-        counts = self._host.counts()
+        link, counts = self._links.now, self._host.counts()
+        streams = self._sessions(link) if link else 0
         return {**counts, "channels": counts["channels"] - bool(link) + streams, "links": int(bool(link))}
+
+    def _sessions(self, link: Link) -> int:
+        return len({*link.streams.values()} - self._asides)
 
     def leftovers(self) -> Mapping[str, int]:
         """See `Backend.leftovers`."""

@@ -3,12 +3,13 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from gateway.backend.host import Host
 from gateway.backend.reaper import Reaper
 from gateway.backend.relay.arrival import NoRelay, link_line
+from gateway.backend.relay.bundle import bundle
 from gateway.backend.relay.identity import Identity
 from gateway.backend.relay.keeper import Keeper
 from gateway.backend.relay.link import Link
@@ -18,10 +19,13 @@ from gateway.errors import HopFailed
 _BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts, unless somebody wants the link sooner
 _SOONEST = 1.0  # seconds
 _HOPELESS = 60.0  # seconds between attempts where the runner cannot have a relay
+GIVE_WAY = 60.0  # seconds between looks whether the relay of an earlier version is still needed
 
 
 class Links:
-    """Works inside `async with links.running():`. `keeper` gets each new link before anybody else does."""
+    """Works inside `async with links.running():`. `keeper` gets each new link before anybody else does. `sessions`:
+    how many need this one.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Links:
         identity: Identity,
         reaper: Reaper,
         keeper: Keeper,
+        sessions: Callable[[Link], int],
     ) -> None:
         self._cluster = cluster
         self._limits = limits
@@ -38,6 +43,7 @@ class Links:
         self._identity = identity
         self._reaper = reaper
         self._keeper = keeper
+        self._sessions = sessions
         self._link: Link | None = None
         self._failure: HopFailed | None = None
         self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
@@ -58,11 +64,12 @@ class Links:
     async def running(self) -> AsyncIterator[None]:
         """On leaving it is closed, and no task is left."""
         async with asyncio.TaskGroup() as tasks:
-            keeper = tasks.create_task(self._keep())
+            jobs = [tasks.create_task(self._keep()), tasks.create_task(self._renew())]
             try:
                 yield
             finally:
-                keeper.cancel()
+                for job in jobs:
+                    job.cancel()
 
     async def link(self) -> Link:
         """The link, when there is one soon. Raises HopFailed with the reason why not."""
@@ -106,6 +113,14 @@ class Links:
                     await self._wanted.wait()
                     await asyncio.sleep(max(0.0, began + _SOONEST * bool(failures) - time.monotonic()))
             failures += 1
+
+    async def _renew(self) -> None:
+        """After an upgrade the relay of before goes on with its sessions; the first link without any is the last to it."""
+        while True:
+            await asyncio.sleep(GIVE_WAY)
+            link = self._link
+            if link and link.about.get("version") != bundle().version and not self._sessions(link):
+                link.fail(HopFailed("relay_lost", "the relay of an earlier version gives way to this one's"))
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Link]:
