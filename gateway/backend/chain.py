@@ -79,14 +79,14 @@ class AutoChain:
 
     async def check(self) -> list[HopCheck]:
         """See `Backend.check`; the runner's row says which mode it is."""
-        try:
-            chosen = await self._chosen()
-        except HopFailed as error:
-            return [HopCheck(error.hop, None, error.outcome())]
-        checks = await chosen.check()
-        if chosen is self._plain:
-            return [replace(one, note=f"{one.note}: {self._said}" if one.note else "") for one in checks]
-        return checks
+        if not isinstance(self._relay.failure, NoRelay):
+            checks = await self._relay.check()
+            if not isinstance(self._relay.failure, NoRelay):
+                self._said = ""
+                return checks
+        self._fall_back(self._relay.failure)
+        checks = await self._plain.check()
+        return [replace(one, note=f"{one.note}: {self._said}" if one.note else "") for one in checks]
 
     def connections(self) -> Mapping[str, int]:
         """See `Backend.connections`."""
@@ -111,10 +111,13 @@ class AutoChain:
             else:
                 self._said = ""
                 return self._relay
+        self._fall_back(failure)
+        return self._plain
+
+    def _fall_back(self, failure: NoRelay) -> None:
         if failure.message != self._said:
             self._said = failure.message
             log.warning("relay_impossible", cluster=self._name, reason=failure.message, instead="plain")
-        return self._plain
 
 
 class AutoApi:

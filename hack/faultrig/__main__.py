@@ -10,15 +10,16 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from faultrig import report
 from faultrig.crowd import OPEN
-from faultrig.faults import FAULTS
+from faultrig.faults import FAULTS, Fault
 from faultrig.kept import Kept
 from faultrig.lab import Lab, LabError
+from faultrig.loads import LOADS, bear
 from faultrig.parts import Place, Played
 from faultrig.rounds import play
 from faultrig.served import Serve, ServeError
@@ -40,7 +41,7 @@ def _arguments() -> argparse.Namespace:
         "--seed", default=secrets.token_hex(4), help="of all that is random; fresh, and printed"
     )
     parser.add_argument(
-        "--fault", action="append", choices=[fault.name for fault in FAULTS], help="only this; repeat"
+        "--fault", action="append", choices=[row.name for row in (*FAULTS, *LOADS)], help="only this; repeat"
     )
     parser.add_argument("--chain", action="append", choices=_CHAINS, help="only this; repeat (default both)")
     parser.add_argument("--soak", type=duration, metavar="10m", help="a random mix for so long, not each row")
@@ -119,26 +120,36 @@ async def _play(asked: argparse.Namespace, places: list[Place], done: list[Playe
         for one in played:
             _tell(one)
 
-    faults = [
+    for place in places if asked.opens else ():
+        rng = random.Random(f"{asked.seed}/{place.serve.mode}")
+        note([await opens(place, asked.opens, rng, asked.seed)])
+    if asked.soak:
+        await soak(places, _faults(asked), asked.soak, asked.seed, note)
+    for number in range(0 if asked.opens or asked.soak else asked.runs):
+        await _rows(asked, places, number, note)
+
+
+def _faults(asked: argparse.Namespace) -> list[Fault]:
+    return [
         fault
         for fault in FAULTS
         if (not asked.fault or fault.name in asked.fault) and fault.name not in _unplayable()
     ]
-    if asked.opens:
-        for place in places:
-            rng = random.Random(f"{asked.seed}/{place.serve.mode}")
-            note([await opens(place, asked.opens, rng, asked.seed)])
-    if asked.soak:
-        await soak(places, faults, asked.soak, asked.seed, note)
-    if asked.opens or asked.soak:
-        return
-    for number in range(asked.runs):
-        for fault in faults:
-            there = [
-                place for place in places if place.keeps or not fault.resumes
-            ]  # who else would attach again
-            if there:
-                note(await play(fault, there, f"{asked.seed}/{fault.name}/{number}"))
+
+
+async def _rows(
+    asked: argparse.Namespace, places: list[Place], number: int, note: Callable[[list[Played]], None]
+) -> None:
+    """Each row once."""
+    for fault in _faults(asked):
+        there = [place for place in places if place.keeps or not fault.resumes]  # who else would attach again
+        if there:
+            note(await play(fault, there, f"{asked.seed}/{fault.name}/{number}"))
+    for load in LOADS:
+        if not asked.fault or load.name in asked.fault:
+            there = [place for place in places if place.keeps or not load.keeps]
+            seed = f"{asked.seed}/{load.name}/{number}"
+            note(await asyncio.gather(*(bear(load, place, seed) for place in there)))
 
 
 def main() -> int:

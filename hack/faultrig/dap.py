@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from faultrig import program
 from faultrig.checker import Told
-from faultrig.clients import WORDS, Client
+from faultrig.clients import WORDS, Access, Client
 
 
 @dataclass
 class Dap(Client):
-    """`dap exec` on pipes, with the gateway of the environment."""
+    """`dap exec` on pipes, with the gateway of the environment. Without a command it runs the rig's program."""
+
+    command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.kind = "dap"
@@ -25,7 +27,7 @@ class Dap(Client):
         pipe = asyncio.subprocess.PIPE
         words = ("exec", "-i", "-q", "--kill-on-disconnect", self.pod, "-c", "main", "--")
         self.process = process = await asyncio.create_subprocess_exec(
-            *("python", "-m", "gateway"), *words, *program.argv(self.mark),
+            *("python", "-m", "gateway"), *words, *(self.command or program.argv(self.mark)),
             stdin=pipe, stdout=pipe, stderr=pipe, env=self.access.environment, start_new_session=True,
         )  # fmt: skip
         assert process.stdout
@@ -49,6 +51,10 @@ class Dap(Client):
     def cut(self) -> None:
         """Killed."""
         self._signal(signal.SIGKILL)
+
+    def interrupt(self) -> None:
+        """Ctrl-C, where there is no terminal to type it in."""
+        self._signal(signal.SIGINT)
 
     def silence(self) -> None:
         """Stopped, as a laptop that sleeps."""
@@ -74,7 +80,7 @@ class Shell(Dap):
     async def talk(self) -> Told:
         """See `Dap.talk`."""
         self._master, slave = pty.openpty()
-        words = ("shell", "-q", self.pod, "-c", "main", "--", *program.argv(self.mark))
+        words = ("shell", "-q", self.pod, "-c", "main", "--", *(self.command or program.argv(self.mark)))
         try:
             self.process = process = await asyncio.create_subprocess_exec(
                 *("python", "-m", "gateway"), *words, stdin=slave, stdout=slave, stderr=asyncio.subprocess.PIPE,
@@ -110,6 +116,23 @@ class Shell(Dap):
         """Typed: the terminal's line break is its Return key."""
         if self._master >= 0:
             os.write(self._master, data.replace(b"\n", b"\r"))
+
+
+async def run_dap(
+    access: Access, *words: str, given: bytes = b"", seconds: float = 60.0
+) -> tuple[int, bytes, str]:
+    """(exit status, stdout, stderr) of one `dap`; -1 and what there is when it took too long."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *("python", "-m", "gateway"), *words, stdin=pipe, stdout=pipe, stderr=pipe, env=access.environment,
+    )  # fmt: skip
+    try:
+        out, said = await asyncio.wait_for(process.communicate(given), seconds)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return -1, b"", f"no end after {seconds:g} s"
+    return process.returncode or 0, out, said.decode("utf-8", "replace")
 
 
 def from_exit(status: int, said: str) -> Told:

@@ -10,8 +10,8 @@ _KILLED = 128 + 9
 class Fault:
     """One way to break one hop.
 
-    `rows`: of the fault list in the requirements. `place`: who breaks it: the fault command, the client, or whoever runs
-    the gateway. `hold`: seconds until it is undone. `lives`: a session may, or has to (`must_live`), go on afterwards.
+    `rows`: of the fault list in the requirements. `place`: who breaks it: the fault command, the client, a program in the pod, or
+    whoever runs the gateway. `hold`: seconds until it is undone. `lives`: a session may, or has to (`must_live`), go on afterwards.
     `opens`: so many more are opened at once while it is broken, and each works. `resumes`: so many more that attach again
     are open when it breaks.
     """
@@ -51,6 +51,9 @@ FAULTS = (
         "pod-delete", "20", "chain", _ends("pod/pod_deleted", "pod/container_not_running"), 10,
         undo="pod-restore", exit_codes=frozenset({_KILLED}),
     ),
+    Fault(
+        "container-end", "21", "container", _ends("pod/container_restarted"), 10, exit_codes=frozenset({_KILLED})
+    ),
     Fault("client-cut", "1", "client", _GONE, 10),
     Fault("client-vanish", "1, 2", "client", _GONE, 30),
     Fault("client-silent", "3, 22", "client", _ends(), 0, hold=20, lives=True, must_live=True),
@@ -68,11 +71,7 @@ RESUMES = frozenset({
 })  # fmt: skip
 
 UNPLAYED = {
-    "4": "two clients of one session: tests/server",
-    "9": "PerSourcePenalties: the fault command has no word for it",
     "11, 15, 16": "a reboot, the agent in a VM and a full disk in it need a VM, which one machine does not start",
     "19": "kubelet and containerd: the fault command has no word for it",
-    "21": "the fault command has no word for it: tests/lab/test_real_fate.py ends a container under a session",
-    "23-25": "stuck input, long pipes and floods: tests/server, tests/test_conformance.py and hack/bench/slow.py",
     "30": "the clock of one machine is everybody's: tests/test_lifetime.py, on monotonic clocks",
 }

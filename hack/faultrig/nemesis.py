@@ -11,6 +11,7 @@ from faultrig.dap import Dap
 from faultrig.faults import RESUMES, Fault
 from faultrig.lab import Lab
 from faultrig.parts import Part
+from faultrig.pod import end_container
 
 BACK = 45.0  # seconds after a hop is back, until a kept terminal that it cost is told
 _STALL = 8.0  # seconds that a hop is away that its sessions live through
@@ -28,7 +29,7 @@ async def break_(fault: Fault, lab: Lab, parts: list[Part]) -> None:
                 kept = [client for part in parts for client in part.clients if client.resumes]
                 await _told(fault, kept, BACK)
     else:
-        one = _stop if fault.place == "gateway" else _leave
+        one = {"gateway": _stop, "container": _end_container, "client": _leave}[fault.place]
         await asyncio.gather(*(one(fault, part) for part in parts))
 
 
@@ -45,6 +46,11 @@ async def _stop(fault: Fault, part: Part) -> None:
     await serve.end(signal.SIGTERM if fault.name == "gateway-term" else signal.SIGKILL)
     await _told(fault, part.clients, fault.within + 5)
     await serve.start()
+
+
+async def _end_container(fault: Fault, part: Part) -> None:
+    await end_container(part.place.serve.access, part.clients[0].pod)
+    await _told(fault, part.clients, fault.hold)
 
 
 async def _leave(fault: Fault, part: Part) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from faultrig import program
@@ -14,6 +15,7 @@ from faultrig.faults import Fault
 from faultrig.lab import Lab
 from faultrig.nemesis import BACK, break_, survives
 from faultrig.parts import Part, Place, Played
+from faultrig.pod import own_pod
 
 _FORGOTTEN = frozenset({"runner/relay_lost", "gateway/session_unknown"})  # a kept terminal waits first
 _GOES_ON = 60.0  # seconds for a session that lives to end itself when asked to
@@ -24,6 +26,17 @@ async def play(fault: Fault, places: Sequence[Place], seed: str) -> list[Played]
     """One round, at all places at once. LabError and ServeError when the rig itself cannot go on."""
     rng, lab = random.Random(seed), places[0].lab
     parts = [_part(fault, place, rng, seed) for place in places]
+    async with AsyncExitStack() as stack:
+        if fault.place == "container":
+            for part in parts:
+                pod = await stack.enter_async_context(own_pod(part.place.serve.access))
+                for client in part.clients:
+                    client.pod = pod
+        await _play(fault, lab, parts, rng)
+    return [part.played for part in parts]
+
+
+async def _play(fault: Fault, lab: Lab, parts: list[Part], rng: random.Random) -> None:
     known = set(await lab.processes())
     broken = 0.0
     async with asyncio.TaskGroup() as tasks:
@@ -46,7 +59,6 @@ async def play(fault: Fault, places: Sequence[Place], seed: str) -> list[Played]
         part.played.complaints += await again(part.place.serve.access)
         await part.place.serve.clear()
     await _orphans(lab, parts, known)
-    return [part.played for part in parts]
 
 
 def _part(fault: Fault, place: Place, rng: random.Random, seed: str) -> Part:

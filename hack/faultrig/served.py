@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ class ServeError(Exception):
 
 
 class Serve:
-    """`mode` is the kind of chain; `directory` is its alone."""
+    """`mode` is the kind of chain; `directory` is its alone; `settings` are of the environment."""
 
-    def __init__(self, mode: str, directory: Path) -> None:
+    def __init__(self, mode: str, directory: Path, settings: Mapping[str, str] | None = None) -> None:
         self.mode = mode
         self._directory = directory
         self._log = directory / "log"
@@ -41,15 +42,15 @@ class Serve:
         token = secrets.token_urlsafe(32)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DAP_GATEWAY_")}
         own = {f"XDG_{kind}_HOME": f"{directory}/{kind.lower()}" for kind in ("CONFIG", "STATE")}
-        self._environment = kept | own | {
+        self._environment = kept | own | dict(settings or {}) | {
             "XDG_RUNTIME_DIR": str(directory), "DAP_RUNNER_MODE": mode, "TERM": "xterm",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(_ROOT),
         }  # fmt: skip
         url = f"http://127.0.0.1:{self._port}"
         self.access = Access(url, token, self._environment)
 
-    async def start(self) -> None:
-        """Until it serves and its chain answers. ServeError."""
+    async def start(self, *, ready: bool = True) -> None:
+        """Until it serves and its chain answers, or only until it serves. ServeError."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "gateway", "serve", "--listen", f"127.0.0.1:{self._port}", "--log", "json",
@@ -57,7 +58,7 @@ class Serve:
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         end = time.monotonic() + _START
-        while not await asyncio.to_thread(self._ready):
+        while not await asyncio.to_thread(self._answers, "/readyz" if ready else "/healthz"):
             if self._process.returncode is not None or time.monotonic() > end:
                 raise ServeError(
                     f"dap serve ({self.mode}) does not get ready: {self._log.read_text()[-400:]!a}"
@@ -124,10 +125,10 @@ class Serve:
         size = re.search(r"VmRSS:\s+(\d+)", (place / "status").read_text())
         return {"fds": len(list((place / "fd").iterdir())), "KiB": int(size[1]) if size else 0}
 
-    async def ticket(self) -> str:
-        """For a browser, once."""
-        answer = json.loads(await asyncio.to_thread(self._ask, "POST", "tickets"))
-        return str(answer["ticket"])
+    async def connections(self) -> dict[str, int]:
+        """Its SSH connections and its breaker, as /readyz has them."""
+        shown = json.loads(await asyncio.to_thread(self._read, "/readyz"))
+        return dict(shown["clusters"]["default"]["ssh"])
 
     async def clear(self) -> None:
         """Ends the sessions that it still has: terminals that wait for a client that will not come."""
@@ -143,13 +144,21 @@ class Serve:
         except (OSError, urllib.error.URLError):
             return b""  # it has ended meanwhile
 
+    def _read(self, path: str) -> bytes:
+        """Whatever its status."""
+        try:
+            with _DIRECT.open(self._request(path), timeout=40) as answer:
+                return bytes(answer.read())
+        except urllib.error.HTTPError as answer:
+            return answer.read()
+
     def _request(self, path: str, method: str = "GET") -> urllib.request.Request:
         bearer = {"Authorization": f"Bearer {self.access.token}"}
         return urllib.request.Request(self.access.url + path, headers=bearer, method=method)
 
-    def _ready(self) -> bool:
+    def _answers(self, path: str) -> bool:
         try:
-            with _DIRECT.open(self._request("/readyz"), timeout=40) as answer:
+            with _DIRECT.open(self._request(path), timeout=40) as answer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False
