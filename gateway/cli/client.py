@@ -142,9 +142,20 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
         try:
             yield Connection(websocket)
         except BaseException:
-            websocket.close_timeout = _HURRY  # what still comes is of no interest
-            await websocket.close()  # 1000, which ends the session; the context itself would say 1011
+            await _hurry(websocket)
             raise
+
+
+async def _hurry(websocket: ClientConnection) -> None:
+    """1000, which ends the session (the context itself would say 1011); what still comes is of no interest. Where the
+    gateway takes no more input the close cannot get there behind it, and the end of the connection has to say it.
+    """
+    websocket.close_timeout = _HURRY
+    try:
+        async with asyncio.timeout(2 * _HURRY):
+            await websocket.close()
+    except TimeoutError:
+        websocket.transport.abort()
 
 
 def _dial(endpoint: Endpoint, path: str) -> connect:

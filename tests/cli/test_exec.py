@@ -172,6 +172,27 @@ async def test_ctrl_c_ends_the_session_with_130(home):
     assert (code, err) == (130, b"")
 
 
+async def test_ctrl_c_ends_it_where_the_gateway_takes_no_input(home):
+    """The close does not get there behind what waits: the connection is cut."""
+    over = asyncio.Event()
+
+    async def script(client):
+        await client.hello()
+        await client.out(b"ready")
+        await over.wait()
+
+    async with fake_gateway(script, home.socket):
+        process = await home.start("exec", "web-0", "-i", "--", "sleep", "1000")
+        assert await process.stdout.read(5) == b"ready"
+        process.stdin.write(bytes(64 << 20))
+        await asyncio.sleep(1)
+        process.send_signal(signal.SIGINT)
+        code = await asyncio.wait_for(process.wait(), 8)
+        over.set()
+
+    assert code == 130
+
+
 async def test_a_reader_that_goes_away_ends_it_quietly(home):
     """As `dap exec … -- yes | head -1`."""
 
