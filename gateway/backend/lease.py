@@ -41,6 +41,7 @@ from gateway.backend.ssh import Process
 from gateway.backend.wrapper import Stdout, exec_line, send_words
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
+from gateway.waiting import done_within
 
 log = structlog.get_logger()
 
@@ -160,10 +161,11 @@ class Lease:
             self._unsaid.clear()
 
     async def _leave(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LEAVE):
-                while self._unsaid:  # noqa: ASYNC110  # for so short a time
-                    await asyncio.sleep(_TOGETHER)
+        async def said() -> None:
+            while self._unsaid:  # noqa: ASYNC110  # for so short a time
+                await asyncio.sleep(_TOGETHER)
+
+        await done_within(said(), _LEAVE)
         self._say("bye")
 
     async def _keep(self) -> None:

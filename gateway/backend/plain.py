@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from gateway.backend import HopCheck, kubectl
@@ -20,6 +20,7 @@ from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.waiting import done_within
 
 _SIZE = TerminalSize(80, 24)  # until the client names its own
 _OURS = Command(("kubectl",), "run", stdout=True)
@@ -199,17 +200,9 @@ class PlainChain:
         for step in range(1 if ended else 2):
             if not ended:
                 process.terminate()
-            if await _closed(process, limit * 0.4):
+            if await done_within(process.wait_closed(), limit * 0.4):
                 self._killed += step
                 return True
         process.close()
-        await _closed(process, limit * 0.2)
+        await done_within(process.wait_closed(), limit * 0.2)
         return False
-
-
-async def _closed(process: Process, seconds: float) -> bool:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await process.wait_closed()
-            return True
-    return False

@@ -23,6 +23,7 @@ from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import ClientMessage, Control, Ended, HalfClose, Output, Resize, Stdin, Stream
 from gateway.protocol.subprotocols import OWN
 from gateway.protocol.target import TerminalSize
+from gateway.waiting import done_within
 
 _OPEN = 15.0  # seconds for the handshake; what the far side takes comes after it
 _CLOSE = 2.0  # seconds for the closing handshake
@@ -152,9 +153,8 @@ async def _hurry(websocket: ClientConnection) -> None:
     """
     websocket.close_timeout = _HURRY
     try:
-        async with asyncio.timeout(2 * _HURRY):
-            await websocket.close()
-    except TimeoutError:
+        await done_within(websocket.close(), 2 * _HURRY)
+    finally:
         websocket.transport.abort()
 
 

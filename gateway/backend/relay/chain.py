@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.backend import HopCheck, kubectl
@@ -26,6 +26,7 @@ from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.waiting import done_within
 
 _SIZE = TerminalSize(80, 24)  # until the client names its own
 _ALONE = 120.0  # seconds at most that a session is kept for a gateway that will not be there again
@@ -222,9 +223,7 @@ class RelayChain:
         try:
             if not stream.ended:
                 stream.cancel()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._limits.finish):
-                        await stream.wait_ended()
+                await done_within(stream.wait_ended(), self._limits.finish)
                 self._killed += bool(stream.exit and stream.exit.get("signal") == signal.SIGKILL)
         finally:
             link.forget(stream)

@@ -11,6 +11,7 @@ from gateway.backend.relay.link import Link
 from gateway.backend.relay.stream import Stream
 from gateway.errors import HopFailed
 from gateway.relay import wire
+from gateway.waiting import done_within
 
 
 class Keeper:
@@ -71,13 +72,15 @@ class Keeper:
             link.forget(stream)
 
     async def _end(self, name: str, link: Link, stream: Stream, seconds: float) -> None:
+        async def heard() -> None:
+            await stream.wait_ended()
+            await link.ping()  # its answer comes after the relay has heard END
+
         self._unwanted.add(name)
-        with suppress(TimeoutError, HopFailed):
-            link.send(wire.encode(wire.END, stream.number))
-            async with asyncio.timeout(seconds):
-                await stream.wait_ended()
-                await link.ping()  # its answer comes after the relay has heard END
-            self._unwanted.discard(name)
+        link.send(wire.encode(wire.END, stream.number))
+        with suppress(HopFailed):
+            if await done_within(heard(), seconds):
+                self._unwanted.discard(name)
 
 
 def _end_there(link: Link, name: str) -> None:
