@@ -1,91 +1,33 @@
 """The plain chain's lease: what ends commands in the runner whose session is over, also when the gateway is.
 
-The input of a session is its user's, so the lease is one bash of its own in the runner. It knows the wrappers by their
-nonces and pids, and reads lines (words are parted by blanks, and the last is a full stop):
-
-    .                                       the gateway lives; one every 5 s
-    + NONCE [PID SINCE WRAPPER [SESSION]]   know this one, from the wrapper's `start` on with its numbers
-    in NONCE MARK KUBECTL...                and what it leaves in its container is found so (leftovers.sh)
-    - NONCE                                 it has ended
-    ! NONCE...                              end these now: TERM (HUP too in a terminal), KILL 2 s later
-    take PID NONCE                          end the lease that was before: this one knows all that it knew
-    bye                                     all is over
-
-and says `gone NONCE:how...` of what it was to end: none (nothing was left), term, kill, left. After 20 s without a line,
-or 13 s after the end of its input, it ends all that it knows, looks in their containers, and ends itself; the end alone
-says little, since sessions on other connections may live, and a new lease comes at once then. While the gateway lives,
-it is the one that looks there (reaper.py). It is no child of the exec that Incus would kill with the
-client, it is in a process group of its own (no setsid is needed for that), and it writes no file. On the management host
-a loop between it and ssh (lease_host.sh) ends the incus client of what is gone, 2 s later, should it hang on a connection
-that nobody reads; a nonce is hex, so that nothing else gets into the pattern.
-
 It starts with the first session that lasts, and goes when there was none for a minute. No session waits for it.
 """
 
 import asyncio
-import re
 import secrets
-import shlex
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from importlib.resources import files
 
 import structlog
 
-from gateway.backend import leftovers, transport
+from gateway.backend import transport
 from gateway.backend.host import Host
+from gateway.backend.lease_lines import TICK, Known, lease_line, send_lease
 from gateway.backend.ssh import Process
-from gateway.backend.wrapper import Stdout, exec_line, send_words
+from gateway.backend.wrapper import Stdout
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
 from gateway.waiting import done_within
 
 log = structlog.get_logger()
 
-TICK = 5.0  # seconds between bytes; four times as long without one is the end
-# Of a tick: how long the lease waits for a byte, three times. It must not run out just when one comes: bash loses that.
-_SLICE = 4 / 3
 _DELAY = 0.25  # seconds that a session lasts before there is a lease for it
 _TOGETHER = 0.05  # seconds in which ends are said together: a lost connection is the end of several sessions
 _IDLE = 60.0  # seconds without a session
 _LEAVE = 2.0  # seconds, when the gateway leaves, for what it still has to say
 _BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts
-_WORD = re.compile(
-    r"[\w.:/@%+=,-]+", re.ASCII
-)  # what the lease may be told; a context of other letters is not
-_SCRIPT, _LOOP = (
-    files("gateway.backend").joinpath(name).read_text("ascii") for name in ("lease.sh", "lease_host.sh")
-)
-
-
-def lease_line(instance: str, nonce: str, tick: float = TICK) -> str:
-    """The SSH exec request."""
-    return f"sh -c {shlex.quote(f'{exec_line(instance, nonce, _argv(tick), tty=False)} | {_LOOP}')}"
-
-
-def send_lease(tick: float = TICK) -> bytes:
-    """What it reads after its `ready`, before the lines."""
-    return send_words(_SCRIPT, "lease", *_argv(tick))
-
-
-def _argv(tick: float) -> tuple[str, str]:
-    return f"{tick * _SLICE:.2f}", leftovers.SCRIPT
-
-
-@dataclass
-class _Known:
-    """`roots`: what the wrapper's `start` said. `look`: the mark, and the kubectl that gets into the container."""
-
-    roots: tuple[int, ...] = ()
-    look: tuple[str, ...] = ()
-
-    def lines(self, nonce: str) -> Iterator[str]:
-        yield " ".join(["+", nonce, *map(str, self.roots)])
-        if self.look:
-            yield " ".join(["in", nonce, *self.look])
 
 
 class Lease:
@@ -97,7 +39,7 @@ class Lease:
         self._limits = limits
         self._host = host
         self._tick = tick
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Known] = {}
         self._due: set[str] = set()  # of them: to be ended, until they are gone
         self._unsaid: set[str] = set()  # of these: not said yet to the lease that there is
         self._wanted = asyncio.Event()
@@ -123,15 +65,16 @@ class Lease:
 
     def know(self, nonce: str, look: tuple[str, ...] = ()) -> None:
         """A wrapper with this nonce is being started. `look`: its mark, and the kubectl exec before a command."""
-        self._known[nonce] = _Known(look=look if all(map(_WORD.fullmatch, look)) else ())
+        self._known[nonce] = Known.of(look)
         self._tell(nonce)
         self._wanted.set()
 
     def started(self, nonce: str, roots: tuple[int, ...]) -> None:
         """What its `start` said."""
         if nonce in self._known:
-            self._known[nonce].roots = roots
-            self._tell(nonce)
+            known = self._known[nonce]
+            known.roots = roots
+            self._say(known.begun(nonce))
 
     def forget(self, nonce: str) -> None:
         """It has ended by itself, and its wrapper too."""
@@ -140,7 +83,7 @@ class Lease:
 
     def end(self, nonce: str) -> None:
         """Its session is over; whatever is left of it is to be ended."""
-        self._known.setdefault(nonce, _Known())
+        self._known.setdefault(nonce, Known())
         self._due.add(nonce)
         if not self._unsaid:
             asyncio.get_running_loop().call_later(_TOGETHER, self._say_ends)

@@ -1,6 +1,6 @@
 IFS=$' \t\n'; set +f -m; shopt -u failglob nullglob; exec 2>/dev/null
 slice=${a[2]} # seconds; three without a byte are the end, and two after the end of input
-look=${a[3]} # what ends in a container what a session has left there
+script=${a[3]} # what ends in a container what a session has left there
 is() { # PID NONCE: that process is the bash of that nonce
   local c; mapfile -d '' -t c </proc/$1/cmdline && [[ " ${c[*]} " == *" dap $2 "* ]]
 }
@@ -57,7 +57,7 @@ ask() { # looks in their containers, eight at a time, each for 20 s at most
   while (($#)); do
     for n in "${@:1:8}"; do
       w=(${pods[$n]})
-      "${w[@]:1}" sh -c "$look" dap "$w" 10 </dev/null >/dev/null &
+      ((${#w[@]} > 1)) && "${w[@]:1}" sh -c "$script" dap "$w" 10 </dev/null >/dev/null &
     done
     shift $(($# < 8 ? $# : 8))
     for ((i = 0; i < 80; ++i)); do [[ $(jobs -pr) ]] || break; sleep .25; done
@@ -82,7 +82,7 @@ lease() {
   while ((quiet < 3 && r != 1)); do
     l=; IFS= read -r -t "$slice" l; r=$? p+=$l
     if ((r == 0)) || [[ $l ]]; then quiet=0; else ((++quiet)); fi
-    if [[ $p == *. ]]; then # bash loses the line end that comes as its time runs out
+    if [[ $p == *' .' ]]; then # bash loses the line end that comes as its time runs out
       l=${p%.} p=; said $l
     elif ((r == 0)); then
       p=

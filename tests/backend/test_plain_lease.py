@@ -19,7 +19,7 @@ from support.served import cluster_at
 from support.sshd import LOOPBACK, wire
 from support.wrapped import environment
 
-from gateway.backend.lease import lease_line, send_lease
+from gateway.backend.lease_lines import lease_line, send_lease
 from gateway.backend.plain import PlainChain
 from gateway.backend.wrapper import Stdout, exec_line, send_argv
 from gateway.config import Limits
@@ -344,7 +344,7 @@ def test_a_line_whose_end_is_lost_is_heard(far):
     """As bash 5.2 loses what comes in the moment in which its `read -t` runs out."""
     one = far.wrapper(WILLING)
     lease = far.lease(tick=0.6)
-    for line in (f"+ {one.nonce} {' '.join(map(str, one.roots))} .", ".", f"! {one.nonce} ."):
+    for line in (f"+ {one.nonce} {' '.join(map(str, one.roots))} .", " .", f"! {one.nonce} ."):
         lease.process.stdin.write(line.encode())
         lease.process.stdin.flush()
         time.sleep(1.0)  # longer than it waits for a byte, and a third of its patience
@@ -570,7 +570,7 @@ async def test_it_goes_when_there_is_nothing_to_watch(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("script", ["exit 3", "sleep 1000", "echo nonsense; cat"])
 async def test_a_lease_that_fails_fails_no_session(tmp_path, monkeypatch, script):
-    monkeypatch.setattr("gateway.backend.lease._SCRIPT", script)
+    monkeypatch.setattr("gateway.backend.lease_lines._SCRIPT", script)
     async with demo_behind_a_wire(tmp_path) as (_, cluster, _):
         chain = PlainChain(cluster, replace(LIMITS, start=0.5))
         async with chain.running():
