@@ -53,6 +53,12 @@ class HopCheck:
         return self.outcome is None
 
 
+def blame(passed: list[HopCheck], outcome: Outcome) -> None:
+    """Ends a check: the outcome's hop did not answer, though something of it may have."""
+    passed[:] = [one for one in passed if one.hop is not outcome.hop]
+    passed.append(HopCheck(outcome.hop, None, outcome))
+
+
 READ = 10.0  # seconds for an answer of the API server's
 SIZE = 8 << 20  # bytes of one answer, and of one event
 

@@ -17,10 +17,11 @@ _KILL = (
 
 _EXIT_LINE = re.compile(rb"command terminated with exit code (\d{1,3})\n?$")
 _DEFAULT_SERVER = re.compile(
-    r"server localhost:8080 was refused|dial tcp(?: (?:127\.0\.0\.1|\[::1\]):8080: |: lookup localhost )"
+    r"server localhost:8080 was refused|dial tcp(?: (?:127\.0\.0\.1|\[::1\]):8080: |: lookup localhost[: ])"
 )
 _NO_KUBECONFIG = (
-    "kubectl in the runner has no kubeconfig (~/.kube/config, or KUBECONFIG in the login shell's profile)"
+    "kubectl in the runner has no kubeconfig, or one that names localhost:8080 (~/.kube/config, or KUBECONFIG in the "
+    "login shell's profile)"
 )
 _NO_SHELL = re.compile(r'exec: "(?:[^"]*/)?(?:ba)?sh": (?:executable file not found|stat )')
 

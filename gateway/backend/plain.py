@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from gateway.backend import HopCheck, kubectl
+from gateway.backend import HopCheck, blame, kubectl
 from gateway.backend.channel import PlainChannel
 from gateway.backend.fate import PodFate, Pods
 from gateway.backend.host import Host
-from gateway.backend.lease import TICK, Lease
+from gateway.backend.lease import Lease
+from gateway.backend.lease_lines import TICK
 from gateway.backend.raw import RawApi
 from gateway.backend.reaper import Ended, Reaper
 from gateway.backend.ssh import Process
@@ -130,7 +131,7 @@ class PlainChain:
                 error = self._host.trouble
             passed.append(HopCheck(hop, None, error.outcome()))
         except HopFailed as error:
-            passed.append(HopCheck(error.hop, None, error.outcome()))
+            blame(passed, error.outcome())
         return passed
 
     async def _check(self, passed: list[HopCheck]) -> None:
@@ -161,7 +162,7 @@ class PlainChain:
                 if outcome.exit_code == 0:
                     answered(Hop.CLUSTER)
                 else:
-                    passed.append(HopCheck(outcome.hop, None, outcome))
+                    blame(passed, outcome)
 
     @asynccontextmanager
     async def _kubectl(self, argv: tuple[str, ...]) -> AsyncIterator[PlainChannel]:

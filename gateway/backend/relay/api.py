@@ -29,6 +29,7 @@ class RelayApi:
     def __init__(self, proxy: Proxy, link_failure: Callable[[], HopFailed | None]) -> None:
         self._proxy = proxy
         self._link_failure = link_failure
+        self.asking = 0  # requests under way; a watch only until it has begun
         self._doubtful = False  # the last request got no answer
         self._allowed: dict[tuple[str, str, str, str], float] = {}  # what we may, and when that was said
         self._session: ClientSession
@@ -107,6 +108,7 @@ class RelayApi:
     @asynccontextmanager
     async def _asking(self, seconds: float) -> AsyncIterator[None]:
         """A time for all of it. Where there was no answer the next one looks first whether the proxy is well."""
+        self.asking += 1
         try:
             async with cluster.within(seconds):
                 if self._doubtful:
@@ -118,6 +120,8 @@ class RelayApi:
         except HopFailed as error:
             self._doubtful = error.code in _NO_ANSWER and error.status is None
             raise (self._link_failure() if self._doubtful else None) or error from None
+        finally:
+            self.asking -= 1
 
     async def _probe(self) -> None:
         self._doubtful = False

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gateway.backend import HopCheck, kubectl
+from gateway.backend import HopCheck, blame, kubectl
 from gateway.backend.fate import PodFate, Pods
 from gateway.backend.host import Host
 from gateway.backend.kept import Found, Owner
@@ -46,7 +46,7 @@ class RelayChain:
         self.grace = limits.grace if self.survives else min(limits.grace, _ALONE)
         self._keeper = Keeper()
         self._asides: set[Stream] = set()  # those that are no sessions
-        self._links = Links(cluster, limits, host, identity, reaper, self._keeper, self._sessions)
+        self._links = Links(cluster, limits, host, identity, reaper, self._keeper, self._needed)
         self._killed = 0
         self.link = self._links.link
         self.found = self._keeper.found
@@ -72,6 +72,9 @@ class RelayChain:
 
     def _sessions(self, link: Link) -> int:
         return len({*link.streams.values()} - self._asides)
+
+    def _needed(self, link: Link) -> bool:
+        return self._sessions(link) + self.cluster.asking > 0
 
     def leftovers(self) -> Mapping[str, int]:
         """See `Backend.leftovers`."""
@@ -194,7 +197,7 @@ class RelayChain:
                 hop, error = Hop.SSH, self._host.trouble
             passed.append(HopCheck(hop, None, error.outcome()))
         except HopFailed as error:
-            passed.append(HopCheck(error.hop, None, error.outcome()))
+            blame(passed, error.outcome())
         return passed
 
     def _request(self, target: Target, command: Command) -> dict[str, Any]:

@@ -23,8 +23,8 @@ GIVE_WAY = 60.0  # seconds between looks whether the relay of an earlier version
 
 
 class Links:
-    """Works inside `async with links.running():`. `keeper` gets each new link before anybody else does. `sessions`:
-    how many need this one.
+    """Works inside `async with links.running():`. `keeper` gets each new link before anybody else does. `needed`:
+    somebody uses this one.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Links:
         identity: Identity,
         reaper: Reaper,
         keeper: Keeper,
-        sessions: Callable[[Link], int],
+        needed: Callable[[Link], bool],
     ) -> None:
         self._cluster = cluster
         self._limits = limits
@@ -43,7 +43,7 @@ class Links:
         self._identity = identity
         self._reaper = reaper
         self._keeper = keeper
-        self._sessions = sessions
+        self._needed = needed
         self._link: Link | None = None
         self._failure: HopFailed | None = None
         self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
@@ -119,7 +119,7 @@ class Links:
         while True:
             await asyncio.sleep(GIVE_WAY)
             link = self._link
-            if link and link.about.get("version") != bundle().version and not self._sessions(link):
+            if link and link.about.get("version") != bundle().version and not self._needed(link):
                 link.fail(HopFailed("relay_lost", "the relay of an earlier version gives way to this one's"))
 
     @asynccontextmanager
