@@ -10,16 +10,17 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from faultrig import report
 from faultrig.crowd import OPEN
 from faultrig.faults import FAULTS, Fault
 from faultrig.kept import Kept
 from faultrig.lab import Lab, LabError
-from faultrig.loads import LOADS, bear
+from faultrig.loads import LOADS, Load, bear, faketime
 from faultrig.parts import Place, Played
 from faultrig.rounds import play
 from faultrig.served import Serve, ServeError
@@ -27,6 +28,7 @@ from faultrig.soak import opens, soak
 
 _LAB = Path(__file__).resolve().parents[3] / "shared" / "lab" / "lab"
 _CHAINS = ("plain", "relay")
+_Row = TypeVar("_Row", Fault, Load)
 
 
 def duration(text: str) -> float:
@@ -54,9 +56,12 @@ def _arguments() -> argparse.Namespace:
 
 def _unplayable() -> dict[str, str]:
     """Rows that this machine cannot play, and why."""
+    found = {}
     if os.geteuid() or not shutil.which("iptables"):
-        return {"client-vanish": "packets vanish by iptables, as root"}
-    return {}
+        found["client-vanish"] = "packets vanish by iptables, as root"
+    if not faketime():
+        found["clock-jump"] = "another clock is shown by libfaketime (Debian: libfaketime)"
+    return found
 
 
 async def _keeps(serve: Serve) -> bool:
@@ -101,7 +106,7 @@ async def _main(asked: argparse.Namespace) -> int:
     done: list[Played] = []
     try:
         async with AsyncExitStack() as stack:
-            chains = asked.chain or _CHAINS
+            chains = [chain for chain in _CHAINS if chain in (asked.chain or _CHAINS)]
             places = [await stack.enter_async_context(_place(chain, lab)) for chain in chains]
             await _play(asked, places, done)
     finally:  # what was played counts when the rest is given up, too
@@ -111,6 +116,8 @@ async def _main(asked: argparse.Namespace) -> int:
         )
         if asked.json:
             asked.json.write_text(json.dumps(report.as_json(done, asked.seed, began), indent=1) + "\n")
+    if not done:
+        raise LabError("nothing of that can be played here, for the reasons above")
     return int(any(played.complaints for played in done))
 
 
@@ -123,33 +130,32 @@ async def _play(asked: argparse.Namespace, places: list[Place], done: list[Playe
     for place in places if asked.opens else ():
         rng = random.Random(f"{asked.seed}/{place.serve.mode}")
         note([await opens(place, asked.opens, rng, asked.seed)])
+    if asked.soak and not _asked(asked, FAULTS):
+        raise LabError("a soak is of rows that break a hop: name one of those")
     if asked.soak:
-        await soak(places, _faults(asked), asked.soak, asked.seed, note)
+        await soak(places, _asked(asked, FAULTS), asked.soak, asked.seed, note)
     for number in range(0 if asked.opens or asked.soak else asked.runs):
         await _rows(asked, places, number, note)
 
 
-def _faults(asked: argparse.Namespace) -> list[Fault]:
-    return [
-        fault
-        for fault in FAULTS
-        if (not asked.fault or fault.name in asked.fault) and fault.name not in _unplayable()
-    ]
+def _asked(asked: argparse.Namespace, rows: Iterable[_Row]) -> list[_Row]:
+    here = _unplayable()
+    return [row for row in rows if row.name in (asked.fault or [row.name]) and row.name not in here]
 
 
 async def _rows(
     asked: argparse.Namespace, places: list[Place], number: int, note: Callable[[list[Played]], None]
 ) -> None:
     """Each row once."""
-    for fault in _faults(asked):
+    for fault in _asked(asked, FAULTS):
         there = [place for place in places if place.keeps or not fault.resumes]  # who else would attach again
         if there:
             note(await play(fault, there, f"{asked.seed}/{fault.name}/{number}"))
-    for load in LOADS:
-        if not asked.fault or load.name in asked.fault:
-            there = [place for place in places if place.keeps or not load.keeps]
-            seed = f"{asked.seed}/{load.name}/{number}"
-            note(await asyncio.gather(*(bear(load, place, seed) for place in there)))
+    for load in _asked(asked, LOADS):
+        there = [place for place in places if place.keeps or not load.keeps]
+        seed = f"{asked.seed}/{load.name}/{number}"
+        if there:
+            note(await bear(load, there, seed))
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ async def again(access: Access) -> list[str]:
     """A new session works."""
     end = time.monotonic() + _AGAIN
     while True:
-        client = Socket(access, "rigagain", tty=False, protocol=OWN)
+        client = Socket(access, f"rigagain{_own(access)}", tty=False, protocol=OWN)
         await use(client, end + 5 - time.monotonic())
         if client.told and client.told.exit_code == program.EXIT_CODE:
             return []
@@ -35,10 +35,16 @@ async def use(client: Client, seconds: float) -> None:
 
 async def open_many(access: Access, count: int) -> list[str]:
     """All at once; what is to be complained of."""
-    clients = [Socket(access, f"rigmany{n}", tty=n % 2 == 0, protocol=OWN) for n in range(count)]
+    marks = (f"rigmany{_own(access)}n{n}" for n in range(count))
+    clients = [Socket(access, mark, tty=n % 2 == 0, protocol=OWN) for n, mark in enumerate(marks)]
     await asyncio.gather(*(use(client, OPEN) for client in clients))
     return [
         f"one of {count} more: {client.told} {bytes(client.output[:200])!r}"
         for client in clients
         if not client.told or client.told.exit_code != program.EXIT_CODE
     ]
+
+
+def _own(access: Access) -> str:
+    """What makes marks of several gateways' sessions different."""
+    return access.url.rpartition(":")[2]

@@ -52,9 +52,9 @@ class Dap(Client):
         """Killed."""
         self._signal(signal.SIGKILL)
 
-    def interrupt(self) -> None:
-        """Ctrl-C, where there is no terminal to type it in."""
-        self._signal(signal.SIGINT)
+    def end(self) -> None:
+        """Asked to, by whoever started it."""
+        self._signal(signal.SIGTERM)
 
     def silence(self) -> None:
         """Stopped, as a laptop that sleeps."""
@@ -129,9 +129,10 @@ async def run_dap(
     try:
         out, said = await asyncio.wait_for(process.communicate(given), seconds)
     except TimeoutError:
-        process.kill()
-        await process.wait()
         return -1, b"", f"no end after {seconds:g} s"
+    finally:
+        if process.returncode is None:
+            process.kill()
     return process.returncode or 0, out, said.decode("utf-8", "replace")
 
 

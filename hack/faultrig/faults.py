@@ -73,5 +73,4 @@ RESUMES = frozenset({
 UNPLAYED = {
     "11, 15, 16": "a reboot, the agent in a VM and a full disk in it need a VM, which one machine does not start",
     "19": "kubelet and containerd: the fault command has no word for it",
-    "30": "the clock of one machine is everybody's: tests/test_lifetime.py, on monotonic clocks",
 }

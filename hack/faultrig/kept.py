@@ -31,6 +31,7 @@ class Kept(Socket):
     known: str = ""  # the session's name
     offset: int = 0
     attached: int = 0
+    says_seen: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -39,7 +40,8 @@ class Kept(Socket):
         self.ready = asyncio.Event()
 
     def take_over(self, other: "Kept") -> None:
-        """Before `run`: goes on where the other one is."""
+        """Before `run`: goes on where the other one is, which says no more what it has seen: that would be gone."""
+        other.says_seen = False
         self.known, self.resume, self.offset = other.known, other.resume, other.offset
         self.output, self.input, self.typed = other.output[:], other.input[:], other.typed
 
@@ -77,7 +79,8 @@ class Kept(Socket):
                     await self._answer(json.loads(message[1:]))
                 elif message[0] == 1 and self.resume:
                     self.offset += len(message) - 1
-                    await self.say({"type": "seen", "offset": self.offset})
+                    if self.says_seen:
+                        await self.say({"type": "seen", "offset": self.offset})
             return told
 
     def control(self, body: dict[str, Any]) -> Told | None:

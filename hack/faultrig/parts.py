@@ -9,6 +9,8 @@ from faultrig.kept import Kept
 from faultrig.lab import Lab
 from faultrig.served import Serve
 
+ORPHANS = 30.0  # seconds until nothing of a session may be left
+
 
 @dataclass
 class Played:

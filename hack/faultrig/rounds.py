@@ -14,12 +14,11 @@ from faultrig.crowd import OPEN, again
 from faultrig.faults import Fault
 from faultrig.lab import Lab
 from faultrig.nemesis import BACK, break_, survives
-from faultrig.parts import Part, Place, Played
+from faultrig.parts import ORPHANS, Part, Place, Played
 from faultrig.pod import own_pod
 
 _FORGOTTEN = frozenset({"runner/relay_lost", "gateway/session_unknown"})  # a kept terminal waits first
 _GOES_ON = 60.0  # seconds for a session that lives to end itself when asked to
-ORPHANS = 30.0  # seconds
 
 
 async def play(fault: Fault, places: Sequence[Place], seed: str) -> list[Played]:

@@ -9,8 +9,8 @@ from faultrig.checker import check_orphans
 from faultrig.clients import OWN, V5, Socket
 from faultrig.crowd import OPEN, use
 from faultrig.faults import Fault
-from faultrig.parts import Place, Played
-from faultrig.rounds import ORPHANS, play
+from faultrig.parts import ORPHANS, Place, Played
+from faultrig.rounds import play
 
 _WRAPPED = " dap "  # the plain chain's wrapper, and incus before it
 _AT_ONCE = 12  # sessions
