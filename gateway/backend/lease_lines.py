@@ -14,10 +14,12 @@ nonces and pids, and reads lines (words are parted by blanks, and the last is a 
 and says `gone NONCE:how...` of what it was to end: none (nothing was left), term, kill, left. After 20 s without a line,
 or 13 s after the end of its input, it ends all that it knows, looks in their containers, and ends itself; the end alone
 says little, since sessions on other connections may live, and a new lease comes at once then. While the gateway lives,
-it is the one that looks there (reaper.py). It is no child of the exec that Incus would kill with the
-client, it is in a process group of its own (no setsid is needed for that), and it writes no file. On the management host
-a loop between it and ssh (lease_host.sh) ends the incus client of what is gone, 2 s later, should it hang on a connection
-that nobody reads; a nonce is hex, so that nothing else gets into the pattern.
+the gateway looks there (reaper.py).
+
+It is no child of the exec that Incus would kill with the client, it is in a process group of its own (no setsid is
+needed for that), and it writes no file. On the management host a loop between it and ssh (lease_host.sh) ends the incus
+client of what is gone, 2 s later, should it hang on a connection that nobody reads; a nonce is hex, so that nothing else
+gets into the pattern.
 """
 
 import re
@@ -32,9 +34,8 @@ from gateway.backend.wrapper import exec_line, send_words
 TICK = 5.0  # seconds between bytes; four times as long without one is the end
 # Of a tick: how long the lease waits for a byte, three times. It must not run out just when one comes: bash loses that.
 _SLICE = 4 / 3
-_WORD = re.compile(
-    r"[\w.:/@%+=,-]+", re.ASCII
-)  # what the lease may be told; a context of other letters is not
+# What the lease may be told; a session whose context has other letters is not.
+_WORD = re.compile(r"[\w.:/@%+=,-]+", re.ASCII)
 _SCRIPT, _LOOP = (
     files("gateway.backend").joinpath(name).read_text("ascii") for name in ("lease.sh", "lease_host.sh")
 )
