@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 from gateway.backend import kubectl, transport
 from gateway.backend.ssh import Process
-from gateway.backend.stderr import HOLD, Words
+from gateway.backend.stderr import Words
 from gateway.backend.wrapper import Stderr, Stdout, send_argv
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, ended
@@ -128,7 +128,7 @@ class PlainChannel:
         if not (self._words and self._words.waiting):
             return await self._process.read() or None
         try:
-            async with asyncio.timeout(HOLD):
+            async with asyncio.timeout(self._words.hold):
                 return await self._process.read() or None
         except TimeoutError:
             return []

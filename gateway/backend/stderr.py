@@ -8,6 +8,7 @@ a short time. klog lines are kubectl's when they carry its pid in the runner.
 import re
 
 HOLD = 0.1  # seconds that a short beginning may be held
+_HOLD_SURE = 1.0  # the same of words that hardly a command has: on a busy machine kubectl's end takes its time
 LIMIT = 8192  # bytes held at the most: kubectl's words are a few lines
 _EXIT = b"command terminated with exit code "
 _SURE = len(b"command t")  # from here on it is no prompt
@@ -61,11 +62,16 @@ class Words:
 
     @property
     def waiting(self) -> bool:
-        """Something is held that `release` should let go in HOLD seconds, should nothing more come."""
+        """Something is held that `release` should let go in `hold` seconds, should nothing more come."""
         return self._exit_line() > 0
 
+    @property
+    def hold(self) -> float:
+        """For how many seconds."""
+        return _HOLD_SURE if _LAST.search(self._held) else HOLD
+
     def release(self) -> bytes:
-        """HOLD seconds have passed: kubectl's last words are followed by the end at once, so these are not they.
+        """`hold` seconds have passed: kubectl's last words are followed by the end at once, so these are not they.
         The line about the exit code stays: it is no prompt, and waits for what comes behind it.
         """
         self._let_go = self._give(self._exit_line())

@@ -156,6 +156,14 @@ def test_words_that_were_released_still_explain_the_end():
     assert words.end(1) == (b"", said)
 
 
+def test_words_that_hardly_a_command_has_are_held_for_longer():
+    """On a busy machine kubectl takes more than the time of a prompt from its last word to its end."""
+    sure, prompt = Words(), Words()
+    sure.feed(b"error: error reading from error stream: next reader: websocket: close 1006\n")
+    prompt.feed(b"error: more? ")
+    assert sure.hold > prompt.hold
+
+
 def test_but_not_when_more_came():
     words = Words()
     words.feed(b"error: x\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.backend import kubectl
 from gateway.backend.relay.stream import Stream as LinkStream
-from gateway.backend.stderr import HOLD, Words
+from gateway.backend.stderr import Words
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize
@@ -80,7 +80,7 @@ class RelayChannel:
         if not (self._words and self._words.waiting):
             return await self._stream.read() or None
         try:
-            async with asyncio.timeout(HOLD):
+            async with asyncio.timeout(self._words.hold):
                 return await self._stream.read() or None
         except TimeoutError:
             return []
