@@ -8,7 +8,9 @@ a short time. klog lines are kubectl's when they carry its pid in the runner.
 import re
 
 HOLD = 0.1  # seconds that a short beginning may be held
-_HOLD_SURE = 1.0  # the same of words that hardly a command has: on a busy machine kubectl's end takes its time
+_HOLD_SURE = (
+    1.0  # the same of words that hardly a command has: on a busy machine kubectl's end takes its time
+)
 LIMIT = 8192  # bytes held at the most: kubectl's words are a few lines
 _EXIT = b"command terminated with exit code "
 _SURE = len(b"command t")  # from here on it is no prompt

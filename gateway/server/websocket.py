@@ -61,7 +61,12 @@ class Socket(web.WebSocketResponse):
         and is well. TCP_USER_TIMEOUT would end it too. One unanswered probe of a closed window is usual, two are not.
         """
         sock = self.get_extra_info("socket")
-        if sock is None or sock.family == socket.AF_UNIX or not hasattr(socket, "TCP_INFO"):
+        if (
+            sock is None
+            or sock.fileno() < 0
+            or sock.family == socket.AF_UNIX
+            or not hasattr(socket, "TCP_INFO")
+        ):
             return 0.0
         raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
         retransmits, probes, unacked, last = _TCP_INFO.unpack(raw)
