@@ -74,6 +74,9 @@ async def _keeps(serve: Serve) -> bool:
         await client.stop()
         await asyncio.wait([task], timeout=10)
         task.cancel()
+    end = time.monotonic() + OPEN
+    while not serve.closed(0) and time.monotonic() < end:  # noqa: ASYNC110  # a row would take that end for its own
+        await asyncio.sleep(0.1)
     return kept
 
 
