@@ -7,6 +7,7 @@ import os
 import random
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -164,6 +165,7 @@ async def _rows(
 def main() -> int:
     """The exit status."""
     asked = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its gateways end with it, however it is stopped
     if "DAP_RUNNER_SSH_HOST" not in os.environ:
         print("hack/faults: no chain: set DAP_RUNNER_SSH_HOST and its kind", file=sys.stderr)
         return 2
