@@ -62,7 +62,7 @@ class Limits:
 
     ssh_connect: float = 10.0  # to a connection; people at a prompt get four times as long to log in
     ssh_channel: float = 8.0  # for an open connection to open a channel; then another connection is tried
-    ssh_keepalive: float = 5.0  # between keepalives; three without an answer end the connection
+    ssh_keepalive: float = 4.5  # between keepalives; three without an answer end the connection: 18 s
     start: float = 30.0  # from the opening of a channel to the wrapper's header
     window: int = (
         256 << 10

@@ -165,7 +165,7 @@ async def _rows(
 def main() -> int:
     """The exit status."""
     asked = _arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its gateways end with it, however it is stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its gateways end with it
     if "DAP_RUNNER_SSH_HOST" not in os.environ:
         print("hack/faults: no chain: set DAP_RUNNER_SSH_HOST and its kind", file=sys.stderr)
         return 2
