@@ -130,6 +130,11 @@ class Serve:
         shown = json.loads(await asyncio.to_thread(self._read, "/readyz"))
         return dict(shown["clusters"]["default"]["ssh"])
 
+    async def ticket(self) -> str:
+        """For a browser, once."""
+        answer = json.loads(await asyncio.to_thread(self._ask, "POST", "tickets"))
+        return str(answer["ticket"])
+
     async def clear(self) -> None:
         """Ends the sessions that it still has: terminals that wait for a client that will not come."""
         listed = json.loads(await asyncio.to_thread(self._ask, "GET", "sessions") or b'{"sessions": []}')
