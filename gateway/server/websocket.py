@@ -44,10 +44,16 @@ class Socket(web.WebSocketResponse):
         return self.transport.get_write_buffer_size()
 
     @property
+    def _sock(self) -> socket.socket | None:
+        """None where it is closed: after a reset asyncio does that before anybody hears of the end."""
+        sock: socket.socket | None = self.get_extra_info("socket")
+        return None if sock is None or sock.fileno() < 0 else sock
+
+    @property
     def hung_up(self) -> bool:
         """The peer has closed its side: to be asked while nobody reads, and so nobody would hear of it."""
-        sock = self.get_extra_info("socket")
-        if sock is None or sock.fileno() < 0:
+        sock = self._sock
+        if sock is None:
             return True
         watch = select.poll()
         watch.register(sock.fileno(), getattr(select, "POLLRDHUP", 0))
@@ -60,13 +66,8 @@ class Socket(web.WebSocketResponse):
         Pongs prove less: a client that does not read for a while (a pager, a library between two calls) sends none,
         and is well. TCP_USER_TIMEOUT would end it too. One unanswered probe of a closed window is usual, two are not.
         """
-        sock = self.get_extra_info("socket")
-        if (
-            sock is None
-            or sock.fileno() < 0
-            or sock.family == socket.AF_UNIX
-            or not hasattr(socket, "TCP_INFO")
-        ):
+        sock = self._sock
+        if sock is None or sock.family == socket.AF_UNIX or not hasattr(socket, "TCP_INFO"):
             return 0.0
         raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
         retransmits, probes, unacked, last = _TCP_INFO.unpack(raw)
