@@ -14,12 +14,12 @@ from pathlib import Path
 
 from faultrig import program
 from faultrig.beside import QUIET, beside, give, hold, over, running
-from faultrig.checker import Promise, check, check_orphans
+from faultrig.checker import Promise, check
 from faultrig.clients import OWN, Client, Socket
 from faultrig.crowd import OPEN, again, use
 from faultrig.dap import Dap, Shell, run_dap
 from faultrig.kept import Kept
-from faultrig.parts import ORPHANS, Place, Played
+from faultrig.parts import ORPHANS, Place, Played, blame
 from faultrig.served import Serve
 
 _MUCH = 100 << 20  # bytes there and back
@@ -47,10 +47,7 @@ async def bear(load: Load, places: Sequence[Place], seed: str) -> list[Played]:
     known = set(await lab.processes())
     await asyncio.gather(*(_bear(load, place, mark, played) for mark, (place, played) in rounds.items()))
     left = await lab.left(set(rounds), known, ORPHANS)
-    for row in left:
-        whose = next((mark for mark in rounds if mark in row), next(iter(rounds)))
-        rounds[whose][1].orphans += 1
-        rounds[whose][1].complaints += check_orphans([row])
+    blame(left, {mark: played for mark, (_, played) in rounds.items()})
     await lab.end(left, set(rounds))
     return [played for _, played in rounds.values()]
 

@@ -1,8 +1,10 @@
 """What a round is made of: gateways with their chains, the clients at each, and what the round comes to."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from faultrig.checker import check_orphans
 from faultrig.clients import OWN, V5, Client, Socket
 from faultrig.dap import Dap, Shell
 from faultrig.kept import Kept
@@ -56,3 +58,16 @@ class Part:
     played: Played
     since: int  # where the gateway's log ended
     before: list[int] = field(default_factory=list)
+
+
+def blame(left: Iterable[str], marked: Mapping[str, Played]) -> None:
+    """Each process that lives on is complained of where its session's mark is."""
+    for row in left:
+        played = whose(row, marked)
+        played.orphans += 1
+        played.complaints += check_orphans([row])
+
+
+def whose(row: str, marked: Mapping[str, Played]) -> Played:
+    """The round that a process is of; the plain chain's wrappers carry no mark, and it is the first."""
+    return next((played for mark, played in marked.items() if mark in row), next(iter(marked.values())))

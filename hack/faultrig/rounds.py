@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from faultrig import program
-from faultrig.checker import Promise, Told, check, check_orphans, missing, read
+from faultrig.checker import Promise, Told, check, missing, read
 from faultrig.clients import Client, Socket
 from faultrig.crowd import OPEN, again
 from faultrig.faults import Fault
 from faultrig.lab import Lab
 from faultrig.nemesis import BACK, break_, survives
-from faultrig.parts import ORPHANS, Part, Place, Played
+from faultrig.parts import ORPHANS, Part, Place, Played, blame, whose
 from faultrig.pod import own_pod
 
 _FORGOTTEN = frozenset({"runner/relay_lost", "gateway/session_unknown"})  # a kept terminal waits first
@@ -150,15 +150,9 @@ async def _orphans(lab: Lab, parts: list[Part], known: set[str]) -> None:
     rest = {client.mark for client in clients} - reaped
     left = await lab.left(reaped, known, ORPHANS)
     unpromised = await lab.left(rest, known, 0)
+    marked = {client.mark: part.played for part in parts for client in part.clients}
     bad = [*left, *(row for row in unpromised if "kubectl exec" in row)]
-    for part in parts:
-        ours = [row for row in bad if _whose(row, parts) is part]
-        part.played.orphans = len(ours)
-        part.played.complaints += check_orphans(ours)
-        part.played.unpromised = sum(_whose(row, parts) is part for row in unpromised if row not in bad)
+    blame(bad, marked)
+    for row in unpromised:
+        whose(row, marked).unpromised += row not in bad
     await lab.end([*left, *unpromised], reaped | rest)
-
-
-def _whose(row: str, parts: list[Part]) -> Part:
-    """The plain chain's wrappers carry no mark, and it is the first."""
-    return next((part for part in parts if any(client.mark in row for client in part.clients)), parts[0])

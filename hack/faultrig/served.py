@@ -19,6 +19,7 @@ from faultrig.clients import Access
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _START = 60.0  # seconds until it says that it serves, and that all hops answer
+_ANSWER = 40.0  # seconds for an answer
 _STOP = 20.0  # seconds after SIGTERM
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -58,7 +59,7 @@ class Serve:
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         end = time.monotonic() + _START
-        while not await asyncio.to_thread(self._answers, "/readyz" if ready else "/healthz"):
+        while (await asyncio.to_thread(self._open, "/readyz" if ready else "/healthz"))[0] != 200:
             if self._process.returncode is not None or time.monotonic() > end:
                 raise ServeError(
                     f"dap serve ({self.mode}) does not get ready: {self._log.read_text()[-400:]!a}"
@@ -127,8 +128,8 @@ class Serve:
 
     async def connections(self) -> dict[str, int]:
         """Its SSH connections and its breaker, as /readyz has them."""
-        shown = json.loads(await asyncio.to_thread(self._read, "/readyz"))
-        return dict(shown["clusters"]["default"]["ssh"])
+        _, shown = await asyncio.to_thread(self._open, "/readyz")
+        return dict(json.loads(shown)["clusters"]["default"]["ssh"])
 
     async def ticket(self) -> str:
         """For a browser, once."""
@@ -142,28 +143,18 @@ class Serve:
             await asyncio.to_thread(self._ask, "DELETE", f"sessions/{session['name']}")
 
     def _ask(self, method: str, path: str) -> bytes:
-        request = self._request(f"/gateway/v1/{path}", method)
-        try:
-            with _DIRECT.open(request, timeout=20) as answer:
-                return bytes(answer.read())
-        except (OSError, urllib.error.URLError):
-            return b""  # it has ended meanwhile
+        """The answer; nothing where it refuses, or has ended meanwhile."""
+        status, body = self._open(f"/gateway/v1/{path}", method)
+        return body if status < 300 else b""
 
-    def _read(self, path: str) -> bytes:
-        """Whatever its status."""
-        try:
-            with _DIRECT.open(self._request(path), timeout=40) as answer:
-                return bytes(answer.read())
-        except urllib.error.HTTPError as answer:
-            return answer.read()
-
-    def _request(self, path: str, method: str = "GET") -> urllib.request.Request:
+    def _open(self, path: str, method: str = "GET") -> tuple[int, bytes]:
+        """(status, body); 599 where nobody answers."""
         bearer = {"Authorization": f"Bearer {self.access.token}"}
-        return urllib.request.Request(self.access.url + path, headers=bearer, method=method)
-
-    def _answers(self, path: str) -> bool:
+        request = urllib.request.Request(self.access.url + path, headers=bearer, method=method)
         try:
-            with _DIRECT.open(self._request(path), timeout=40) as answer:
-                return bool(answer.status == 200)
+            with _DIRECT.open(request, timeout=_ANSWER) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read()
         except (OSError, urllib.error.URLError):
-            return False
+            return 599, b""
