@@ -64,6 +64,7 @@ class Limits:
     ssh_channel: float = 8.0  # for an open connection to open a channel; then another connection is tried
     ssh_keepalive: float = 4.5  # between keepalives; three without an answer end the connection: 18 s
     start: float = 30.0  # from the opening of a channel to the wrapper's header
+    turn: float = 180.0  # for its turn, where many plain sessions are opened at once
     window: int = (
         256 << 10
     )  # bytes that a client which can resume has not seen yet, and of its input on the way

@@ -23,6 +23,7 @@ from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.waiting import done_within
 
+STARTS = 16  # sessions that are being started; others wait, or all of them would be too late together
 _SIZE = TerminalSize(80, 24)  # until the client names its own
 _OURS = Command(("kubectl",), "run", stdout=True)
 _LOOK = Command(("sh",), stdout=True)
@@ -50,6 +51,7 @@ class PlainChain:
         self.cluster = RawApi(self._kubectl, cluster.kube_context)
         self._pods = Pods(self.cluster)
         self._reaper = reaper or Reaper(limits)
+        self._turns = asyncio.Semaphore(STARTS)
         self._killed = 0
 
     @asynccontextmanager
@@ -81,11 +83,27 @@ class PlainChain:
         command = self._reaper.mark(command)
         channel: PlainChannel | None = None
         try:
-            async with self._exec(target, command) as channel:
+            async with AsyncExitStack() as stack:
+                async with self._turn():
+                    channel = await stack.enter_async_context(self._exec(target, command))
                 yield channel
         finally:
             if channel:
                 self._reaper.over(Ended(target, command, self._exec), channel.outcome)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Where many sessions are opened at once, each waits until those before it have started."""
+        try:
+            async with asyncio.timeout(self._limits.turn):
+                await self._turns.acquire()
+        except TimeoutError:
+            said = f"{self._cluster.vm} was busy with the start of other sessions for {self._limits.turn:g} s"
+            raise self._host.trouble or HopFailed("runner_busy", said) from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     @asynccontextmanager
     async def _exec(self, target: Target, command: Command) -> AsyncIterator[PlainChannel]:

@@ -63,6 +63,9 @@ CODES: dict[str, Code] = {
         Hop.KUBECTL, 500, "kubectl failed in a way we have no name for; its words are the message"
     ),
     "runner_failed": Code(Hop.RUNNER, 500, "the runner's login shell ended before the command was started"),
+    "runner_busy": Code(
+        Hop.RUNNER, 503, "the runner was busy with the start of other sessions for too long"
+    ),
     "runner_timeout": Code(Hop.RUNNER, 504, "the runner did not start the command in time"),
     "relay_failed": Code(Hop.RUNNER, 500, "the relay could not be started in the runner, or not do its part"),
     "relay_lost": Code(Hop.RUNNER, 500, "the relay in the runner ended before the command did"),

@@ -582,6 +582,39 @@ async def test_a_host_that_takes_fewer_sessions_gets_more_connections(sessions):
             assert 6 // sessions <= chain.connections()["connections"] <= with_lease
 
 
+async def test_starts_wait_for_their_turn_and_sessions_do_not_hold_it(tmp_path, monkeypatch):
+    """Three live at once where one is started at a time; who waits too long is told what for, and holds up nobody."""
+    monkeypatch.setattr("gateway.backend.plain.STARTS", 1)
+    limits = replace(LIMITS, turn=2.0)
+    async with demo_through_a_wire(tmp_path) as (between, cluster), chain_of(cluster, limits) as chain:
+        started, over = 0, asyncio.Event()
+
+        async def live():
+            nonlocal started
+            async with chain.exec(POD, FLOOD):
+                started += 1
+                await over.wait()
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(3):
+                tasks.create_task(live())
+            await until(lambda: started == 3)
+            between.freeze()
+            tasks.create_task(live())
+            await asyncio.sleep(0.1)  # it is being started
+            with pytest.raises(HopFailed, match="start of other sessions") as failed:
+                async with chain.exec(POD, FLOOD):
+                    pass
+            assert failed.value.code == "runner_busy"
+            between.thaw()
+            await until(lambda: started == 4)
+            over.set()
+        async with chain.exec(POD, Command(("true",), stdout=True)) as channel:
+            async for _ in channel.output():
+                pass
+            assert (await channel.wait()).exit_code == 0
+
+
 async def until(condition, seconds=3.0):
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  # nothing sets an event
