@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from gateway.backend import kubectl, transport
+from gateway.backend.fed import Fed
 from gateway.backend.ssh import Process
 from gateway.backend.stderr import Words
 from gateway.backend.wrapper import Stderr, Stdout, send_argv
@@ -36,6 +37,7 @@ class PlainChannel:
         self._stdout = Stdout(nonce)
         self._stderr = Stderr(nonce)
         self._words = Words() if self._kubectl and not command.tty else None
+        self._fed = Fed()
         self._parting = transport.Parting()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
@@ -85,6 +87,7 @@ class PlainChannel:
     async def write(self, data: bytes) -> None:
         """See `Channel.write`."""
         if not self.ended:
+            self._fed.more(data)
             await self._process.write(data)
 
     def write_eof(self) -> None:
@@ -157,5 +160,5 @@ class PlainChannel:
                 return Outcome("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
             return Outcome("start_failed", f"the runner has no program {self._command.argv[0]!a}")
         if self._kubectl:
-            return kubectl.explain(seen.code, words, self._target, self._command)
+            return self._fed.explain(kubectl.explain(seen.code, words, self._target, self._command))
         return ended(seen.code)

@@ -30,6 +30,7 @@ _DOUBTFUL = (
     "cluster_failed",
     "kubectl_failed",
     "container_not_running",
+    "stdin_stalled",
 )  # what a dying pod can look like
 
 

@@ -59,13 +59,14 @@ CODES: dict[str, Code] = {
     "kubectl_missing": Code(Hop.RUNNER, 500, "the runner has no kubectl"),
     "kubeconfig_missing": Code(Hop.RUNNER, 500, "kubectl in the runner has no kubeconfig"),
     "kubectl_killed": Code(Hop.KUBECTL, 500, "kubectl in the runner was ended by a signal"),
+    "stdin_stalled": Code(
+        Hop.KUBECTL, 500, "more input waited than kubectl can stand: the command did not read it for a minute"
+    ),
     "kubectl_failed": Code(
         Hop.KUBECTL, 500, "kubectl failed in a way we have no name for; its words are the message"
     ),
     "runner_failed": Code(Hop.RUNNER, 500, "the runner's login shell ended before the command was started"),
-    "runner_busy": Code(
-        Hop.RUNNER, 503, "the runner was busy with the start of other sessions for too long"
-    ),
+    "runner_busy": Code(Hop.RUNNER, 503, "the runner was busy with the start of other sessions for too long"),
     "runner_timeout": Code(Hop.RUNNER, 504, "the runner did not start the command in time"),
     "relay_failed": Code(Hop.RUNNER, 500, "the relay could not be started in the runner, or not do its part"),
     "relay_lost": Code(Hop.RUNNER, 500, "the relay in the runner ended before the command did"),

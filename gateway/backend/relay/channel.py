@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from gateway.backend import kubectl
+from gateway.backend.fed import Fed
 from gateway.backend.relay.stream import Stream as LinkStream
 from gateway.backend.stderr import Words
 from gateway.protocol.messages import Stream
@@ -28,6 +29,7 @@ class RelayChannel:
         self._command = command
         self._kubectl = kubectl
         self._words = Words() if kubectl and not command.tty else None
+        self._fed = Fed()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     @property
@@ -59,6 +61,7 @@ class RelayChannel:
 
     async def write(self, data: bytes) -> None:
         """See `Channel.write`."""
+        self._fed.more(data)
         await self._stream.write(data)
 
     def write_eof(self) -> None:
@@ -104,7 +107,7 @@ class RelayChannel:
     def _explain(self, code: int | None, words: bytes) -> Outcome:
         if code is not None:
             if self._kubectl:
-                return kubectl.explain(code, words, self._target, self._command)
+                return self._fed.explain(kubectl.explain(code, words, self._target, self._command))
             return ended(code)
         found = self._stream.exit
         if found is None:

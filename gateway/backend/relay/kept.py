@@ -71,6 +71,7 @@ class KeptRelayChannel(RelayChannel):
 
     async def write(self, data: bytes) -> None:
         """See `Channel.write`. What is lost on its way is sent again."""
+        self._fed.more(data)
         view = memoryview(data)
         while view and self._stream.exit is None:
             if self._stream.ended:
