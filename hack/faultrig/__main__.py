@@ -47,6 +47,10 @@ def _arguments() -> argparse.Namespace:
         "--fault", action="append", choices=[row.name for row in (*FAULTS, *LOADS)], help="only this; repeat"
     )
     parser.add_argument("--chain", action="append", choices=_CHAINS, help="only this; repeat (default both)")
+    parser.add_argument(
+        "--abreast", type=int, default=1, metavar="N",
+        help="so many runs at once, which share the fault and have gateways of their own (default 1)",
+    )  # fmt: skip
     parser.add_argument("--soak", type=duration, metavar="10m", help="a random mix for so long, not each row")
     parser.add_argument(
         "--opens", type=int, metavar="N", help="open N sessions and cut half of them at random"
@@ -110,7 +114,7 @@ async def _main(asked: argparse.Namespace) -> int:
     done: list[Played] = []
     try:
         async with AsyncExitStack() as stack:
-            chains = [chain for chain in _CHAINS if chain in (asked.chain or _CHAINS)]
+            chains = [chain for chain in _CHAINS if chain in (asked.chain or _CHAINS)] * asked.abreast
             places = [await stack.enter_async_context(_place(chain, lab)) for chain in chains]
             await _play(asked, places, done)
     finally:  # what was played counts when the rest is given up, too
@@ -157,6 +161,8 @@ async def _rows(
             note(await play(fault, there, f"{asked.seed}/{fault.name}/{number}"))
     for load in _asked(asked, LOADS):
         there = [place for place in places if place.keeps or not load.keeps]
+        if load.alone:
+            there = list({place.serve.mode: place for place in there}.values())
         seed = f"{asked.seed}/{load.name}/{number}"
         if there:
             note(await bear(load, there, seed))

@@ -12,8 +12,8 @@ class Fault:
 
     `rows`: of the fault list in the requirements. `place`: who breaks it: the fault command, the client, a program in the pod, or
     whoever runs the gateway. `hold`: seconds until it is undone. `lives`: a session may, or has to (`must_live`), go on afterwards.
-    `opens`: so many more are opened at once while it is broken, and each works. `resumes`: so many more that attach again
-    are open when it breaks.
+    `opens`: so many more, at all places together, are opened at once while it is broken, and each works. `resumes`: the same,
+    of those that attach again, open when it breaks.
     """
 
     name: str
@@ -59,7 +59,7 @@ FAULTS = (
     Fault("client-silent", "3, 22", "client", _ends(), 0, hold=20, lives=True, must_live=True),
     Fault("gateway-term", "26", "gateway", _ends("gateway/shutdown"), 10),
     Fault("gateway-kill", "27", "gateway", _ends(LOST, "gateway/gateway_lost"), 3),
-    Fault("ssh-limits", "7, 8", "chain", _ends(), 0, undo="ssh-nolimits", hold=1, lives=True, must_live=True, opens=24),
+    Fault("ssh-limits", "7, 8", "chain", _ends(), 0, undo="ssh-nolimits", hold=1, lives=True, must_live=True, opens=48),
     Fault("gateway-pause", "31", "gateway", _ends(), 0, hold=5, lives=True, must_live=True),
     Fault("gateway-storm", "37", "gateway", _ends(LOST, "gateway/gateway_lost"), 3, resumes=16),
 )  # fmt: skip

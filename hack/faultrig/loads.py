@@ -35,6 +35,7 @@ class Load:
     rows: str
     play: Callable[[Place, str, Played], Awaitable[None]]
     keeps: bool = False  # it needs a chain that keeps terminals
+    alone: bool = False  # at one place of each kind: the management host remembers it
 
 
 async def bear(load: Load, places: Sequence[Place], seed: str) -> list[Played]:
@@ -191,7 +192,7 @@ def faketime() -> Path | None:
 
 LOADS = (
     Load("take-over", "4", _take_over, keeps=True),
-    Load("wrong-key", "9", _wrong_key),
+    Load("wrong-key", "9", _wrong_key, alone=True),
     Load("clock-jump", "30", _clock),
     Load("paste", "23", _paste),
     Load("pipe", "24", _pipe),

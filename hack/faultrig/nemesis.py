@@ -22,7 +22,7 @@ async def break_(fault: Fault, lab: Lab, parts: list[Part]) -> None:
     if fault.place == "chain":
         try:
             await lab.fault(fault.name)
-            await asyncio.gather(*(_meanwhile(fault, part) for part in parts))
+            await asyncio.gather(*(_meanwhile(fault, part, fault.opens // len(parts)) for part in parts))
         finally:
             if fault.undo:
                 await lab.fault(fault.undo)
@@ -33,9 +33,9 @@ async def break_(fault: Fault, lab: Lab, parts: list[Part]) -> None:
         await asyncio.gather(*(one(fault, part) for part in parts))
 
 
-async def _meanwhile(fault: Fault, part: Part) -> None:
+async def _meanwhile(fault: Fault, part: Part, more: int) -> None:
     await _told(fault, part.clients, fault.hold)
-    part.played.complaints += await open_many(part.place.serve.access, fault.opens)
+    part.played.complaints += await open_many(part.place.serve.access, more)
 
 
 async def _stop(fault: Fault, part: Part) -> None:

@@ -24,7 +24,7 @@ _GOES_ON = 60.0  # seconds for a session that lives to end itself when asked to
 async def play(fault: Fault, places: Sequence[Place], seed: str) -> list[Played]:
     """One round, at all places at once. LabError and ServeError when the rig itself cannot go on."""
     rng, lab = random.Random(seed), places[0].lab
-    parts = [_part(fault, place, rng, seed) for place in places]
+    parts = [_part(fault, place, rng, seed, fault.resumes // len(places)) for place in places]
     async with AsyncExitStack() as stack:
         if fault.place == "container":
             for part in parts:
@@ -60,8 +60,8 @@ async def _play(fault: Fault, lab: Lab, parts: list[Part], rng: random.Random) -
     await _orphans(lab, parts, known)
 
 
-def _part(fault: Fault, place: Place, rng: random.Random, seed: str) -> Part:
-    clients = place.clients(f"rig{rng.getrandbits(40):010x}", fault.resumes)
+def _part(fault: Fault, place: Place, rng: random.Random, seed: str, resumes: int) -> Part:
+    clients = place.clients(f"rig{rng.getrandbits(40):010x}", resumes)
     if fault.name == "client-vanish":  # those on the Unix socket are too near for that
         clients = [client for client in clients if isinstance(client, Socket)]
     return Part(place, clients, Played(fault.name, place.serve.mode, seed), place.serve.mark())
