@@ -197,6 +197,7 @@ class KeptSession(Session):
             try:
                 yield channel
                 if not self._ending.done():  # until then the far side has the end, too
+                    self.end_over()
                     await self._until_told()
             finally:
                 self._channel = None

@@ -1,13 +1,34 @@
-"""How long a terminal may be idle and how old it may get, with a warning ahead of either end."""
+"""A session's times; how long a terminal may be idle and how old it may get, with a warning ahead of either end."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.protocol.outcome import Outcome
 
 AHEAD = 60.0  # seconds from a warning to the end; half of a limit that is shorter than two minutes
+
+
+@dataclass
+class Times:
+    """Seconds since the request, for metrics: when the command was started, its first byte came, it ended."""
+
+    began: float = field(default_factory=time.monotonic)
+    started: float | None = None
+    first_byte: float | None = None
+    ended: float | None = None
+
+    def elapsed(self) -> float:
+        """Seconds since the request."""
+        return time.monotonic() - self.began
+
+    def mark(self, name: str) -> None:
+        """Notes the first time that this happens."""
+        if getattr(self, name) is None:
+            setattr(self, name, self.elapsed())
 
 
 class Warned(NamedTuple):

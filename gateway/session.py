@@ -8,15 +8,14 @@ input waits in a journal of its own, so that a command that does not read stops 
 """
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from gateway.backend import Backend, Channel, Fate
 from gateway.config import Limits
 from gateway.errors import DapError
-from gateway.lifetime import Lifetime
+from gateway.lifetime import Lifetime, Times
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome
@@ -33,25 +32,6 @@ class Identity:
     name: str
     proof: str
     groups: tuple[str, ...] = ()
-
-
-@dataclass
-class Times:
-    """Seconds since the request, for metrics: when the command was started, its first byte came, it ended."""
-
-    began: float = field(default_factory=time.monotonic)
-    started: float | None = None
-    first_byte: float | None = None
-    ended: float | None = None
-
-    def elapsed(self) -> float:
-        """Seconds since the request."""
-        return time.monotonic() - self.began
-
-    def mark(self, name: str) -> None:
-        """Notes the first time that this happens."""
-        if getattr(self, name) is None:
-            setattr(self, name, self.elapsed())
 
 
 class _End(Exception):  # noqa: N818  # carries an outcome out of the TaskGroup
@@ -89,6 +69,7 @@ class Session:
         self._input_room = asyncio.Event()
         self._watchers: set[asyncio.Event] = set()
         self._ending: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # what an attachment calls
     async def write(self, data: bytes) -> None:
@@ -119,6 +100,11 @@ class Session:
         """Asks for the end, for example when the client has gone. The first end counts."""
         if not self._ending.done():
             self._ending.set_result(outcome)
+
+    def end_over(self) -> None:
+        """`over` is done from now on: nothing of the command runs, though its end may wait to be told."""
+        if not self.over.done():
+            self.over.set_result(None)
 
     @contextmanager
     def watching(self) -> Iterator[asyncio.Event]:
@@ -158,6 +144,7 @@ class Session:
             raise
         finally:
             self._settle(Outcome("shutdown"))  # cancelled
+            self.end_over()
         assert self.outcome
         return self.outcome
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import random
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import pytest
 from support.cuttable import cuttable
 from support.exec_client import Access
+from support.raw_http import ask
 from support.resuming import Resuming, shell
 from support.served import cluster_at, config_for, served
 
@@ -375,6 +377,39 @@ async def test_an_end_by_somebody_else_is_told_too(gateway, client):
     await client.until(lambda: client.over)
     assert client.end["code"] == "killed"
     assert client.end["message"] == "ended by admin: lunch"
+    await client.gone()
+    await idle(gateway)
+
+
+async def test_a_session_whose_client_is_away_is_ended_at_once(gateway, client):
+    """Its end waits to be told, and nothing else does: not who ends it, not its place, not the log."""
+    await client.open(shell("cat", pod=""))
+    await client.until(lambda: client.controls[-1]["type"] == "started")
+    await client.cut()
+    await until(lambda: not next(iter(gateway.gateway.sessions)).attached)
+    (session,) = gateway.gateway.sessions
+    access, once = Access(gateway.url, gateway.token), (("Connection", "close"),)
+    path = f"/gateway/v1/sessions/{session.name}?reason=lunch"
+    answer = await ask(access, path, once, method="DELETE", seconds=4)  # it was as long as it could be, 6 s
+    assert (answer.code, answer.ended) == (204, True)
+    assert gateway.gateway.quota.sessions == 0
+    assert json.loads((await ask(access, "/gateway/v1/sessions", once)).body) == {"sessions": []}
+    assert session.outcome.code == "killed"
+    await client.attach()
+    await client.until(lambda: client.over)
+    assert client.end["message"] == "ended by token: lunch"
+    await client.gone()
+    await idle(gateway)
+
+
+async def test_a_shell_that_ended_while_its_client_was_away_has_no_place(gateway, client):
+    await client.open(shell("sh", "-c", "echo ready; sleep 1; exit 7", pod=""))
+    await client.until(lambda: b"ready" in client.output)
+    await client.cut()
+    await until(lambda: not gateway.gateway.quota.sessions)
+    await client.attach()
+    await client.until(lambda: client.over)
+    assert client.end["exitCode"] == 7
     await client.gone()
     await idle(gateway)
 

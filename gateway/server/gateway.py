@@ -128,8 +128,8 @@ class Gateway:
 
     def start(self, session: Session, place: Place) -> None:
         """A session of whatever kind."""
-        self.sessions[session] = task = self.tasks.create_task(self._run(session))
-        task.add_done_callback(lambda _: place.free())
+        session.over.add_done_callback(lambda _: self._over(session, place))
+        self.sessions[session] = self.tasks.create_task(self._run(session))
         if self.stopping:  # since it was admitted
             session.end(Outcome("shutdown"))
 
@@ -155,7 +155,7 @@ class Gateway:
 
     async def _run(self, session: Session) -> None:
         """The guard: a defect in one session ends that one."""
-        bound = log.bind(session=session.name, identity=session.identity.name, target=str(session.target))
+        bound = _log(session)
         found = isinstance(session, KeptSession) and session.found
         bound.info(
             "session_found" if found else "session_opened",
@@ -168,19 +168,21 @@ class Gateway:
         except Exception:  # noqa: BLE001  # the guard
             bound.exception("session_defect")
         finally:
+            session.end_over()
             self.sessions.pop(session, None)
             if isinstance(session, KeptSession):
                 session.output.discard()  # nobody is waiting for it any more
-            if isinstance(session, KeptSession) and session.left:
-                bound.info("session_left", seconds=session.grace)
-            else:
-                self._closed(bound, session)
 
-    def _closed(self, bound: structlog.typing.FilteringBoundLogger, session: Session) -> None:
+    def _over(self, session: Session, place: Place) -> None:
+        """Nothing of it runs any more; its end may wait for a client that comes back."""
+        place.free()
+        if isinstance(session, KeptSession) and session.left:
+            _log(session).info("session_left", seconds=session.grace)
+            return
         outcome = session.outcome or Outcome("gateway_error")
         seconds = session.times.ended or session.times.elapsed()
         self.metrics.session(outcome, session)
-        bound.info(
+        _log(session).info(
             "session_closed",
             outcome=outcome.code,
             hop=str(outcome.hop),
@@ -190,6 +192,13 @@ class Gateway:
             bytes_out=session.output.end,
             seconds=round(seconds, 3),
         )
+
+
+def _log(session: Session) -> structlog.typing.FilteringBoundLogger:
+    bound: structlog.typing.FilteringBoundLogger = log.bind(
+        session=session.name, identity=session.identity.name, target=str(session.target)
+    )
+    return bound
 
 
 @asynccontextmanager

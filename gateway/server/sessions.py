@@ -24,7 +24,8 @@ REASON = 200  # characters
 @routes.get("/gateway/v1/sessions")
 async def list_sessions(request: web.Request) -> web.Response:
     """One's own sessions, or, for who may, all of them; the oldest first."""
-    found = [one for one in request.app[GATEWAY].sessions if _may(request[IDENTITY], "list", one)]
+    live = (one for one in request.app[GATEWAY].sessions if not one.over.done())
+    found = [one for one in live if _may(request[IDENTITY], "list", one)]
     found.sort(key=lambda session: session.times.began)
     return web.json_response({"sessions": [_row(session) for session in found]})
 
@@ -41,7 +42,7 @@ async def kill(request: web.Request) -> web.Response:
         raise Refusal(403, f"{identity.name} may not end this session")
     session.end(Outcome("killed", f"ended by {identity.name}" + (f": {reason}" if reason else "")))
     log.info("session_killed", session=session.name, by=identity.name, proof=identity.proof, reason=reason)
-    await asyncio.wait({gateway.sessions[session]}, timeout=gateway.config.limits.finish + 1)
+    await asyncio.wait({session.over}, timeout=gateway.config.limits.finish + 1)
     return web.Response(status=204)
 
 
