@@ -46,7 +46,6 @@ class KeptSession(Session):
         self.survives = backend.survives
         self.trouble: Trouble | None = None
         self.left = False  # to the next life of the gateway
-        self.received = 0  # bytes of input that are at the far side
         self.found = found
         self.holder: object | None = None  # the attachment that has it
         self._keeps = backend
@@ -157,6 +156,9 @@ class KeptSession(Session):
     def attached(self) -> bool:
         """A client has it."""
         return self.holder is not None
+
+    def _taken(self, offset: int) -> None:
+        """Not yet: the channel says when it is at the far side."""
 
     # what the channel calls
     def came(self, offset: int) -> None:

@@ -60,7 +60,7 @@ class Session:
         self.resumable = False
         self.output = Journal(limits.journal_memory, limits.journal_capacity)
         self.outcome: Outcome | None = None
-        self.bytes_in = 0
+        self.bytes_in = self.received = 0  # input that came; that the channel has taken
         self._backend = backend
         self._input = Journal(limits.journal_memory, limits.stdin_capacity)
         self._size = command.size
@@ -190,12 +190,17 @@ class Session:
                 await channel.write(record[1])
                 self._input.drop(offset)
                 self._input_room.set()
+                self._taken(offset)
             elif self._input.closed:
                 channel.write_eof()
                 return
             else:
                 self._input_changed.clear()
                 await self._input_changed.wait()
+
+    def _taken(self, offset: int) -> None:
+        self.received = offset
+        self._changed()
 
     async def _follow_size(self, channel: Channel) -> None:
         while True:

@@ -49,7 +49,7 @@ OWN_CONTROL: list[tuple[str, dict[str, Any]]] = [
         "hello without container and command",
         HELLO | {"target": {**HELLO["target"], "container": None}, "command": None},
     ),
-    ("hello that can be resumed", HELLO | {"resume": RESUME}),
+    ("hello that can be resumed", HELLO | {"window": 262_144, "resume": RESUME}),
     ("started", {"type": "started"}),
     ("received", {"type": "received", "offset": 12}),
     ("received: much", {"type": "received", "offset": 2**40}),

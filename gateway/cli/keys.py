@@ -68,6 +68,10 @@ class Keys:
         self._resumable = True
         self._held.begin(offset, window)
 
+    def limit(self, window: int) -> None:
+        """The hello of a session that ends with its connection: so much input may be on its way."""
+        self._held.begin(0, window)
+
     def again(self, offset: int, window: int) -> None:
         """The hello after a loss. Raises GatewayFailed for an offset that cannot be."""
         if not self._held.again(offset, window):

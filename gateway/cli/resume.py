@@ -58,6 +58,14 @@ def broken(why: str) -> GatewayFailed:
     return GatewayFailed(LOST, f"the gateway broke the protocol: {why}")
 
 
+def number(body: Mapping[str, Any], name: str) -> int:
+    """That field of a control message. Raises GatewayFailed for what is none."""
+    value = body.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise broken(f"{body['type']} without {name}")
+    return value
+
+
 def passing(refused: End) -> bool:
     """Whether a refused attach may go well in a moment."""
     row = CODES.get(refused.code)

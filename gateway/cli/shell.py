@@ -19,7 +19,7 @@ from gateway.cli.drawn import Drawn
 from gateway.cli.ending import LOST, End, GatewayFailed, first
 from gateway.cli.keys import Keys
 from gateway.cli.notices import Absence, Lost, Notices
-from gateway.cli.resume import Resume, attach_path, broken
+from gateway.cli.resume import Resume, attach_path, broken, number
 from gateway.cli.sizes import Sizes
 from gateway.cli.stdio import Sink
 from gateway.cli.tty import Terminal
@@ -159,6 +159,8 @@ class Shell:
             if self._joining:
                 self._started()
                 self._sizes.redraw()
+        elif body.get("window"):
+            self._keys.limit(number(body, "window"))
         self._resume, self._attached, self._afresh = found, True, False
 
     def _place(self, offset: int) -> None:
@@ -178,12 +180,12 @@ class Shell:
             case "started":
                 self._started()
             case "received":
-                self._keys.received(_number(body, "offset"))
+                self._keys.received(number(body, "offset"))
             case "gap":
-                self._gap(_number(body, "bytes"))
+                self._gap(number(body, "bytes"))
             case "hop" if body.get("code"):
                 hop, said, code = (str(body.get(name)) for name in ("hop", "message", "code"))
-                self._absence.begin(Lost(hop, said, code, _number(body, "seconds")))
+                self._absence.begin(Lost(hop, said, code, number(body, "seconds")))
             case "hop":
                 if self._absence.over():
                     self._sizes.redraw()
@@ -201,7 +203,7 @@ class Shell:
             self._notices.untitle()
             return
         words = _WARNINGS.get(str(body["code"]), "ends in {seconds} s")
-        self._notices.title(words.format(seconds=_number(body, "seconds")))
+        self._notices.title(words.format(seconds=number(body, "seconds")))
         self._notices.bell()
 
     async def _output(self, output: Output) -> None:
@@ -238,10 +240,3 @@ class Shell:
         if self._resume and not self._attached:
             kept = f"; the session waits {self._absence.left:.0f} s more: dap attach {self._resume.session}"
         return End(lost.code, lost.hop, f"{lost.message}, given up{kept}")
-
-
-def _number(body: Mapping[str, Any], name: str) -> int:
-    value = body.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise broken(f"{body['type']} without {name}")
-    return value

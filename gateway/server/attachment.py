@@ -8,7 +8,6 @@ from typing import Any
 import structlog
 from aiohttp import ClientError, WSCloseCode, WSMsgType
 
-from gateway import __version__
 from gateway.config import Limits
 from gateway.protocol.codec import CHUNK, ClientDecoder, encode
 from gateway.protocol.errors import ProtocolError
@@ -26,6 +25,7 @@ from gateway.protocol.messages import (
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import Subprotocol
 from gateway.server.metrics import Metrics
+from gateway.server.telling import Receipts, hello
 from gateway.server.websocket import Socket
 from gateway.session import Session
 
@@ -56,6 +56,8 @@ class Attachment:
         self._ping_data: bytes | None = None
         self._asked = 0  # by ping messages of our own
         self._pinged = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._receipts = Receipts(session, limits)
 
     async def run(self) -> Outcome | None:
         """Until the session has ended and the client was told (None), or the client is gone: why.
@@ -65,10 +67,10 @@ class Attachment:
         gone: Outcome | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                jobs = [
-                    tasks.create_task(job) for job in (self._receive(), self._watch(), self._answer_pings())
-                ]
+                work = self._receive(), self._watch(), self._answer_pings()
+                jobs = [tasks.create_task(job) for job in work]
                 await self._send_all()
+                self._receipts.stop()
                 for job in jobs:
                     job.cancel()
                 # aiohttp's close waits for the client's only while nobody else reads
@@ -101,9 +103,9 @@ class Attachment:
         session, row = self._session, self._row
         await self._send(self._hello())
         told, offset = not row.control, session.output.start
-        with session.watching() as changed:
+        with session.watching() as self._changed:
             while True:
-                changed.clear()
+                self._changed.clear()
                 if not told and session.times.started is not None:
                     told = True
                     await self._send(Control({"type": "started"}))
@@ -113,22 +115,24 @@ class Attachment:
                     await self._send(Output(*record))
                     offset += len(record[1])
                     session.output.drop(offset)
-                    await self._warn()
-                await self._warn()
+                    await self._tell_news()
+                await self._tell_news()
                 if session.outcome is not None and offset == session.output.end:
                     break
-                await changed.wait()
+                await self._changed.wait()
         await self._settle_in()
         await self._say_end(session.outcome)
 
-    async def _warn(self) -> None:
-        """Our own client is told that the end comes, or no longer does; once for each change."""
+    async def _tell_news(self) -> None:
+        """Our own client is told how much of its input is taken, and once that the end comes, or no longer does."""
+        if not self._row.control:
+            return
+        if receipt := self._receipts.due(self._changed.set):
+            await self._send(receipt)
         lifetime = self._session.lifetime
-        if self._row.control and lifetime.warning != self._warned:
-            self._warned = lifetime.warning
-            coming = (
-                {"code": self._warned.code, "seconds": lifetime.left()} if self._warned else {"code": None}
-            )
+        if lifetime.warning != self._warned:
+            self._warned = warned = lifetime.warning
+            coming = {"code": warned.code, "seconds": lifetime.left()} if warned else {"code": None}
             await self._send(Control({"type": "warning", **coming}))
 
     async def _say_end(self, outcome: Outcome) -> None:
@@ -138,15 +142,11 @@ class Attachment:
         await self._send(Ended(outcome.as_status()))
 
     def _hello(self) -> ServerMessage:
-        session, target, command = self._session, self._session.target, self._session.command
-        if not self._row.control:
-            other = Stream.STDERR if command.stderr else Stream.ERROR
-            return Output(Stream.STDOUT if command.stdout else other, b"")
-        body = {"type": "hello", "session": session.name, "gateway": __version__, "tty": command.tty}
-        names = {name: getattr(target, name) or None for name in ("cluster", "namespace", "pod", "container")}
-        return Control(
-            body | {"target": names, "command": list(command.argv) or None, "resume": self._resume()}
-        )
+        command = self._session.command
+        if self._row.control:
+            return hello(self._session, self._receipts.window if command.stdin else None, self._resume())
+        other = Stream.STDERR if command.stderr else Stream.ERROR
+        return Output(Stream.STDOUT if command.stdout else other, b"")
 
     def _resume(self) -> dict[str, Any] | None:
         """What a client has to know for coming back; None where it cannot."""

@@ -18,7 +18,6 @@ from gateway.server.websocket import Socket
 
 INTERRUPT = b"\x03"
 _QUIET = 1.0  # seconds after an interrupt in which that goes on
-_SOON = 0.1  # seconds until input that came is told of, unless it is much
 
 
 class ResumableAttachment(Attachment):
@@ -28,15 +27,11 @@ class ResumableAttachment(Attachment):
 
     def enter(self, offset: int, used: str | None) -> None:
         """The session is this client's, which goes on at `offset`, and was admitted with the secret `used`."""
-        session, self._window = self._session, self._limits.window
+        session, self._window = self._session, self._receipts.window
         self._sent = self._acknowledged = offset
         self._credit = offset + self._window  # the offset up to which it takes output now
-        self._received = session.bytes_in  # that it was told of
-        self._told_at = 0.0
         self._trouble: Trouble | None = None
         self._interrupted = self._quiet_until = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._changed = asyncio.Event()
         self._secret = session.attach(self, used)
 
     async def run(self) -> Outcome | None:
@@ -54,7 +49,7 @@ class ResumableAttachment(Attachment):
             "secret": self._secret,
             "grace": round(self._session.grace),
             "offset": self._sent,
-            "received": self._received,
+            "received": self._receipts.told,
             "window": self._window,
         }
 
@@ -62,28 +57,24 @@ class ResumableAttachment(Attachment):
         session, started = self._session, False
         await self._send(self._hello())
         with session.watching() as self._changed:
-            try:
-                while True:
-                    self._changed.clear()
-                    if session.left:
-                        self._close = (WSCloseCode.SERVICE_RESTART, "the gateway is started again")
-                        raise Gone(Outcome("shutdown"))
-                    if not self._mine:
-                        await self._say_end(Outcome("taken_over"))
-                        return
-                    if not started and session.times.started is not None:
-                        started = True
-                        await self._send(Control({"type": "started"}))
-                    await self._tell_news()
-                    if await self._send_some():
-                        continue
-                    if session.outcome is not None and self._sent >= session.output.end:
-                        await self._say_end(session.outcome)
-                        return
-                    await self._changed.wait()
-            finally:
-                if self._timer:
-                    self._timer.cancel()
+            while True:
+                self._changed.clear()
+                if session.left:
+                    self._close = (WSCloseCode.SERVICE_RESTART, "the gateway is started again")
+                    raise Gone(Outcome("shutdown"))
+                if not self._mine:
+                    await self._say_end(Outcome("taken_over"))
+                    return
+                if not started and session.times.started is not None:
+                    started = True
+                    await self._send(Control({"type": "started"}))
+                await self._tell_news()
+                if await self._send_some():
+                    continue
+                if session.outcome is not None and self._sent >= session.output.end:
+                    await self._say_end(session.outcome)
+                    return
+                await self._changed.wait()
 
     async def _send_some(self) -> bool:
         """One message of output, if there is some and the client takes it."""
@@ -108,18 +99,11 @@ class ResumableAttachment(Attachment):
         return True
 
     async def _tell_news(self) -> None:
-        await self._warn()
+        await super()._tell_news()
         session = self._session
         if session.trouble != self._trouble:
             self._trouble = session.trouble
             await self._send(Control(_hop(self._trouble)))
-        if session.received > self._received:
-            now = time.monotonic()
-            if now - self._told_at >= _SOON or session.received - self._received >= self._window // 4:
-                self._received, self._told_at = session.received, now
-                await self._send(Control({"type": "received", "offset": self._received}))
-            elif not self._timer or self._timer.when() <= asyncio.get_running_loop().time():
-                self._timer = asyncio.get_running_loop().call_later(_SOON, self._changed.set)
 
     async def _take(self, said: Stdin | Resize | HalfClose | Control | Ignored) -> None:
         if not self._mine:

@@ -35,6 +35,15 @@ async def opened(edge, *argv, streams=("stdin", "stdout"), proof=None, protocol=
         yield client
 
 
+async def control(client, kind):
+    """The next one of this type."""
+    async with asyncio.timeout(5):
+        while True:
+            _, payload = await client.hear()
+            if payload[:1] == b"\5" and (body := json.loads(payload[1:]))["type"] == kind:
+                return body
+
+
 async def listed(edge, proof=None, where=None):
     answer = await once(where or edge.url, "GET", SESSIONS, (proof,) if proof else (edge.proof,))
     assert answer.code == 200
@@ -106,6 +115,32 @@ async def test_a_page_sees_its_own_and_the_operator_sees_all(edge):
 
     assert whose == {"ann": ["ann"], "bob": ["bob"], "token": ["ann", "bob", "token"]}
     assert local == ["ann", "bob", "token"]
+
+
+# input
+
+
+async def test_our_own_client_is_told_what_has_been_taken(edge):
+    async with opened(edge, "cat", protocol=OWN) as client:
+        client.say(b"\0" + bytes(100))
+        assert await control(client, "received") == {"type": "received", "offset": 100}
+        for _ in range(20):
+            client.say(b"\0" + bytes(32768))
+        while (await control(client, "received"))["offset"] < 100 + 20 * 32768:
+            pass
+
+
+async def test_the_window_is_what_stays_in_memory(edge):
+    """Of a terminal less, since a Ctrl-C comes behind it; of what has no input none."""
+
+    async def window(*streams):
+        async with peer(edge.url) as client:
+            await client.upgrade(path("cat", streams=streams), (OWN, edge.proof))
+            return (await control(client, "hello"))["window"]
+
+    assert await window("stdin", "stdout") == edge.gateway.config.limits.journal_memory
+    assert await window("stdin", "stdout", "tty") == edge.gateway.config.limits.window
+    assert await window("stdout") is None
 
 
 # the end

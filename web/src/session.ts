@@ -170,7 +170,7 @@ export class Session implements Disposable {
     }
   }
 
-  #welcome({ session, container, resume }: Extract<Control, { type: "hello" }>): void {
+  #welcome({ session, container, window, resume }: Extract<Control, { type: "hello" }>): void {
     const connection = this.#connection;
     if (!connection || this.ended) return;
     const back = this.#away !== undefined;
@@ -181,7 +181,7 @@ export class Session implements Disposable {
     this.#emit({ type: "hello", container, grace: resume?.grace });
     if (back) this.#back(resume?.offset ?? 0);
     connection.watch();
-    this.#input.open(connection, resume);
+    this.#input.open(connection, resume ?? (window === undefined ? undefined : { received: 0, window }));
     if (resume) this.#seen.start(resume.offset, resume.window);
   }
 

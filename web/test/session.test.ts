@@ -163,3 +163,18 @@ test("Ctrl-C with nothing queued is a key like any other", () => {
   session.write("\x03");
   assert.equal(socket.bytes(0).toString(), "abc\x03");
 });
+
+test("where nothing can be resumed, input has credit all the same, and Ctrl-C drops what has none", () => {
+  const { socket, session } = begin();
+  socket.open();
+  socket.hello(null, 64 * KIB);
+  session.write("x".repeat(MIB));
+  const paste = socket.bytes(0).length;
+  assert.ok(paste > 32 * KIB && paste < 64 * KIB, `${paste}`);
+  session.write("\x03");
+  assert.equal(socket.bytes(0).toString(), "x".repeat(paste) + "\x03");
+  socket.receive(5, { type: "received", offset: paste + 1 });
+  assert.equal(session.held, 0);
+  session.write("y".repeat(MIB));
+  assert.ok(socket.bytes(0).length - paste - 1 < 64 * KIB);
+});

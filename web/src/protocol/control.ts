@@ -27,6 +27,8 @@ export type Control =
       readonly type: "hello";
       readonly session: string;
       readonly container: string | undefined;
+      /** Bytes of input beyond what was received that may be under way; undefined where that is not counted. */
+      readonly window: number | undefined;
       /** Undefined where the session ends with its connection. */
       readonly resume: Resume | undefined;
     }
@@ -56,7 +58,8 @@ export function parseControl(body: JsonObject): Control | undefined {
   switch (body["type"]) {
     case "hello": {
       const container = asText(asObject(body["target"])?.["container"]) || undefined;
-      return { type: "hello", session: asText(body["session"]), container, resume: parseResume(body["resume"]) };
+      const window = asCount(body["window"]) || undefined;
+      return { type: "hello", session: asText(body["session"]), container, window, resume: parseResume(body["resume"]) };
     }
     case "started":
     case "pong":

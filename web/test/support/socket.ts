@@ -46,10 +46,12 @@ export class FakeSocket implements Socket {
     this.#listener?.received(Uint8Array.of(stream, ...body));
   }
 
-  /** The first word of a session. `resume`: what it says besides `offset` and `received`, which are 0 for a new one. */
-  hello(resume: object | null = null): void {
+  /** The first word of a session. `resume`: what it says besides `offset` and `received`, which are 0 for a new one.
+   * `window`: of the input of one that cannot be resumed.
+   */
+  hello(resume: object | null = null, window: number | null = null): void {
     const given = resume && { secret: "s1", grace: 600, offset: 0, received: 0, window: 256 * 1024, ...resume };
-    this.receive(5, { type: "hello", session: "name", target: { container: "main" }, resume: given });
+    this.receive(5, { type: "hello", session: "name", target: { container: "main" }, window, resume: given });
   }
 
   /** What was said on the control stream, pings left out. */
