@@ -8,6 +8,7 @@ import pytest
 from support.dap import on_a_terminal
 from support.fake_gateway import fake_gateway
 
+from gateway.protocol.messages import Control
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import TerminalSize
 
@@ -34,6 +35,37 @@ async def test_a_good_run_shows_nothing_of_ours_and_restores_the_terminal(home):
     query = gateway.clients[0].query
     assert [name for name, _ in query] == ["stdin", "stdout", "tty", "columns", "rows", "resume"]
     assert query[-3:-1] == [("columns", "80"), ("rows", "24")]
+
+
+async def test_ctrl_c_discards_what_has_no_credit_where_nothing_can_be_resumed(home):
+    """As on the plain chain. And who hangs up ends the session, as ever."""
+    arrived = []
+
+    async def script(client):
+        await client.say(
+            Control({"type": "hello", "session": "s", "window": 1000}), Control({"type": "started"})
+        )
+        await client.out(b"ready")
+        arrived.append(await client.typed(1000))
+        await interrupted.wait()
+        await client.say(Control({"type": "received", "offset": 1000}))
+        arrived.append(await client.typed(1))
+        await client.end(0)
+
+    interrupted = asyncio.Event()
+    async with fake_gateway(script, home.socket), on_a_terminal(home, "shell", "web-0") as screen:
+        await screen.until(b"ready")
+        os.set_blocking(screen.master, True)
+        await asyncio.to_thread(os.write, screen.master, b"x" * 3000)
+        screen.type(b"\x03")
+        while screen.unread:  # noqa: ASYNC110  # nothing tells when a terminal was read
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
+        interrupted.set()
+        code = await screen.ended()
+
+    assert code == 0
+    assert arrived == [b"x" * 1000, b"\x03"]
 
 
 async def test_what_is_typed_early_arrives_once_and_in_order(home):
