@@ -98,7 +98,7 @@ class Reaper:
         return {"after": [words], "after_tag": one.command.session, **only}
 
     def owes(self, one: Ended, relay: object) -> None:
-        """The relay of this pid has the request."""
+        """That relay has the request."""
         if one.command.marked:
             self._owed[one.command.session] = one, relay
 

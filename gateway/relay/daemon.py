@@ -39,6 +39,7 @@ class Daemon:
         self._settings = settings
         self._env = dict(env)
         self._home = os.getcwd()
+        self._id = os.urandom(8).hex()  # its pid may be another's after the instance was started again
         self._loop = Loop(self._turn)
         self._door = Door(self._loop, listener, str(settings["secret"]), self._sessions, self._welcome)
         self._link: Link | None = None
@@ -115,6 +116,7 @@ class Daemon:
             "protocol": wire.PROTOCOL,
             "version": self._settings["version"],
             "pid": os.getpid(),
+            "id": self._id,
             "directory": self._directory,
             "named": self._sessions(),
         }

@@ -212,12 +212,13 @@ async def test_it_ends_with_the_hop_when_the_grace_time_is_over(way):
 async def test_it_ends_at_once_when_the_relay_that_is_there_does_not_know_it(way):
     owner, got = Recorder(), bytearray()
     async with backend_on(way) as backend:
-        pid = (await backend.link()).about["pid"]
+        first = await backend.link()
         async with backend.keep(RUNNER, terminal("sleep 1000"), "s", {}, owner) as channel:
-            asyncio.get_running_loop().call_later(0.3, os.kill, pid, signal.SIGKILL)
+            asyncio.get_running_loop().call_later(0.3, os.kill, first.about["pid"], signal.SIGKILL)
             async with asyncio.timeout(20):
                 await drained(channel, got)
             outcome = await channel.wait()
+        assert (await backend.link()).relay != first.relay
     assert outcome.code == "relay_lost"
     assert "no such session" in outcome.message
 
@@ -357,3 +358,16 @@ async def test_nobody_hears_of_names_that_were_used_before(way):
         with suppress(TimeoutError):
             async with asyncio.timeout(1):
                 raise AssertionError(await anext(backend.found()))
+
+
+async def test_a_relay_is_known_by_more_than_its_pid(way):
+    """In an instance that was started again, pids begin anew; over another link it is still the same one."""
+    _, forwarder = way
+    async with backend_on(way) as backend:
+        first = await backend.link()
+        assert first.relay == first.about["id"] != first.about["pid"]
+        forwarder.cut()
+        await until(lambda: first.lost)
+        second = await backend.link()
+        assert second is not first
+        assert second.relay == first.relay

@@ -91,7 +91,7 @@ class RelayChain:
         one = Ended(target, self._reaper.mark(command), self._exec)
         after = self._reaper.request(one, self._cluster.kube_context)
         stream = link.open({**self._request(target, one.command), **after})
-        self._reaper.owes(one, link.about.get("pid"))
+        self._reaper.owes(one, link.relay)
         channel = RelayChannel(stream, target, one.command, kubectl=bool(target.pod))
         try:
             await self._start(stream)
@@ -146,7 +146,7 @@ class RelayChain:
     @asynccontextmanager
     async def _kept(self, link: Link | None, one: Ended, channel: KeptRelayChannel) -> AsyncIterator[None]:
         if link:  # without one nobody knows yet which relay it would be
-            self._reaper.owes(one, link.about.get("pid"))
+            self._reaper.owes(one, link.relay)
         try:
             yield
         finally:

@@ -44,6 +44,11 @@ class Link:
         if self.lost:
             raise self.lost
 
+    @property
+    def relay(self) -> object:
+        """Which daemon it is: another one knows nothing of this one's sessions."""
+        return self.about.get("id", self.about.get("pid"))  # an earlier version has no id
+
     async def named(self) -> list[dict[str, Any]]:
         """The relay's list of what may be attached again. To be asked before `run`. Raises HopFailed."""
         if not self.about.get("named"):

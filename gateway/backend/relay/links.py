@@ -134,7 +134,7 @@ class Links:
             except TimeoutError:
                 said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
                 raise HopFailed("runner_timeout", said) from None
-            self._reaper.relay_is(link.about.get("pid"))
+            self._reaper.relay_is(link.relay)
             self._link, self._failure = link, None
             self._linked.set()
             self._settled.set()
