@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from gateway.backend import transport
+from gateway.backend import lease_lines, transport
 from gateway.backend.host import Host
-from gateway.backend.lease_lines import TICK, Known, lease_line, send_lease
+from gateway.backend.lease_lines import TICK, lease_line, send_lease
 from gateway.backend.ssh import Process
 from gateway.backend.wrapper import Stdout
 from gateway.config import Cluster, Limits
@@ -39,7 +39,10 @@ class Lease:
         self._limits = limits
         self._host = host
         self._tick = tick
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, tuple[int, ...]] = {}  # by nonce: what the wrapper's `start` said
+        self._looks: dict[
+            str, str
+        ] = {}  # by mark: the line for what its session may have left in a container
         self._due: set[str] = set()  # of them: to be ended, until they are gone
         self._unsaid: set[str] = set()  # of these: not said yet to the lease that there is
         self._wanted = asyncio.Event()
@@ -65,16 +68,18 @@ class Lease:
 
     def know(self, nonce: str, look: tuple[str, ...] = ()) -> None:
         """A wrapper with this nonce is being started. `look`: its mark, and the kubectl exec before a command."""
-        self._known[nonce] = Known.of(look)
-        self._tell(nonce)
+        self._known[nonce] = ()
+        self._say(lease_lines.begun(nonce, ()))
+        if line := lease_lines.look(look):
+            self._looks[look[0]] = line
+            self._say(line)
         self._wanted.set()
 
     def started(self, nonce: str, roots: tuple[int, ...]) -> None:
         """What its `start` said."""
         if nonce in self._known:
-            known = self._known[nonce]
-            known.roots = roots
-            self._say(known.begun(nonce))
+            self._known[nonce] = roots
+            self._say(lease_lines.begun(nonce, roots))
 
     def forget(self, nonce: str) -> None:
         """It has ended by itself, and its wrapper too."""
@@ -83,20 +88,25 @@ class Lease:
 
     def end(self, nonce: str) -> None:
         """Its session is over; whatever is left of it is to be ended."""
-        self._known.setdefault(nonce, Known())
+        self._known.setdefault(nonce, ())
         self._due.add(nonce)
         if not self._unsaid:
             asyncio.get_running_loop().call_later(_TOGETHER, self._say_ends)
         self._unsaid.add(nonce)
         self._wanted.set()
 
+    def looked(self, mark: str) -> None:
+        """Nothing with this mark is left, or the gateway looks for it no longer."""
+        if self._looks.pop(mark, None):
+            self._say(f"out {mark}")
+
+    @property
+    def _needed(self) -> bool:
+        return bool(self._known or self._looks)
+
     def _say(self, words: str) -> None:
         if self._process:
             self._process.send(f"{words} .\n".encode())
-
-    def _tell(self, nonce: str) -> None:
-        for line in self._known[nonce].lines(nonce):
-            self._say(line)
 
     def _say_ends(self) -> None:
         if self._process and self._unsaid:
@@ -115,10 +125,10 @@ class Lease:
         failures = 0
         while True:
             self._wanted.clear()
-            if not self._known:
+            if not self._needed:
                 await self._wanted.wait()
             await asyncio.sleep(_DELAY)
-            if not self._known:
+            if not self._needed:
                 continue
             began = time.monotonic()
             try:
@@ -170,8 +180,10 @@ class Lease:
         return out
 
     def _tell_all(self) -> None:
-        for nonce in self._known:
-            self._tell(nonce)
+        for nonce, roots in self._known.items():
+            self._say(lease_lines.begun(nonce, roots))
+        for line in self._looks.values():
+            self._say(line)
         self._unsaid |= self._due
         self._say_ends()
         if self._before:
@@ -187,7 +199,7 @@ class Lease:
             except TimeoutError:
                 self._say("")
                 due = clock() + self._tick
-                idle = 0.0 if self._known else idle + self._tick
+                idle = 0.0 if self._needed else idle + self._tick
                 continue
             *lines, rest = rest.split(b"\n")
             for line in lines:

@@ -51,13 +51,13 @@ finish() { # NONCE...: TERM, and KILL to what is there after 8 looks; then says 
   p=gone; for n; do p+=" $n:${how[$n]:-none}"; done
   printf '%s\n' "$p"
 }
-ask() { # looks in their containers, eight at a time, each for 20 s at most
+ask() { # looks in the containers, eight at a time, each for 20 s at most
   local n i w
   set -- "${!pods[@]}"
   while (($#)); do
     for n in "${@:1:8}"; do
       w=(${pods[$n]})
-      ((${#w[@]} > 1)) && "${w[@]:1}" sh -c "$script" dap "$w" 10 </dev/null >/dev/null &
+      ((${#w[@]})) && "${w[@]}" sh -c "$script" dap "$n" 10 </dev/null >/dev/null &
     done
     shift $(($# < 8 ? $# : 8))
     for ((i = 0; i < 80; ++i)); do [[ $(jobs -pr) ]] || break; sleep .25; done
@@ -69,8 +69,9 @@ said() { # a line of the gateway's
   case $1 in
   +) [[ ${3:-2} -gt 1 ]] && known[$2]=${*:3} ;; # of kill, 0 and 1 would be much more than one command
   in) pods[$2]=${*:3} ;;
-  -) unset "known[$2]" "pods[$2]" ;;
-  !) (finish "${@:2}") & for n in "${@:2}"; do unset "known[$n]" "pods[$n]"; done ;;
+  out) unset "pods[$2]" ;;
+  -) unset "known[$2]" ;;
+  !) (finish "${@:2}") & for n in "${@:2}"; do unset "known[$n]"; done ;;
   take) is "$2" "$3" && kill -KILL -- "-$2" ;;
   bye) exit 0 ;;
   esac

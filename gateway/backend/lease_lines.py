@@ -5,16 +5,17 @@ nonces and pids, and reads lines (words are parted by blanks, and the last is a 
 
     .                                       the gateway lives; one every 5 s
     + NONCE [PID SINCE WRAPPER [SESSION]]   know this one, from the wrapper's `start` on with its numbers
-    in NONCE MARK KUBECTL...                and what it leaves in its container is found so (leftovers.sh)
     - NONCE                                 it has ended
     ! NONCE...                              end these now: TERM (HUP too in a terminal), KILL 2 s later
+    in MARK KUBECTL...                      what carries this mark in a container is found so (leftovers.sh)
+    out MARK                                and nothing is there, as the gateway has seen
     take PID NONCE                          end the lease that was before: this one knows all that it knew
     bye                                     all is over
 
 and says `gone NONCE:how...` of what it was to end: none (nothing was left), term, kill, left. After 20 s without a line,
-or 13 s after the end of its input, it ends all that it knows, looks in their containers, and ends itself; the end alone
+or 13 s after the end of its input, it ends all that it knows, looks in the containers, and ends itself; the end alone
 says little, since sessions on other connections may live, and a new lease comes at once then. While the gateway lives,
-the gateway looks there (reaper.py).
+the gateway looks there (reaper.py), soon after the session's end; it may be killed before it has.
 
 It is no child of the exec that Incus would kill with the client, it is in a process group of its own (no setsid is
 needed for that), and it writes no file. On the management host a loop between it and ssh (lease_host.sh) ends the incus
@@ -24,8 +25,6 @@ gets into the pattern.
 
 import re
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.resources import files
 
 from gateway.backend import leftovers
@@ -55,24 +54,11 @@ def _argv(tick: float) -> tuple[str, str]:
     return f"{tick * _SLICE:.2f}", leftovers.SCRIPT
 
 
-@dataclass
-class Known:
-    """`roots`: what the wrapper's `start` said. `look`: the mark, and the kubectl that gets into the container."""
+def begun(nonce: str, roots: tuple[int, ...]) -> str:
+    """The line that says who it is, or that it will be there."""
+    return " ".join(["+", nonce, *map(str, roots)])
 
-    roots: tuple[int, ...] = ()
-    look: tuple[str, ...] = ()
 
-    @classmethod
-    def of(cls, look: tuple[str, ...]) -> "Known":
-        """Of a session that is being started."""
-        return cls(look=look if all(map(_WORD.fullmatch, look)) else ())
-
-    def begun(self, nonce: str) -> str:
-        """The line that says who it is, or that it will be there."""
-        return " ".join(["+", nonce, *map(str, self.roots)])
-
-    def lines(self, nonce: str) -> Iterator[str]:
-        """All that there is to say."""
-        yield self.begun(nonce)
-        if self.look:
-            yield " ".join(["in", nonce, *self.look])
+def look(words: tuple[str, ...]) -> str:
+    """The line for a mark, and the kubectl exec before a command; empty where it cannot be said."""
+    return " ".join(["in", *words]) if words and all(map(_WORD.fullmatch, words)) else ""

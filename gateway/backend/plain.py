@@ -88,8 +88,11 @@ class PlainChain:
                     channel = await stack.enter_async_context(self._exec(target, command))
                 yield channel
         finally:
+            looked = partial(self._lease.looked, command.session)
             if channel:
-                self._reaper.over(Ended(target, command, self._exec), channel.outcome)
+                self._reaper.over(Ended(target, command, self._exec, looked), channel.outcome)
+            else:
+                looked()
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

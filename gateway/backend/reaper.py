@@ -32,11 +32,14 @@ Exec = Callable[[Target, Command], AbstractAsyncContextManager[Channel]]
 
 @dataclass(frozen=True)
 class Ended:
-    """A session that may have left something, and how to exec there again."""
+    """A session that may have left something, and how to exec there again. `looked` is called once it is not looked for
+    any more.
+    """
 
     target: Target
     command: Command
     exec: Exec
+    looked: Callable[[], None] = lambda: None
 
 
 class Reaper:
@@ -76,15 +79,15 @@ class Reaper:
     def over(self, one: Ended, outcome: Outcome | None) -> None:
         """The session has ended; without an outcome it was ended by us."""
         itself = outcome is not None and outcome.exit_code is not None
-        if not one.target.pod or one.command.verb != "exec":
-            return
-        if not one.command.marked:
-            if leftovers.may_run(outcome):
-                self.counts["unknown"] += 1
-        elif outcome and outcome.code == "no_shell":
-            self._count(one, leftovers.read(outcome, b""))
-        elif leftovers.may_run(outcome) or (itself and not one.command.argv):
-            self._look(one, 0 if itself else LATE)
+        if one.target.pod and one.command.verb == "exec":
+            if not one.command.marked:
+                self.counts.update(["unknown"] * leftovers.may_run(outcome))
+            elif outcome and outcome.code == "no_shell":
+                self._count(one, leftovers.read(outcome, b""))
+            elif leftovers.may_run(outcome) or (itself and not one.command.argv):
+                self._look(one, 0 if itself else LATE)
+                return
+        one.looked()
 
     # with a relay
 
@@ -159,6 +162,7 @@ class Reaper:
             self._count(one, found)
 
     def _count(self, one: Ended, found: Found) -> None:
+        one.looked()
         self.counts.update(found.what)
         if set(found.what) - {"nothing", "gone", "unreadable"}:
             log.info(

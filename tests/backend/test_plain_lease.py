@@ -368,16 +368,21 @@ def test_a_runner_that_was_paused_ends_nothing(far):
 
 @pytest.mark.parametrize("how", ["silence", "end of input"])
 def test_when_the_gateway_is_gone_it_looks_into_the_containers(far, how):
-    """With the kubectl that it was told; ten are two turns of eight. What has ended by itself has nothing there."""
+    """With the kubectl that it was told; ten are two turns of eight. Also when their sessions have ended, as long as the
+    gateway has not said that it has looked.
+    """
     kubectl = far.home / "kubectl"
     kubectl.write_text(f'#!/bin/sh\necho "$1 $2 $3 $4 $5 $7 $8 $9" >>{far.home}/asked; sleep 0.1\n')
     kubectl.chmod(0o755)
     lease = far.lease()
     for n in range(12):
         lease.say("+", f"{n:024x}")
-        lease.say("in", f"{n:024x}", f"mark{n}", kubectl, "exec", f"pod-{n}", "--")
-    lease.say("-", f"{10:024x}")
-    lease.say("!", f"{11:024x}")
+        lease.say("in", f"mark{n}", kubectl, "exec", f"pod-{n}", "--")
+    lease.say("-", f"{8:024x}")
+    lease.say("!", f"{9:024x}")
+    for n in (10, 11):
+        lease.say("-", f"{n:024x}")
+        lease.say("out", f"mark{n}")
     if how == "end of input":
         lease.process.stdin.close()
 
@@ -389,7 +394,7 @@ def test_when_the_gateway_is_gone_it_looks_into_the_containers(far, how):
 def test_a_bye_leaves_the_containers_to_the_gateway(far):
     lease = far.lease()
     lease.say("+", "a" * 24)
-    lease.say("in", "a" * 24, "mark", "touch", far.home / "asked")
+    lease.say("in", "mark", "touch", far.home / "asked")
     lease.say("bye")
 
     lease.process.wait(LIMIT)

@@ -2,13 +2,14 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 from support.channel import OUT, Script, ScriptedBackend
 from support.virtual_time import now, run
 
-from gateway.backend.reaper import ALL, AT_ONCE, Ended, Reaper
+from gateway.backend.reaper import ALL, AT_ONCE, PAUSES, Ended, Reaper
 from gateway.config import Limits
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Outcome, ended
@@ -268,3 +269,27 @@ def test_only_here_it_is_known_whose_end_it_was(exit_, outcome, counts):
 @pytest.mark.parametrize(("outcome", "counts"), [(None, {"unknown": 1}), (ended(0), {})])
 def test_a_clients_own_command_is_counted_there_too(outcome, counts):
     assert there(Container(FOUND), THEIRS, ("over_there", {"code": 0}, outcome)) == counts
+
+
+@pytest.mark.parametrize(
+    ("scripts", "command", "outcome", "after"),
+    [
+        ([FOUND], SHELL, Outcome("ssh_lost"), 0.0),
+        ([LOST, LOST, FOUND], SHELL, Outcome("ssh_lost"), 8.0),
+        ([LOST], SHELL, None, sum(PAUSES)),
+        ([FOUND], SHELL, Outcome("no_shell"), 0.0),
+        ([FOUND], KILLED, ended(0), 0.0),
+        ([FOUND], THEIRS, Outcome("ssh_lost"), 0.0),
+    ],
+    ids=["found", "later", "never", "no shell", "by itself", "theirs"],
+)
+def test_whoever_else_would_look_hears_when_nobody_has_to(scripts, command, outcome, after):
+    """Not before: the gateway may be killed meanwhile."""
+    container, heard = Container(*scripts), []
+
+    async def story(reaper):
+        reaper.over(replace(container.held(command), looked=lambda: heard.append(now())), outcome)
+
+    counted(story, shutdown=1000.0)
+    assert heard
+    assert heard == pytest.approx([after] * len(heard))

@@ -62,6 +62,18 @@ async def test_a_gateway_that_is_killed_leaves_nothing(cluster, tmp_path, pod, s
         assert sorted(marked(one.name).values()) == ["sleep 1111", "sleep 1112"]
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2, 0.4])
+async def test_a_gateway_that_is_killed_while_it_looks_leaves_nothing(cluster, tmp_path, seconds):
+    """Its client has gone just before: whoever knows of the session has to look, though it has ended."""
+    home = Home(tmp_path)
+    async with serving(cluster, home) as (process, access), opened(access, pod="web-0") as one:
+        await one.types("sleep 1000 &", until_left=2)
+        one.vanish()
+        await asyncio.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        await until(lambda: not marked(one.name), WITHIN)
+
+
 async def test_an_editor_in_the_foreground(gateway):
     """Which sets the terminal raw, so that no key would end it."""
     async with opened(Access(gateway.url, gateway.token), pod="web-0") as one:
