@@ -15,6 +15,7 @@ _KILL = (
     'case $1 in -*) (exec -- true) 2>/dev/null && exec -- "$@" ;; esac; exec "$@"'  # dash knows no `exec --`
 )
 
+OURS = Command(("kubectl",), "run", stdout=True)  # one that is no session's
 _EXIT_LINE = re.compile(rb"command terminated with exit code (\d{1,3})\n?$")
 _DEFAULT_SERVER = re.compile(
     r"server localhost:8080 was refused|dial tcp(?: (?:127\.0\.0\.1|\[::1\]):8080: |: lookup localhost[: ])"

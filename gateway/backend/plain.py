@@ -25,7 +25,6 @@ from gateway.waiting import done_within
 
 STARTS = 16  # sessions that are being started; others wait, or all of them would be too late together
 _SIZE = TerminalSize(80, 24)  # until the client names its own
-_OURS = Command(("kubectl",), "run", stdout=True)
 _LOOK = Command(("sh",), stdout=True)
 
 
@@ -173,7 +172,7 @@ class PlainChain:
         argv = ("kubectl", *context, "get", "--raw", "/version")
         async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
             answered(Hop.SSH)
-            channel = PlainChannel(process, nonce, Target(self._cluster.name), _OURS, kubectl=True)
+            channel = PlainChannel(process, nonce, Target(self._cluster.name), kubectl.OURS, kubectl=True)
             async with self._ending(process, nonce, channel):
                 await self._start(channel, argv)
                 answered(Hop.INCUS, Hop.RUNNER)
@@ -190,7 +189,7 @@ class PlainChain:
         """A kubectl of our own, which ends soon: there need be no lease for it."""
         nonce = secrets.token_hex(12)
         async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
-            channel = PlainChannel(process, nonce, Target(self._cluster.name), _OURS, kubectl=True)
+            channel = PlainChannel(process, nonce, Target(self._cluster.name), kubectl.OURS, kubectl=True)
             async with self._ending(process, nonce, channel):
                 await self._start(channel, argv)
                 channel.write_eof()

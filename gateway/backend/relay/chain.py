@@ -2,19 +2,20 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gateway.backend import HopCheck, blame, kubectl
+from gateway.backend import HopCheck, kubectl
 from gateway.backend.fate import PodFate, Pods
 from gateway.backend.host import Host
 from gateway.backend.kept import Found, Owner
+from gateway.backend.raw import RawApi
 from gateway.backend.reaper import Ended, Reaper
 from gateway.backend.relay.api import RelayApi
 from gateway.backend.relay.bytestream import RelayBytes
 from gateway.backend.relay.channel import RelayChannel, no_room
+from gateway.backend.relay.check import check
 from gateway.backend.relay.identity import Identity
 from gateway.backend.relay.keeper import Keeper
 from gateway.backend.relay.kept import KeptRelayChannel
@@ -24,7 +25,6 @@ from gateway.backend.relay.proxy import Proxy
 from gateway.backend.relay.stream import Stream
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
-from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.waiting import done_within
 
@@ -51,6 +51,7 @@ class RelayChain:
         self.link = self._links.link
         self.found = self._keeper.found
         self.cluster = RelayApi(Proxy(self.link, self._aside, cluster.kube_context), lambda: self.failure)
+        self._raw = RawApi(self._kubectl, cluster.kube_context)
         self._pods = Pods(self.cluster)
 
     @property
@@ -176,29 +177,8 @@ class RelayChain:
         return PodFate(self._pods, target)
 
     async def check(self) -> list[HopCheck]:
-        """See `Backend.check`. The link answers for ssh, incus and runner; kubectl for the cluster."""
-        passed: list[HopCheck] = []
-        try:
-            async with asyncio.timeout(self._limits.check):
-                link = await self.link()
-                ms = round(await link.ping() * 1000, 1)
-                passed += [
-                    HopCheck(Hop.SSH, ms),
-                    HopCheck(Hop.INCUS, ms),
-                    HopCheck(Hop.RUNNER, ms, note=await self._note()),
-                ]
-                began = time.perf_counter()
-                await self.cluster.get("/version")
-                passed.append(HopCheck(Hop.CLUSTER, round((time.perf_counter() - began) * 1000, 1)))
-        except TimeoutError:
-            hop, code = (Hop.CLUSTER, "cluster_unreachable") if passed else (Hop.INCUS, "runner_timeout")
-            error = HopFailed(code, f"no answer within {self._limits.check:g} s")
-            if not passed and self._host.trouble:
-                hop, error = Hop.SSH, self._host.trouble
-            passed.append(HopCheck(hop, None, error.outcome()))
-        except HopFailed as error:
-            blame(passed, error.outcome())
-        return passed
+        """See `Backend.check`."""
+        return await check(self.link, self._note, self._raw, self._limits.check, lambda: self._host.trouble)
 
     def _request(self, target: Target, command: Command) -> dict[str, Any]:
         argv = kubectl.argv(target, command, self._cluster.kube_context)
@@ -243,6 +223,14 @@ class RelayChain:
         finally:
             await self._end(link, stream)
             self._asides.discard(stream)
+
+    @asynccontextmanager
+    async def _kubectl(self, argv: tuple[str, ...]) -> AsyncIterator[RelayChannel]:
+        async with self._aside({"argv": argv}) as stream:
+            channel = RelayChannel(stream, Target(self._cluster.name), kubectl.OURS, kubectl=True)
+            await channel.start()
+            channel.write_eof()
+            yield channel
 
     async def _note(self) -> str:
         """The mode, and what of the runner is not as it should be."""
