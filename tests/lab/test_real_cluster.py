@@ -11,6 +11,7 @@ from gateway.backend.chain import chain
 from gateway.backend.relay.identity import throw_away
 from gateway.config import Limits
 from gateway.errors import HopFailed
+from gateway.protocol.target import Command, Target
 
 pytestmark = pytest.mark.lab
 POD = "/api/v1/namespaces/default/pods/bash-0"
@@ -49,6 +50,28 @@ async def test_kubectls_own_filter_is_in_force(backend):
     with pytest.raises(HopFailed, match="403: Forbidden"):
         await backend.cluster.get(f"{POD}/exec")
     assert await backend.cluster.may("create", "pods/exec", "default", "bash-0") is True
+
+
+async def test_a_check_sees_a_kubeconfig_that_is_gone(backend):
+    """As the next session would; the proxy that runs has read it long ago."""
+    assert all(one.ok for one in await backend.check())
+    assert await backend.cluster.get(POD)
+    await in_the_runner(backend, "mv ~/.kube/config ~/.kube/away")
+    try:
+        *passed, cluster = await backend.check()
+    finally:
+        await in_the_runner(backend, "mv ~/.kube/away ~/.kube/config")
+
+    assert all(one.ok for one in passed)
+    assert cluster.outcome.code == "kubeconfig_missing"
+    assert all(one.ok for one in await backend.check())
+
+
+async def in_the_runner(backend, script):
+    async with backend.exec(Target("default"), Command(("sh", "-c", script), "run", stdout=True)) as channel:
+        async for _ in channel.output():
+            pass
+        assert (await channel.wait()).exit_code == 0
 
 
 async def test_a_watch_begins_with_what_is_there(backend):
