@@ -40,9 +40,7 @@ class Lease:
         self._host = host
         self._tick = tick
         self._known: dict[str, tuple[int, ...]] = {}  # by nonce: what the wrapper's `start` said
-        self._looks: dict[
-            str, str
-        ] = {}  # by mark: the line for what its session may have left in a container
+        self._looks: dict[str, str] = {}  # by mark: the line for what may be left in a container
         self._due: set[str] = set()  # of them: to be ended, until they are gone
         self._unsaid: set[str] = set()  # of these: not said yet to the lease that there is
         self._wanted = asyncio.Event()
