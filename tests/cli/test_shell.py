@@ -57,6 +57,9 @@ async def test_ctrl_c_discards_what_has_no_credit_where_nothing_can_be_resumed(h
         await screen.until(b"ready")
         os.set_blocking(screen.master, True)
         await asyncio.to_thread(os.write, screen.master, b"x" * 3000)
+        while screen.unread or not arrived:  # noqa: ASYNC110  # the paste is held when the key comes
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
         screen.type(b"\x03")
         while screen.unread:  # noqa: ASYNC110  # nothing tells when a terminal was read
             await asyncio.sleep(0.05)
