@@ -24,9 +24,10 @@ class Fed:
         self._last = float("-inf")
 
     def more(self, data: bytes) -> None:
-        """Input that is being given."""
-        self._bytes += len(data)
-        self._last = self._clock()
+        """Input that is being given. What was given long before it, the command has read."""
+        now = self._clock()
+        self._bytes = len(data) + (self._bytes if now - self._last <= _RECENT else 0)
+        self._last = now
 
     def explain(self, outcome: Outcome) -> Outcome:
         """What kubectl's end means, now that it is known what it was given."""
@@ -34,5 +35,5 @@ class Fed:
             return outcome
         if self._bytes < MUCH or self._clock() - self._last > _RECENT:
             return outcome
-        said = f"the command did not read its input for a minute, and kubectl gave up ({self._bytes} bytes were given)"
+        said = f"kubectl gave up: for a minute the command read nothing, it seems, of {self._bytes} bytes of input"
         return Outcome("stdin_stalled", said)

@@ -42,6 +42,16 @@ def test_little_input_or_long_before(given, seconds):
     assert fed(given, seconds).explain(outcome) is outcome
 
 
+def test_one_key_long_after_much_input():
+    now = 1000.0
+    one = Fed(lambda: now)
+    one.more(bytes(MUCH))
+    now += 3600
+    one.more(b"x")
+    now += 61
+    assert one.explain(end()).code == "cluster_lost"
+
+
 @pytest.mark.parametrize(
     ("words", "code"), [(CUT, 1), (b"", 0), (b"command terminated with exit code 3\n", 3)]
 )
