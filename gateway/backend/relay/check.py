@@ -31,7 +31,8 @@ async def check(
             await kubectl.get("/version", seconds=seconds)
             passed.append(HopCheck(Hop.CLUSTER, round((time.perf_counter() - began) * 1000, 1)))
     except TimeoutError:
-        hop, code = (Hop.CLUSTER, "cluster_unreachable") if passed else (Hop.INCUS, "runner_timeout")
+        hop = {0: Hop.INCUS, 2: Hop.RUNNER}.get(len(passed), Hop.CLUSTER)
+        code = "cluster_unreachable" if hop is Hop.CLUSTER else "runner_timeout"
         error = HopFailed(code, f"no answer within {seconds:g} s")
         if not passed and (why := trouble()):
             hop, error = Hop.SSH, why
