@@ -50,6 +50,8 @@ class KeptSession(Session):
         self.holder: object | None = None  # the attachment that has it
         self._keeps = backend
         self._opened = note.opened
+        self.counted = note.counted  # its end, by an earlier life
+        self._ended = False  # the end waits to be told, and is counted
         self._secret = Secret(note.hashes)
         self._seen = self._coming = (
             0  # offsets of output: acknowledged; there, though it may not have come yet
@@ -199,7 +201,9 @@ class KeptSession(Session):
             try:
                 yield channel
                 if not self._ending.done():  # until then the far side has the end, too
+                    self._ended = True
                     self.end_over()
+                    self._take_note()
                     await self._until_told()
             finally:
                 self._channel = None
@@ -217,7 +221,8 @@ class KeptSession(Session):
         self._changed()
 
     def _note(self) -> Note:
-        return Note(self.identity, self.target, self.command, self._secret.hashes, self._opened)
+        hashes, counted = self._secret.hashes, self.counted or self._ended
+        return Note(self.identity, self.target, self.command, hashes, self._opened, counted)
 
     def _take_note(self) -> None:
         if self._channel:

@@ -45,13 +45,14 @@ class Secret:
 
 @dataclass(frozen=True)
 class Note:
-    """`opened`: seconds since the epoch."""
+    """`opened`: seconds since the epoch. `counted`: its end is in the log and the metrics of a life of the gateway."""
 
     identity: Identity
     target: Target
     command: Command
     hashes: tuple[str, ...]
     opened: float = field(default_factory=time.time)
+    counted: bool = False
 
     def body(self) -> dict[str, Any]:
         """At most 8 KiB as JSON."""
@@ -64,6 +65,7 @@ class Note:
             "kill": what.kill,
             "secrets": list(self.hashes),
             "opened": self.opened,
+            "counted": self.counted,
         }
 
     @classmethod
@@ -78,9 +80,8 @@ class Note:
                 kill=bool(body["kill"]), session=name,
             )  # fmt: skip
             target = Target(cluster, namespace, pod, container or None)
-            return cls(
-                Identity(who, proof, tuple(groups)), target, command, tuple(hashes), float(body["opened"])
-            )
+            opened, counted = float(body["opened"]), bool(body.get("counted"))
+            return cls(Identity(who, proof, tuple(groups)), target, command, tuple(hashes), opened, counted)
         except (KeyError, TypeError, ValueError, BadRequest):
             return None
 

@@ -215,3 +215,19 @@ async def test_nobody_comes_back(gateway, tmp_path):
     await gateway.end(signal.SIGTERM)
     assert [one["outcome"] for one in gateway.events("session_closed")] == ["client_lost"]
     assert gateway.events("session_found")
+
+
+async def test_an_end_that_was_not_told_yet_is_counted_once(gateway):
+    """The first life has logged it, the second one tells it."""
+    client = await Resuming(gateway.access).open(shell("sh", "-c", "echo ready; sleep 0.5; exit 7", pod=""))
+    await client.until(lambda: b"ready" in client.output)
+    await client.cut()
+    await asyncio.sleep(1.5)
+    await gateway.end(signal.SIGTERM)
+    await gateway.start()
+    async with asyncio.timeout(30), following(client):
+        pass
+    assert client.end["exitCode"] == 7
+    await gateway.end(signal.SIGTERM)
+
+    assert [one["exit_code"] for one in gateway.events("session_closed")] == [7]

@@ -414,6 +414,23 @@ async def test_a_shell_that_ended_while_its_client_was_away_has_no_place(gateway
     await idle(gateway)
 
 
+async def test_much_output_that_waits_keeps_its_place(gateway, client):
+    """It is on the disk, and somebody has to answer for it."""
+    await client.open(shell("sh", "-c", "echo ready; sleep 1; head -c 200000 /dev/zero; exit 7", pod=""))
+    await client.until(lambda: b"ready" in client.output)
+    await client.cut()
+    (session,) = gateway.gateway.sessions
+    await until(session.over.done)
+    await asyncio.sleep(0.1)
+    assert gateway.gateway.quota.sessions == 1
+    await client.attach()
+    await client.until(lambda: client.over)
+    assert client.end["exitCode"] == 7
+    await client.gone()
+    await idle(gateway)
+    await until(lambda: not gateway.gateway.quota.sessions)
+
+
 async def test_an_interrupt_quiets_a_flood(gateway, client):
     """What waits is dropped, and the prompt behind it is not."""
     await client.open(shell("bash", "--norc", "-i", pod=""))

@@ -17,7 +17,7 @@ from gateway.backend.relay.identity import identity
 from gateway.backend.ssh import Prompt
 from gateway.config import Config
 from gateway.errors import Refused
-from gateway.kept import KeptSession
+from gateway.kept import NEWEST, KeptSession
 from gateway.note import Note
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target
@@ -129,7 +129,8 @@ class Gateway:
     def start(self, session: Session, place: Place) -> None:
         """A session of whatever kind."""
         session.over.add_done_callback(lambda _: self._over(session, place))
-        self.sessions[session] = self.tasks.create_task(self._run(session))
+        self.sessions[session] = task = self.tasks.create_task(self._run(session))
+        task.add_done_callback(lambda _: place.free())
         if self.stopping:  # since it was admitted
             session.end(Outcome("shutdown"))
 
@@ -174,10 +175,13 @@ class Gateway:
                 session.output.discard()  # nobody is waiting for it any more
 
     def _over(self, session: Session, place: Place) -> None:
-        """Nothing of it runs any more; its end may wait for a client that comes back."""
-        place.free()
+        """Nothing of it runs any more; its end may wait for a client that comes back, and much output keeps its place."""
+        if session.output.end - session.output.start <= NEWEST:
+            place.free()
         if isinstance(session, KeptSession) and session.left:
             _log(session).info("session_left", seconds=session.grace)
+            return
+        if isinstance(session, KeptSession) and session.counted:
             return
         outcome = session.outcome or Outcome("gateway_error")
         seconds = session.times.ended or session.times.elapsed()

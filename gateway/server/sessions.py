@@ -12,6 +12,7 @@ from gateway.protocol.errors import BadRequest
 from gateway.protocol.outcome import CODES, Outcome
 from gateway.protocol.query import parse_query
 from gateway.server.auth import allowed
+from gateway.server.gateway import Gateway
 from gateway.server.keys import GATEWAY, IDENTITY
 from gateway.server.status import Refusal
 from gateway.session import Identity, Session
@@ -24,8 +25,7 @@ REASON = 200  # characters
 @routes.get("/gateway/v1/sessions")
 async def list_sessions(request: web.Request) -> web.Response:
     """One's own sessions, or, for who may, all of them; the oldest first."""
-    live = (one for one in request.app[GATEWAY].sessions if not one.over.done())
-    found = [one for one in live if _may(request[IDENTITY], "list", one)]
+    found = [one for one in _live(request.app[GATEWAY]) if _may(request[IDENTITY], "list", one)]
     found.sort(key=lambda session: session.times.began)
     return web.json_response({"sessions": [_row(session) for session in found]})
 
@@ -35,7 +35,7 @@ async def kill(request: web.Request) -> web.Response:
     """Ends a session and waits for its end; its client is told who did it and why (`?reason=`)."""
     gateway, identity = request.app[GATEWAY], request[IDENTITY]
     reason = _reason(request)
-    session = next((one for one in gateway.sessions if one.name == request.match_info["name"]), None)
+    session = next((one for one in _live(gateway) if one.name == request.match_info["name"]), None)
     if session is None or not _may(identity, "list", session):
         raise Refusal(404, CODES["session_unknown"].meaning)
     if not _may(identity, "kill", session):
@@ -44,6 +44,11 @@ async def kill(request: web.Request) -> web.Response:
     log.info("session_killed", session=session.name, by=identity.name, proof=identity.proof, reason=reason)
     await asyncio.wait({session.over}, timeout=gateway.config.limits.finish + 1)
     return web.Response(status=204)
+
+
+def _live(gateway: Gateway) -> list[Session]:
+    """Those whose end does not only wait to be told."""
+    return [session for session in gateway.sessions if not session.over.done()]
 
 
 def _may(identity: Identity, verb: str, session: Session) -> bool:

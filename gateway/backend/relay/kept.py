@@ -91,7 +91,7 @@ class KeptRelayChannel(RelayChannel):
     def seen(self, offset: int) -> None:
         """See `KeptChannel.seen`."""
         self._seen = max(self._seen, offset)
-        self._stream.say(wire.SEEN, offset.to_bytes(8, "big"))
+        self._stream.tell(wire.SEEN, offset.to_bytes(8, "big"))
 
     def skip(self) -> None:
         """See `KeptChannel.skip`."""
@@ -100,7 +100,7 @@ class KeptRelayChannel(RelayChannel):
     def note(self, note: Mapping[str, Any]) -> None:
         """See `KeptChannel.note`."""
         self._note = note
-        self._stream.say(wire.NOTE, json.dumps(dict(note), ensure_ascii=False).encode())
+        self._stream.tell(wire.NOTE, json.dumps(dict(note), ensure_ascii=False).encode())
 
     def leave(self) -> None:
         """See `KeptChannel.leave`."""

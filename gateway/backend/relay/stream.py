@@ -116,6 +116,11 @@ class Stream:
         if not self.ended:
             self._send(wire.encode(kind, self.number, body))
 
+    def tell(self, kind: int, body: bytes) -> None:
+        """The same behind the end, too: of what the relay keeps until it is told that it need not."""
+        if self.failure is None:
+            self._send(wire.encode(kind, self.number, body))
+
     def resize(self, columns: int, rows: int) -> None:
         """The terminal's size."""
         if not self.ended:
