@@ -56,7 +56,7 @@ class Keys:
             if data:
                 self._room.set()
                 await connection.send(data)
-            elif self._ended:
+            elif self._ended and not self._held.waiting:
                 await connection.half_close()
                 return
             else:

@@ -1,18 +1,15 @@
 """A session on pipes: stdin to the command, its output to stdout and stderr. It ends with its connection."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 from gateway.cli import tty
 from gateway.cli.client import Connection, attach
 from gateway.cli.connect import Endpoint
 from gateway.cli.ending import End, first
-from gateway.cli.resume import number
 from gateway.cli.sizes import Sizes
 from gateway.cli.stdio import Sink, Source
 from gateway.cli.verify import Verification
-from gateway.protocol.codec import CHUNK
 from gateway.protocol.messages import Control, Output, Stream
 from gateway.protocol.target import Command
 
@@ -26,9 +23,6 @@ class Pipes:
         self._command = command
         self._ready = asyncio.Event()  # input may flow: a pipe can be filled before the command runs
         self._sizes = Sizes(command.size, None)
-        self._window: int | None = None  # bytes of input that may be on their way; any number
-        self._sent = self._received = 0
-        self._room = asyncio.Event()
 
     async def run(self, endpoint: Endpoint, path: str) -> End:
         """Until the session's end. Raises GatewayFailed, OutputClosed."""
@@ -64,21 +58,13 @@ class Pipes:
                     if data:
                         await self._sink.write(stream, data)
                 case Control(body):
-                    self._control(body)
+                    if body["type"] in ("hello", "started"):
+                        self._started()
                 case End() as end:
                     if self._proof:
                         self._sink.put(Stream.STDERR, self._proof.rest())
                     await self._sink.drain()
                     return self._proof.judge(end) if self._proof else end
-
-    def _control(self, body: Mapping[str, Any]) -> None:
-        if body["type"] in ("hello", "started"):
-            self._started()
-        if body["type"] == "hello" and body.get("window"):
-            self._window = number(body, "window")
-        elif body["type"] == "received":
-            self._received = number(body, "offset")
-            self._room.set()
 
     def _started(self) -> None:
         self._ready.set()
@@ -87,14 +73,6 @@ class Pipes:
     async def _input(self, connection: Connection) -> None:
         await self._ready.wait()
         source = Source(0)
-        while data := await source.read(await self._credit()):
-            self._sent += len(data)
+        while data := await source.read():
             await connection.send(data)
         await connection.half_close()
-
-    async def _credit(self) -> int:
-        """Waits until something may be sent: how much. What has no credit is not read, so that it waits where it is."""
-        while self._window is not None and self._sent >= self._received + self._window:
-            self._room.clear()
-            await self._room.wait()
-        return CHUNK if self._window is None else min(CHUNK, self._received + self._window - self._sent)

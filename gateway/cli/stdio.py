@@ -29,14 +29,14 @@ class Source:
         self._fd = fd
         self._pollable = _pollable(fd)
 
-    async def read(self, most: int = CHUNK) -> bytes:
-        """Up to `most` bytes, 32 KiB; empty at the end. Cancelling loses nothing of a terminal, pipe or socket."""
+    async def read(self) -> bytes:
+        """Up to 32 KiB; empty at the end. Cancelling loses nothing of a terminal, pipe or socket."""
         while True:
             try:
                 if not self._pollable:
-                    return await asyncio.to_thread(os.read, self._fd, most)
+                    return await asyncio.to_thread(os.read, self._fd, CHUNK)
                 await readable(self._fd)
-                return os.read(self._fd, most)
+                return os.read(self._fd, CHUNK)
             except BlockingIOError:
                 continue  # somebody else made it non-blocking and took what was there
             except OSError:

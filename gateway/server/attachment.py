@@ -144,7 +144,7 @@ class Attachment:
     def _hello(self) -> ServerMessage:
         command = self._session.command
         if self._row.control:
-            return hello(self._session, self._receipts.window if command.stdin else None, self._resume())
+            return hello(self._session, self._receipts.window, self._resume())
         other = Stream.STDERR if command.stderr else Stream.ERROR
         return Output(Stream.STDOUT if command.stdout else other, b"")
 

@@ -27,7 +27,7 @@ class ResumableAttachment(Attachment):
 
     def enter(self, offset: int, used: str | None) -> None:
         """The session is this client's, which goes on at `offset`, and was admitted with the secret `used`."""
-        session, self._window = self._session, self._receipts.window
+        session, self._window = self._session, self._limits.window
         self._sent = self._acknowledged = offset
         self._credit = offset + self._window  # the offset up to which it takes output now
         self._trouble: Trouble | None = None

@@ -23,13 +23,13 @@ def hello(session: Session, window: int | None, resume: dict[str, Any] | None) -
 
 
 class Receipts:
-    """Tells how much input has been taken, beyond which `window` bytes may be on their way: what waits here for the
-    command stays in memory.
+    """Tells how much of a terminal's input has been taken, beyond which `window` bytes may be on their way. A pipe has
+    none: receipts stand behind output, and whoever writes all of its input before it reads would wait for ever.
     """
 
     def __init__(self, session: Session, limits: Limits) -> None:
         self.told = session.bytes_in  # the offset
-        self.window = limits.window if session.command.tty else limits.journal_memory
+        self.window = limits.window if session.command.tty and session.command.stdin else None
         self._session = session
         self._at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -37,7 +37,7 @@ class Receipts:
     def due(self, wake: Callable[[], None]) -> Control | None:
         """The message that is to be sent now, if there is one; `wake` is called when there may be one later."""
         received, now = self._session.received, time.monotonic()
-        if received <= self.told:
+        if self.window is None or received <= self.told:
             return None
         if now - self._at >= _SOON or received - self.told >= self.window // 4:
             self.told, self._at = received, now

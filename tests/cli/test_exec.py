@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-from contextlib import suppress
 
 import pytest
 from support.dap import DAP
@@ -65,49 +64,6 @@ async def test_binary_input_comes_through_and_ends_with_a_half_close(home):
 
     assert done.code == 0
     assert done.out == data
-
-
-@pytest.mark.parametrize("window", [1, 1000, 1 << 20])
-async def test_input_has_credit(home, window):
-    """Not a byte more than was asked for, and all of it in the end."""
-    data, before = os.urandom(2 * window + 7), []
-
-    async def script(client):
-        await client.say(
-            Control({"type": "hello", "session": "s", "window": window}), Control({"type": "started"})
-        )
-        taken = await client.typed(window)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0.3):
-                before.append(await client.receive())
-        while len(taken) < len(data):
-            await client.say(Control({"type": "received", "offset": len(taken)}))
-            taken += await client.typed(min(window, len(data) - len(taken)))
-        await client.say(Control({"type": "received", "offset": len(taken)}))
-        assert await client.input() == b""
-        await client.out(taken)
-        await client.end(0)
-
-    async with fake_gateway(script, home.socket) as gateway:
-        done = await home.dap("exec", "web-0", "-i", "--", "cat", data=data)
-
-    assert (done.code, done.err, gateway.failures) == (0, "", [])
-    assert done.out == data
-    assert before == []
-
-
-@pytest.mark.parametrize("said", [{"type": "received"}, {"type": "received", "offset": -1}])
-async def test_a_receipt_that_cannot_be(home, said):
-    async def script(client):
-        await client.hello()
-        await client.say(Control(said))
-        await client.receive()
-
-    async with fake_gateway(script, home.socket):
-        done = await home.dap("exec", "web-0", "-i", "--", "cat", data=b"x" * (1 << 20))
-
-    assert done.code == 125
-    assert "received without offset" in done.err
 
 
 async def test_input_from_a_file_and_from_nowhere(home, tmp_path):

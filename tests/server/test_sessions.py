@@ -120,8 +120,8 @@ async def test_a_page_sees_its_own_and_the_operator_sees_all(edge):
 # input
 
 
-async def test_our_own_client_is_told_what_has_been_taken(edge):
-    async with opened(edge, "cat", protocol=OWN) as client:
+async def test_our_own_terminal_is_told_what_has_been_taken(edge):
+    async with opened(edge, "cat", streams=("stdin", "stdout", "tty"), protocol=OWN) as client:
         client.say(b"\0" + bytes(100))
         assert await control(client, "received") == {"type": "received", "offset": 100}
         for _ in range(20):
@@ -130,17 +130,15 @@ async def test_our_own_client_is_told_what_has_been_taken(edge):
             pass
 
 
-async def test_the_window_is_what_stays_in_memory(edge):
-    """Of a terminal less, since a Ctrl-C comes behind it; of what has no input none."""
-
+async def test_terminals_have_a_window(edge):
     async def window(*streams):
         async with peer(edge.url) as client:
             await client.upgrade(path("cat", streams=streams), (OWN, edge.proof))
             return (await control(client, "hello"))["window"]
 
-    assert await window("stdin", "stdout") == edge.gateway.config.limits.journal_memory
     assert await window("stdin", "stdout", "tty") == edge.gateway.config.limits.window
-    assert await window("stdout") is None
+    assert await window("stdin", "stdout") is None
+    assert await window("stdout", "tty") is None
 
 
 # the end
