@@ -95,7 +95,7 @@ class PlainChain:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Where many sessions are opened at once, each waits until those before it have started."""
+        """Where many sessions are opened at once, each waits until those before it have got into the runner."""
         try:
             async with asyncio.timeout(self._limits.turn):
                 await self._turns.acquire()

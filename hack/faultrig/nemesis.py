@@ -22,7 +22,7 @@ async def break_(fault: Fault, lab: Lab, parts: list[Part]) -> None:
     if fault.place == "chain":
         try:
             await lab.fault(fault.name)
-            await asyncio.gather(*(_meanwhile(fault, part, fault.opens // len(parts)) for part in parts))
+            await asyncio.gather(*(_meanwhile(fault, part, -(-fault.opens // len(parts))) for part in parts))
         finally:
             if fault.undo:
                 await lab.fault(fault.undo)

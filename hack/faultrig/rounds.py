@@ -24,7 +24,7 @@ _GOES_ON = 60.0  # seconds for a session that lives to end itself when asked to
 async def play(fault: Fault, places: Sequence[Place], seed: str) -> list[Played]:
     """One round, at all places at once. LabError and ServeError when the rig itself cannot go on."""
     rng, lab = random.Random(seed), places[0].lab
-    parts = [_part(fault, place, rng, seed, fault.resumes // len(places)) for place in places]
+    parts = [_part(fault, place, rng, seed, -(-fault.resumes // len(places))) for place in places]
     async with AsyncExitStack() as stack:
         if fault.place == "container":
             for part in parts:

@@ -573,6 +573,20 @@ async def test_it_goes_when_there_is_nothing_to_watch(tmp_path, monkeypatch):
         assert not any(map(alive, pids + again))
 
 
+async def test_the_lease_knows_what_may_be_left_until_the_gateway_has_looked(tmp_path):
+    """And forgets it then: there would be a lease for ever."""
+    pod, kill = Target("default", "default", "bash-0"), Command(("sleep", "1000"), stdout=True, kill=True)
+    async with demo_behind_a_wire(tmp_path) as (between, cluster, _):
+        chain = PlainChain(cluster, LIMITS, tick=0.2)
+        async with chain.running():
+            async with chain.exec(pod, kill):
+                await eventually(lambda: chain._lease._looks and chain.connections()["leases"])
+                between.cut()
+            assert len(chain._lease._looks) == 1
+            await eventually(lambda: not chain._lease._looks)
+            assert chain.leftovers()["reaped"] == 1
+
+
 @pytest.mark.parametrize("script", ["exit 3", "sleep 1000", "echo nonsense; cat"])
 async def test_a_lease_that_fails_fails_no_session(tmp_path, monkeypatch, script):
     monkeypatch.setattr("gateway.backend.lease_lines._SCRIPT", script)

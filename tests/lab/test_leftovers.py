@@ -68,6 +68,7 @@ async def test_a_gateway_that_is_killed_while_it_looks_leaves_nothing(cluster, t
     home = Home(tmp_path)
     async with serving(cluster, home) as (process, access), opened(access, pod="web-0") as one:
         await one.types("sleep 1000 &", until_left=2)
+        await asyncio.sleep(2)  # a lease comes a little later than the first session
         one.vanish()
         await asyncio.sleep(seconds)
         process.send_signal(signal.SIGKILL)

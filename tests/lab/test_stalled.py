@@ -11,7 +11,7 @@ from gateway.protocol.subprotocols import OWN, V5
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(180)]
 MUCH = bytes(24 << 20)  # more than all sockets behind the command hold before the API server stops reading
-LONG = 75.0  # seconds for kubectl to give up: it waits for 61
+LONG = 110.0  # seconds for kubectl to give up: it waits for 61 from its last answer on
 
 
 @pytest.fixture
