@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _LIMIT = 170.0  # seconds for one word of the fault command
+_LISTS = 3  # times that the processes are asked for
 _WRAPPER = re.compile(r"\bdap ([0-9a-f]{24}) (\d+)")
 _LEASE = 5  # words that a plain chain's lease is sent; a session has more
 
@@ -30,9 +31,14 @@ class Lab:
         await _run([*self._fault, name])
 
     async def processes(self) -> list[str]:
-        """`PID WORDS`, those of all hops. An instance that is down has none."""
-        rows = (await _run(self._list)).splitlines()
-        return [" ".join(row.split()) for row in rows if row.strip() and not row.startswith("#")]
+        """`PID WORDS`, those of all hops. An instance that is down has none. A pod that goes while they are listed can make
+        the list fail, so it is asked for more than once. LabError.
+        """
+        for _ in range(_LISTS - 1):
+            with suppress(LabError):
+                return _rows(await _run(self._list))
+            await asyncio.sleep(1)
+        return _rows(await _run(self._list))
 
     async def end(self, rows: list[str], marks: set[str]) -> None:
         """Ends what sessions with these marks left, so that the next round starts clean; nothing of anybody else.
@@ -53,6 +59,11 @@ class Lab:
             if not found or time.monotonic() > end:
                 return found
             await asyncio.sleep(1)
+
+
+def _rows(listed: str) -> list[str]:
+    rows = listed.splitlines()
+    return [" ".join(row.split()) for row in rows if row.strip() and not row.startswith("#")]
 
 
 def _words(pid: str) -> str:
