@@ -70,7 +70,6 @@ class Attachment:
                 work = self._receive(), self._watch(), self._answer_pings()
                 jobs = [tasks.create_task(job) for job in work]
                 await self._send_all()
-                self._receipts.stop()
                 for job in jobs:
                     job.cancel()
                 # aiohttp's close waits for the client's only while nobody else reads

@@ -46,8 +46,3 @@ class Receipts:
         if not self._timer or self._timer.when() <= loop.time():
             self._timer = loop.call_later(_SOON, wake)
         return None
-
-    def stop(self) -> None:
-        """Wakes nobody any more."""
-        if self._timer:
-            self._timer.cancel()
