@@ -2,13 +2,12 @@
 
 import asyncio
 import os
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from support.exec_client import Access, Request, run
-from support.lab import LAB, LEFT
+from support.lab import LAB, LEFT, processes
 
 from gateway.protocol.subprotocols import OWN
 
@@ -32,9 +31,8 @@ def counted(request):
     yield
     if not os.environ.get("DAP_LAB") or not Path(LAB).exists():
         return
-    listed = subprocess.run([LAB, "ps"], capture_output=True, text=True, timeout=60, check=True).stdout
-    left = [line for line in listed.splitlines() if not line.startswith("#")]
-    subprocess.run([LAB, "reap"], capture_output=True, timeout=60, check=False)
+    left = [line for line in processes("ps").splitlines() if not line.startswith("#")]
+    processes("reap")
     request.config.stash[LEFT] = len(left)
 
 

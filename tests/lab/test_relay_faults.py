@@ -1,7 +1,6 @@
 """Every hop broken under fifty sessions of all kinds over the relay: each end is named, nothing is left, all works again."""
 
 import asyncio
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 from support import leaks
 from support.exec_client import Access, Conversation, Request, run
-from support.lab import LAB
+from support.lab import processes
 from support.served import config_for, served
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol as Name
@@ -152,8 +151,7 @@ class Processes:
     """What `lab ps` shows on the management host and in the runner."""
 
     def __init__(self) -> None:
-        text = subprocess.run([LAB, "ps"], capture_output=True, text=True, timeout=60, check=True).stdout
-        host, _, rest = text.partition("# runner")
+        host, _, rest = processes("ps").partition("# runner")
         self.host = {line for line in host.splitlines()[1:] if line.strip()}
         self.runner = {line.strip() for line in rest.partition("# pods")[0].splitlines()[1:] if line.strip()}
 
@@ -183,12 +181,14 @@ async def works_again(access: Access, seconds: float = 20.0) -> float:
 
 
 @pytest.fixture
-async def relayed(cluster, lab, tmp_path):
+async def relayed(cluster, tmp_path):
     """A gateway with every session over the relay, and a session behind it."""
     async with served(config_for(replace(cluster, mode="relay")), tmp_path) as gateway:
         await works_again(Access(gateway.url, gateway.token), 40)
         yield gateway
-    await asyncio.to_thread(lab, "reap")  # a client's own argv lives on in its pod, as it does with kubectl
+    await asyncio.to_thread(
+        processes, "reap"
+    )  # a client's own argv lives on in its pod, as it does with kubectl
 
 
 # fault, undo, hops that may be named, seconds from the fault to the last end

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,19 @@ def kubectl(*words: str, given: str = "") -> str:
         [LAB, "kubectl", *words], input=given, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def processes(what: str) -> str:
+    """`ps` lists what lives on the chain, `reap` ends it. Either fails when a container ends while it looks: then it is
+    asked again.
+    """
+    for left in (2, 1, 0):
+        done = subprocess.run([LAB, what], capture_output=True, text=True, timeout=60, check=False)
+        if not done.returncode:
+            break
+        assert left, f"lab {what}: {done.stderr}"
+        time.sleep(1)
     return done.stdout
 
 
