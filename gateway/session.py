@@ -23,6 +23,7 @@ from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.relay.journal import Journal, JournalFull
 
 _LAST = 3.0  # seconds for the rest of the output when the pod was deleted
+_ANSWER = 1.0  # seconds in which a command that was told to end has done so
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Session:
         self.bytes_in = self.received = 0  # input that came; that the channel has taken
         self._backend = backend
         self._input = Journal(limits.journal_memory, limits.stdin_capacity)
+        self._clock = asyncio.get_running_loop().time
+        self._asked = self._clock()  # when the command was last told anything, or started
         self._size = command.size
         self._resized = asyncio.Event()
         self._input_changed = asyncio.Event()
@@ -79,6 +82,7 @@ class Session:
             if part:
                 self._input.append(Stream.STDIN, part)
                 self.lifetime.touch()
+                self._asked = self._clock()
                 self.bytes_in += len(part)
                 self._input_changed.set()
                 data = data[len(part) :]
@@ -123,11 +127,9 @@ class Session:
         """Somebody follows it."""
         return bool(self._watchers)
 
-    # the story
     async def run(self) -> Outcome:
         """Opens the channel, moves the bytes, returns how it ended. When it returns, nothing of the session runs any
-        more but what the pod itself keeps; its output stays readable. Whatever it raises is a defect; the outcome is
-        set all the same.
+        more but what the pod itself keeps; its output stays readable. Whatever it raises is a defect.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -159,6 +161,7 @@ class Session:
         fate = self._backend.fate(self.target)
         async with self._open() as channel:
             self.times.mark("started")
+            self._asked = self._clock()
             self._changed()
             pumps = [tasks.create_task(self._feed(channel)), tasks.create_task(self._follow_size(channel))]
             pumps.append(tasks.create_task(self._outlive(fate)))
@@ -168,9 +171,14 @@ class Session:
                     self.output.append(stream, data)
                     self.lifetime.touch()
                     self._changed()
-            self._settle(await fate.explain(await channel.wait(), patient=self.command.ours))
+            outcome = await channel.wait()
+            self._settle(await fate.explain(outcome, patient=self.command.ours, unasked=self._unasked()))
             for pump in pumps:
                 pump.cancel()
+
+    def _unasked(self) -> bool:
+        """Nobody at this terminal of ours typed what could have ended it. On pipes a command ends when it is done."""
+        return self.command.ours and self.command.tty and self._clock() - self._asked > _ANSWER
 
     def _open(self) -> AbstractAsyncContextManager[Channel]:
         return self._backend.exec(self.target, self._sized())

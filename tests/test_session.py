@@ -15,6 +15,7 @@ from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.session import Identity, Session
 
 COMMAND = Command(("cat",), stdin=True, stdout=True, stderr=True)
+TERMINAL = replace(COMMAND, tty=True, ours=True)
 NEVER = 1e6
 LOST = Outcome("cluster_lost", "the API server went away")
 GONE = Outcome("client_closed")
@@ -480,6 +481,32 @@ def test_what_the_end_was_in_truth_is_for_clients_that_wait_for_it(ours):
         truth = Outcome("container_restarted", "it was restarted")
         session = session_of(Script([ended(137)], truth=truth), replace(COMMAND, ours=ours))
         assert await finished(session) == (truth if ours else ended(137))
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "lasted", "unasked"),
+    [
+        (TERMINAL, None, 9, True),
+        (TERMINAL, 8.5, 9, False),
+        (TERMINAL, 5, 9, True),
+        (TERMINAL, None, 0.5, False),
+        (replace(TERMINAL, ours=False), None, 9, False),
+        (replace(TERMINAL, tty=False), None, 9, False),
+    ],
+    ids=["by itself", "after a key", "long after a key", "at once", "a Kubernetes client's", "on pipes"],
+)
+def test_the_end_of_a_terminal_at_which_nobody_typed_may_not_be_its_own(command, typed, lasted, unasked):
+    async def story():
+        script = Script(start=[7], output=[lasted, ended(0)])
+        session = session_of(script, command)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(session.run())
+            if typed:
+                await asyncio.sleep(7 + typed)
+                await session.write(b"exit\r")
+        assert script.unasked == [unasked]
 
     run(story())
 

@@ -1,7 +1,8 @@
 """What becomes of pods while sessions live in them: one watch for all sessions of a pod, where there is a watch.
 
 When a container ends, all its processes get KILL: kubectl says 137, and so it does when the command alone was killed.
-The kubelet tells the API server a second or two later. So who wants to know waits that long, for a 137 alone.
+Now and then it says 0, since the code was lost on its way. The kubelet tells the API server of the container a second or
+two later. So who wants to know waits that long, for a 137, and for a 0 that nobody seems to have asked for.
 """
 
 import asyncio
@@ -135,9 +136,10 @@ class PodFate:
                     await watched.change()
         return await asyncio.Event().wait()  # type: ignore[return-value]  # never
 
-    async def explain(self, outcome: Outcome, *, patient: bool) -> Outcome:
+    async def explain(self, outcome: Outcome, *, patient: bool, unasked: bool = False) -> Outcome:
         """See `Fate.explain`."""
-        if not self._named or not (outcome.exit_code == _KILLED or outcome.code in _DOUBTFUL):
+        doubtful = outcome.exit_code == _KILLED or outcome.code in _DOUBTFUL
+        if not self._named or not (doubtful or (unasked and outcome.exit_code == 0)):
             return outcome
         if self._now() - self._end_at > RECENT:
             self._end = None

@@ -135,6 +135,31 @@ def test_what_the_kubelet_says_a_little_later_is_waited_for(watches, after, code
     run(story())
 
 
+@pytest.mark.parametrize("watches", [True, False])
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_0_that_nobody_asked_for_may_be_the_containers_end(watches, restarted):
+    async def story():
+        api = Api(watches=watches)
+        async with followed(api) as (fates, _):
+            if restarted:
+                asyncio.get_running_loop().call_later(1.2, lambda: api.becomes(pod("b", 1)))
+            outcome = await fates[0].explain(ended(0), patient=True, unasked=True)
+        assert outcome.code == ("container_restarted" if restarted else "exited")
+        assert outcome.exit_code == (None if restarted else 0)
+
+    run(story())
+
+
+def test_other_codes_of_a_command_are_its_own_even_then():
+    async def story():
+        api = Api()
+        async with followed(api) as (fates, _):
+            api.becomes(pod("b", 1))
+            assert await fates[0].explain(ended(3), patient=True, unasked=True) == ended(3)
+
+    run(story())
+
+
 def test_kubernetes_clients_get_their_137_at_once():
     """The log and the metrics know better, where it is known."""
 

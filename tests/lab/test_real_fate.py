@@ -97,6 +97,15 @@ async def test_a_kill_of_ones_own_keeps_its_code(ours, pod):
     assert (said.controls[-1]["code"], said.controls[-1]["exitCode"]) == ("exited", 137)
 
 
+async def test_a_terminal_that_ends_with_0_by_itself_keeps_its_code(ours, pod):
+    request = Request(("sleep", "2"), pod=pod, namespace=SPACE, streams=("stdin", "stdout", "tty"))
+    began = time.monotonic()
+    said = await run(ours, request, row=OWN)
+
+    assert (said.controls[-1]["code"], said.controls[-1]["exitCode"]) == ("exited", 0)
+    assert time.monotonic() - began < 2 + SOON
+
+
 async def test_kubernetes_clients_get_the_137(ours, pod):
     said, _ = await under(ours, pod, delete(pod, "--force", "--grace-period=0"), row=V5)
 

@@ -99,7 +99,7 @@ class Fated:
     async def lost(self) -> Outcome:
         return await asyncio.shield(self.lost_as)
 
-    async def explain(self, outcome: Outcome, *, patient: bool) -> Outcome:
+    async def explain(self, outcome: Outcome, *, patient: bool, unasked: bool = False) -> Outcome:  # noqa: ARG002  # its ends are scripted
         return self.truly.get(patient, outcome)
 
 

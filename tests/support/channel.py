@@ -34,6 +34,7 @@ class Script:
     eof: asyncio.Event = field(default_factory=asyncio.Event)
     lost: list[Step] = field(default_factory=list)  # what happens to the pod: its last step is the outcome
     truth: Outcome | None = None  # what the end was, for a patient client
+    unasked: list[bool] = field(default_factory=list)  # whether ends that were to be explained were that
 
     @property
     def stdin(self) -> bytes:
@@ -100,7 +101,8 @@ class _Fated:
             await _play(step)
         return await asyncio.Event().wait()  # type: ignore[return-value]  # never
 
-    async def explain(self, outcome: Outcome, *, patient: bool) -> Outcome:
+    async def explain(self, outcome: Outcome, *, patient: bool, unasked: bool = False) -> Outcome:
+        self._script.unasked.append(unasked)
         return (self._script.truth if patient else None) or outcome
 
 
