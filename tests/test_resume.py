@@ -414,6 +414,24 @@ async def test_a_shell_that_ended_while_its_client_was_away_has_no_place(gateway
     await idle(gateway)
 
 
+async def test_ends_that_wait_to_be_told_are_as_many_as_there_may_be_sessions(demo, tmp_path):
+    async with gateway_on(demo, tmp_path, sessions=2) as gateway:
+        clients = [Resuming(Access(gateway.url, gateway.token)) for _ in range(3)]
+        for one in clients:
+            await one.open(shell("sh", "-c", "echo ready; sleep 1; exit 7", pod=""))
+            await one.until(lambda client=one: b"ready" in client.output)
+            await one.cut()
+            await until(lambda: not gateway.gateway.quota.sessions)
+        await until(lambda: len(gateway.gateway.sessions) == 2)
+        assert (await clients[0].attach()).refused["code"] == "session_unknown"
+        for one in clients[1:]:
+            await one.attach()
+            await one.until(lambda client=one: client.over)
+            assert one.end["exitCode"] == 7
+            await one.gone()
+        await idle(gateway)
+
+
 async def test_much_output_that_waits_keeps_its_place(gateway, client):
     """It is on the disk, and somebody has to answer for it."""
     await client.open(shell("sh", "-c", "echo ready; sleep 1; head -c 200000 /dev/zero; exit 7", pod=""))

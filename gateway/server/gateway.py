@@ -178,6 +178,7 @@ class Gateway:
         """Nothing of it runs any more; its end may wait for a client that comes back, and much output keeps its place."""
         if session.output.end - session.output.start <= NEWEST:
             place.free()
+            self._forget_some()
         if isinstance(session, KeptSession) and session.left:
             _log(session).info("session_left", seconds=session.grace)
             return
@@ -196,6 +197,14 @@ class Gateway:
             bytes_out=session.output.end,
             seconds=round(seconds, 3),
         )
+
+    def _forget_some(self) -> None:
+        """At most as many ends wait to be told as there may be sessions; the oldest go."""
+        kept = [one for one in self.sessions if isinstance(one, KeptSession) and one.over.done()]
+        waiting = [one for one in kept if not one.attached]
+        most = self.config.limits.sessions
+        for one in waiting[:-most] if most else []:
+            one.end(Outcome("client_lost"))
 
 
 def _log(session: Session) -> structlog.typing.FilteringBoundLogger:
