@@ -36,8 +36,8 @@ class Served:
 
     def __init__(self, name: str, url: str, token: str, pod: str, container: str, subprotocol: str) -> None:
         self.name = name
-        self._url = url.replace("http", "ws", 1)
-        self._token = token
+        self.url = url
+        self.token = token
         self._pod = pod
         self._container = container
         self._subprotocol = subprotocol
@@ -48,7 +48,9 @@ class Served:
         query = [("command", word) for word in asked.argv] + [("container", self._container)]
         query += [(name, "true") for name in streams]
         path = f"/api/v1/namespaces/default/pods/{quote(self._pod, safe='')}/exec?{urlencode(query)}"
-        return ServedConversation(self._url + path, self._token, self._subprotocol, tty=asked.tty)
+        return ServedConversation(
+            self.url.replace("http", "ws", 1) + path, self.token, self._subprotocol, tty=asked.tty
+        )
 
 
 class ServedConversation:

@@ -7,7 +7,7 @@ import type { Disposable } from "./lifecycle.ts";
 import { Piece } from "./pieces.ts";
 import { CHUNK, encode } from "./protocol/codec.ts";
 
-const INTERRUPT = "\x03";
+export const INTERRUPT = "\x03";
 /** Bytes that may wait inside the socket: small enough that Ctrl-C is not behind much. */
 const LIMIT = 1024 * 1024;
 /** Milliseconds between looks at a full socket, which has no event for having become emptier. */

@@ -2,15 +2,24 @@
  * over a little at a time, keeps the rest, and knows what is drawn.
  */
 
+import { INTERRUPT } from "./input.ts";
 import type { Disposable } from "./lifecycle.ts";
 import { toBytes } from "./protocol/utf8.ts";
 import { megabytes } from "./words.ts";
 
-/** Bytes handed to the screen and not yet drawn. */
-const AHEAD = 256 * 1024;
+/** Bytes handed to the screen and not yet drawn: nothing stops those. */
+const AHEAD = 64 * 1024;
 /** Bytes kept of a session without acknowledgements, which a page cannot make wait. Beyond it the oldest go,
  * behind a line that says so. */
 const KEPT = 64 * 1024 * 1024;
+/** Bytes that wait, from where on Ctrl-C drops them. */
+const FLOOD = 64 * 1024;
+/** Bytes of them that it leaves: a prompt is among them. */
+const TAIL = 4096;
+/** Milliseconds after Ctrl-C in which that goes on. */
+const QUIET = 1000;
+/** Milliseconds without a flood after which the rest is drawn. */
+const CALM = 50;
 /** Bytes of the last output to look for an unfinished escape sequence in. */
 const LAST = 4096;
 
@@ -22,6 +31,13 @@ export interface Sink {
   write(data: Uint8Array, drawn: () => void): void;
 }
 
+export interface Hooks {
+  /** Everything before `offset` is on the screen. */
+  drawn?(offset: number): void;
+  /** The screen has a line that says what is left out. */
+  gapped?(): void;
+}
+
 /** Of `bytes` of the session's output there is `data`, or nothing but the number. */
 interface Item {
   readonly data: Uint8Array | undefined;
@@ -30,7 +46,7 @@ interface Item {
 
 export class OutputQueue implements Disposable {
   readonly #sink: Sink;
-  readonly #told: (offset: number) => void;
+  readonly #hooks: Hooks;
   readonly #kept: number;
   #waiting: Item[] = [];
   #first = 0;
@@ -41,12 +57,13 @@ export class OutputQueue implements Disposable {
   #offset: number;
   #last: Uint8Array[] = [];
   #whenDrawn: (() => void) | undefined;
+  #quietUntil = 0;
+  #calm: ReturnType<typeof setTimeout> | undefined;
 
-  /** `drawn` is called with the offset up to which everything is on the screen. */
-  constructor(sink: Sink, offset = 0, drawn: (offset: number) => void = () => {}, kept = KEPT) {
+  constructor(sink: Sink, offset = 0, hooks: Hooks = {}, kept = KEPT) {
     this.#sink = sink;
     this.#offset = offset;
-    this.#told = drawn;
+    this.#hooks = hooks;
     this.#kept = kept;
   }
 
@@ -63,7 +80,8 @@ export class OutputQueue implements Disposable {
   push(data: Uint8Array): void {
     this.#waiting.push({ data, bytes: data.length });
     this.#bytes += data.length;
-    while (this.#bytes > this.#kept) this.#dropped += this.#shift()?.bytes ?? 0;
+    if (this.#bytes > this.#kept) this.#drop(this.#kept);
+    this.#skip();
     this.#draw();
   }
 
@@ -71,6 +89,12 @@ export class OutputQueue implements Disposable {
   gap(bytes: number): void {
     this.#waiting.push({ data: undefined, bytes });
     this.#draw();
+  }
+
+  /** What a person types. After Ctrl-C alone only the end is wanted of a flood that waits, or comes within a second. */
+  typed(text: string): void {
+    this.#quietUntil = text === INTERRUPT ? Date.now() + QUIET : 0;
+    this.#skip();
   }
 
   /** Calls once, as soon as everything pushed so far is on the screen. */
@@ -81,6 +105,8 @@ export class OutputQueue implements Disposable {
 
   /** What waits is not drawn any more. */
   dispose(): void {
+    clearTimeout(this.#calm);
+    this.#calm = undefined;
     this.#waiting = [];
     this.#first = 0;
     this.#bytes = 0;
@@ -89,7 +115,7 @@ export class OutputQueue implements Disposable {
   }
 
   #draw(): void {
-    while (!this.#marking && this.#drawing < AHEAD) {
+    while (!this.#marking && !this.#calm && this.#drawing < AHEAD) {
       if (this.#dropped > 0) {
         this.#mark(this.#dropped);
         this.#dropped = 0;
@@ -110,7 +136,7 @@ export class OutputQueue implements Disposable {
       this.#drawing -= data.length;
       this.#offset += bytes;
       drawn();
-      this.#told(this.#offset);
+      this.#hooks.drawn?.(this.#offset);
       this.#draw();
     });
   }
@@ -123,7 +149,7 @@ export class OutputQueue implements Disposable {
       this.#last = [];
       const below = this.#sink.buffer.active.cursorX > 0 ? "\r\n" : "";
       const words = ` ${megabytes(bytes)} of output are left out here `;
-      this.#write(toBytes(`${below}\x1b[90;7m${words}\x1b[0m\r\n`), bytes, () => {});
+      this.#write(toBytes(`${below}\x1b[90;7m${words}\x1b[0m\r\n`), bytes, () => this.#hooks.gapped?.());
     });
   }
 
@@ -141,6 +167,30 @@ export class OutputQueue implements Disposable {
     const callback = this.#whenDrawn;
     this.#whenDrawn = undefined;
     callback?.();
+  }
+
+  /** Draws nothing while a flood goes on, so that it leaves one line and not many. */
+  #skip(): void {
+    if (this.#bytes <= FLOOD || Date.now() >= this.#quietUntil) return;
+    this.#drop(TAIL);
+    clearTimeout(this.#calm);
+    this.#calm = setTimeout(() => {
+      this.#calm = undefined;
+      this.#draw();
+    }, CALM);
+  }
+
+  /** Of what waits the oldest goes, until `rest` bytes are left. */
+  #drop(rest: number): void {
+    while (this.#bytes > rest) {
+      const item = this.#shift();
+      if (!item) return;
+      const more = Math.max(0, rest - this.#bytes);
+      this.#dropped += item.bytes - more;
+      if (!item.data || more === 0) continue;
+      this.#waiting.splice(this.#first, 0, { data: item.data.subarray(-more), bytes: more });
+      this.#bytes += more;
+    }
   }
 
   #shift(): Item | undefined {

@@ -103,7 +103,7 @@ test("the unfinished end of output", () => {
 test("a gap is a line of its own, and counts as drawn", async () => {
   const offsets: number[] = [];
   const terminal = new Terminal({ cols: 60, rows: 10, allowProposedApi: true });
-  const output = new OutputQueue(terminal, 100, (offset) => offsets.push(offset));
+  const output = new OutputQueue(terminal, 100, { drawn: (offset) => offsets.push(offset) });
   output.push(Buffer.from("before \x1b[31"));
   output.gap(12_300_000);
   output.push(Buffer.from("mafter\r\n"));

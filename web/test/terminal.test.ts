@@ -108,11 +108,60 @@ test("output reaches the screen whole and in order", async () => {
 
 test("output beyond what is kept goes, oldest first, and says so", async () => {
   const terminal = screen();
-  const output = new OutputQueue(terminal, 0, undefined, 1024 * 1024);
+  const output = new OutputQueue(terminal, 0, {}, 1024 * 1024);
   for (let number = 0; number < 40; number += 1) output.push(Buffer.from("x".repeat(100 * 1024)));
   output.push(Buffer.from("\r\nlast"));
   await new Promise<void>((resolve) => output.whenDrawn(resolve));
   const shown = lines(terminal);
   assert.equal(shown.at(-1), "last");
   assert.ok(shown.some((line) => /^ [\d.]+ MB of output are left out here ?$/.test(line)));
+});
+
+/** A terminal under a flood of output, of which most waits. */
+function flooded(bytes: number): { output: OutputQueue; more(bytes: number): void; shown(): Promise<string[]>; offset(): number } {
+  const terminal = screen();
+  let offset = 0;
+  const output = new OutputQueue(terminal, 0, { drawn: (value) => (offset = value) });
+  const more = (count: number): void => {
+    for (let rest = count; rest > 0; rest -= 30_000) output.push(Buffer.from("y\r\n".repeat(Math.min(rest, 30_000) / 3)));
+  };
+  more(bytes);
+  const shown = async (): Promise<string[]> => {
+    await new Promise<void>((resolve) => output.whenDrawn(resolve));
+    return lines(terminal);
+  };
+  return { output, more, shown, offset: () => offset };
+}
+
+const LEFT_OUT = /MB of output are left out here/;
+const count = (lines: string[], of: RegExp): number => lines.filter((line) => of.test(line)).length;
+
+test("Ctrl-C leaves of a flood what is being drawn, one line about the rest, and its end", async () => {
+  const { output, more, shown, offset } = flooded(3_000_000);
+  output.typed("\x03");
+  for (let times = 0; times < 20; times += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    more(90_000);
+  }
+  output.push(Buffer.from("^C\r\n$ "));
+  const screen = await shown();
+  assert.deepEqual(screen.slice(-2).map((line) => line.trim()), ["^C", "$"]);
+  assert.equal(count(screen, LEFT_OUT), 1);
+  assert.ok(count(screen, /^y$/) < 40_000);
+  assert.equal(offset(), 3_000_000 + 20 * 90_000 + 6);
+});
+
+test("what comes after another key is wanted again", async () => {
+  const { output, more, shown } = flooded(0);
+  output.typed("\x03");
+  output.typed("c");
+  more(300_000);
+  assert.equal(count(await shown(), /^y$/), 100_000);
+});
+
+test("a little that waits is drawn, Ctrl-C or not", async () => {
+  const { output, shown } = flooded(120_000);
+  output.typed("\x03");
+  const screen = await shown();
+  assert.equal(count(screen, /^y$/), 40_000);
 });

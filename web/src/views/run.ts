@@ -43,8 +43,11 @@ export class Run implements Disposable {
     const open = (where: string) => connect(where, access.token() ?? "");
     const handle = (event: SessionEvent): void => this.#handle(event);
     this.session = kept ? Session.attach(open, kept, handle) : Session.exec(open, path, handle);
-    this.#output = this.#store.add(new OutputQueue(terminal, kept?.offset ?? 0, (offset) => this.session.drawn(offset)));
+    const drawn = (offset: number): void => this.session.drawn(offset);
+    const gapped = (): void => this.#nudge();
+    this.#output = this.#store.add(new OutputQueue(terminal, kept?.offset ?? 0, { drawn, gapped }));
     this.#binding = this.#store.add(bind(terminal, this.session));
+    this.#store.add(terminal.onData((text) => this.#output.typed(text)));
   }
 
   /** Calls once, as soon as all output that has come is on the screen. */
@@ -82,8 +85,7 @@ export class Run implements Disposable {
       case "output":
         return this.#output.push(event.data);
       case "gap":
-        this.#output.gap(event.bytes);
-        return this.#output.whenDrawn(() => this.#nudge());
+        return this.#output.gap(event.bytes);
       case "hello": {
         // a tab that crashes gets back what the journal has: there is no time to copy the screen then
         const { kept } = this;

@@ -1,0 +1,110 @@
+"""Ctrl-C under `yes` in the page: from the key to the last change of the screen, the new prompt among it.
+
+    .venv/bin/python hack/bench/quiet.py [--runs N] [--mode MODE]
+
+A headless Chromium with the DOM renderer, on the gateway's page, and beside it plain ssh, incus and kubectl, whose output
+is read at full speed and drawn nowhere. Exit code 1 when the screen was not quiet in time in every run.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import sys
+import time
+import urllib.request
+from typing import Any
+
+from conversation import Asked
+from playwright.sync_api import Page, sync_playwright
+from raw import Raw
+from rows import opened
+from served import Served, serving
+
+_FLOOD = 3.0  # seconds of it
+_LIMIT = 300.0  # milliseconds
+_CALM = 1500  # milliseconds without a change
+_WAIT = 30_000  # milliseconds for anything that is to come
+_WATCH = """calm => new Promise(resolve => {
+    const rows = document.querySelector('.xterm-rows');
+    let pressed = Infinity, changed = 0, text;
+    addEventListener('keydown', event => { if (event.ctrlKey && event.key === 'c') pressed = event.timeStamp; }, true);
+    const look = now => {
+        if (rows.textContent !== text) [text, changed] = [rows.textContent, performance.now()];
+        if (now - Math.max(changed, pressed) > calm) resolve(changed - pressed);
+        else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+})"""
+
+
+def main() -> int:
+    """The exit code: 2 without a chain."""
+    parser = argparse.ArgumentParser(
+        prog="quiet.py", description="Ctrl-C under `yes`, until the screen is quiet."
+    )
+    parser.add_argument("--runs", type=int, default=10, metavar="N")
+    parser.add_argument("--mode", default="relay", choices=["plain", "relay"])
+    given = parser.parse_args()
+    chromium = os.environ.get("DAP_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not (os.environ.get("DAP_LAB") and chromium):
+        print("quiet.py: needs a real chain and Chromium; see README.md beside this file", file=sys.stderr)
+        return 2
+    raw = Raw(os.environ["DAP_LAB_SSH_CONFIG"], os.environ["DAP_RUNNER_VM"], "web-0", "main")
+    times: dict[str, list[float]] = {"raw": [], "page": []}
+    with serving(given.mode, "web-0", "main", "v1.dap-gateway") as way, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for _ in range(given.runs):
+            times["raw"].append(_raw(raw))
+            times["page"].append(_page(browser.new_page(), way))
+            print(" ".join(f"{name} {values[-1]:.0f} ms" for name, values in times.items()), flush=True)
+        browser.close()
+    for name, values in times.items():
+        print(
+            f"{name}, {given.mode}: median {statistics.median(values):.0f} ms ({min(values):.0f} to {max(values):.0f})"
+        )
+    good = sum(value <= _LIMIT for value in times["page"])
+    ratio = statistics.median(times["page"]) / statistics.median(times["raw"])
+    print(f"{ratio:.2f} of raw; {good} of {given.runs} within {_LIMIT:g} ms")
+    return 0 if good == given.runs else 1
+
+
+def _raw(way: Raw) -> float:
+    with opened(way, Asked(("sh",), tty=True)) as conversation:
+        conversation.until(b"# ")
+        conversation.send(b"yes\n")
+        began = time.perf_counter()
+        while time.perf_counter() - began < _FLOOD:
+            conversation.fetch(1 << 16)
+        began = time.perf_counter()
+        conversation.send(b"\x03")
+        conversation.until(b"# ")
+        return (time.perf_counter() - began) * 1000
+
+
+def _page(page: Page, way: Served) -> float:
+    page.goto(f"{_link(way)}&path=/default/default/web-0/main".replace("/#", "/?renderer=dom#"))
+    page.locator(".xterm-rows").get_by_text("#").first.wait_for(timeout=_WAIT)
+    page.keyboard.type("yes\r")
+    page.wait_for_timeout(_FLOOD * 1000)
+    watched: Any = page.evaluate_handle(f"calm => ({{ done: ({_WATCH})(calm) }})", _CALM)
+    page.keyboard.press("Control+c")
+    took: float = page.evaluate("watched => watched.done", watched)
+    page.keyboard.type("exit\r")
+    page.close()
+    return took
+
+
+def _link(way: Served) -> str:
+    request = urllib.request.Request(
+        f"{way.url}/gateway/v1/tickets",
+        b"{}",
+        {"Authorization": f"Bearer {way.token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        return str(json.load(answer)["url"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
