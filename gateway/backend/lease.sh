@@ -43,6 +43,8 @@ finish() { # NONCE...: TERM, and KILL to what is there after 8 looks; then says 
           how[$n]=term; [[ ${e[3]} ]] && kill -HUP "$p"
           kill -TERM "$p"; kill -CONT "$p"
         done
+      elif ((i == 2)) && [[ ! ${e[3]} ]]; then # without a terminal it waits for somebody who reads
+        kill -TERM "$w"
       fi
     done
     [[ $left ]] || break

@@ -216,11 +216,12 @@ class PlainChain:
             (self._lease.forget if gone and channel.over else self._lease.end)(nonce)
 
     async def _end(self, process: Process, *, ended: bool) -> bool:
-        """TERM, then KILL, then the channel alone, within `Limits.finish` seconds; yes when the process has closed."""
+        """TERM, then KILL, then the channel alone, within `Limits.finish` seconds; yes when the process has closed. A
+        wrapper that has said all waits for that TERM.
+        """
         limit = self._limits.finish
         for step in range(1 if ended else 2):
-            if not ended:
-                process.terminate()
+            process.terminate()
             if await done_within(process.wait_closed(), limit * 0.4):
                 self._killed += step
                 return True

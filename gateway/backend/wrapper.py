@@ -12,6 +12,9 @@ off nothing is run. In the mode `kubectl` stderr
 of a terminal session is caught apart: it is kubectl's own. The wrapper always exits 0, since incus cuts the output
 of what ends with 126 or 127; a code of the transport therefore means the transport.
 On TERM the command's process group gets TERM, on the next TERM, KILL.
+
+Without a terminal incus may lose what is written just before the end, on a busy machine: the last words of stderr, one
+session of 400. So the wrapper waits, 5 s at most, until the gateway has all of it and says TERM.
 """
 
 import shlex

@@ -1,4 +1,4 @@
-IFS=$' \t\n'; trap : INT QUIT; exec 4>&2; r=0 e= m=${a[1]} a=("${a[@]:2:$2-3}")
+IFS=$' \t\n'; trap : INT QUIT; exec 4>&2; r=0 e= s= m=${a[1]} a=("${a[@]:2:$2-3}")
 started() { local s; read -r -d '' s </proc/$1/stat; s=(${s##*) }); printf '%s start %s\n' "$h" "$1 ${s[19]} $$ ${t:+${s[3]}}"; }
 if ! type -P -- "${a[0]}" >/dev/null; then
   printf '%s absent\n' "$h"; [ "$t" ] || printf '%s\n' "$h" >&4; r=127
@@ -16,5 +16,8 @@ else
   ((${#e} > 4000)) && e=${e: -4000}
 fi
 printf '%s exit %s\n%s%s\n' "$h" "$r" "$e" "$h"
-[ "$t" ] || printf '%s\n' "$h" >&4
+if [ -z "$t" ]; then
+  printf '%s\n' "$h" >&4
+  [ "$s" = KILL ] || { trap 'kill $!' TERM; sleep 5 </dev/null >/dev/null 2>&1 4>&- & wait $!; }
+fi
 exit 0

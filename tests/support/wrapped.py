@@ -2,12 +2,16 @@
 
 import fcntl
 import os
+import selectors
 import shlex
 import subprocess
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
+from typing import IO
 
 from gateway.backend.wrapper import Parsed, Stderr, Stdout, exec_line, send_argv
 
@@ -33,20 +37,48 @@ def bash(argv: tuple[str, ...], *, tty: bool = False) -> list[str]:
 
 
 def piped(argv: tuple[str, ...], home: Path, stdin: bytes = b"", *, kubectl: bool = False) -> Run:
-    """Both streams through pipes; `stdin` is sent at once behind argv."""
-    done = subprocess.run(
-        bash(argv),
-        input=send_argv(argv, kubectl=kubectl) + stdin,
-        env=environment(home),
-        cwd=home,
-        capture_output=True,
-        timeout=20,
-        check=False,
+    """Both streams through pipes; `stdin` is sent at once behind argv. TERM when it has said all, as the gateway does."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        bash(argv), stdin=pipe, stdout=pipe, stderr=pipe, env=environment(home), cwd=home
     )
-    out, err = Stdout(NONCE), Stderr(NONCE)
-    body = out.feed(done.stdout) + out.end()
-    errors = err.feed(done.stderr) + err.end()
-    return Run(out.seen, done.returncode, body, errors, out.talk + err.talk, done.stdout)
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    feeder = Thread(target=_feed, args=(process.stdin, send_argv(argv, kubectl=kubectl) + stdin))
+    feeder.start()
+    out, err, raw, body, errors = Stdout(NONCE), Stderr(NONCE), b"", b"", b""
+    try:
+        with selectors.DefaultSelector() as streams:
+            streams.register(process.stdout, selectors.EVENT_READ)
+            streams.register(process.stderr, selectors.EVENT_READ)
+            while streams.get_map():
+                for key, _ in streams.select(20):
+                    data = os.read(key.fd, 65536)
+                    if not data:
+                        streams.unregister(key.fileobj)
+                    elif key.fileobj is process.stdout:
+                        raw += data
+                        body += out.feed(data)
+                    else:
+                        errors += err.feed(data)
+                if out.seen.complete and err.ended:
+                    process.terminate()
+        code = process.wait(20)
+    finally:
+        process.kill()
+        feeder.join()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+        process.wait()
+    return Run(out.seen, code, body + out.end(), errors + err.end(), out.talk + err.talk, raw)
+
+
+def _feed(stdin: IO[bytes], data: bytes) -> None:
+    with suppress(BrokenPipeError):
+        stdin.write(data)
+    with suppress(BrokenPipeError):
+        stdin.close()
 
 
 def in_terminal(
