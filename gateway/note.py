@@ -77,7 +77,7 @@ class Note:
             argv, hashes = [[str(one) for one in body[key]] for key in ("argv", "secrets")]
             command = Command(
                 tuple(argv), _VERBS[body["verb"]], stdin=True, stdout=True, tty=True,
-                kill=bool(body["kill"]), session=name,
+                kill=bool(body["kill"]), ours=True, session=name,
             )  # fmt: skip
             target = Target(cluster, namespace, pod, container or None)
             opened, counted = float(body["opened"]), bool(body.get("counted"))

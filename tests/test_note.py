@@ -20,7 +20,10 @@ def note(*argv: str, name: str = "me", groups: tuple[str, ...] = ()) -> Note:
 def test_it_comes_back():
     one = note("sh", "-c", "echo größer 終", groups=("ops", "dev"))
 
-    assert Note.parse("s1", json.loads(json.dumps(one.body()))) == one
+    found = Note.parse("s1", json.loads(json.dumps(one.body())))
+
+    assert found == one
+    assert found.command.ours
 
 
 @pytest.mark.parametrize("text", ["x", "終", "\x01", "😀", '"', "\\"])
