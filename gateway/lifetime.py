@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from gateway.protocol.outcome import Outcome
@@ -24,6 +25,11 @@ class Times:
     def elapsed(self) -> float:
         """Seconds since the request."""
         return time.monotonic() - self.began
+
+    @property
+    def ended_at(self) -> float:
+        """On the monotonic clock; far away for what has not ended."""
+        return inf if self.ended is None else self.began + self.ended
 
     def mark(self, name: str) -> None:
         """Notes the first time that this happens."""

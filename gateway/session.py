@@ -23,7 +23,7 @@ from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.relay.journal import Journal, JournalFull
 
 _LAST = 3.0  # seconds for the rest of the output when the pod was deleted
-_ANSWER = 1.0  # seconds in which a command that was told to end has done so
+_ANSWER = 0.5  # seconds in which a command that was told to end has done so
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Session:
                 for ender in enders:
                     ender.cancel()
         except* (_End, DapError, JournalFull) as group:
-            self._settle(_outcome(group))
+            self._settle(_outcome(group, self.output.problem))
         except* Exception:
             self._settle(Outcome("gateway_error"))
             raise
@@ -241,10 +241,16 @@ class Session:
             event.set()
 
 
-def _outcome(error: BaseException) -> Outcome:
-    """The first one's in a group."""
+def _outcome(error: BaseException, disk: str) -> Outcome:
+    """The first one's in a group. `disk`: why it takes no output."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, _End):
         return error.outcome
-    return error.outcome() if isinstance(error, DapError) else Outcome("slow_client")
+    if isinstance(error, DapError):
+        return error.outcome()
+    return (
+        Outcome("spool_failed", f"output waited, and the gateway's disk says: {disk}")
+        if disk
+        else Outcome("slow_client")
+    )

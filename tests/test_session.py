@@ -154,6 +154,23 @@ def test_more_output_waits_than_the_journal_may_hold():
     run(story())
 
 
+def test_output_that_waits_has_no_place_on_the_disk(monkeypatch, tmp_path):
+    """It is named, and what memory holds is still to be had."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+
+    async def story():
+        script = Script([*[(OUT, bytes(100))] * 11, NEVER])
+        session = session_of(script, journal_memory=200, journal_capacity=1000)
+        outcome = await finished(session)
+        assert outcome.code == "spool_failed"
+        assert "No such file or directory" in outcome.message
+        assert len(output(session)) >= 200
+        assert script.left == 1
+        session.output.discard()
+
+    run(story())
+
+
 def test_a_reader_that_keeps_up_has_no_limit():
     async def story():
         script = Script([*[(OUT, bytes(100)), 0.01] * 100])

@@ -98,6 +98,7 @@ CODES: dict[str, Code] = {
         Hop.GATEWAY, 429, "this identity, this pod or the gateway has as many sessions as it may have"
     ),
     "out_of_files": Code(Hop.GATEWAY, 503, "the gateway has no file descriptors left for another session"),
+    "spool_failed": Code(Hop.GATEWAY, 500, "output waited for the client, and the gateway's disk takes none"),
     "session_unknown": Code(Hop.GATEWAY, 404, "there is no such session, or its end was told long ago"),
     "resume_refused": Code(
         Hop.GATEWAY, 403, "the session is another identity's, or this secret is not, or no longer, its own"

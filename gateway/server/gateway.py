@@ -30,6 +30,8 @@ from gateway.session import Identity, Session
 
 log = structlog.get_logger()
 
+_UNTOLD = 500  # ends that wait, where any number of sessions may live
+
 
 @dataclass
 class Gateway:
@@ -187,6 +189,8 @@ class Gateway:
         outcome = session.outcome or Outcome("gateway_error")
         seconds = session.times.ended or session.times.elapsed()
         self.metrics.session(outcome, session)
+        if session.output.problem:
+            _log(session).warning("spool_failed", reason=session.output.problem)
         _log(session).info(
             "session_closed",
             outcome=outcome.code,
@@ -201,9 +205,8 @@ class Gateway:
     def _forget_some(self) -> None:
         """At most as many ends wait to be told as there may be sessions; the oldest go."""
         kept = [one for one in self.sessions if isinstance(one, KeptSession) and one.over.done()]
-        waiting = [one for one in kept if not one.attached]
-        most = self.config.limits.sessions
-        for one in waiting[:-most] if most else []:
+        waiting = sorted((one for one in kept if not one.attached), key=lambda one: one.times.ended_at)
+        for one in waiting[: -(self.config.limits.sessions or _UNTOLD)]:
             one.end(Outcome("client_lost"))
 
 
