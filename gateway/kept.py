@@ -21,8 +21,6 @@ from gateway.relay.journal import Journal
 from gateway.session import Identity, Session
 
 NEWEST = 64 * 1024  # bytes of output for a client that has seen nothing
-FLOOD = 64 * 1024  # bytes that wait for a client, from where on an interrupt drops them
-_TAIL = 4096  # bytes of what waits that an interrupt leaves: the prompt is among them
 _GONE = ("client_closed", "client_lost", "shutdown")  # ends that no client waits to hear of
 
 
@@ -135,10 +133,7 @@ class KeptSession(Session):
         """
         if self._channel:
             self._channel.skip()
-        flood = self.output.end - offset > FLOOD
-        if flood:
-            self.output.drop(self.output.end - _TAIL)
-        return flood
+        return self.output.skip_flood(offset)
 
     def leave(self) -> None:
         """Ends here, and goes on there: for a later life of this gateway."""

@@ -12,6 +12,8 @@ from collections import deque
 
 _MERGE = 4096  # bytes below which a record grows instead of a new one being made
 _RUN = 64  # bytes of capacity that a change of stream may cost
+FLOOD = 65536  # bytes that wait, from where on `skip_flood` drops them
+_TAIL = 4096  # bytes of them that it leaves: a prompt is among them
 _TRIED = 65536  # bytes: a full disk may have room for a few
 
 
@@ -114,6 +116,13 @@ class Journal:
         if self._file is not None and self.start >= self.end - self._kept:
             os.close(self._file)
             self._file = None
+
+    def skip_flood(self, offset: int) -> bool:
+        """After an interrupt only the newest is wanted of a flood that waits behind `offset`. No where there is none."""
+        flood = self.end - offset > FLOOD
+        if flood:
+            self.drop(self.end - _TAIL)
+        return flood
 
     def skip_to(self, offset: int) -> None:
         """What came before `offset`, at or behind the end, is not to be had: it begins anew there."""

@@ -13,8 +13,6 @@ from .stream import CommandStream, Stream
 GRACE = 600.0  # seconds without a link, unless the request says otherwise
 LONGEST = 7 * 86400.0
 NOTE = 8192  # bytes of a note
-FLOOD = 65536  # bytes not sent yet, from where on SKIP drops them
-TAIL = 4096  # bytes of them that it leaves: a prompt is among them
 
 
 class Kept:
@@ -118,8 +116,7 @@ class KeptStream(CommandStream):
             self._kept.seen = max(self._kept.seen, min(wire.decode_offset(body), journal.end))
             journal.drop(self._kept.seen)
         elif kind == wire.SKIP:
-            if journal.end - self._sent > FLOOD:
-                journal.drop(journal.end - TAIL)
+            journal.skip_flood(self._sent)
         elif kind == wire.NOTE:
             self._kept.note = check_note(wire.decode_object(body))
         else:

@@ -26,10 +26,12 @@ from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import Subprotocol
 from gateway.server.metrics import Metrics
 from gateway.server.telling import Receipts, hello
-from gateway.server.websocket import Socket
+from gateway.server.websocket import Gone, Socket
 from gateway.session import Session
 
 log = structlog.get_logger()
+
+INTERRUPT = b"\x03"
 
 # kubectl 1.30 to 1.33 drops what comes in one segment with the 101 (client-go remotecommand, fixed in 0.34)
 _FIRST_DATA = 0.015  # seconds after the upgrade
@@ -49,6 +51,7 @@ class Attachment:
         self._limits = limits
         self._metrics = metrics
         self._opened = time.monotonic()
+        self._sent = session.output.start  # the offset up to which it has output
         self._blocked = False  # nobody reads: the command does not take its input
         self._told = False  # the Status is out
         self._warned: tuple[str, float] | None = None
@@ -101,26 +104,38 @@ class Attachment:
     async def _send_all(self) -> None:
         session, row = self._session, self._row
         await self._send(self._hello())
-        told, offset = not row.control, session.output.start
+        told = not row.control
         with session.watching() as self._changed:
             while True:
                 self._changed.clear()
                 if not told and session.times.started is not None:
                     told = True
                     await self._send(Control({"type": "started"}))
-                while record := session.output.read(offset, CHUNK):
-                    if not offset:
-                        await self._settle_in()
-                    await self._send(Output(*record))
-                    offset += len(record[1])
-                    session.output.drop(offset)
-                    await self._tell_news()
                 await self._tell_news()
-                if session.outcome is not None and offset == session.output.end:
+                if await self._send_some():
+                    continue
+                if session.outcome is not None and self._sent == session.output.end:
                     break
                 await self._changed.wait()
         await self._settle_in()
         await self._say_end(session.outcome)
+
+    async def _send_some(self) -> bool:
+        """One message of output, if there is some."""
+        output = self._session.output
+        if (missing := output.start - self._sent) > 0:
+            self._sent += missing
+            await self._send(Control({"type": "gap", "bytes": missing}))
+            return True
+        record = output.read(self._sent, CHUNK)
+        if not record:
+            return False
+        if not self._sent:
+            await self._settle_in()
+        self._sent += len(record[1])
+        await self._send(Output(*record))
+        output.drop(self._sent)
+        return True
 
     async def _tell_news(self) -> None:
         """Our own client is told how much of its input is taken, and once that the end comes, or no longer does."""
@@ -206,6 +221,12 @@ class Attachment:
 
     async def _write(self, data: bytes) -> None:
         await self._session.write(data)
+        self._typed(data)
+
+    def _typed(self, data: bytes) -> None:
+        """An interrupt at a terminal of ours quiets a flood that waits."""
+        if INTERRUPT in data and self._row.control and self._session.command.tty:
+            self._session.output.skip_flood(self._sent)
 
     async def _answer_pings(self) -> None:
         """The latest one (RFC 6455, 5.5.3), apart from the reader: a pong waits behind output, input must not. A page,
@@ -240,10 +261,3 @@ class Attachment:
             elif not stuck and time.monotonic() - pinged >= limits.ping:
                 pinged = time.monotonic()
                 await self._socket.ping()
-
-
-class Gone(Exception):  # noqa: N818  # carries the outcome out of the TaskGroup
-    """The client is gone, or has to go."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        self.outcome = outcome

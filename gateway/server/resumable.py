@@ -6,17 +6,17 @@ from typing import Any
 
 from aiohttp import WSCloseCode
 
-from gateway.kept import FLOOD, KeptSession, Trouble
+from gateway.kept import KeptSession, Trouble
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import Control, HalfClose, Ignored, Output, Resize, Stdin
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import OWN
-from gateway.server.attachment import Attachment, Gone
+from gateway.relay.journal import FLOOD
+from gateway.server.attachment import INTERRUPT, Attachment
 from gateway.server.gateway import Gateway
-from gateway.server.websocket import Socket
+from gateway.server.websocket import Gone, Socket
 
-INTERRUPT = b"\x03"
 _QUIET = 1.0  # seconds after an interrupt in which that goes on
 
 
@@ -28,7 +28,7 @@ class ResumableAttachment(Attachment):
     def enter(self, offset: int, used: str | None) -> None:
         """The session is this client's, which goes on at `offset`, and was admitted with the secret `used`."""
         session, self._window = self._session, self._limits.window
-        self._sent = self._acknowledged = offset
+        self._sent = self._acknowledged = offset  # its attach says where
         self._credit = offset + self._window  # the offset up to which it takes output now
         self._trouble: Trouble | None = None
         self._interrupted = self._quiet_until = 0.0
@@ -129,8 +129,7 @@ class ResumableAttachment(Attachment):
             self._session.see(offset)
             self._changed.set()
 
-    async def _write(self, data: bytes) -> None:
-        await super()._write(data)
+    def _typed(self, data: bytes) -> None:
         if INTERRUPT not in data:
             self._interrupted = self._quiet_until = 0.0  # what comes now may be wanted
             return

@@ -11,6 +11,7 @@ from aiohttp import ClientError, WSCloseCode, hdrs, web
 
 from gateway.protocol.codec import MAX_MESSAGE
 from gateway.protocol.errors import ProtocolError
+from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import Subprotocol
 from gateway.server.status import Refusal
 
@@ -108,3 +109,10 @@ def _offering(request: web.Request, row: Subprotocol) -> web.Request:
     if row.name:
         headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = row.name
     return request.clone(headers=headers)
+
+
+class Gone(Exception):  # noqa: N818  # carries the outcome out of a TaskGroup
+    """The client is gone, or has to go."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
