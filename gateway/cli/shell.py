@@ -107,7 +107,8 @@ class Shell:
 
     async def _attend(self, path: str, *, attaching: bool) -> End:
         """One connection until its end. Raises GatewayFailed when it is lost."""
-        async with attach(self._endpoint, path) as connection:
+        async with attach(self._endpoint, path) as self._connection:
+            connection = self._connection
             if attaching:
                 await connection.control("attach", **self._opening())
             try:
@@ -237,6 +238,8 @@ class Shell:
         lost = self._absence.lost
         assert lost
         kept = ""
-        if self._resume and not self._attached:
+        if self._resume:
+            if self._connection:
+                self._connection.abandon()  # a close would end the session
             kept = f"; the session waits {self._absence.left:.0f} s more: dap attach {self._resume.session}"
         return End(lost.code, lost.hop, f"{lost.message}, given up{kept}")
