@@ -95,13 +95,16 @@ async def _outcome(fault: Fault, part: Part, broken: float) -> None:
         await _gone(fault, part, [client for client in clients if not client.resumes], broken)
         await part.place.serve.appear()
     await asyncio.gather(*(_finish(client) for client in going))
-    ends = Promise(fault.ends, fault.within, exit_codes=fault.exit_codes)
     for client, had in zip(clients, part.before, strict=True):
+        # a Kubernetes client is told the code that killed the command; one of ours what killed it
+        codes = fault.exit_codes if client.kind == "v5" else frozenset[int]()
+        due = Promise(fault.ends, fault.within, exit_codes=codes)
+        if client.resumes and fault.name == "runner-stop":  # it waits for a relay that is gone for good
+            due = replace(due, ends=fault.ends | _FORGOTTEN, within=2 * BACK)
         whole = client in going or survives(fault, client)
         if fault.place == "client" and not whole:
             continue
         seen = client.transcript(broken, had)
-        due = replace(ends, ends=fault.ends | _FORGOTTEN, within=2 * BACK) if client.resumes else ends
         played.complaints += check(seen, Promise(whole=True, exit_code=program.EXIT_CODE) if whole else due)
         played.lost += missing(read(seen.mark, seen.output), seen.typed if whole else None)
         played.outcomes["goes on" if whole and seen.told else str(seen.told or "nothing")] += 1
