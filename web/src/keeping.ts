@@ -10,6 +10,9 @@ import type { Snapshot } from "./snapshot.ts";
 /** The number changes with the form of what is kept: what an older page left is not read. */
 const KEY = "dap-gateway.session/1 ";
 
+/** Milliseconds after its grace. */
+const STALE = 24 * 3600 * 1000;
+
 export interface Record {
   readonly kept: Kept;
   /** Undefined where the tab had no time to copy it, or it was too large. */
@@ -22,12 +25,13 @@ type Stored = Omit<Record, "kept"> & {
   readonly kept: Omit<Kept, "input"> & { readonly input?: (Omit<InputState, "sent"> & { readonly sent: string }) | undefined };
 };
 
-/** Of the session behind this link; undefined where none is kept any longer. */
+/** Of the session behind this link. Whether it is over the gateway knows: this computer's clock, and what a tab that
+ * crashed had time to write down, may be wrong. And whoever comes back too late is told so.
+ */
 export function find(link: string): Record | undefined {
   const found = storage((items) => parse(items.getItem(KEY + link)));
-  if (found && found.kept.until > Date.now()) return found;
-  forget(link);
-  return undefined;
+  if (!found) forget(link);
+  return found;
 }
 
 /** Keeps as much of it as the browser takes. */
@@ -46,13 +50,13 @@ export function forget(link: string): void {
   storage((items) => items.removeItem(KEY + link));
 }
 
-/** Sessions of other links that nobody came back for. */
+/** Sessions of other links that nobody came back for in a day. */
 function prune(items: Storage): void {
   const names = Array.from({ length: items.length }, (_, index) => items.key(index) ?? "");
   for (const name of names) {
     if (!name.startsWith(KEY)) continue;
     const record = parse(items.getItem(name));
-    if (!record || record.kept.until <= Date.now()) items.removeItem(name);
+    if (!record || record.kept.until + STALE <= Date.now()) items.removeItem(name);
   }
 }
 
