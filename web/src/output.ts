@@ -87,13 +87,18 @@ export class OutputQueue implements Disposable {
 
   /** So many bytes are missing here; a line will say so. */
   gap(bytes: number): void {
-    this.#waiting.push({ data: undefined, bytes });
+    if (this.#calm) {
+      this.#drop(0);
+      this.#dropped += bytes; // one line for both
+    } else {
+      this.#waiting.push({ data: undefined, bytes });
+    }
     this.#draw();
   }
 
   /** What a person types. After Ctrl-C alone only the end is wanted of a flood that waits, or comes within a second. */
   typed(text: string): void {
-    this.#quietUntil = text === INTERRUPT ? Date.now() + QUIET : 0;
+    this.#quietUntil = text === INTERRUPT ? performance.now() + QUIET : 0;
     this.#skip();
   }
 
@@ -171,8 +176,9 @@ export class OutputQueue implements Disposable {
 
   /** Draws nothing while a flood goes on, so that it leaves one line and not many. */
   #skip(): void {
-    if (this.#bytes <= FLOOD || Date.now() >= this.#quietUntil) return;
-    this.#drop(TAIL);
+    if (performance.now() >= this.#quietUntil) return;
+    if (this.#bytes > FLOOD) this.#drop(TAIL);
+    else if (!this.#calm) return;
     clearTimeout(this.#calm);
     this.#calm = setTimeout(() => {
       this.#calm = undefined;

@@ -11,7 +11,7 @@ export type Terminal = Pick<BrowserTerminal, "cols" | "rows" | "onData" | "onBin
 };
 
 /** Answers to what a program asked a terminal: attributes, positions, modes, colours. */
-const REPLY = /^\x1b(\[[?>=]?[\d;]*\$?[cnRy]|[P\]])/;
+export const REPLY = /^\x1b(\[[?>=]?[\d;]*\$?[cnRy]|[P\]])/;
 /** Milliseconds for which a program gets to see a terminal that is a row lower. */
 const NUDGE = 100;
 

@@ -151,6 +151,37 @@ test("Ctrl-C leaves of a flood what is being drawn, one line about the rest, and
   assert.equal(offset(), 3_000_000 + 20 * 90_000 + 6);
 });
 
+test("what the gateway leaves out of the flood is on the same line", async () => {
+  const { output, more, shown, offset } = flooded(3_000_000);
+  output.typed("\x03");
+  output.gap(5_000_000);
+  more(30_000);
+  output.gap(2_000_000);
+  output.push(Buffer.from("^C\r\n$ "));
+  const screen = await shown();
+  assert.equal(count(screen, LEFT_OUT), 1);
+  assert.equal(screen.at(-1)?.trim(), "$");
+  assert.equal(offset(), 10_030_006);
+});
+
+test("a flood that comes in small pieces leaves one line, too", async () => {
+  const { output, more, shown } = flooded(300_000);
+  output.typed("\x03");
+  for (let times = 0; times < 10; times += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    more(12_000);
+  }
+  assert.equal(count(await shown(), LEFT_OUT), 1);
+});
+
+test("a page that goes while a flood is quieted draws nothing more", async () => {
+  const { output, offset } = flooded(3_000_000);
+  output.typed("\x03");
+  output.dispose();
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  assert.ok(offset() < 200_000);
+});
+
 test("what comes after another key is wanted again", async () => {
   const { output, more, shown } = flooded(0);
   output.typed("\x03");

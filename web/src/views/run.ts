@@ -8,7 +8,7 @@ import { OutputQueue } from "../output.ts";
 import type { Screen } from "../screen.ts";
 import { Session } from "../session.ts";
 import { connect } from "../socket.ts";
-import { bind, nudge, type Binding } from "../terminal.ts";
+import { bind, nudge, REPLY, type Binding } from "../terminal.ts";
 
 /** Milliseconds after a replay in which the terminal may still be answering its questions. */
 const SETTLED = 500;
@@ -47,7 +47,7 @@ export class Run implements Disposable {
     const gapped = (): void => this.#nudge();
     this.#output = this.#store.add(new OutputQueue(terminal, kept?.offset ?? 0, { drawn, gapped }));
     this.#binding = this.#store.add(bind(terminal, this.session));
-    this.#store.add(terminal.onData((text) => this.#output.typed(text)));
+    this.#store.add(terminal.onData((text) => REPLY.test(text) || this.#output.typed(text)));
   }
 
   /** Calls once, as soon as all output that has come is on the screen. */
