@@ -41,6 +41,7 @@ class Pods:
     def __init__(self, api: ClusterApi) -> None:
         self.api = api
         self._watched: dict[tuple[str, str], Watched] = {}
+        self._looks: dict[tuple[str, str], asyncio.Task[dict[str, Any] | HopFailed | None]] = {}
         self._tasks: asyncio.TaskGroup
 
     @asynccontextmanager
@@ -50,8 +51,8 @@ class Pods:
             try:
                 yield
             finally:
-                for one in self._watched.values():
-                    one.task.cancel()
+                for one in (*(row.task for row in self._watched.values()), *self._looks.values()):
+                    one.cancel()
 
     @asynccontextmanager
     async def watched(self, target: Target) -> AsyncIterator["Watched"]:
@@ -69,6 +70,23 @@ class Pods:
             if not one.users:
                 del self._watched[key]
                 one.task.cancel()
+
+    async def look(self, target: Target) -> dict[str, Any] | None:
+        """The pod as it is now, None where there is none; asked once for all who look meanwhile. Raises HopFailed."""
+        key = target.namespace, target.pod
+        if key not in self._looks:
+            self._looks[key] = task = self._tasks.create_task(self._get(target))
+            task.add_done_callback(lambda _: self._looks.pop(key))
+        found = await asyncio.shield(self._looks[key])
+        if isinstance(found, HopFailed):
+            raise found
+        return found
+
+    async def _get(self, target: Target) -> dict[str, Any] | HopFailed | None:
+        try:
+            return await self.api.get(f"/api/v1/namespaces/{target.namespace}/pods/{target.pod}")
+        except HopFailed as error:
+            return None if error.status and error.status.code == 404 else error
 
 
 class Watched:
@@ -146,22 +164,20 @@ class PodFate:
             self._ended.clear()
             if patient:
                 with suppress(TimeoutError, HopFailed):
-                    async with asyncio.timeout(PATIENCE):
-                        await (self._ended.wait() if self._followed else self._look())
+                    await (asyncio.wait_for(self._ended.wait(), PATIENCE) if self._followed else self._look())
         if self._end is None:
             return outcome
         return self._end if patient else replace(self._end, status=outcome.as_status())
 
     async def _look(self) -> None:
-        """Without a watch, from when the command has ended: a restart shows if the kubelet is not ahead of us."""
-        path = f"/api/v1/namespaces/{self._target.namespace}/pods/{self._target.pod}"
-        while self._end is None:
-            try:
-                self._look_at(await self._pods.api.get(path))
-            except HopFailed as error:
-                if error.status is None or error.status.code != 404:
-                    raise
-                self._look_at(None)
+        """Without a watch, from when the command has ended: a restart shows if the kubelet is not ahead of us. An answer
+        may take its time on a busy machine.
+        """
+        until = self._now() + PATIENCE
+        while self._now() < until:
+            self._look_at(await self._pods.look(self._target))
+            if self._end:
+                return
             await asyncio.sleep(_LOOK)
 
     def _look_at(self, pod: dict[str, Any] | None) -> bool:

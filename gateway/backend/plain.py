@@ -62,6 +62,7 @@ class PlainChain:
             await stack.enter_async_context(self._lease.running())
             if self._own:
                 await stack.enter_async_context(self._reaper.running())
+            await stack.enter_async_context(self._pods.running())
             yield
 
     def connections(self) -> Mapping[str, int]:

@@ -2,11 +2,14 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 from faultrig import program
 from faultrig.clients import OWN, Access, Client, Socket
 
 OPEN = 45.0  # seconds for a session to say its first lines
+_APART = 2.0  # seconds for which the next one waits
+_ENDS = asyncio.Lock()
 _AGAIN = 30.0  # seconds for a new session to work
 
 
@@ -28,9 +31,20 @@ async def use(client: Client, seconds: float) -> None:
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(client.run())
         await client.opened(seconds)
-        await client.stop()
-        await asyncio.wait([task], timeout=10)
+        await end(client, 10)
         task.cancel()
+
+
+async def end(client: Client, seconds: float) -> None:
+    """Asks for it, and waits so long. One ends after the other: of many that end at once on a busy machine kubectl alone
+    says 0 for a few.
+    """
+    async with _ENDS:
+        await client.stop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(client.over.wait(), _APART)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(client.over.wait(), seconds)
 
 
 async def open_many(access: Access, count: int) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from faultrig import program
 from faultrig.checker import Promise, Told, check, missing, read
 from faultrig.clients import Client, Socket
-from faultrig.crowd import OPEN, again
+from faultrig.crowd import OPEN, again, end
 from faultrig.faults import Fault
 from faultrig.lab import Lab
 from faultrig.nemesis import BACK, break_, survives
@@ -117,11 +117,7 @@ async def _finish(client: Client) -> None:
     await client.type_line()
     await asyncio.sleep(0.5)
     await client.type_line()
-    await client.stop()
-    try:
-        await asyncio.wait_for(client.over.wait(), _GOES_ON)
-    except TimeoutError:
-        return  # its transcript shows that
+    await end(client, _GOES_ON)  # its transcript shows whether it did
 
 
 async def _gone(fault: Fault, part: Part, clients: list[Client], broken: float) -> None:

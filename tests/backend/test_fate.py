@@ -150,6 +150,27 @@ def test_a_0_that_nobody_asked_for_may_be_the_containers_end(watches, restarted)
     run(story())
 
 
+def test_without_a_watch_one_look_is_for_all_and_may_take_its_time():
+    """On a busy machine an answer takes longer than the kubelet."""
+
+    async def story():
+        api = Api(watches=False)
+        quick = api.get
+
+        async def get(path, **more):
+            await asyncio.sleep(4)
+            return await quick(path, **more)
+
+        api.get = get
+        async with followed(api, 20) as (fates, _), asyncio.TaskGroup() as tasks:
+            api.pod = None
+            ends = [tasks.create_task(fate.explain(KILLED, patient=True)) for fate in fates]
+        assert {task.result().code for task in ends} == {"pod_deleted"}
+        assert len(api.asked) == 1
+
+    run(story())
+
+
 def test_other_codes_of_a_command_are_its_own_even_then():
     async def story():
         api = Api()
