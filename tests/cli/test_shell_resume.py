@@ -310,6 +310,24 @@ async def test_a_line_in_the_middle_of_a_sequence_has_the_sequence_sent_again(ho
     assert session.attaches[-1]["offset"] == len(b"ready ")
 
 
+async def test_giving_up_while_a_hop_behind_the_gateway_is_lost_leaves_the_session(home):
+    """The connection lives, and to close it would end the session."""
+    async with living(mirror, home.socket) as session, on_a_terminal(home, "shell", "web-0") as screen:
+        await screen.until(b"ready")
+        lost = {"code": "ssh_lost", "hop": "ssh", "message": "the connection was lost", "seconds": 60}
+        await session.say("hop", **lost)
+        await screen.until(b"connection lost")
+        screen.type(b"\x03")
+        await screen.until(b"gives up\r\n")
+        screen.type(b"\x03")
+        code = await screen.ended()
+        await session.until(lambda: bool(session.closes))
+
+    assert code == 130
+    assert session.closes == [1006]
+    assert f"dap attach {NAME} (ssh_lost)\r\n".encode() in screen.seen
+
+
 async def test_a_lost_hop_behind_the_gateway_is_told_likewise(home):
     async with living(mirror, home.socket) as session, on_a_terminal(home, "shell", "web-0") as screen:
         await screen.until(b"ready")
