@@ -25,6 +25,7 @@ from gateway.protocol.messages import (
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import Subprotocol
 from gateway.server.metrics import Metrics
+from gateway.server.pulse import Pulse
 from gateway.server.telling import Receipts, hello
 from gateway.server.websocket import Gone, Socket
 from gateway.session import Session
@@ -35,7 +36,6 @@ INTERRUPT = b"\x03"
 
 # kubectl 1.30 to 1.33 drops what comes in one segment with the 101 (client-go remotecommand, fixed in 0.34)
 _FIRST_DATA = 0.015  # seconds after the upgrade
-_TICK = 0.5  # seconds between looks at the connection
 _LAST_WORDS = 1.0  # seconds for a client that broke the rules, or met a defect, to hear of it
 
 
@@ -52,13 +52,10 @@ class Attachment:
         self._metrics = metrics
         self._opened = time.monotonic()
         self._sent = session.output.start  # the offset up to which it has output
-        self._blocked = False  # nobody reads: the command does not take its input
         self._told = False  # the Status is out
         self._warned: tuple[str, float] | None = None
         self._close: tuple[int, str] = (WSCloseCode.OK, "")
-        self._ping_data: bytes | None = None
-        self._asked = 0  # by ping messages of our own
-        self._pinged = asyncio.Event()
+        self._pulse = Pulse(socket, limits, self._send)
         self._changed = asyncio.Event()
         self._receipts = Receipts(session, limits)
 
@@ -70,7 +67,7 @@ class Attachment:
         gone: Outcome | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                work = self._receive(), self._watch(), self._answer_pings()
+                work = self._receive(), self._pulse.watch(), self._pulse.answer()
                 jobs = [tasks.create_task(job) for job in work]
                 await self._send_all()
                 for job in jobs:
@@ -188,8 +185,7 @@ class Attachment:
                 self._close = (error.close_code, str(error))
                 raise Gone(Outcome("client_broke_protocol", str(error))) from None
             if message.type is WSMsgType.PING:
-                self._ping_data = message.data
-                self._pinged.set()
+                self._pulse.ping(message.data)
             elif message.type is WSMsgType.CLOSE:
                 raise Gone(self._closed_with(message.data))
             elif message.type in (WSMsgType.CLOSED, WSMsgType.ERROR):
@@ -202,9 +198,9 @@ class Attachment:
     async def _take(self, said: Stdin | Resize | HalfClose | Control | Ignored) -> None:
         match said:
             case Stdin(data) if self._session.command.stdin:
-                self._blocked = True
+                self._pulse.blocked = True
                 await self._write(data)
-                self._blocked = False
+                self._pulse.blocked = False
             case Stdin():
                 self._metrics.ignored("stdin")
             case Resize(size):
@@ -212,8 +208,7 @@ class Attachment:
             case HalfClose(Stream.STDIN):
                 self._session.write_eof()
             case Control({"type": "ping"}):
-                self._asked += 1
-                self._pinged.set()
+                self._pulse.ask()
             case HalfClose() | Control():
                 pass  # as in a cluster: no effect
             case Ignored(why):
@@ -227,37 +222,3 @@ class Attachment:
         """An interrupt at a terminal of ours quiets a flood that waits."""
         if INTERRUPT in data and self._row.control and self._session.command.tty:
             self._session.output.skip_flood(self._sent)
-
-    async def _answer_pings(self) -> None:
-        """The latest one (RFC 6455, 5.5.3), apart from the reader: a pong waits behind output, input must not. A page,
-        which hears nothing of those, has a message of our own for it.
-        """
-        while True:
-            await self._pinged.wait()
-            self._pinged.clear()
-            while self._asked:
-                self._asked -= 1
-                await self._send(Control({"type": "pong"}))
-            if self._ping_data is not None:
-                data, self._ping_data = self._ping_data, None
-                await self._socket.pong(data)
-
-    async def _watch(self) -> None:
-        """Pings, for proxies and so that the client's kernel has something to acknowledge, and listens for silence.
-
-        While nobody reads, the end of the connection may stand behind what is not read, and a ping would ask a client
-        that cannot write for an answer: an unsolicited pong (RFC 6455, 5.5.3) finds out whether somebody is there.
-        """
-        limits, pinged = self._limits, self._opened
-        while True:
-            await asyncio.sleep(min(_TICK, limits.ping))
-            stuck = self._blocked or self._socket.unsent
-            if stuck and self._socket.hung_up:
-                raise Gone(Outcome("client_lost"))
-            if self._socket.unacknowledged > limits.silence:
-                raise Gone(Outcome("client_lost", f"no sign of the client for {limits.silence:g} s"))
-            if self._blocked and not self._socket.unsent:
-                await self._socket.pong()
-            elif not stuck and time.monotonic() - pinged >= limits.ping:
-                pinged = time.monotonic()
-                await self._socket.ping()

@@ -20,6 +20,9 @@ POD = "/api/v1/namespaces/default/pods/web-0"
 MIB = 1 << 20
 
 
+TERMINAL = ("stdin", "stdout", "tty")
+
+
 def command(*argv, streams=("stdin", "stdout")):
     return Request(argv, pod="web-0", streams=streams).path()
 
@@ -206,6 +209,30 @@ async def test_output_beyond_the_journal_is_a_slow_client_and_never_success(edge
     if row is OWN:
         end = json.loads(heard[-3][1][1:])
         assert (end["type"], end["code"], end["exitCode"]) == ("end", "slow_client", None)
+
+
+@pytest.mark.parametrize(
+    ("row", "streams", "quiet"),
+    [(OWN, TERMINAL, True), (V5, TERMINAL, False), (OWN, TERMINAL[:2], False)],
+    ids=["a terminal of ours", "a Kubernetes client", "pipes"],
+)
+async def test_an_interrupt_quiets_a_flood_that_waits(edge, row, streams, quiet):
+    """It says how much is left out; nobody else gets less than all."""
+    async with peer(edge.url, rcvbuf=4096) as client:
+        await client.upgrade(command("flood", "64", streams=streams), (row, edge.proof))
+        (session,) = edge.gateway.sessions
+        async with asyncio.timeout(10):
+            while session.output.end < 32 * MIB:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        client.say(b"\x00\x03")
+        await edge.backend.until(running=0)
+        heard = [payload for opcode, payload in await client.rest() if opcode == BINARY]
+
+    left_out = [json.loads(payload[1:]) for payload in heard if payload[0] == 5 and b'"gap"' in payload]
+    missing = sum(gap["bytes"] for gap in left_out)
+    assert sum(len(payload) - 1 for payload in heard if payload[0] == 1) + missing == 64 * MIB
+    assert len(left_out) == quiet
+    assert (missing > 16 * MIB) == quiet
 
 
 async def test_pongs_and_the_close_pass_input_that_nobody_takes(edge_with):
