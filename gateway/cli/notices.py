@@ -38,6 +38,7 @@ class Notices:
         self._bells = os.isatty(fd)
         self._titles = self._bells and os.environ.get("TERM", "") not in _UNTITLED
         self._titled = False
+        self._warning = ""
         self._late = b""
         self.torn = False
 
@@ -48,9 +49,19 @@ class Notices:
             self._titled = True
             self._quietly(push + b"\x1b]2;" + safe(f"dap: {text}").encode() + _BELL)
 
+    def warn(self, text: str) -> None:
+        """Shows it as the title whenever there is no other; no text: no longer."""
+        self._warning = text
+        if text:
+            self.title(text)
+        else:
+            self.untitle()
+
     def untitle(self) -> None:
-        """Brings back the title that was there."""
-        if self._titled:
+        """Brings back the title that was there, or the warning."""
+        if self._warning:
+            self.title(self._warning)
+        elif self._titled:
             self._titled = False
             self._quietly(_POP)
 

@@ -74,7 +74,7 @@ class Shell:
             raise first(errors) from None
         finally:
             self._absence.stop()
-            self._notices.untitle()
+            self._notices.warn("")
             self._keys.close()
 
     async def _live(self, path: str, *, attaching: bool) -> End:
@@ -201,10 +201,10 @@ class Shell:
 
     def _warn(self, body: Mapping[str, Any]) -> None:
         if not body.get("code"):
-            self._notices.untitle()
+            self._notices.warn("")
             return
         words = _WARNINGS.get(str(body["code"]), "ends in {seconds} s")
-        self._notices.title(words.format(seconds=number(body, "seconds")))
+        self._notices.warn(words.format(seconds=number(body, "seconds")))
         self._notices.bell()
 
     async def _output(self, output: Output) -> None:

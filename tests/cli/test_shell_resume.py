@@ -310,6 +310,22 @@ async def test_a_line_in_the_middle_of_a_sequence_has_the_sequence_sent_again(ho
     assert session.attaches[-1]["offset"] == len(b"ready ")
 
 
+async def test_a_warning_is_still_to_be_read_after_a_lost_hop(home):
+    async with living(mirror, home.socket) as session, on_a_terminal(home, "shell", "web-0") as screen:
+        await screen.until(b"ready")
+        await session.say("warning", code="max_age", seconds=60)
+        warning = (await screen.until(b"\x07\x07")).rpartition(b"\x1b]2;")[2]
+        lost = {"code": "ssh_lost", "hop": "ssh", "message": "the connection was lost", "seconds": 60}
+        await session.say("hop", **lost)
+        await screen.until(b"connection lost, waiting 60 s more\x07")
+        await session.say("hop", code=None)
+        await screen.until(b"\x1b]2;" + warning.rstrip(b"\x07"))
+        await session.say("warning", code=None)
+        await screen.until(b"\x1b[23;2t")
+        screen.type(b"\x04")
+        assert await screen.ended() == 5
+
+
 async def test_giving_up_while_a_hop_behind_the_gateway_is_lost_leaves_the_session(home):
     """The connection lives, and to close it would end the session."""
     async with living(mirror, home.socket) as session, on_a_terminal(home, "shell", "web-0") as screen:
