@@ -1,5 +1,6 @@
 """README.md beside the protocol says what the code does: its tables are read and compared."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from support.differences import CHANGES
 from support.exec_cases import CASES
 
+import gateway
 from gateway.protocol import codec
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import CODES, Hop, Outcome, ended
@@ -37,6 +39,19 @@ def test_the_outcomes_are_the_vocabulary():
 
     assert rows("Outcomes")[1:] == expected
     assert f"client on: {', '.join(Hop)}." in section("Outcomes")
+
+
+def test_whatever_names_an_outcome_has_a_row():
+    """Else it would be a KeyError at the end of somebody's session."""
+    named, makers = set(), ("Outcome", "HopFailed", "Refused")
+    for file in Path(gateway.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in makers:
+                named |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}
+    named = {code for code in named if " " not in code}  # a relay's refusal says why in words
+
+    assert len(named) > 30
+    assert named <= set(CODES)
 
 
 def test_the_subprotocols_are_the_rows():
