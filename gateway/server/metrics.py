@@ -1,8 +1,9 @@
 """What /metrics shows. One registry per gateway, so that two in one process do not share counters."""
 
+import asyncio
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -34,6 +35,8 @@ class Metrics:
             buckets=_PHASES,
             registry=self._registry,
         )
+        tasks = Gauge("dap_tasks", "asyncio tasks of the whole process", registry=self._registry)
+        tasks.set_function(lambda: len(asyncio.all_tasks()))
         self._backends = _Backends()
         self._registry.register(self._backends)
 
@@ -59,7 +62,7 @@ class Metrics:
         self._ignored.labels(why).inc()
 
     def text(self) -> bytes:
-        """Prometheus' text format."""
+        """Prometheus' text format. To be asked in the event loop."""
         return generate_latest(self._registry)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from faultrig import report
+from faultrig.back import check_back, stock
 from faultrig.crowd import OPEN
 from faultrig.faults import FAULTS, Fault
 from faultrig.kept import Kept
@@ -138,12 +139,17 @@ async def _play(asked: argparse.Namespace, places: list[Place], done: list[Playe
     for place in places if asked.opens else ():
         rng = random.Random(f"{asked.seed}/{place.serve.mode}")
         note([await opens(place, asked.opens, rng, asked.seed)])
+    before = [(place, await stock(place)) for place in places]
     if asked.soak and not _asked(asked, FAULTS):
         raise LabError("a soak is of rows that break a hop: name one of those")
     if asked.soak:
         await soak(places, _asked(asked, FAULTS), asked.soak, asked.seed, note)
     for number in range(0 if asked.opens or asked.soak else asked.runs):
         await _rows(asked, places, number, note)
+    for place, began in () if asked.opens else before:
+        played = Played("afterwards", place.serve.mode, asked.seed)
+        await check_back(place, began, played)
+        note([played])
 
 
 def _asked(asked: argparse.Namespace, rows: Iterable[_Row]) -> list[_Row]:

@@ -131,6 +131,11 @@ class Serve:
         _, shown = await asyncio.to_thread(self._open, "/readyz")
         return dict(json.loads(shown)["clusters"]["default"]["ssh"])
 
+    async def metrics(self) -> str:
+        """As Prometheus gets them."""
+        _, shown = await asyncio.to_thread(self._open, "/metrics")
+        return shown.decode()
+
     async def ticket(self) -> str:
         """For a browser, once."""
         answer = json.loads(await asyncio.to_thread(self._ask, "POST", "tickets"))

@@ -1,10 +1,11 @@
-"""Many rounds at random, and many sessions: what the gateway has open at the end is what it had at the beginning."""
+"""Many rounds at random, and many sessions."""
 
 import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
 
+from faultrig.back import check_back, stock
 from faultrig.checker import check_orphans
 from faultrig.clients import OWN, V5, Socket
 from faultrig.crowd import OPEN, use
@@ -15,9 +16,6 @@ from faultrig.rounds import play
 _WRAPPED = " dap "  # the plain chain's wrapper, and incus before it
 _AT_ONCE = 12  # sessions
 _BATCH = 48  # the same
-_FDS = 8  # more or less: connections to the chain come and go
-_GROWTH = 24 * 1024  # KiB that the gateway may have kept
-_SETTLE = 45.0  # seconds
 
 
 async def soak(
@@ -36,10 +34,10 @@ async def opens(place: Place, count: int, rng: random.Random, seed: str) -> Play
     """`count` sessions, half of them cut at random moments, the others ended well."""
     played = Played("opens", place.serve.mode, seed)
     known = set(await place.lab.processes())
-    before = place.serve.store()
+    before = await stock(place)
     for first in range(0, count, _BATCH):
         await _batch(place, range(first, min(first + _BATCH, count)), rng, known, played)
-    await _back(place, before, played)
+    await check_back(place, before, played)
     return played
 
 
@@ -101,17 +99,3 @@ async def _left(place: Place, marks: set[str], known: set[str]) -> list[str]:
         if not found or time.monotonic() > end:
             return found
         await asyncio.sleep(1)
-
-
-async def _back(place: Place, before: dict[str, int], played: Played) -> None:
-    """Waits until file descriptors and memory are where they began."""
-    end = time.monotonic() + _SETTLE
-    while True:
-        now = place.serve.store()
-        if now["fds"] <= before["fds"] + _FDS and now["KiB"] <= before["KiB"] + _GROWTH:
-            break
-        if time.monotonic() > end:
-            played.complaints.append(f"began with {before}, ended with {now}")
-            break
-        await asyncio.sleep(1)
-    played.outcomes[f"{before['fds']} → {now['fds']} fds, {before['KiB']} → {now['KiB']} KiB"] += 1
