@@ -31,7 +31,7 @@ dap shell web-0 -n shop -c nginx
 dap shell deploy/api                any pod of a deployment
 dap shell web-0 -- python3          another program
 
-When the connection is lost the session waits in the gateway and the shell goes on where it was, for as long as the window's title says. What you type meanwhile is kept. Ctrl-C, or Enter and ~. as in ssh, gives up; dap attach goes on later, or from elsewhere. A gateway inside dap itself, and the plain chain, cannot wait.
+When the connection is lost the session waits in the gateway and the shell goes on where it was, for as long as the window's title says. What you type meanwhile is kept. Ctrl-C, or Enter and ~. as in ssh, gives up; dap attach goes on later, or from elsewhere. A gateway inside dap itself waits for a lost hop only, and the plain chain cannot wait.
 
 When the shell ends, what it started in the pod is hung up too; nohup and setsid keep a job.
 """

@@ -38,6 +38,8 @@ _WATCH = """calm => new Promise(resolve => {
     requestAnimationFrame(look);
 })"""
 
+_DONE = """([watched, limit]) => Promise.race([watched.done, new Promise(resolve => setTimeout(() => resolve(limit), limit))])"""
+
 
 def main() -> int:
     """The exit code: 2 without a chain."""
@@ -90,7 +92,7 @@ def _page(page: Page, way: Served) -> float:
     page.wait_for_timeout(_FLOOD * 1000)
     watched: Any = page.evaluate_handle(f"calm => ({{ done: ({_WATCH})(calm) }})", _CALM)
     page.keyboard.press("Control+c")
-    took: float = page.evaluate("watched => watched.done", watched)
+    took: float = page.evaluate(_DONE, [watched, _WAIT])
     page.keyboard.type("exit\r")
     page.close()
     return took
