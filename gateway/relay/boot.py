@@ -49,6 +49,7 @@ def main() -> None:
         from dap_relay import carrier, place, process  # type: ignore[import-not-found] # noqa: PLC0415
 
         process.call_ourselves()
+        process.take_files()
         directory, lock = place.enter(settings["key"], os.environ)
         version, secret = settings["version"], settings["secret"]
         daemon, first = place.connect(directory, version), False

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import signal
 import struct
 import termios
@@ -25,6 +26,8 @@ _HANDLED = (
     signal.SIGPIPE,
     signal.SIGXFSZ,
 )  # by Python or by us
+_MANY = 1 << 20  # descriptors
+_files: list[tuple[int, int]] = []
 _libc = ctypes.CDLL(None)
 
 
@@ -37,6 +40,14 @@ def call_ourselves(name: bytes = NAME) -> None:
         begin, end = int(fields[45]), int(fields[46])  # arg_start, arg_end (proc(5))
         if 0 < begin < end:
             ctypes.memmove(begin, (name + bytes(end - begin))[: end - begin], end - begin)
+
+
+def take_files() -> None:
+    """As many descriptors as this user may have: a session takes up to five. What we start gets what was there before."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _files[:] = [(soft, hard)]
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else _MANY, hard))
 
 
 def die_with_parent() -> None:
@@ -110,6 +121,8 @@ def _become(
     controls: bool,
 ) -> None:
     os.setsid()
+    for limits in _files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     die_with_parent()
     if os.getppid() != parent:
         return

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import random
+import resource
 import signal
 import socket
 import time
@@ -23,6 +24,19 @@ def test_it_says_who_it_is(far, link):
     assert Path(f"/proc/{link.process.pid}/cmdline").read_bytes().rstrip(b"\0") == b"dap-relay"
     (directory,) = far.places
     assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_it_takes_all_the_descriptors_that_it_may_have_and_its_commands_do_not(far):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        link = far.link()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    limits = Path(f"/proc/{link.about['pid']}/limits").read_text()
+
+    assert f"Max open files            {hard} " in limits
+    assert link.run("sh", "-c", "ulimit -Sn").stdout == b"256\n"
 
 
 def test_ping_comes_back(link):
