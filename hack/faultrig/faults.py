@@ -40,8 +40,8 @@ _GONE = _ends("client/client_lost", "client/client_closed")
 
 FAULTS = (
     Fault("ssh-drop", "5, 10", "chain", _SSH, 3),
-    Fault("ssh-freeze", "6", "chain", _SSH, 25, undo="ssh-thaw"),
-    Fault("ssh-blackhole", "2, 6", "chain", _SSH, 25, undo="ssh-unblackhole"),
+    Fault("ssh-freeze", "6", "chain", _SSH, 20, undo="ssh-thaw"),
+    Fault("ssh-blackhole", "2, 6", "chain", _SSH, 20, undo="ssh-unblackhole"),
     Fault("incus-restart", "12", "chain", _INCUS, 30),
     Fault("runner-stop", "13", "chain", _INCUS, 12, undo="runner-start"),
     Fault("runner-pause", "14", "chain", _ends(), 0, undo="runner-resume", hold=8, lives=True, must_live=True),

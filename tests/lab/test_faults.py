@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 # fault, undo, hops that may be named, seconds from the fault to the end of the session
 FAULTS = [
     ("ssh-drop", None, {"ssh"}, 2),
-    ("ssh-freeze", "ssh-thaw", {"ssh"}, 25),
-    ("ssh-blackhole", "ssh-unblackhole", {"ssh"}, 25),
+    ("ssh-freeze", "ssh-thaw", {"ssh"}, 20),
+    ("ssh-blackhole", "ssh-unblackhole", {"ssh"}, 20),
     ("incus-restart", None, {"incus"}, 30),
     ("runner-stop", "runner-start", {"incus"}, 10),
     ("kubectl-kill", None, {"kubectl"}, 2),
