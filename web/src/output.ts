@@ -122,8 +122,9 @@ export class OutputQueue implements Disposable {
   #draw(): void {
     while (!this.#marking && !this.#calm && this.#drawing < AHEAD) {
       if (this.#dropped > 0) {
-        this.#mark(this.#dropped);
-        this.#dropped = 0;
+        const dropped = this.#dropped;
+        this.#dropped = 0; // before: the next write after a key calls back at once
+        this.#mark(dropped);
         continue;
       }
       const item = this.#shift();
