@@ -474,6 +474,28 @@ async def test_an_interrupt_quiets_a_flood(gateway, client):
     await idle(gateway)
 
 
+async def test_what_is_left_out_costs_no_credit(gateway, client):
+    """A terminal tells what it has drawn before a gap; of the gap itself it tells with the next byte."""
+    await client.open(shell("bash", "--norc", "-i", pod=""))
+    await client.type(b"PS1='pro''mpt> '\n")
+    await client.until(lambda: b"prompt> " in client.output)
+    client.deaf = True
+    await client.type(b"yes abcdefghijklmnopqrstuvwxyz\n")
+    await client.until(lambda: client.offset - client.seen == client.window)
+    await asyncio.sleep(1)
+    before, mark = client.offset, len(client.output)
+    await client.type(b"\x03")
+    await client.until(lambda: client.gaps)
+    client.seen += client.window
+    await client.control(type="seen", offset=before)
+    await client.until(lambda: b"prompt> " in client.output[mark:], 5)
+    client.deaf = False
+    await client.see()
+    await client.type(b"exit 3\n")
+    await client.until(lambda: client.over)
+    await idle(gateway)
+
+
 async def test_a_ping_is_answered_on_every_session_of_our_own(gateway, client):
     await client.open(shell("cat", pod="", resume=False))
     assert client.controls[0]["resume"] is None

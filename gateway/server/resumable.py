@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from typing import Any
 
 from aiohttp import WSCloseCode
@@ -30,6 +31,9 @@ class ResumableAttachment(Attachment):
         session, self._window = self._session, self._limits.window
         self._sent = self._acknowledged = offset  # its attach says where
         self._credit = offset + self._window  # the offset up to which it takes output now
+        self._gaps: deque[tuple[int, int]] = (
+            deque()
+        )  # (offset, bytes) of those that it has not seen: they cost none
         self._trouble: Trouble | None = None
         self._interrupted = self._quiet_until = 0.0
         self._secret = session.attach(self, used)
@@ -86,6 +90,7 @@ class ResumableAttachment(Attachment):
                 self._quiet_until = self._interrupted + _QUIET
                 self._session.interrupt(self._sent)
             dropped = output.start - self._sent
+            self._gaps.append((self._sent, dropped))
             self._sent += dropped
             self._credit += dropped
             await self._send(Control({"type": "gap", "bytes": dropped}))
@@ -125,7 +130,9 @@ class ResumableAttachment(Attachment):
             raise ProtocolError("seen is an offset of output that was sent")
         if offset > self._acknowledged:
             self._acknowledged = offset
-            self._credit = max(self._credit, offset + self._window)
+            while self._gaps and self._gaps[0][0] < offset:
+                self._gaps.popleft()
+            self._credit = max(self._credit, offset + self._window + sum(size for _, size in self._gaps))
             self._session.see(offset)
             self._changed.set()
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from support.exec_client import Access
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol as Name
 
 LIMIT = 30.0  # seconds that any wait may take
@@ -243,7 +243,9 @@ class Resuming:
         assert said["bytes"] > 0
         self.gaps.append((len(self.output), said["bytes"]))
         self.offset += said["bytes"]
-        await self.see()
+        self.seen += said["bytes"]  # there is nothing to see
+        if not self.deaf:
+            await self.see()
 
     async def _received(self, said: dict[str, Any]) -> None:
         assert self.received < said["offset"] <= self.sent, (said, self.received, self.sent)
@@ -266,7 +268,7 @@ class Resuming:
                 await asyncio.sleep(pauses[min(tries, len(pauses) - 1)])
                 tries += 1
                 before = self.attaches
-                with suppress(OSError, InvalidStatus, TimeoutError, ConnectionClosed, EOFError):
+                with suppress(OSError, InvalidHandshake, TimeoutError, ConnectionClosed, EOFError):
                     await self.attach()
                 if self.attaches > before:
                     tries = 0
