@@ -105,24 +105,29 @@ class Attachment:
         with session.watching() as self._changed:
             while True:
                 self._changed.clear()
+                if end := self._elsewhere():
+                    break
                 if not told and session.times.started is not None:
                     told = True
                     await self._send(Control({"type": "started"}))
                 await self._tell_news()
                 if await self._send_some():
                     continue
-                if session.outcome is not None and self._sent == session.output.end:
+                if (end := session.outcome) and self._sent >= session.output.end:
                     break
                 await self._changed.wait()
         await self._settle_in()
-        await self._say_end(session.outcome)
+        await self._say_end(end)
+
+    def _elsewhere(self) -> Outcome | None:
+        """What a client is told with which the session does not go on, though it does. Raises Gone."""
+        return None
 
     async def _send_some(self) -> bool:
         """One message of output, if there is some."""
         output = self._session.output
         if (missing := output.start - self._sent) > 0:
-            self._sent += missing
-            await self._send(Control({"type": "gap", "bytes": missing}))
+            await self._leave_out(missing)
             return True
         record = output.read(self._sent, CHUNK)
         if not record:
@@ -133,6 +138,10 @@ class Attachment:
         await self._send(Output(*record))
         output.drop(self._sent)
         return True
+
+    async def _leave_out(self, count: int) -> None:
+        self._sent += count
+        await self._send(Control({"type": "gap", "bytes": count}))
 
     async def _tell_news(self) -> None:
         """Our own client is told how much of its input is taken, and once that the end comes, or no longer does."""

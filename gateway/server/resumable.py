@@ -30,10 +30,7 @@ class ResumableAttachment(Attachment):
         """The session is this client's, which goes on at `offset`, and was admitted with the secret `used`."""
         session, self._window = self._session, self._limits.window
         self._sent = self._acknowledged = offset  # its attach says where
-        self._credit = offset + self._window  # the offset up to which it takes output now
-        self._gaps: deque[tuple[int, int]] = (
-            deque()
-        )  # (offset, bytes) of those that it has not seen: they cost none
+        self._gaps: deque[tuple[int, int]] = deque()  # (offset, bytes) of those that it has not seen
         self._trouble: Trouble | None = None
         self._interrupted = self._quiet_until = 0.0
         self._secret = session.attach(self, used)
@@ -57,28 +54,17 @@ class ResumableAttachment(Attachment):
             "window": self._window,
         }
 
-    async def _send_all(self) -> None:
-        session, started = self._session, False
-        await self._send(self._hello())
-        with session.watching() as self._changed:
-            while True:
-                self._changed.clear()
-                if session.left:
-                    self._close = (WSCloseCode.SERVICE_RESTART, "the gateway is started again")
-                    raise Gone(Outcome("shutdown"))
-                if not self._mine:
-                    await self._say_end(Outcome("taken_over"))
-                    return
-                if not started and session.times.started is not None:
-                    started = True
-                    await self._send(Control({"type": "started"}))
-                await self._tell_news()
-                if await self._send_some():
-                    continue
-                if session.outcome is not None and self._sent >= session.output.end:
-                    await self._say_end(session.outcome)
-                    return
-                await self._changed.wait()
+    def _elsewhere(self) -> Outcome | None:
+        if self._session.left:
+            self._close = (WSCloseCode.SERVICE_RESTART, "the gateway is started again")
+            raise Gone(Outcome("shutdown"))
+        return None if self._mine else Outcome("taken_over")
+
+    @property
+    def _room(self) -> int:
+        """Bytes of output that it takes now: as many as the window has left, and what is left out costs none of it."""
+        left_out = sum(size for _, size in self._gaps)
+        return self._window - (self._sent - self._acknowledged - left_out)
 
     async def _send_some(self) -> bool:
         """One message of output, if there is some and the client takes it."""
@@ -89,13 +75,11 @@ class ResumableAttachment(Attachment):
             if now - self._interrupted < _QUIET:  # the flood was at the far side
                 self._quiet_until = self._interrupted + _QUIET
                 self._session.interrupt(self._sent)
-            dropped = output.start - self._sent
-            self._gaps.append((self._sent, dropped))
-            self._sent += dropped
-            self._credit += dropped
-            await self._send(Control({"type": "gap", "bytes": dropped}))
+            missing = output.start - self._sent
+            self._gaps.append((self._sent, missing))
+            await self._leave_out(missing)
             return True
-        room = min(CHUNK, self._credit - self._sent)
+        room = min(CHUNK, self._room)
         record = output.read(self._sent, room) if room > 0 and self._sent < output.end else None
         if not record:
             return False
@@ -132,7 +116,6 @@ class ResumableAttachment(Attachment):
             self._acknowledged = offset
             while self._gaps and self._gaps[0][0] < offset:
                 self._gaps.popleft()
-            self._credit = max(self._credit, offset + self._window + sum(size for _, size in self._gaps))
             self._session.see(offset)
             self._changed.set()
 
