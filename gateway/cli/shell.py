@@ -234,12 +234,11 @@ class Shell:
                 continue
 
     def _given_up(self) -> End:
-        """What is said when the person does not wait any longer."""
+        """The session is left to its grace, and this is said: the person does not wait any longer."""
         lost = self._absence.lost
         assert lost
         kept = ""
         if self._resume:
-            if self._connection:
-                self._connection.abandon()  # a close would end the session
+            self._connection.abandon()  # a close would end the session
             kept = f"; the session waits {self._absence.left:.0f} s more: dap attach {self._resume.session}"
         return End(lost.code, lost.hop, f"{lost.message}, given up{kept}")

@@ -15,6 +15,7 @@ from support.fake_session import NAME, living
 from gateway.protocol.outcome import Outcome
 
 WINDOW = 16384
+LOST = {"code": "ssh_lost", "hop": "ssh", "message": "the connection was lost", "seconds": 60}
 
 
 async def mirror(session):
@@ -315,8 +316,7 @@ async def test_a_warning_is_still_to_be_read_after_a_lost_hop(home):
         await screen.until(b"ready")
         await session.say("warning", code="max_age", seconds=60)
         warning = (await screen.until(b"\x07\x07")).rpartition(b"\x1b]2;")[2]
-        lost = {"code": "ssh_lost", "hop": "ssh", "message": "the connection was lost", "seconds": 60}
-        await session.say("hop", **lost)
+        await session.say("hop", **LOST)
         await screen.until(b"connection lost, waiting 60 s more\x07")
         await session.say("hop", code=None)
         await screen.until(b"\x1b]2;" + warning.rstrip(b"\x07"))
@@ -330,8 +330,7 @@ async def test_giving_up_while_a_hop_behind_the_gateway_is_lost_leaves_the_sessi
     """The connection lives, and to close it would end the session."""
     async with living(mirror, home.socket) as session, on_a_terminal(home, "shell", "web-0") as screen:
         await screen.until(b"ready")
-        lost = {"code": "ssh_lost", "hop": "ssh", "message": "the connection was lost", "seconds": 60}
-        await session.say("hop", **lost)
+        await session.say("hop", **LOST)
         await screen.until(b"connection lost")
         screen.type(b"\x03")
         await screen.until(b"gives up\r\n")
@@ -347,8 +346,7 @@ async def test_giving_up_while_a_hop_behind_the_gateway_is_lost_leaves_the_sessi
 async def test_a_lost_hop_behind_the_gateway_is_told_likewise(home):
     async with living(mirror, home.socket) as session, on_a_terminal(home, "shell", "web-0") as screen:
         await screen.until(b"ready")
-        lost = {"code": "ssh_lost", "hop": "ssh", "message": "the connection was lost", "seconds": 60}
-        await session.say("hop", **lost)
+        await session.say("hop", **LOST)
         await screen.until(b"\x1b]2;dap: ssh: connection lost, waiting 60 s more\x07\x07")
         screen.type(b"x")
         await screen.until(b"\r\ndap: ssh: the connection was lost: waiting")
