@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from faultrig import report
 from faultrig.back import check_back, stock
-from faultrig.crowd import OPEN
+from faultrig.crowd import OPEN, use
 from faultrig.faults import FAULTS, Fault
 from faultrig.kept import Kept
 from faultrig.lab import Lab, LabError
@@ -73,17 +73,11 @@ def _unplayable() -> dict[str, str]:
 async def _keeps(serve: Serve) -> bool:
     """The chain keeps terminals: hello says so."""
     client = Kept(serve.access, "rigkeeps")
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(client.run())
-        await client.opened(OPEN)
-        kept = client.resume is not None
-        await client.stop()
-        await asyncio.wait([task], timeout=10)
-        task.cancel()
+    await use(client, OPEN)
     end = time.monotonic() + OPEN
     while not serve.closed(0) and time.monotonic() < end:  # noqa: ASYNC110  # a row would take that end for its own
         await asyncio.sleep(0.1)
-    return kept
+    return client.resume is not None
 
 
 @asynccontextmanager
