@@ -173,7 +173,8 @@ class Attachment:
         return None
 
     async def _settle_in(self) -> None:
-        await asyncio.sleep(max(0.0, self._opened + _FIRST_DATA - time.monotonic()))
+        if not self._row.control:
+            await asyncio.sleep(max(0.0, self._opened + _FIRST_DATA - time.monotonic()))
 
     async def _send(self, message: ServerMessage) -> None:
         payload = encode(message, self._row)
