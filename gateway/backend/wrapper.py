@@ -14,7 +14,8 @@ of what ends with 126 or 127; a code of the transport therefore means the transp
 On TERM the command's process group gets TERM, on the next TERM, KILL.
 
 Without a terminal incus may lose what is written just before the end, on a busy machine: the last words of stderr, one
-session of 400. So the wrapper waits, 5 s at most, until the gateway has all of it and says TERM.
+session of 400. So the wrapper waits, 5 s at most, until the gateway has all of it and says TERM (heeded before the
+first end mark is out: the TERM may be that quick).
 """
 
 import shlex

@@ -15,9 +15,7 @@ else
   fi
   ((${#e} > 4000)) && e=${e: -4000}
 fi
+if [ -z "$t" ]; then sleep 5 </dev/null >/dev/null 2>&1 4>&- & trap 'kill $!' TERM; fi
 printf '%s exit %s\n%s%s\n' "$h" "$r" "$e" "$h"
-if [ -z "$t" ]; then
-  printf '%s\n' "$h" >&4
-  [ "$s" = KILL ] || { trap 'kill $!' TERM; sleep 5 </dev/null >/dev/null 2>&1 4>&- & wait $!; }
-fi
+if [ -z "$t" ]; then printf '%s\n' "$h" >&4; [ "$s" != KILL ] || kill $!; wait $!; fi
 exit 0

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import example, given, settings
@@ -200,6 +201,15 @@ def test_an_absent_program(tmp_path, tty, kubectl):
 
     assert (run.seen.absent, run.seen.code, run.seen.complete, run.code) == (True, 127, True, 0)
     assert run.stdout == run.stderr == b""
+
+
+@pytest.mark.parametrize("argv", [("no-such-program",), ("sh", "-c", "exit 3")])
+def test_the_term_that_answers_the_end_is_never_too_early(tmp_path, argv):
+    """Eight at a time, so that the wrapper is often interrupted between its end mark and its own end."""
+    with ThreadPoolExecutor(8) as threads:
+        codes = [run.code for run in threads.map(lambda _: piped(argv, tmp_path), range(100))]
+
+    assert set(codes) == {0}
 
 
 @pytest.mark.parametrize("tty", [False, True])
