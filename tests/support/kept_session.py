@@ -85,9 +85,14 @@ class KeptSession:
         if self._socket is not None and not self._socket.closed:
             await self._socket.send_bytes(b"\x05" + json.dumps(body).encode())
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of output that the page has no room for yet."""
+        return len(self.output) - self._sent
+
     async def gap(self) -> None:
         """Output that waits is dropped."""
-        dropped, self._sent = len(self.output) - self._sent, len(self.output)
+        dropped, self._sent = self.waiting, len(self.output)
         if dropped:
             await self.say({"type": "gap", "bytes": dropped})
 

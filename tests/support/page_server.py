@@ -313,8 +313,9 @@ class KeptShell(Shell):
                 await super()._command(line)
 
     async def _yes(self) -> None:
-        while True:
-            await self._output(b"y\r\n" * 20_000)
+        while True:  # faster than any page draws: a megabyte always waits
+            if self._session.waiting < 1_000_000:
+                await self._output(b"y\r\n" * 400_000)
             await asyncio.sleep(0.01)
 
     async def _count(self, last: int) -> None:
