@@ -8,7 +8,9 @@ import { toBytes } from "./protocol/utf8.ts";
 import { megabytes } from "./words.ts";
 
 /** Bytes handed to the screen and not yet drawn: nothing stops those. */
-const AHEAD = 64 * 1024;
+const AHEAD = 16 * 1024;
+/** Bytes written at once: xterm.js lets the browser draw and take keys between two writes only. */
+const PIECE = 4096;
 /** Bytes kept of a session without acknowledgements, which a page cannot make wait. Beyond it the oldest go,
  * behind a line that says so. */
 const KEPT = 64 * 1024 * 1024;
@@ -127,7 +129,7 @@ export class OutputQueue implements Disposable {
         this.#mark(dropped);
         continue;
       }
-      const item = this.#shift();
+      const item = this.#shift(PIECE);
       if (!item) return this.#drawn();
       const { data, bytes } = item;
       if (data) this.#write(data, bytes, () => this.#remember(data));
@@ -190,21 +192,25 @@ export class OutputQueue implements Disposable {
   /** Of what waits the oldest goes, until `rest` bytes are left. */
   #drop(rest: number): void {
     while (this.#bytes > rest) {
-      const item = this.#shift();
+      const item = this.#shift(this.#bytes - rest);
       if (!item) return;
-      const more = Math.max(0, rest - this.#bytes);
-      this.#dropped += item.bytes - more;
-      if (!item.data || more === 0) continue;
-      this.#waiting.splice(this.#first, 0, { data: item.data.subarray(-more), bytes: more });
-      this.#bytes += more;
+      this.#dropped += item.bytes;
     }
   }
 
-  #shift(): Item | undefined {
+  /** The first that waits; of output at most `most` bytes. */
+  #shift(most: number): Item | undefined {
     const item = this.#waiting[this.#first];
     if (!item) return undefined;
+    const { data } = item;
+    if (data && data.length > most) {
+      const rest = data.subarray(most);
+      this.#waiting[this.#first] = { data: rest, bytes: rest.length };
+      this.#bytes -= most;
+      return { data: data.subarray(0, most), bytes: most };
+    }
     this.#first += 1;
-    this.#bytes -= item.data?.length ?? 0;
+    this.#bytes -= data?.length ?? 0;
     if (this.#first > 1024) {
       this.#waiting = this.#waiting.slice(this.#first);
       this.#first = 0;
