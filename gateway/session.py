@@ -180,7 +180,7 @@ class Session:
         """Nobody at this terminal of ours typed what could have ended it. On pipes a command ends when it is done."""
         return self.command.ours and self.command.tty and self._clock() - self._asked > _ANSWER
 
-    def _open(self) -> AbstractAsyncContextManager[Channel]:
+    def _open(self) -> AbstractAsyncContextManager[Channel]:  # a kept session attaches again to what it had
         return self._backend.exec(self.target, self._sized())
 
     def _sized(self) -> Command:
@@ -206,7 +206,7 @@ class Session:
                 self._input_changed.clear()
                 await self._input_changed.wait()
 
-    def _taken(self, offset: int) -> None:
+    def _taken(self, offset: int) -> None:  # a kept session waits for the far side
         self.received = offset
         self._changed()
 
