@@ -38,14 +38,16 @@ class Transcript:
     told: Told | None = None
     before: int = 0  # bytes of the output that had arrived when the hop was broken
     typed: int = 0  # lines that were given to the session
+    waits: Told | None = None  # the first hop that it was told its session waits for
 
 
 @dataclass(frozen=True)
 class Promise:
     """What may become of a session. `whole`: it ends by itself, and of its lines, both ways, none may be missing.
 
-    `ends`: HOP/CODE, or the empty text for a connection that just ends. `exit_codes`: what an end by itself may say
-    besides `exit_code`, which is what the program ends with when it is asked to.
+    `ends`: HOP/CODE, or the empty text for a connection that just ends; of a session that goes on whole, what it is told
+    to wait for. `exit_codes`: what an end by itself may say besides `exit_code`, which is what the program ends with when
+    it is asked to.
     """
 
     ends: frozenset[str] = frozenset()
@@ -135,21 +137,35 @@ def _whole(seen: Transcript, lines: Lines, promise: Promise) -> list[str]:
         found.append(f"{lines.end} lines were written, {len(set(lines.numbers['out']))} arrived")
     if len(lines.numbers["in"]) != seen.typed:
         found.append(f"{seen.typed} lines were typed, {len(lines.numbers['in'])} came back")
+    if promise.ends:
+        found += _named(seen.waits, promise)
     return found
 
 
 def _ended(seen: Transcript, promise: Promise) -> list[str]:
     if seen.told is None:
         return ["was told no end"]
-    found = []
-    if seen.told.code == "exited":
-        if seen.told.exit_code not in promise.exit_codes:
-            found.append(f"told exit code {seen.told.exit_code}, and the command did not end itself")
-    elif (f"{seen.told.hop}/{seen.told.code}" if seen.told.code else "") not in promise.ends:
-        allowed = ", ".join(sorted(promise.ends)) or "nothing"
-        found.append(f"told {seen.told}, where {allowed} was right")
-    if seen.told.code != "exited" and seen.told.exit_code is not None:
-        found.append(f"told exit code {seen.told.exit_code} with {seen.told.code}")
-    if seen.told.after > promise.within:
-        found.append(f"told after {seen.told.after:.1f} s, {promise.within:g} s are allowed")
+    if seen.told.code != "exited":
+        return _named(seen.told, promise)
+    found = _late(seen.told, promise)
+    if seen.told.exit_code not in promise.exit_codes:
+        found.append(f"told exit code {seen.told.exit_code}, and the command did not end itself")
     return found
+
+
+def _named(told: Told | None, promise: Promise) -> list[str]:
+    """The broken hop, by its name and soon."""
+    if told is None:
+        return ["was not told which hop it waits for"]
+    found = _late(told, promise)
+    if (f"{told.hop}/{told.code}" if told.code else "") not in promise.ends:
+        allowed = ", ".join(sorted(promise.ends)) or "nothing"
+        found.append(f"told {told}, where {allowed} was right")
+    if told.exit_code is not None:
+        found.append(f"told exit code {told.exit_code} with {told.code}")
+    return found
+
+
+def _late(told: Told, promise: Promise) -> list[str]:
+    late = told.after > promise.within
+    return [f"told after {told.after:.1f} s, {promise.within:g} s are allowed"] if late else []

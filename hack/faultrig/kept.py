@@ -4,12 +4,12 @@ import asyncio
 import json
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from faultrig.checker import Told
+from faultrig.checker import Told, Transcript
 from faultrig.clients import OWN, Socket
 from gateway.protocol.outcome import CODES
 
@@ -32,6 +32,7 @@ class Kept(Socket):
     offset: int = 0
     attached: int = 0
     says_seen: bool = True
+    waits: Told | None = None  # for the first hop that was lost, with its monotonic time
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,8 +84,15 @@ class Kept(Socket):
                         await self.say({"type": "seen", "offset": self.offset})
             return told
 
+    def transcript(self, broken: float = 0.0, before: int = 0) -> Transcript:
+        """See `Client`."""
+        waits = self.waits and replace(self.waits, after=max(0.0, self.waits.after - broken))
+        return replace(super().transcript(broken, before), waits=waits)
+
     def control(self, body: dict[str, Any]) -> Told | None:
         """A refusal that passes is none."""
+        if body.get("type") == "hop" and body["code"] and not self.waits:
+            self.waits = Told(str(body["code"]), str(body["hop"]), after=time.monotonic())
         if body.get("type") == "refused" and self.known:
             row = CODES.get(str(body["code"]))
             if row and row.http in _PASSING:

@@ -11,7 +11,8 @@ from faultrig import program
 from faultrig.checker import Promise, Told, check, missing, read
 from faultrig.clients import Client, Socket
 from faultrig.crowd import OPEN, again, end
-from faultrig.faults import Fault
+from faultrig.faults import RESUMES, Fault
+from faultrig.kept import Kept
 from faultrig.lab import Lab
 from faultrig.nemesis import BACK, break_, survives
 from faultrig.parts import ORPHANS, Part, Place, Played, blame, whose
@@ -105,11 +106,19 @@ async def _outcome(fault: Fault, part: Part, broken: float) -> None:
         if fault.place == "client" and not whole:
             continue
         seen = client.transcript(broken, had)
-        played.complaints += check(seen, Promise(whole=True, exit_code=program.EXIT_CODE) if whole else due)
+        played.complaints += check(seen, _to_go_on(fault, client) if whole else due)
         played.lost += missing(read(seen.mark, seen.output), seen.typed if whole else None)
         played.outcomes["goes on" if whole and seen.told else str(seen.told or "nothing")] += 1
         if seen.told and not whole:
             played.detected.append(seen.told.after)
+
+
+def _to_go_on(fault: Fault, client: Client) -> Promise:
+    """Whole. Where a hop behind the gateway broke, a client that resumes is told which; `dap shell` shows it in its title."""
+    waits = fault.place == "chain" and fault.name in RESUMES and isinstance(client, Kept)
+    return Promise(
+        fault.ends if waits else frozenset(), fault.within, whole=True, exit_code=program.EXIT_CODE
+    )
 
 
 async def _finish(client: Client) -> None:

@@ -100,6 +100,16 @@ def test_a_resumed_session_has_all_of_both_ways():
     assert check(replace(FULL, told=None), WHOLE)
 
 
+def test_a_session_that_goes_on_is_told_which_hop_it_waits_for():
+    promise = replace(WHOLE, ends=BROKEN.ends, within=3.0)
+    whole = Told("exited", "pod", EXIT_CODE, after=60.0)
+
+    assert check(replace(FULL, told=whole, waits=LOST), promise) == []
+    assert check(replace(FULL, told=whole), promise) == ["v5 tty: was not told which hop it waits for"]
+    assert check(replace(FULL, told=whole, waits=Told("incus_lost", "incus", after=1.0)), promise)
+    assert check(replace(FULL, told=whole, waits=replace(LOST, after=3.1)), promise)
+
+
 def test_lost_bytes_are_counted():
     assert missing(read("m", text("out 0", "out 3", "in 1"))) == len("out 1\nout 2\nin 0\n")
     assert missing(read("m", text("out 0", "end 2")), typed=1) == len("out 1\nin 0\n")
