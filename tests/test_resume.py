@@ -51,7 +51,7 @@ def client(gateway):
     return Resuming(Access(gateway.url, gateway.token))
 
 
-async def idle(gateway, seconds=5.0):
+async def idle(gateway, seconds=20.0):
     async with asyncio.timeout(seconds):
         while gateway.gateway.sessions:
             await asyncio.wait(list(gateway.gateway.sessions.values()))

@@ -26,7 +26,7 @@ async def login(settings: DemoSettings, **options):
         await connection.wait_closed()
 
 
-async def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
+async def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - other processes set no event
             await asyncio.sleep(0.01)

@@ -76,7 +76,7 @@ class Edge:
         )
         return {outcome: int(float(count)) for outcome, count in found}
 
-    async def idle(self, seconds=2.0):
+    async def idle(self, seconds=10.0):
         """TimeoutError unless every session has ended within the time."""
         async with asyncio.timeout(seconds):
             while self.gateway.sessions:

@@ -68,7 +68,7 @@ class Scripted:
     def fate(self, _: Target) -> "Fated":
         return self.fated
 
-    async def until(self, running: int, seconds: float = 2.0) -> None:
+    async def until(self, running: int, seconds: float = 10.0) -> None:
         """TimeoutError unless so many commands run within the time."""
         async with asyncio.timeout(seconds):
             while self.running != running:

@@ -36,7 +36,7 @@ async def leave(client, how):
         client.reset()
 
 
-async def until(true, seconds=2.0):
+async def until(true, seconds=20.0):
     """TimeoutError unless it becomes so within the time."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110  # looked at from outside: nothing tells of it
@@ -93,7 +93,7 @@ async def test_a_client_that_leaves_while_nobody_reads_ends_its_session(edge_wit
         await client.upgrade(command("hold"), (V5, edge.proof))
         for _ in range(16):
             client.say(b"\x00" + bytes(MIB))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await client.hear()
         await edge.backend.until(running=1)
         await asyncio.sleep(0.1)
@@ -243,7 +243,7 @@ async def test_pongs_and_the_close_pass_input_that_nobody_takes(edge_with):
         for _ in range(6):
             client.say(b"\x00" + bytes(MIB))
         client.say(b"alive?", PING)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while await client.hear() != (PONG, b"alive?"):
                 pass
         client.say(b"\x03\xe8", CLOSE)
@@ -306,7 +306,7 @@ async def test_endless_fragments_do_not_stop_the_others(edge, piece):
             for _ in range(2000):
                 bad.say(piece, 0, first=0)
             good.say(b"\x00%d" % turn)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 while await good.hear() != (BINARY, b"\x01%d" % turn):
                     pass
         bad.say(b"!", 0)
@@ -332,7 +332,7 @@ async def test_a_client_still_uploading_when_the_command_ends_hears_how(edge):
 async def test_a_client_that_never_answers_the_close_is_left(edge_with, row):
     edge = await edge_with(Limits(close=0.2))
     for path in (command("true"), command("true", streams=())):  # ended, and refused in band
-        async with peer(edge.url) as client, asyncio.timeout(2):
+        async with peer(edge.url) as client, asyncio.timeout(10):
             answer = await client.upgrade(path, (row, edge.proof))
             if answer.code != 101:
                 continue
@@ -346,8 +346,8 @@ async def test_a_client_that_broke_the_rules_is_not_waited_for(edge):
     async with peer(edge.url) as client:
         await client.upgrade(command("cat"), (V5, edge.proof))
         client.say(b"x", 3)
-        await edge.idle(1)
-        async with asyncio.timeout(2):
+        await edge.idle(10)
+        async with asyncio.timeout(10):
             assert (await client.reader.read()).endswith(
                 b"\x03\xea" + b"the client broke the rules of WebSocket"
             )
