@@ -177,8 +177,8 @@ class Session:
                 pump.cancel()
 
     def _unasked(self) -> bool:
-        """Nobody at this terminal of ours typed what could have ended it. On pipes a command ends when it is done."""
-        return self.command.ours and self.command.tty and self._clock() - self._asked > _ANSWER
+        """Nobody at this terminal typed what could have ended it. On pipes a command ends when it is done."""
+        return self.command.tty and self._clock() - self._asked > _ANSWER
 
     def _open(self) -> AbstractAsyncContextManager[Channel]:  # a kept session attaches again to what it had
         return self._backend.exec(self.target, self._sized())

@@ -150,6 +150,26 @@ def test_a_0_that_nobody_asked_for_may_be_the_containers_end(watches, restarted)
     run(story())
 
 
+@pytest.mark.parametrize("watches", [True, False])
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_kubernetes_client_s_0_that_nobody_asked_for_is_looked_at_once(watches, deleted):
+    """It gets an error for it, and never waits for the kubelet."""
+
+    async def story():
+        api = Api(watches=watches)
+        async with followed(api) as (fates, _):
+            if deleted:
+                api.deleted()
+            await asyncio.sleep(0.1)
+            began = now()
+            outcome = await fates[0].explain(ended(0), patient=False, unasked=True)
+            assert now() == began
+        assert outcome.code == ("pod_deleted" if deleted else "exited")
+        assert outcome.as_status().success is not deleted
+
+    run(story())
+
+
 def test_without_a_watch_one_look_is_for_all_and_may_take_its_time():
     """On a busy machine an answer takes longer than the kubelet."""
 
