@@ -7,7 +7,7 @@ import time
 from faultrig.parts import Place, Played
 
 _MORE = {"fds": 8, "tasks": 8, "KiB": 24 * 1024}  # that it may have: connections to the chain come and go
-_SETTLE = 45.0  # seconds
+_SETTLE = 75.0  # seconds; a connection to the cluster waits 60 s for its next request
 
 Stock = dict[str, int]
 
