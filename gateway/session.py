@@ -177,8 +177,9 @@ class Session:
                 pump.cancel()
 
     def _unasked(self) -> bool:
-        """Nobody at this terminal typed what could have ended it. On pipes a command ends when it is done."""
-        return self.command.tty and self._clock() - self._asked > _ANSWER
+        """Somebody could have typed what ended it, and did not. Without input a command ends when it is done."""
+        open_ = self.command.tty or (self.command.stdin and not self._input.closed)
+        return open_ and self._clock() - self._asked > _ANSWER
 
     def _open(self) -> AbstractAsyncContextManager[Channel]:  # a kept session attaches again to what it had
         return self._backend.exec(self.target, self._sized())

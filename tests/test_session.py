@@ -510,9 +510,18 @@ def test_what_the_end_was_in_truth_is_for_clients_that_wait_for_it(ours):
         (TERMINAL, 5, 9, True),
         (TERMINAL, None, 0.5, False),
         (replace(TERMINAL, ours=False), None, 9, True),
-        (replace(TERMINAL, tty=False), None, 9, False),
+        (replace(TERMINAL, tty=False), None, 9, True),
+        (replace(TERMINAL, tty=False, stdin=False), None, 9, False),
     ],
-    ids=["by itself", "after a key", "long after a key", "at once", "a Kubernetes client's", "on pipes"],
+    ids=[
+        "by itself",
+        "after a key",
+        "long after a key",
+        "at once",
+        "a Kubernetes client's",
+        "on pipes",
+        "no input",
+    ],
 )
 def test_the_end_of_a_terminal_at_which_nobody_typed_may_not_be_its_own(command, typed, lasted, unasked):
     async def story():

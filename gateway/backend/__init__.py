@@ -114,7 +114,8 @@ class Fate(Protocol):
     async def explain(self, outcome: Outcome, *, patient: bool, unasked: bool = False) -> Outcome:
         """What the end of the command was in truth: its own, or that of the pod or container around it. `patient`: its
         client would rather know that than have the same words as from an API server, and waits up to some seconds
-        where it may be either. `unasked`: nobody has typed what could have ended it, so that a 0 is doubted, too.
+        where it may be either. `unasked`: nobody has typed what could have ended it, so that a 0 is doubted, too, and
+        every client waits: it is an error where the container has ended.
         """
         ...
 

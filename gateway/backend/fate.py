@@ -162,23 +162,21 @@ class PodFate:
         if self._now() - self._end_at > RECENT:
             self._end = None
             self._ended.clear()
-            with suppress(TimeoutError, HopFailed):
-                if patient and self._followed:
-                    await asyncio.wait_for(self._ended.wait(), PATIENCE)
-                elif patient or (zero and not self._followed):
-                    await self._look(PATIENCE if patient else 0.0)
+            if patient or zero:
+                with suppress(TimeoutError, HopFailed):
+                    await (asyncio.wait_for(self._ended.wait(), PATIENCE) if self._followed else self._look())
         if self._end is None:
             return outcome
         return self._end if patient or zero else replace(self._end, status=outcome.as_status())
 
-    async def _look(self, seconds: float) -> None:
-        """Without a watch, from when the command has ended, and at least once: a restart shows if the kubelet is not ahead
-        of us. An answer may take its time on a busy machine.
+    async def _look(self) -> None:
+        """Without a watch, from when the command has ended: a restart shows if the kubelet is not ahead of us. An answer
+        may take its time on a busy machine.
         """
-        until = self._now() + seconds
-        while True:
+        until = self._now() + PATIENCE
+        while self._now() < until:
             self._look_at(await self._pods.look(self._target))
-            if self._end or self._now() >= until:
+            if self._end:
                 return
             await asyncio.sleep(_LOOK)
 
