@@ -7,7 +7,7 @@ import time
 from faultrig.parts import Place, Played
 
 _MORE = {"fds": 8, "tasks": 8, "KiB": 24 * 1024}  # that it may have: connections to the chain come and go
-_SETTLE = 75.0  # seconds; a connection to the cluster waits 60 s for its next request
+_SETTLE = 135.0  # seconds; an idle connection to the cluster is closed after 60 to 120 s
 
 Stock = dict[str, int]
 
