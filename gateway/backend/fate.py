@@ -2,7 +2,7 @@
 
 When a container ends, all its processes get KILL: kubectl says 137, and so it does when the command alone was killed.
 Now and then it says 0, since the code was lost on its way. The kubelet tells the API server of the container a second or
-two later. So who wants to know waits that long, for a 137, and for a 0 that nobody seems to have asked for.
+two later. So who wants to know waits that long for a 137, and everybody for a 0 that nobody seems to have asked for.
 """
 
 import asyncio
@@ -159,15 +159,16 @@ class PodFate:
         zero = unasked and outcome.exit_code == 0
         if not self._named or not (zero or outcome.exit_code == _KILLED or outcome.code in _DOUBTFUL):
             return outcome
+        patient = patient or zero
         if self._now() - self._end_at > RECENT:
             self._end = None
             self._ended.clear()
-            if patient or zero:
+            if patient:
                 with suppress(TimeoutError, HopFailed):
                     await (asyncio.wait_for(self._ended.wait(), PATIENCE) if self._followed else self._look())
         if self._end is None:
             return outcome
-        return self._end if patient or zero else replace(self._end, status=outcome.as_status())
+        return self._end if patient else replace(self._end, status=outcome.as_status())
 
     async def _look(self) -> None:
         """Without a watch, from when the command has ended: a restart shows if the kubelet is not ahead of us. An answer

@@ -136,36 +136,31 @@ def test_what_the_kubelet_says_a_little_later_is_waited_for(watches, after, code
 
 
 @pytest.mark.parametrize("watches", [True, False])
-@pytest.mark.parametrize("restarted", [True, False])
-def test_a_0_that_nobody_asked_for_may_be_the_containers_end(watches, restarted):
-    async def story():
-        api = Api(watches=watches)
-        async with followed(api) as (fates, _):
-            if restarted:
-                asyncio.get_running_loop().call_later(1.2, lambda: api.becomes(pod("b", 1)))
-            outcome = await fates[0].explain(ended(0), patient=True, unasked=True)
-        assert outcome.code == ("container_restarted" if restarted else "exited")
-        assert outcome.exit_code == (None if restarted else 0)
-
-    run(story())
-
-
-@pytest.mark.parametrize("watches", [True, False])
-@pytest.mark.parametrize("deleted", [True, False])
-def test_a_kubernetes_client_s_0_that_nobody_asked_for_is_doubted_too(watches, deleted):
-    """It gets an error for it, at once where that is known."""
+@pytest.mark.parametrize("patient", [True, False])
+@pytest.mark.parametrize(
+    ("after", "happens", "code", "took"),
+    [
+        (0.0, lambda _: None, "exited", PATIENCE),
+        (1.3, lambda api: api.becomes(pod("b", 1)), "container_restarted", None),
+        (0.0, lambda api: api.deleted(), "pod_deleted", 0),
+    ],
+    ids=["its own", "restarted", "deleted"],
+)
+def test_a_0_that_nobody_asked_for_may_be_the_containers_end(watches, patient, after, happens, code, took):
+    """Every client waits to hear that, and none for what is known; it is an error to a Kubernetes client, too."""
 
     async def story():
         api = Api(watches=watches)
         async with followed(api) as (fates, _):
-            if deleted:
-                api.deleted()
+            asyncio.get_running_loop().call_later(after, happens, api)
             await asyncio.sleep(0.1)
             began = now()
-            outcome = await fates[0].explain(ended(0), patient=False, unasked=True)
-            assert now() - began == pytest.approx(0 if deleted else PATIENCE)
-        assert outcome.code == ("pod_deleted" if deleted else "exited")
-        assert outcome.as_status().success is not deleted
+            outcome = await fates[0].explain(ended(0), patient=patient, unasked=True)
+            waited = now() - began
+        assert outcome.code == code
+        assert outcome.exit_code == (0 if code == "exited" else None)
+        assert outcome.as_status().success is (code == "exited")
+        assert waited < PATIENCE if took is None else waited == pytest.approx(took)
 
     run(story())
 
