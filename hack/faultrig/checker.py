@@ -138,7 +138,7 @@ def _whole(seen: Transcript, lines: Lines, promise: Promise) -> list[str]:
     if len(lines.numbers["in"]) != seen.typed:
         found.append(f"{seen.typed} lines were typed, {len(lines.numbers['in'])} came back")
     if promise.ends:
-        found += _named(seen.waits, promise)
+        found += _named(seen.waits, promise) if seen.waits else ["was not told which hop it waits for"]
     return found
 
 
@@ -153,10 +153,8 @@ def _ended(seen: Transcript, promise: Promise) -> list[str]:
     return found
 
 
-def _named(told: Told | None, promise: Promise) -> list[str]:
+def _named(told: Told, promise: Promise) -> list[str]:
     """The broken hop, by its name and soon."""
-    if told is None:
-        return ["was not told which hop it waits for"]
     found = _late(told, promise)
     if (f"{told.hop}/{told.code}" if told.code else "") not in promise.ends:
         allowed = ", ".join(sorted(promise.ends)) or "nothing"

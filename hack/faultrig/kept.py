@@ -91,8 +91,6 @@ class Kept(Socket):
 
     def control(self, body: dict[str, Any]) -> Told | None:
         """A refusal that passes is none."""
-        if body.get("type") == "hop" and body["code"] and not self.waits:
-            self.waits = Told(str(body["code"]), str(body["hop"]), after=time.monotonic())
         if body.get("type") == "refused" and self.known:
             row = CODES.get(str(body["code"]))
             if row and row.http in _PASSING:
@@ -103,6 +101,8 @@ class Kept(Socket):
         if body.get("type") == "gap":
             self.output += b"\ngap of %d\n" % body["bytes"]  # the rig's sessions never fill a journal
             self.offset += body["bytes"]
+        if body.get("type") == "hop" and body["code"] and not self.waits:
+            self.waits = Told(str(body["code"]), str(body["hop"]), after=time.monotonic())
         if body.get("type") != "hello":
             return
         self._failed = 0
