@@ -11,11 +11,15 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from gateway.backend import ClusterApi
 from gateway.errors import HopFailed
 from gateway.protocol import pod as pods
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Target
+
+log = structlog.get_logger()
 
 SHORT = 1.0  # seconds of a session that is not worth a watch
 PATIENCE = 3.0  # seconds for the kubelet to say what has happened to a container
@@ -87,6 +91,9 @@ class Pods:
             return await self.api.get(f"/api/v1/namespaces/{target.namespace}/pods/{target.pod}")
         except HopFailed as error:
             return None if error.status and error.status.code == 404 else error
+        except Exception as defect:  # it must not end the sessions that ask, nor any other
+            log.exception("look_defect", pod=f"{target.namespace}/{target.pod}")
+            return HopFailed("gateway_error", f"a defect: {type(defect).__name__}")
 
 
 class Watched:
@@ -110,16 +117,23 @@ class Watched:
         """For ever. A watch that ends is begun again with what is there then."""
         while True:
             pause = _LATER
-            with suppress(HopFailed):
-                found = await self._api.get(self._path)
-                await self._tell(*(found.get("items") or [None]))
-                version = (found.get("metadata") or {}).get("resourceVersion", "")
-                async with aclosing(self._api.watch(f"{self._path}&resourceVersion={version}")) as events:
-                    async for event in events:
-                        await self._tell(None if event.kind == "DELETED" else event.object)
+            try:
+                await self._follow()
                 pause = _AGAIN
+            except HopFailed:
+                pass
+            except Exception:  # it must not end the sessions in the pod, nor any other
+                log.exception("watch_defect", path=self._path)
             self.known = False
             await asyncio.sleep(pause)
+
+    async def _follow(self) -> None:
+        found = await self._api.get(self._path)
+        await self._tell(*(found.get("items") or [None]))
+        version = (found.get("metadata") or {}).get("resourceVersion", "")
+        async with aclosing(self._api.watch(f"{self._path}&resourceVersion={version}")) as events:
+            async for event in events:
+                await self._tell(None if event.kind == "DELETED" else event.object)
 
     async def _tell(self, pod: dict[str, Any] | None) -> None:
         self.known, self.pod = True, pod
@@ -140,15 +154,15 @@ class PodFate:
         self._end: Outcome | None = None
         self._end_at = float("-inf")
         self._ended = asyncio.Event()
-        self._followed = False
+        self._watched: Watched | None = None
 
     async def lost(self) -> Outcome:
         """See `Fate.lost`."""
         if self._named and self._pods.api.watches:
             await asyncio.sleep(SHORT)
             async with self._pods.watched(self._target) as watched:
+                self._watched = watched
                 while True:
-                    self._followed = watched.known
                     if watched.known and self._look_at(watched.pod) and self._end:
                         return self._end
                     await watched.change()
@@ -165,7 +179,8 @@ class PodFate:
             self._ended.clear()
             if patient:
                 with suppress(TimeoutError, HopFailed):
-                    await (asyncio.wait_for(self._ended.wait(), PATIENCE) if self._followed else self._look())
+                    followed = self._watched is not None and self._watched.known
+                    await (asyncio.wait_for(self._ended.wait(), PATIENCE) if followed else self._look())
         if self._end is None:
             return outcome
         return self._end if patient else replace(self._end, status=outcome.as_status())

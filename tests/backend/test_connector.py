@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import ClientError, ClientSession, web
+from structlog.testing import capture_logs
 
 from gateway.backend.relay.connector import RelayConnector
 from gateway.errors import HopFailed
@@ -156,10 +157,55 @@ async def test_a_connection_that_is_cut_fails_its_request_alone(way, http):
         assert await answer.read() == b"x"
 
 
+async def test_a_defect_is_the_requests_error_and_hurts_no_other(http, monkeypatch):
+    @asynccontextmanager
+    async def dial():
+        raise LookupError
+        yield
+
+    async with http.get("http://localhost/big") as other:
+        with monkeypatch.context() as patched, capture_logs() as logs:
+            patched.setattr(http.connector, "_dial", dial)
+            with pytest.raises(HopFailed, match="LookupError"):
+                await http.get("http://localhost/echo")
+        assert len(await other.read()) == 300 * 65536
+    assert [row["event"] for row in logs] == ["connection_defect"]
+
+
 async def test_a_dial_that_fails_is_the_requests_error(way, http):
     way.refuse = True
     with pytest.raises(HopFailed, match="nobody listens"):
         await http.get("http://localhost/echo")
+
+
+async def test_a_request_that_is_cancelled_as_its_connection_opens_hurts_nobody(way, http, monkeypatch):
+    dialling, there = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def dial():
+        dialling.set()
+        await there.wait()
+        async with Way.dial(way) as stream:
+            yield stream
+
+    monkeypatch.setattr(http.connector, "_dial", dial)
+    found = await asyncio.open_unix_connection(way.path)
+    monkeypatch.setattr(asyncio, "open_unix_connection", at_once(found))
+    async with asyncio.TaskGroup() as tasks:
+        request = tasks.create_task(http.get("http://localhost/echo"))
+        await dialling.wait()
+        there.set()  # the dialling task is woken ahead of the one that is cancelled
+        request.cancel()
+    assert request.cancelled()
+
+
+def at_once(found):
+    """No turn of the loop passes."""
+
+    async def opened(_):
+        return found
+
+    return opened
 
 
 async def test_a_request_that_is_cancelled_while_dialling_leaves_nothing(http, monkeypatch):

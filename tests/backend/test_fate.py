@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from structlog.testing import capture_logs
 from support.virtual_time import now, run
 
 from gateway.backend import Event
@@ -300,6 +301,40 @@ def test_a_watch_that_ends_is_begun_again_with_what_is_there_then():
             api.queues[0].put_nowait(None)
             assert (await lost[0]).code == "pod_deleted"
             assert now() < 3
+
+    run(story())
+
+
+def test_while_a_watch_is_to_begin_again_the_pod_is_looked_at():
+    async def story():
+        api = Api()
+        async with followed(api) as (fates, _):
+            api.queues[0].put_nowait(None)
+            api.broken = HopFailed("cluster_unreachable", "no way")
+            await asyncio.sleep(1)  # it was tried in vain, and will be later
+            api.broken = None
+            api.pod = pod("b", 1)
+            outcome = await fates[0].explain(ended(0), patient=True, unasked=True)
+        assert outcome.code == "container_restarted"
+
+    run(story())
+
+
+@pytest.mark.parametrize("watches", [True, False])
+def test_a_defect_of_a_look_or_a_watch_is_logged_and_ends_nobody(watches):
+    async def story():
+        api = Api(watches=watches)
+        api.broken = LookupError()
+        with capture_logs() as logs:
+            async with followed(api) as (fates, lost):
+                assert await fates[0].explain(KILLED, patient=True) is KILLED
+                api.broken = None
+                await asyncio.sleep(10)
+                api.deleted()
+                if watches:
+                    assert (await lost[0]).code == "pod_deleted"
+        events = ["watch_defect", "look_defect"] if watches else ["look_defect"]
+        assert {row["event"] for row in logs} == set(events)
 
     run(story())
 

@@ -162,6 +162,18 @@ async def test_a_proxy_that_was_killed_is_started_again(demo):
         assert other != one
 
 
+async def test_two_who_find_its_credentials_old_start_one_more(demo):
+    async with backend_on(demo) as backend:
+        await backend.cluster.get(POD)
+        (before,) = await proxies(backend)
+        proxy = backend.cluster._proxy
+        proxy.restart()
+        await asyncio.sleep(0)  # it is ending
+        proxy.restart()
+        assert (await backend.cluster.get(POD))["metadata"]["name"] == "web-0"
+        assert gone(before)
+
+
 async def test_a_proxy_that_hangs_costs_one_answer(demo):
     async with backend_on(demo) as backend:
         await backend.cluster.get(POD)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
+import structlog
 from aiohttp import BaseConnector, ClientRequest, ClientTimeout
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.tracing import Trace
@@ -11,6 +12,7 @@ from aiohttp.tracing import Trace
 from gateway.backend import ByteStream
 from gateway.errors import HopFailed
 
+log = structlog.get_logger()
 Dial = Callable[[], AbstractAsyncContextManager[ByteStream]]
 _CONNECTIONS = 256  # at the same time, watches among them
 _KEEP = 60.0  # seconds that a connection waits for its next request
@@ -44,12 +46,17 @@ class RelayConnector(BaseConnector):
     async def _carry(self, opened: asyncio.Future[ResponseHandler]) -> None:
         try:
             async with self._dial() as stream:
+                if opened.done():  # who asked has gone, and its `cancel` comes a turn of the loop later
+                    return
                 protocol = self._factory()
                 transport = StreamTransport(stream, protocol)
                 protocol.connection_made(transport)
                 opened.set_result(protocol)
                 await transport.run()
-        except HopFailed as error:
+        except Exception as error:
+            if not isinstance(error, HopFailed):  # it must not end the other connections, nor the gateway
+                log.exception("connection_defect")
+                error = HopFailed("gateway_error", f"a defect: {type(error).__name__}")
             if not opened.done():
                 opened.set_exception(error)
 
@@ -79,6 +86,9 @@ class StreamTransport(asyncio.Transport):
                     job.cancel()
         except* HopFailed as group:
             error = ConnectionResetError(str(group.exceptions[0]))  # what aiohttp knows as a lost connection
+        except* Exception:
+            error = ConnectionResetError("a defect")
+            raise
         finally:
             self._closing.set()
             self._protocol.connection_lost(error)

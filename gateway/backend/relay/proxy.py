@@ -1,14 +1,14 @@
 """`kubectl proxy` in the runner, on a Unix socket in the relay's private directory, as long as somebody needs it.
 
 Never on a TCP port: whatever runs in the runner could then do all that the runner's account may. Exec and attach it
-refuses, as it does by default, and everything that would change or delete something.
+refuses, as it does by default, and everything that would change or delete something; what asks whether one may is a POST.
 """
 
 import asyncio
 import errno
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -79,8 +79,7 @@ class Proxy:
     def restart(self) -> None:
         """Ends the one that runs, and with it its connections; the next use starts another."""
         self._address = None
-        if self._life:
-            self._life.reschedule(asyncio.get_running_loop().time())
+        self._ends_in(0.0)
 
     async def run(self) -> None:
         """Starts it whenever it is wanted; never returns."""
@@ -142,8 +141,13 @@ class Proxy:
                     return
 
     def _put_off(self) -> None:
-        if self._life and self._address:
-            self._life.reschedule(asyncio.get_running_loop().time() + self._idle)
+        if self._address:
+            self._ends_in(self._idle)
+
+    def _ends_in(self, seconds: float) -> None:
+        with suppress(RuntimeError):  # it ends already
+            if self._life:
+                self._life.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 def _why(stream: Stream, said: bytes) -> HopFailed:
