@@ -148,6 +148,7 @@ class Pool(Generic[C]):
         """Room goes to those who wait, in their order; for the others there are logins."""
         for lost in [one for one in self._open if one.lost.is_set()]:
             del self._open[lost]
+            lost.close()  # with the jump hosts before it, which live on
         while self._waiting:
             if self._waiting[0].done():
                 self._waiting.popleft()

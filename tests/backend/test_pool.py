@@ -19,9 +19,11 @@ class Connection:
         self.room = room
         self.opened = 0
         self.lost = asyncio.Event()
+        self.closed = False
         self.most = 0
 
     def close(self) -> None:
+        self.closed = True
         asyncio.get_running_loop().call_soon(self.lost.set)
 
     async def wait_closed(self) -> None:
@@ -291,6 +293,18 @@ def test_a_lost_connection_is_replaced():
             await asyncio.sleep(1)
             assert host.logins == 2
             assert await use(pool) is host.made[1]
+
+    run(story())
+
+
+def test_what_is_lost_is_closed_with_all_that_it_went_through():
+    async def story():
+        host = Host()
+        async with pool_of(host) as pool:
+            first = await use(pool)
+            first.lost.set()
+            assert await use(pool) is not first
+            assert first.closed
 
     run(story())
 

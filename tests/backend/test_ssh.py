@@ -13,6 +13,7 @@ from support.served import cluster_at
 from support.sshd import LOOPBACK, sshd, wire
 
 from gateway.backend.plain import PlainChain
+from gateway.backend.pool import Pool
 from gateway.backend.ssh import connect
 from gateway.backend.ssh.options import CIPHERS, Passphrase, parse_host
 from gateway.config import Cluster, Limits
@@ -368,7 +369,9 @@ async def test_a_config_that_cannot_be_read_is_one_line(home, key):
         assert server.connections == []
 
 
-async def test_a_jump_host_is_gone_through(home, key):
+@asynccontextmanager
+async def jumped(home, key):
+    """Two servers; `mgmt` is the second, behind the first."""
     async with sshd(key) as jump, sshd(key) as server:
         write_key(home / ".ssh" / "id_ed25519", key)
         lines = [one.known(home / ".ssh" / "known_hosts").read_text() for one in (jump, server)]
@@ -377,12 +380,28 @@ async def test_a_jump_host_is_gone_through(home, key):
             home, "Host bastion", f"  HostName {LOOPBACK}", f"  Port {jump.port}", "  User hop",
             "Host mgmt", f"  HostName {LOOPBACK}", f"  Port {server.port}", "  User ops", "  ProxyJump bastion",
         )  # fmt: skip
-        async with logged_in(defaults("mgmt", home)) as connection:
-            assert (jump.logins, server.logins) == (["hop"], ["ops"])
-            assert await said(connection) == b"hello\n"
-            jump.connections[0].abort()
+        yield jump, server
+
+
+async def test_a_jump_host_is_gone_through(home, key):
+    async with jumped(home, key) as (jump, server), logged_in(defaults("mgmt", home)) as connection:
+        assert (jump.logins, server.logins) == (["hop"], ["ops"])
+        assert await said(connection) == b"hello\n"
+        jump.connections[0].abort()
+        async with asyncio.timeout(10):
+            await connection.lost.wait()
+
+
+async def test_the_way_through_a_jump_host_ends_with_what_it_led_to(home, key):
+    """A pool closes what it has lost."""
+    async with jumped(home, key) as (jump, server):
+        cluster = defaults("mgmt", home)
+        pool = Pool(lambda: connect(cluster, LIMITS, Passphrase(None), None))
+        async with pool.running(), pool.connection() as connection:
+            server.connections[0].abort()
             async with asyncio.timeout(10):
                 await connection.lost.wait()
+                await jump.connections[0].wait_closed()
 
 
 async def test_a_jump_host_with_a_wrong_key_is_named(home, key):
