@@ -42,7 +42,7 @@ def unpack() -> Any:
 def main() -> None:
     """One sentence for whatever goes wrong; the exit status is always 0, since incus has uses of its own for others."""
     if sys.version_info < (3, 9):
-        say(f"error its python3 is {sys.version.split()[0]}; the relay needs 3.9")
+        say(f"old its python3 is {sys.version.split()[0]}; the relay needs 3.9")
         return
     try:
         settings = unpack()

@@ -76,7 +76,7 @@ async def test_the_relay_is_taken_where_there_is_python(demo):
     ("script", "why"),
     [
         ("echo 'no module named os' >&2; exit 1", "no module named os"),
-        ("printf '\\036%s error its python3 is 3.6.8; the relay needs 3.9\\n' \"$7\"", "python3 is 3.6.8"),
+        ("printf '\\036%s old its python3 is 3.6.8; the relay needs 3.9\\n' \"$7\"", "python3 is 3.6.8"),
         ("exit 0", "said nothing"),
     ],
     ids=["broken", "old", "silent"],
@@ -94,6 +94,27 @@ async def test_a_python_that_will_not_do_leaves_the_plain_chain(demo, script, wh
     assert note.startswith("plain (mode auto): ")
     assert why in note
     assert [row["event"] for row in logs] == ["relay_impossible"]
+
+
+@pytest.mark.parametrize("never", [True, False])
+async def test_only_where_there_never_was_a_relay_nothing_is_left_at_it(demo, never):
+    """A python3 that fails for now may have left sessions: the next link says."""
+    python(demo, "printf '\\036%s old its python3 is 3.6.8\\n' \"$7\"" if never else "exit 0")
+
+    async with backend_on(demo) as backend, asyncio.TaskGroup() as tasks:
+
+        async def first():
+            async for found in backend.found():
+                return found
+            return None
+
+        looked = tasks.create_task(first())
+        assert (await run(backend, "echo", "hi"))[0] == b"hi\n"
+        await asyncio.sleep(0.1)
+        assert looked.done() == never
+        (demo.directory / "bin" / "python3").unlink()
+        async with asyncio.timeout(30):
+            assert await looked == []
 
 
 async def test_a_runner_without_python_leaves_the_plain_chain(demo, tmp_path):

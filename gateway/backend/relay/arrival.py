@@ -25,10 +25,11 @@ _START = 10.0  # seconds for python3, which was found, to become a relay
 
 
 class NoRelay(HopFailed):
-    """The runner is there and cannot have a relay; a plain chain may do."""
+    """The runner is there and cannot have a relay; a plain chain may do. `never`: nor had it one before."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, never: bool = False) -> None:
         super().__init__("relay_failed", message)
+        self.never = never
 
 
 def link_line(instance: str, nonce: str) -> str:
@@ -58,7 +59,7 @@ async def arrive(process: Process, nonce: str, settings: Mapping[str, Any]) -> b
     except TimeoutError:
         raise NoRelay(f"python3 in the runner became no relay within {_START:g} s") from None
     if before.problem:
-        raise NoRelay(before.problem)
+        raise NoRelay(before.problem, never=before.bare)
     return before.rest
 
 
@@ -75,7 +76,7 @@ class Before:
     """Reads what comes before the first frame."""
 
     def __init__(self, nonce: str) -> None:
-        self.ready = self.linked = False
+        self.ready = self.linked = self.bare = False
         self.problem = ""
         self._talk = b""
         self.rest = b""  # behind `link`
@@ -117,6 +118,9 @@ class Before:
         elif word == "link":
             self.linked = True
         elif word == "bare":
+            self.bare = True
             self.problem = "the runner has no python3 that its login shell could run"
-        elif word.startswith("error "):
-            self.problem = f"the relay could not be started: {word[6:]}"
+        elif word.startswith(("old ", "error ")):
+            kind, _, why = word.partition(" ")
+            self.bare = kind == "old"
+            self.problem = f"the relay could not be started: {why}"

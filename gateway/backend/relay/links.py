@@ -103,13 +103,14 @@ class Links:
             except HopFailed as error:
                 self._failure = error
                 self._settled.set()
-                if isinstance(error, NoRelay):
-                    self._keeper.no_relay()
+            never = isinstance(self._failure, NoRelay) and self._failure.never
+            if never:
+                self._keeper.no_relay()
             began = time.monotonic()
             self._wanted.clear()
             pause = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
             with suppress(TimeoutError):
-                async with asyncio.timeout(_HOPELESS if isinstance(self._failure, NoRelay) else pause):
+                async with asyncio.timeout(_HOPELESS if never else pause):
                     await self._wanted.wait()
                     await asyncio.sleep(max(0.0, began + _SOONEST * bool(failures) - time.monotonic()))
             failures += 1
