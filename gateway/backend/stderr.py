@@ -5,11 +5,17 @@ begin them is held back until more has come, or the end, or, where it is a few l
 a short time. klog lines are kubectl's when they carry its pid in the runner.
 """
 
+import asyncio
 import re
+import time
+from collections.abc import Awaitable, Callable
 
 HOLD = 0.1  # seconds that a short beginning may be held
 _HOLD_SURE = (
     1.0  # the same of words that hardly a command has: on a busy machine kubectl's end takes its time
+)
+LONGEST = (
+    2.0  # seconds that anything is held while other output comes, which kubectl's last words may stand beside
 )
 LIMIT = 8192  # bytes held at the most: kubectl's words are a few lines
 _EXIT = b"command terminated with exit code "
@@ -34,6 +40,8 @@ class Words:
     def __init__(self) -> None:
         self._pid: int | None = None
         self._held = b""
+        self._since = 0.0  # when there was something to hold last
+        self._late = False  # it has been held for LONGEST
         self._fresh = True  # what is held begins a line
         self._let_go = b""  # what `release` gave last, with nothing behind it yet
 
@@ -56,6 +64,7 @@ class Words:
 
     def feed(self, data: bytes) -> bytes:
         """What is surely the command's."""
+        self._since, self._late = time.monotonic(), False
         self._held = self._without_klog(self._held + data)
         start = max(self._begin(self._held), len(self._held) - LIMIT)
         if start:
@@ -69,8 +78,25 @@ class Words:
 
     @property
     def hold(self) -> float:
-        """For how many seconds."""
-        return _HOLD_SURE if _LAST.search(self._held) else HOLD
+        """For how many seconds from now on."""
+        usual = _HOLD_SURE if _LAST.search(self._held) else HOLD
+        return min(usual, self._since + LONGEST - time.monotonic())
+
+    async def awaited(
+        self, read: Callable[[], Awaitable[list[tuple[int, bytes]]]]
+    ) -> list[tuple[int, bytes]] | None:
+        """What `read` has; empty where `release` is due; None at the end. Safe to cancel if `read` is."""
+        if not self.waiting:
+            return await read() or None
+        left = self.hold
+        if left <= 0 and self._late:
+            return []
+        self._late = left <= 0  # what is there already is read once more: it may be the end
+        try:
+            async with asyncio.timeout(max(left, 0.0)):
+                return await read() or None
+        except TimeoutError:
+            return []
 
     def release(self) -> bytes:
         """`hold` seconds have passed: kubectl's last words are followed by the end at once, so these are not they.

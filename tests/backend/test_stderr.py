@@ -1,5 +1,6 @@
 """What the command wrote to stderr, and what kubectl did: from one pipe, in any pieces."""
 
+import asyncio
 import itertools
 import re
 
@@ -162,6 +163,22 @@ def test_words_that_hardly_a_command_has_are_held_for_longer():
     sure.feed(b"error: error reading from error stream: next reader: websocket: close 1006\n")
     prompt.feed(b"error: more? ")
     assert sure.hold > prompt.hold
+
+
+async def test_they_are_let_go_though_other_output_never_pauses(monkeypatch):
+    monkeypatch.setattr("gateway.backend.stderr.LONGEST", 0.3)
+    words = Words()
+    assert words.feed(b"error: disk full\n") == b""
+
+    async def read():
+        await asyncio.sleep(0.001)
+        return [(1, b"x")]
+
+    async with asyncio.timeout(10):
+        while await words.awaited(read):
+            pass
+    assert words.release() == b"error: disk full\n"
+    assert await words.awaited(read) == [(1, b"x")]
 
 
 def test_but_not_when_more_came():

@@ -80,13 +80,8 @@ class RelayChannel:
 
     async def _read(self) -> list[tuple[int, bytes]] | None:
         """What has come; empty where held words have waited long enough; None at the end."""
-        if not (self._words and self._words.waiting):
-            return await self._stream.read() or None
-        try:
-            async with asyncio.timeout(self._words.hold):
-                return await self._stream.read() or None
-        except TimeoutError:
-            return []
+        read = self._stream.read
+        return await self._words.awaited(read) if self._words else await read() or None
 
     def _last(self) -> bytes:
         """What was held back; the outcome is there then."""
