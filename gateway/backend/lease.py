@@ -27,6 +27,8 @@ _DELAY = 0.25  # seconds that a session lasts before there is a lease for it
 _TOGETHER = 0.05  # seconds in which ends are said together: a lost connection is the end of several sessions
 _IDLE = 60.0  # seconds without a session
 _LEAVE = 2.0  # seconds, when the gateway leaves, for what it still has to say
+_HOWS = ("term", "kill", "left")  # what it had to do to a command
+_TALK = 4096  # bytes kept of what Incus says
 _BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts
 
 
@@ -216,7 +218,8 @@ class Lease:
             self._known.pop(nonce, None)
             self._due.discard(nonce)
             self._unsaid.discard(nonce)
-            hows[how] += how != "none"
+            if how in _HOWS:
+                hows[how] += 1
         if ended := hows.total():
             self.ended += ended
             log.warning("orphans_ended", cluster=self._cluster.name, **+hows)
@@ -227,5 +230,6 @@ async def _read(process: Process, out: Stdout) -> bytes:
     batch = await process.read()
     if not batch:
         raise process.failure() if process.lost else transport.refusal(process.exit_code, out.talk)
-    out.talk += b"".join(data for kind, data in batch if kind == 2)  # incus' own words
+    said = b"".join(data for kind, data in batch if kind == 2)  # incus' own words
+    out.talk = (out.talk + said)[-_TALK:]
     return b"".join(out.feed(data) for kind, data in batch if kind == 1)
