@@ -1,6 +1,7 @@
 """structlog, set up once. JSON for machines, or console; control characters from outside never reach a terminal raw."""
 
 import logging
+import re
 import sys
 from typing import Literal
 
@@ -9,6 +10,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 Format = Literal["json", "console"]
 _CAP = 2048  # characters of one value
+_QUERY = re.compile(r"(https?://[^\s\"?]*)\?[^\s\"]*")
 
 
 def setup(style: Format) -> None:
@@ -52,15 +54,19 @@ def setup(style: Format) -> None:
 
 
 def escape(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Field S5, S10: no escape sequence and no line break from outside; values of bounded length."""
+    """No escape sequence and no line break from outside; values of bounded length; no query of a URL, which in kubectl's
+    words about an exec has the command's arguments.
+    """
     for key, value in event.items():
         if isinstance(value, str):
             event[key] = (
-                "\n".join(map(printable, value.split("\n")))
-                if key == "exception"
-                else printable(value[:_CAP])
+                "\n".join(map(_line, value.split("\n"))) if key == "exception" else _line(value[:_CAP])
             )
     return event
+
+
+def _line(text: str) -> str:
+    return printable(_QUERY.sub(r"\1?…", text))
 
 
 def printable(text: str) -> str:

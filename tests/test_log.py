@@ -39,6 +39,18 @@ def test_what_comes_from_outside_cannot_act(said):
         assert "\\x1b]0;title\\x07" in line.replace("\\\\", "\\")
 
 
+def test_the_arguments_of_a_command_are_not_in_it(said):
+    """In what kubectl says of a URL that it could not reach are all of them."""
+    where = "https://node:10250/exec/ns/p/c"
+    words = f'error sending request: Post "{where}?command=mysql&command=-pSECRET&tty=true": dial tcp: no'
+    structlog.get_logger("gateway.x").info("session_closed", message=words)
+    structlog.get_logger("gateway.x").info("session_closed", message=f"Get {where}?command=SECRET&x: no")
+
+    assert said().count(where) == 2
+    assert said().count(" no") == 2
+    assert "SECRET" not in said()
+
+
 def fail():
     raise ValueError(NASTY)
 
