@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.cli.ending import UNREACHABLE, GatewayFailed
+from gateway.cli.ending import UNREACHABLE, GatewayFailed, first
 from gateway.cli.tty import Terminal, ask
 from gateway.cli.words import say
 from gateway.config import Config, socket_path, state_dir
@@ -79,8 +79,16 @@ async def gateway(
     async def prompt(question: str, echo: bool) -> str | None:
         return await ask(question, echo, terminal)
 
-    async with embedded(config, prompt=prompt) as path:
-        yield Endpoint("http://localhost", path)
+    ended: BaseException | None = None
+    try:
+        async with embedded(config, prompt=prompt) as path:
+            try:
+                yield Endpoint("http://localhost", path)
+            except BaseException as error:
+                ended = error
+                raise
+    except BaseExceptionGroup as errors:  # of the gateway's TaskGroups, around what ended the command
+        raise (ended or first(errors)) from None
 
 
 def _remote(config: Config) -> Endpoint:

@@ -52,7 +52,7 @@ class Check:
     def __str__(self) -> str:
         word = {True: "PASS", False: "FAIL", None: "SKIP"}[self.ok]
         time = f"{self.ms:7.0f} ms" if self.ms is not None else " " * 10
-        line = f"{word} {self.name:<12}{time}  {safe(self.message)}".rstrip()
+        line = f"{word} {safe(self.name):<12}{time}  {safe(self.message)}".rstrip()
         return f"{line}\n     do: {safe(self.advice)}" if self.advice and not self.ok else line
 
 

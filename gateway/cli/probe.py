@@ -145,12 +145,8 @@ class Probe:
             checks = await asyncio.to_thread(doctor.hop_checks, self._endpoint, self._target.cluster, left)
         except GatewayFailed:
             return None  # it has no time left to say, or is too old to know
-        found = next((check for check in checks if check.ok is False), None)
-        return (
-            End(found.code or "hop_failed", found.name, found.message or "it does not answer")
-            if found
-            else None
-        )
+        found = next((check for check in checks if check.ok is False and check.code), None)
+        return End(found.code, found.name, found.message or "it does not answer") if found else None
 
 
 def _failed(name: str, ms: float, end: End) -> Step:

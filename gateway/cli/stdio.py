@@ -5,6 +5,7 @@ O_NONBLOCK is never set: it belongs to the open file description, which the shel
 
 import asyncio
 import contextlib
+import errno
 import os
 import queue
 import select
@@ -28,9 +29,12 @@ class Source:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._pollable = _pollable(fd)
+        self._ends = (errno.EBADF, errno.EIO) if os.isatty(fd) else (errno.EBADF,)
 
     async def read(self) -> bytes:
-        """Up to 32 KiB; empty at the end. Cancelling loses nothing of a terminal, pipe or socket."""
+        """Up to 32 KiB; empty at the end. Raises OSError for what cannot be read: to call that an end would cut it off
+        unsaid. Cancelling loses nothing of a terminal, pipe or socket.
+        """
         while True:
             try:
                 if not self._pollable:
@@ -39,7 +43,9 @@ class Source:
                 return os.read(self._fd, CHUNK)
             except BlockingIOError:
                 continue  # somebody else made it non-blocking and took what was there
-            except OSError:
+            except OSError as error:
+                if error.errno not in self._ends:
+                    raise
                 return b""  # a terminal that hung up, a stdin that was closed: no more will come
 
 

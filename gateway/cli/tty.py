@@ -14,6 +14,7 @@ from copy import deepcopy
 from typing import Any, Self
 
 from gateway.cli.stdio import readable
+from gateway.cli.words import safe
 from gateway.protocol.target import TerminalSize
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
@@ -124,7 +125,7 @@ async def _answer(fd: int, question: str, echo: bool) -> str | None:
     try:
         if not echo:
             termios.tcsetattr(fd, termios.TCSANOW, quiet)
-        os.write(fd, question.encode())
+        os.write(fd, f"{safe(question)} ".encode())  # the host's words, or a file's name
         while not typed.endswith(b"\n"):
             await readable(fd)
             more = os.read(fd, 4096)

@@ -1,5 +1,7 @@
 """The gateway inside the command, on the demo chain: no `dap serve` anywhere."""
 
+import os
+
 import asyncssh
 import pytest
 from support.dap import on_a_terminal
@@ -27,6 +29,27 @@ async def test_a_command_runs_its_own_gateway_and_says_so(home, chain):
     assert done.err == (
         "dap: no gateway is running, so this command runs its own (dap serve keeps one ready)\nerr\n"
     )
+
+
+async def test_a_reader_that_goes_away_ends_it_quietly_here_too(home, chain):
+    process = await home.start("exec", "-q", "web-0", "--", "yes", env=chain)
+    assert await process.stdout.read(2) == b"y\n"
+    process.stdout._transport.close()
+    err = await process.stderr.read()
+
+    assert (await process.wait(), err) == (141, b"")
+
+
+async def test_input_that_cannot_be_read_is_no_end_of_it(home, chain):
+    fd = os.open("/proc/self/mem", os.O_RDONLY)  # a file whose beginning is an error
+    try:
+        done = await home.dap("exec", "-q", "web-0", "-i", "--", "cat", env=chain, stdin=fd)
+    finally:
+        os.close(fd)
+
+    assert (done.code, done.out, done.err) == (
+        125, b"", "dap: client: input or output: Input/output error\n"
+    )  # fmt: skip
 
 
 async def test_probe_and_doctor_through_it(home, chain):

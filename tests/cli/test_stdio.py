@@ -55,6 +55,24 @@ async def test_a_source_that_somebody_made_non_blocking(pipe):
     assert not os.get_blocking(pipe[0])
 
 
+async def test_what_cannot_be_read_is_no_end(tmp_path):
+    """Or the far side would take the beginning of a file for all of it."""
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(IsADirectoryError):
+            await Source(fd).read()
+    finally:
+        os.close(fd)
+
+
+async def test_a_closed_stdin_is_an_end(pipe):
+    source = Source(pipe[0])
+    os.close(pipe[0])
+    pipe[0] = None
+
+    assert await source.read() == b""
+
+
 async def test_order_is_kept_over_both_streams(pipe):
     sink = Sink()
     duplicate = os.dup(pipe[1])
