@@ -10,14 +10,14 @@ from gateway.cli.connect import Endpoint
 from gateway.cli.ending import REFUSED, UNREACHABLE, GatewayFailed
 from gateway.protocol.status import Status
 
-_ANSWER_LIMIT = 1 << 20  # bytes
+_ANSWER_LIMIT = 16 << 20  # bytes
 _PASSING = (404, 408, 429)  # what a proxy says while there is no gateway behind it
 
 
 def request(
     endpoint: Endpoint, method: str, path: str, body: object = None, *, timeout: float = 30.0
 ) -> tuple[int, Any]:
-    """HTTP status and parsed JSON. Blocks up to `timeout` seconds. Raises GatewayFailed."""
+    """HTTP status and parsed JSON, None for what is none. Blocks up to `timeout` seconds. Raises GatewayFailed."""
     connection = _connection(endpoint, timeout)
     content = None if body is None else json.dumps(body).encode()
     headers = endpoint.headers | ({"Content-Type": "application/json"} if content else {})

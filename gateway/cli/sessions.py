@@ -98,6 +98,8 @@ def _ask(endpoint: Endpoint) -> Any:
     status, answer = rest.request(endpoint, "GET", _PATH)
     if status != _OK:
         raise _refused(status, answer)
+    if not isinstance(answer, dict):
+        raise _unreadable()
     return answer
 
 
@@ -106,9 +108,11 @@ def _parse(body: Any) -> list[Listed]:
     try:
         return [Listed.parse(one, now) for one in body["sessions"]]
     except (KeyError, TypeError, ValueError):
-        raise GatewayFailed(
-            REFUSED, "the gateway's list of sessions cannot be read: is it of another version?"
-        ) from None
+        raise _unreadable() from None
+
+
+def _unreadable() -> GatewayFailed:
+    return GatewayFailed(REFUSED, "the gateway's list of sessions cannot be read: is it of another version?")
 
 
 def _unknown(message: str) -> GatewayFailed:

@@ -77,12 +77,15 @@ async def test_none_are_said_to_be_none(home):
     assert "(session_unknown)" in attach.err
 
 
-@pytest.mark.parametrize("body", [None, [], {"sessions": 3}, {"sessions": [{"name": "x"}]}])
-async def test_a_list_that_cannot_be_read_is_told(home, body):
+@pytest.mark.parametrize(
+    ("body", "json_too"),
+    [(None, True), ([], True), ({"sessions": 3}, False), ({"sessions": [{"name": "x"}]}, False)],
+)
+async def test_a_list_that_cannot_be_read_is_told(home, body, json_too):
     async with fake_gateway(nobody, home.socket, http={"/gateway/v1/sessions": (200, body)}):
-        done = await home.dap("sessions")
+        done = await home.dap("sessions", *["--json"] * json_too)
 
-    assert done.code == 125
+    assert (done.code, done.out) == (125, b"")
     assert "cannot be read" in done.err
 
 
