@@ -61,7 +61,7 @@ class Note:
             "identity": [who.name[:_NAME], who.proof, *(one[:_GROUP] for one in who.groups[:_GROUPS])],
             "target": [where.cluster, where.namespace, where.pod, where.container or ""],
             "verb": what.verb,
-            "argv": _shown(what.argv),
+            "argv": shown(what.argv),
             "kill": what.kill,
             "secrets": list(self.hashes),
             "opened": self.opened,
@@ -86,8 +86,8 @@ class Note:
             return None
 
 
-def _shown(argv: tuple[str, ...]) -> list[str]:
-    """As much of it as fits."""
+def shown(argv: tuple[str, ...]) -> list[str]:
+    """As much of it as fits a note; "…" stands for the rest."""
     found: list[str] = []
     room = _ARGV
     for argument in argv:

@@ -12,7 +12,7 @@ from gateway.cli import doctor, options, probe, serve, session, sessions, settin
 from gateway.cli.ending import HOP_FAILED, USAGE, GatewayFailed
 from gateway.cli.options import Cluster, Container, Json, Kill, Namespace, Pod, Quiet, Stdin, Tty, Verify
 from gateway.cli.rest import why
-from gateway.cli.words import say
+from gateway.cli.words import safe, say
 from gateway.errors import ConfigError, DapError
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
@@ -130,8 +130,11 @@ def open_(
     namespace: Namespace = "default",
     container: Container = None,
     cluster: Cluster = "default",
+    whose: Annotated[
+        str | None, typer.Option("--for", metavar="NAME", help="Somebody else, with sessions of their own.")
+    ] = None,
 ) -> None:
-    print(ticket.link(ticket.target(target, cluster, namespace, container) if target else None))
+    print(safe(ticket.link(ticket.target(target, cluster, namespace, container) if target else None, whose)))
 
 
 @app.command("sessions", help=texts.SESSIONS)

@@ -100,12 +100,14 @@ dap probe deploy/api -n shop --json
 OPEN = """\
 Print a fresh browser link to the running gateway.
 
-It works once, for five minutes.
+It works once, for five minutes. Who opens it is you, with your sessions; a link for somebody else wants their name, and they see none but their own.
 
 \b
 dap open
+dap open --for ann                to give away
 dap open web-0 -n shop
 dap open default/shop/web-0/nginx
+dap open deploy/api               any pod of a deployment
 """
 
 DOCTOR = """\

@@ -1,5 +1,7 @@
 """`dap open`: a one-use link for a browser."""
 
+from urllib.parse import quote
+
 from gateway.cli import rest
 from gateway.cli.connect import needed
 from gateway.cli.ending import REFUSED, GatewayFailed
@@ -20,9 +22,11 @@ def target(name: str, cluster: str, namespace: str, container: str | None) -> Ta
     return Target.parse(parts[0], parts[1], parts[2], parts[3] if len(parts) == 4 else container)
 
 
-def link(wanted: Target | None) -> str:
-    """Asks the running gateway. Raises GatewayFailed, ConfigError."""
-    body = {"target": str(wanted)} if wanted else {}
+def link(wanted: Target | None, whose: str | None) -> str:
+    """Asks the running gateway. `whose`: None for a link of one's own. Raises GatewayFailed, ConfigError."""
+    body = {"target": _path(wanted)} if wanted else {}
+    if whose is not None:
+        body["for"] = whose
     status, answer = rest.request(needed(load()), "POST", "/gateway/v1/tickets", body)
     fields = answer if isinstance(answer, dict) else {}
     url = fields.get("url")
@@ -30,3 +34,9 @@ def link(wanted: Target | None) -> str:
         said = fields.get("message")
         raise GatewayFailed(REFUSED, f"the gateway gave no ticket: {said or f'HTTP {status}'}")
     return url
+
+
+def _path(wanted: Target) -> str:
+    """As behind the page's address: what a part is to have of `/`, as in deploy/NAME, is escaped."""
+    parts = (wanted.cluster, wanted.namespace, wanted.pod, wanted.container)
+    return "/".join(quote(part, safe="") for part in parts if part)

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from gateway import __version__
@@ -11,9 +13,13 @@ from gateway.backend import HopCheck
 from gateway.server.auth import TICKET_LIFE, TOKEN_LIFE, allowed, bearer
 from gateway.server.keys import GATEWAY, IDENTITY
 from gateway.server.status import Refusal
+from gateway.session import Identity
 
 routes = web.RouteTableDef()
 _BODY = 10.0  # seconds for a body to come
+_NAME = re.compile(r"[\w.@+-]{1,64}", re.ASCII)  # of a person
+
+log = structlog.get_logger()
 
 
 @routes.get("/healthz")
@@ -55,16 +61,21 @@ async def info(request: web.Request) -> web.Response:
 
 @routes.post("/gateway/v1/tickets")
 async def new_ticket(request: web.Request) -> web.Response:
-    """A browser link: its ticket is good for one use within TICKET_LIFE."""
+    """A browser link: its ticket is good for one use within TICKET_LIFE. `for`: whose it is, where it is not the
+    asker's own; what is opened with it is theirs alone.
+    """
     gateway, identity = request.app[GATEWAY], request[IDENTITY]
     if not allowed(identity, "ticket", None, None):
-        raise Refusal(403, f"{identity.name} may not make tickets")
-    target = (await _body(request)).get("target", "")
+        raise Refusal(
+            403, f"{identity.name} may not make tickets here: only who runs the gateway, and no page"
+        )
+    body = await _body(request)
+    target, other = body.get("target", ""), body.get("for")
     if not isinstance(target, str) or len(target) > 600 or not target.isprintable():
         raise Refusal(400, 'target must be text like "default/default/web-0"')
-    ticket = gateway.tokens.ticket(identity)
-    body = {"ticket": ticket, "url": gateway.link(ticket, target), "expiresIn": int(TICKET_LIFE)}
-    return web.json_response(body, status=201)
+    ticket = gateway.tokens.ticket(_holder(identity, other))
+    answer = {"ticket": ticket, "url": gateway.link(ticket, target), "expiresIn": int(TICKET_LIFE)}
+    return web.json_response(answer, status=201)
 
 
 @routes.post("/gateway/v1/token")
@@ -84,6 +95,15 @@ async def revoke_token(request: web.Request) -> web.Response:
     """The page token that this request carries ends."""
     request.app[GATEWAY].tokens.revoke(bearer(request) or "")
     return web.Response(status=204)
+
+
+def _holder(asks: Identity, other: object) -> Identity:
+    if other is None:
+        return asks
+    if not isinstance(other, str) or not _NAME.fullmatch(other):
+        raise Refusal(400, "for must be a name: letters, digits and . _ @ + -, at most 64 of them")
+    log.info("link_made", by=asks.name, proof=asks.proof, whose=other)
+    return Identity(other, "page")
 
 
 def _shown(ago: float, hops: list[HopCheck]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
@@ -57,7 +58,7 @@ class Tokens:
         """Whose bearer token this is; None for an unknown or expired one."""
         digest = _hash(token)
         if hmac.compare_digest(digest, self._own):
-            return Identity("token", "token")
+            return Identity(owner(), "token")
         entry = self._pages.get(digest)
         return entry.identity if entry and entry.expires > self._clock() else None
 
@@ -134,16 +135,27 @@ def allowed(
     verb: str,
     target: Target | None,
     command: Command | None,
-    owner: Identity | None = None,
+    whose: Identity | None = None,
 ) -> bool:
-    """The one decision. For now everyone who is somebody may do everything with what is their own, but over the Unix
-    socket only the gateway's own user and root are somebody; `verb`, `target` and `command` are what a policy will
-    look at. `owner`: whose session it is. Another one's is for who runs the gateway: its user, and whoever has its
-    own token; not for a page, whose link may have been given away.
+    """The one decision. For now everyone who is somebody may exec in every pod, and do everything with what is their own,
+    but over the Unix socket only the gateway's own user and root are somebody; `target` and `command` are what a policy
+    will look at. `whose`: the session's owner. Another one's is for who runs the gateway: its user, and whoever has its
+    own token; not for a page. So are links for others, and commands in the runner, where everybody's kubectl runs.
     """
-    del verb, target, command
-    somebody = identity.proof != "uid" or identity.name in {_user(os.getuid()), _user(0)}
-    return somebody and (owner is None or owner.name == identity.name or identity.proof in _OPERATORS)
+    del target
+    somebody = identity.proof != "uid" or identity.name in {owner(), _user(0)}
+    operator = somebody and identity.proof in _OPERATORS
+    theirs = verb in ("run", "ticket") or (command is not None and command.verb == "run")
+    own = somebody and not theirs and (whose is None or whose.name == identity.name)
+    return operator or own
+
+
+@cache
+def owner() -> str:
+    """The gateway's own user, however it is proved: by the uid, by the token in its home, by a link that it made for
+    itself. So its sessions are the same person's from everywhere.
+    """
+    return _user(os.getuid())
 
 
 class Places:

@@ -21,7 +21,7 @@ from gateway.config import Config, socket_path, state_dir
 from gateway.errors import ConfigError
 from gateway.server import files, listen
 from gateway.server.app import create_app
-from gateway.server.auth import Places, Tokens
+from gateway.server.auth import Places, Tokens, owner
 from gateway.server.door import doors
 from gateway.server.gateway import Gateway, running
 from gateway.server.pages import PageFile
@@ -64,7 +64,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
         async with running(config, tokens, places, prompt, state_dir()) as gateway:
             gateway.base = config.public_url or f"http://{names[0]}"
             async with listening(gateway, [*sockets, unix]):
-                ticket = gateway.tokens.ticket(Identity("operator", "uid"))
+                ticket = gateway.tokens.ticket(Identity(owner(), "uid"))
                 urls = tuple(f"http://{host}" for host in names)
                 banner(Serving(urls, gateway.link(ticket), path))
                 log.info("serving", urls=urls, socket=str(path), clusters=list(gateway.backends))

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from gateway.log import printable
+from gateway.note import shown
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.outcome import CODES, Outcome
 from gateway.protocol.query import parse_query
@@ -52,7 +53,7 @@ def _live(gateway: Gateway) -> list[Session]:
 
 
 def _may(identity: Identity, verb: str, session: Session) -> bool:
-    return allowed(identity, verb, session.target, session.command, owner=session.identity)
+    return allowed(identity, verb, session.target, session.command, whose=session.identity)
 
 
 def _reason(request: web.Request) -> str:
@@ -60,8 +61,8 @@ def _reason(request: web.Request) -> str:
         fields = dict(parse_query(request.rel_url.raw_query_string))
     except BadRequest as error:
         raise Refusal(400, str(error)) from None
-    reason = printable(fields.get("reason", "").strip())
-    if len(reason) > REASON:
+    reason = fields.get("reason", "").strip()
+    if len(reason) > REASON or len(reason := printable(reason)) > REASON:
         raise Refusal(400, f"a reason has at most {REASON} characters")
     return reason
 
@@ -73,7 +74,7 @@ def _row(session: Session) -> dict[str, Any]:
         "name": session.name,
         "identity": session.identity.name,
         **names,
-        "command": list(command.argv) or None,
+        "command": shown(command.argv) or None,
         "tty": command.tty,
         "opened": round(time.time() - session.times.elapsed(), 3),
         "idle": round(session.lifetime.idle(), 1),

@@ -107,22 +107,23 @@ def tickets():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "target"),
+    ("arguments", "wanted"),
     [
-        ([], None),
-        (["web-0", "-n", "shop"], "default/shop/web-0"),
-        (["east/shop/web-0/nginx"], "east/shop/web-0/nginx"),
-        (["deploy/api", "--cluster", "east"], "east/default/deploy/api"),
+        ([], {}),
+        (["--for", "ann"], {"for": "ann"}),
+        (["web-0", "-n", "shop"], {"target": "default/shop/web-0"}),
+        (["east/shop/web-0/nginx", "--for", "ann"], {"target": "east/shop/web-0/nginx", "for": "ann"}),
+        (["deploy/api", "--cluster", "east"], {"target": "east/default/deploy%2Fapi"}),
     ],
 )
-async def test_open_prints_a_link(home, tickets, arguments, target):
+async def test_open_prints_a_link(home, tickets, arguments, wanted):
     url, asked = tickets
     done = await home.dap("open", *arguments, env={"DAP_GATEWAY_URL": url, "DAP_GATEWAY_TOKEN": "good"})
 
     assert (done.code, done.out, done.err) == (0, b"http://localhost:8080/#ticket=t\n", "")
     path, _, body = asked[0]
     assert path == "/gateway/v1/tickets"
-    assert body == ({"target": target} if target else {})
+    assert body == wanted
 
 
 async def test_open_without_a_right_or_a_gateway(home, tickets):

@@ -10,11 +10,12 @@ from peer import OWN, UPGRADE, V5, once, peer
 from support.served import TOKEN
 
 from gateway.errors import ConfigError
-from gateway.server.auth import BEARER, TICKET_LIFE, TOKEN_LIFE, Tokens
+from gateway.server.auth import BEARER, TICKET_LIFE, TOKEN_LIFE, Tokens, owner
 from gateway.server.run import token
 
 EXEC = "/api/v1/namespaces/default/pods/web-0/exec?command=true&stdout=1"
 INFO = "/gateway/v1/info"
+TICKETS = "/gateway/v1/tickets"
 
 
 def encoded(secret):
@@ -50,7 +51,7 @@ async def trade(edge, ticket):
 
 
 async def fresh_ticket(edge):
-    answer = await once(edge.url, "POST", "/gateway/v1/tickets", (edge.proof,))
+    answer = await once(edge.url, "POST", TICKETS, (edge.proof,))
     assert answer.code == 201
     return json.loads(answer.body)
 
@@ -161,6 +162,45 @@ async def test_a_ticket_is_good_once(edge):
     again = await trade(edge, made["ticket"])
     assert again.code == 401
     assert again.status["reason"] == "Unauthorized"
+
+
+async def test_a_ticket_for_somebody_else_is_theirs(logged, edge):
+    made = await once(edge.url, "POST", TICKETS, (edge.proof,), body=b'{"for":"ann.b@example.com"}')
+    body = json.loads((await trade(edge, json.loads(made.body)["ticket"])).body)
+    said = json.loads((await once(edge.url, "GET", INFO, (bearer(body["token"]),))).body)
+
+    assert (body["identity"], said["identity"]) == ("ann.b@example.com", "ann.b@example.com")
+    (line,) = [line for line in logged().splitlines() if '"link_made"' in line]
+    assert json.loads(line)["whose"] == "ann.b@example.com"
+    assert body["token"] not in line
+
+
+async def test_only_who_runs_the_gateway_makes_tickets_for_others(edge):
+    page = json.loads((await trade(edge, (await fresh_ticket(edge))["ticket"])).body)
+    assert page["identity"] == owner()
+    asked = await once(edge.url, "POST", TICKETS, (bearer(page["token"]),), body=b'{"for":"ann"}')
+
+    assert asked.code == 403
+
+
+async def test_a_page_runs_nothing_in_the_runner(edge):
+    """There everybody's kubectl runs, and the kubeconfig is."""
+    page = json.loads((await trade(edge, (await fresh_ticket(edge))["ticket"])).body)["token"]
+    run = "/gateway/v1/clusters/default/run?command=hold&stdout=1&tty=1"
+    async with peer(edge.url) as client:
+        assert (await client.upgrade(run, (OWN, bearer(page)))).code == 101
+        heard = await client.rest()
+
+    assert json.loads(heard[0][1][1:])["code"] == "not_allowed"
+    assert not edge.backend.opened
+
+
+@pytest.mark.parametrize("name", ['""', "1", "[]", "false", '"a b"', '"a\\n"', '"\u00fc"', f'"{"a" * 65}"'])
+async def test_a_name_that_no_log_should_hold(edge, name):
+    asked = await once(edge.url, "POST", TICKETS, (edge.proof,), body=b'{"for":%s}' % name.encode())
+
+    assert asked.code == 400
+    assert "letters, digits" in asked.status["message"]
 
 
 async def test_a_ticket_is_no_token_and_a_token_no_ticket(edge):

@@ -16,6 +16,7 @@ from gateway.config import Limits
 from gateway.errors import Refused
 from gateway.protocol.target import Target
 from gateway.server import door, files
+from gateway.server.auth import owner
 from gateway.server.quota import Quota
 from gateway.session import Identity
 
@@ -88,7 +89,8 @@ async def test_of_200_at_once_exactly_5_get_in(edge_with, protocol):
         for answer in answers:
             if answer.code == 429:
                 assert answer.status["reason"] == "TooManyRequests"
-                assert answer.status["message"] == "token has 5 sessions, and 5 is the limit: end one first"
+                said = f"{owner()} has 5 sessions, and 5 is the limit: end one first"
+                assert answer.status["message"] == said
     await edge.idle()
     assert edge.gateway.quota.sessions == 0
     assert edge.metric('dap_refused_total{code="too_many_sessions"}') == 195

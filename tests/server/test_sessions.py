@@ -12,6 +12,7 @@ from support.exec_client import Request
 from test_life import status
 
 from gateway.config import Limits
+from gateway.server.auth import owner
 from gateway.server.sessions import REASON
 from gateway.session import Identity
 
@@ -83,10 +84,17 @@ async def test_a_session_is_listed_as_long_as_it_lives(edge):
     assert 0 <= row.pop("idle") < 60
     assert row.pop("name")
     assert row == {
-        "identity": "token", "cluster": "default", "namespace": "default", "pod": "web-0", "container": "main",
+        "identity": owner(), "cluster": "default", "namespace": "default", "pod": "web-0", "container": "main",
         "command": ["cat"], "tty": False, "attached": True, "resumable": False, "in": 5, "out": 5,
     }  # fmt: skip
     assert await listed(edge) == []
+
+
+async def test_a_long_command_is_listed_by_its_beginning(edge):
+    async with opened(edge, "cat", "x" * 100_000):
+        (row,) = await listed(edge)
+
+    assert row["command"] == ["cat", "…"]
 
 
 async def test_the_oldest_is_first_and_a_command_in_the_runner_has_no_pod(edge):
@@ -109,12 +117,12 @@ async def test_a_page_sees_its_own_and_the_operator_sees_all(edge):
     async with opened(edge, "cat", proof=ann), opened(edge, "cat", proof=bob), opened(edge, "cat"):
         whose = {
             who: [row["identity"] for row in await listed(edge, proof)]
-            for who, proof in (("ann", ann), ("bob", bob), ("token", edge.proof))
+            for who, proof in (("ann", ann), ("bob", bob), (owner(), edge.proof))
         }
         local = [row["identity"] for row in await listed(edge, where=edge.socket)]
 
-    assert whose == {"ann": ["ann"], "bob": ["bob"], "token": ["ann", "bob", "token"]}
-    assert local == ["ann", "bob", "token"]
+    assert whose == {"ann": ["ann"], "bob": ["bob"], owner(): ["ann", "bob", owner()]}
+    assert local == ["ann", "bob", owner()]
 
 
 # input
@@ -154,11 +162,11 @@ async def test_the_user_hears_who_ended_the_session_and_why(edge, protocol):
 
     said = status(heard)
     assert (said["code"], said["reason"]) == (403, "Forbidden")
-    assert said["message"] == "gateway: ended by token: disk maintenance, back at 5 (killed)"
+    assert said["message"] == f"gateway: ended by {owner()}: disk maintenance, back at 5 (killed)"
     if protocol is OWN:
         end = json.loads(heard[-3][1][1:])
         assert (end["type"], end["code"], end["hop"]) == ("end", "killed", "gateway")
-        assert end["message"] == "ended by token: disk maintenance, back at 5"
+        assert end["message"] == f"ended by {owner()}: disk maintenance, back at 5"
         assert end["exitCode"] is None
     assert edge.outcomes() == {"killed": 1}
 
@@ -166,7 +174,7 @@ async def test_the_user_hears_who_ended_the_session_and_why(edge, protocol):
 async def test_a_reason_may_be_left_out(edge):
     async with opened(edge, "cat") as client:
         assert (await kill(edge, name_of(edge))).code == 204
-        assert status(await client.rest())["message"] == "gateway: ended by token (killed)"
+        assert status(await client.rest())["message"] == f"gateway: ended by {owner()} (killed)"
 
 
 async def test_a_reason_is_one_line_that_no_terminal_obeys(edge):
@@ -174,7 +182,7 @@ async def test_a_reason_is_one_line_that_no_terminal_obeys(edge):
         assert (await kill(edge, name_of(edge), "?reason=%1b%5b2J%0d%0aow%e2%80%aen")).code == 204
         message = status(await client.rest())["message"]
 
-    assert message == r"gateway: ended by token: \x1b[2J\r\now\u202en (killed)"
+    assert message == rf"gateway: ended by {owner()}: \x1b[2J\r\now\u202en (killed)"
 
 
 @pytest.mark.parametrize("reason", ["x" * (REASON + 1), "%ff", "%00" * 60])
@@ -235,7 +243,7 @@ async def test_the_log_has_who_and_why(logged, edge):
         await client.rest()
     (said,) = [one for one in map(json.loads, logged().splitlines()) if one["event"] == "session_killed"]
 
-    assert (said["by"], said["proof"], said["reason"]) == ("token", "token", "too long")
+    assert (said["by"], said["proof"], said["reason"]) == (owner(), "token", "too long")
     assert said["session"]
 
 
