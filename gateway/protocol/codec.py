@@ -28,6 +28,7 @@ from gateway.protocol.subprotocols import Subprotocol
 from gateway.protocol.target import TerminalSize
 
 MAX_MESSAGE = 32 * 1024 * 1024  # bytes; wsstream's own limit for a frame
+MAX_OWN = 1024 * 1024  # bytes, of a client of ours
 CHUNK = 32 * 1024  # bytes of payload in one message of ours; real servers' size
 RESIZE_LIMIT = 4096  # characters of an unfinished resize object
 _SPACE = re.compile(r"\s*")
@@ -88,7 +89,8 @@ class ClientDecoder:
                 raise ProtocolError("a half-close is two bytes: ff and a stream from 0 to 4")
             return [HalfClose(data[0])]
         if stream == Stream.CONTROL and self._row.control:
-            return [_control(data) or Ignored("control")]
+            small = len(data) <= CHUNK  # all that there are; to read more of them costs others their time
+            return [(_control(data) if small else None) or Ignored("control")]
         return [Ignored("stream")]
 
     def _sizes(self, data: bytes) -> list[ClientMessage]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from aiohttp import ClientError, WSCloseCode, hdrs, web
 
-from gateway.protocol.codec import MAX_MESSAGE
+from gateway.protocol.codec import MAX_MESSAGE, MAX_OWN
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import Subprotocol
@@ -84,7 +84,7 @@ def handshake(request: web.Request, row: Subprotocol, close_timeout: float) -> S
         timeout=close_timeout,
         autoping=False,
         compress=False,
-        max_msg_size=MAX_MESSAGE + 2,
+        max_msg_size=(MAX_OWN if row.control else MAX_MESSAGE) + 2,
         writer_limit=64 * 1024,
     )
     if not websocket.can_prepare(_offering(request, row)).ok:

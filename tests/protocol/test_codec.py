@@ -84,6 +84,14 @@ def test_limits():
     assert (CHUNK, MAX_MESSAGE) == (32 * 1024, 32 * 1024 * 1024)
 
 
+def test_a_control_message_that_is_too_long_is_not_read():
+    """It would be read at the cost of every other session."""
+    body = b"\x05" + b'{"type":"ping","a":[' + b"[]," * CHUNK + b"[]]}"
+
+    assert ClientDecoder(OWN).decode(body) == [Ignored("control")]
+    assert ClientDecoder(OWN).decode(b'\x05{"type":"ping"}') == [Control({"type": "ping"})]
+
+
 # --- odd input from a client ---
 
 

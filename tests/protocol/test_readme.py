@@ -85,6 +85,7 @@ def test_the_limits_are_the_codecs():
 
     assert limits["payload of a message from the gateway"] == f"{codec.CHUNK // 1024} KiB"
     assert limits["message from a client"].startswith(f"{codec.MAX_MESSAGE // 1024**2} MiB; ")
+    assert f"; {codec.MAX_OWN // 1024**2} MiB on `v1.dap-gateway`; " in limits["message from a client"]
     assert limits["resize message"] == (
         f"{codec.CHUNK // 1024} KiB; an unfinished object {codec.RESIZE_LIMIT} characters"
     )

@@ -12,6 +12,7 @@ from peer import BINARY, CLOSE, KEY, OWN, PING, PONG, TEXT, UPGRADE, V5, frame, 
 from support.exec_client import Access, Request, run
 
 from gateway.errors import HopFailed
+from gateway.protocol.codec import MAX_OWN
 from gateway.protocol.subprotocols import OWN as OWN_ROW
 from gateway.protocol.target import TerminalSize
 
@@ -406,6 +407,15 @@ async def test_a_larger_message_closes_with_1009(edge, opened, fragments):
             opened.say(bytes(4 * MIB), 0 if number else BINARY, first=0)
 
     assert await opened.close_code() == 1009
+    await edge.idle()
+
+
+async def test_a_client_of_ours_sends_less_at_once(edge):
+    async with peer(edge.url) as client:
+        assert (await client.upgrade(CAT, (OWN, edge.proof))).code == 101
+        client.say(b"\x00" + bytes(MAX_OWN))
+        client.say(b"\x00" + bytes(MAX_OWN + 2))
+        assert await client.close_code() == 1009
     await edge.idle()
 
 

@@ -47,6 +47,7 @@ def _translated(data: bytes) -> bytes:
 CHANGES: dict[str, Change | None] = {
     # before the upgrade
     "refused-late": None,
+    "container-unasked": None,
     "kubelet-refusal": None,
     "no-stream": bad_request("you must specify at least 1 of stdin, stdout, stderr"),
     "command-missing": bad_request("you must specify at least one command for the container"),
