@@ -45,7 +45,8 @@ class KeptSession(Session):
         self.trouble: Trouble | None = None
         self.left = False  # to the next life of the gateway
         self.found = found
-        self.holder: object | None = None  # the attachment that has it
+        # the attachment that has it; itself until whoever opens it is attached
+        self.holder: object | None = None if found else self
         self._keeps = backend
         self._opened = note.opened
         self.counted = note.counted  # its end, by an earlier life
@@ -66,6 +67,7 @@ class KeptSession(Session):
         self._input.skip_to(found.received)
         self.bytes_in = self.received = found.received
         self._seen, self._coming = found.seen, found.end
+        self._asked = float("-inf")  # by nobody lately, as far as is known
         age = max(0.0, time.time() - self._opened)
         self.times.began -= age
         self.lifetime.began -= age
@@ -153,6 +155,10 @@ class KeptSession(Session):
     def attached(self) -> bool:
         """A client has it."""
         return self.holder is not None
+
+    def _starts(self) -> None:
+        if not self.found:
+            super()._starts()
 
     def _taken(self, offset: int) -> None:
         """Not yet: the channel says when it is at the far side."""

@@ -161,7 +161,7 @@ class Session:
         fate = self._backend.fate(self.target)
         async with self._open() as channel:
             self.times.mark("started")
-            self._asked = self._clock()
+            self._starts()
             self._changed()
             pumps = [tasks.create_task(self._feed(channel)), tasks.create_task(self._follow_size(channel))]
             pumps.append(tasks.create_task(self._outlive(fate)))
@@ -175,6 +175,9 @@ class Session:
             self._settle(await fate.explain(outcome, patient=self.command.ours, unasked=self._unasked()))
             for pump in pumps:
                 pump.cancel()
+
+    def _starts(self) -> None:  # a kept session may have started long ago
+        self._asked = self._clock()
 
     def _unasked(self) -> bool:
         """Somebody could have typed what ended it, and did not. Without input a command ends when it is done."""

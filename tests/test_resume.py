@@ -8,15 +8,20 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 from support.cuttable import cuttable
 from support.exec_client import Access
 from support.raw_http import ask
 from support.resuming import Resuming, shell
 from support.served import cluster_at, config_for, served
 
+from gateway.backend.kept import Found
 from gateway.config import Limits
 from gateway.demo import demo_chain
+from gateway.errors import Refused
 from gateway.protocol.outcome import Outcome
+from gateway.server.auth import owner
+from gateway.session import Identity
 
 pytestmark = pytest.mark.timeout(120)
 LINES = "i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); done"
@@ -182,6 +187,74 @@ async def test_another_client_takes_over_by_identity(gateway, client):
     await idle(gateway)
 
 
+async def test_a_command_that_ends_before_its_client_is_there_keeps_its_output(gateway, client, monkeypatch):
+    async def late(*_, **__):
+        await asyncio.sleep(1)
+
+    monkeypatch.setattr("gateway.server.lookup.beside", late)
+    await client.open(shell("echo", "hi"))
+    await client.until(lambda: client.end)
+    assert (client.output, client.gaps, client.end["exitCode"]) == (b"hi\r\n", [], 0)
+    await idle(gateway)
+
+
+async def test_a_defect_is_told_to_a_client_that_has_been_let_in(gateway, client, monkeypatch):
+    async def breaks(*_, **__):
+        raise LookupError
+
+    monkeypatch.setattr("gateway.server.lookup.beside", breaks)
+    with capture_logs() as logs:
+        await client.open(shell("cat"))
+    assert client.refused["code"] == "gateway_error"
+    assert "request_defect" in [row["event"] for row in logs]
+    await idle(gateway)
+
+
+async def test_one_that_the_cluster_refuses_when_it_has_ended_waits_for_nobody(gateway, client, monkeypatch):
+    async def refuses(*_, **__):
+        await asyncio.sleep(1)
+        raise Refused("pod_not_found", "no such pod")
+
+    monkeypatch.setattr("gateway.server.lookup.beside", refuses)
+    await client.open(shell("echo", "hi"))
+    assert client.refused["code"] == "pod_not_found"
+    await idle(gateway)
+
+
+async def test_who_took_it_over_before_it_was_refused_hears_why(gateway, client, monkeypatch):
+    asked, refused = asyncio.Event(), asyncio.Event()
+
+    async def refuses(*_, **__):
+        asked.set()
+        await refused.wait()
+        raise Refused("pod_not_found", "no such pod")
+
+    monkeypatch.setattr("gateway.server.lookup.beside", refuses)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(client.open(shell("cat")))
+        await asked.wait()
+        (session,) = gateway.gateway.sessions
+        other = await Resuming(client.access, name=session.name).attach(secret=None, offset=None)
+        refused.set()
+    await other.until(lambda: other.end)
+    assert client.refused["code"] == other.end["code"] == "pod_not_found"
+    await idle(gateway)
+
+
+async def test_what_is_found_while_the_gateway_stops_is_left_as_it_is(gateway, client):
+    await client.open(shell("cat", pod=""))
+    one = gateway.gateway
+    (session,) = one.sessions
+    one.stopping = True
+    assert one.adopt("default", Found("f" * 16, session._note().body(), 0, 0, 0, 0))
+    assert list(one.sessions) == [session]
+    other = await Resuming(client.access, name="f" * 16).attach(secret=None, offset=None)
+    assert other.refused["code"] == "shutdown"
+    one.stopping = False
+    await client.close()
+    await idle(gateway)
+
+
 async def test_of_two_that_attach_at_once_one_has_it(gateway, client):
     await client.open(shell("cat", pod=""))
     await client.type(b"x\n")
@@ -240,10 +313,29 @@ async def test_a_wrong_secret_is_refused_and_hurts_nobody(gateway, client, secre
 
 async def test_another_identity_is_refused_with_and_without_the_secret(gateway, client):
     await client.open(shell("cat", pod=""))
+    tokens = gateway.gateway.tokens
+    page, _ = tokens.trade(tokens.ticket(Identity("ann", "page")))
     for secret in (client.secret, None):
-        other = Resuming(Access("", socket=str(gateway.socket)), name=client.name)  # a uid, not the token
+        other = Resuming(Access(gateway.url, page), name=client.name)
         await other.attach(secret=secret, offset=0)
         assert other.refused["code"] == "resume_refused"
+    await client.type(b"mine\n")
+    await client.until(lambda: b"mine\r\nmine\r\n" in client.output)
+    await client.close()
+    await idle(gateway)
+
+
+async def test_the_gateways_user_goes_on_with_it_from_everywhere(gateway, client):
+    """Opened with the token; taken over through the socket, and from there by a page from a link of its own."""
+    await client.open(shell("cat"))
+    tokens = gateway.gateway.tokens
+    page, _ = tokens.trade(tokens.ticket(Identity(owner(), "uid")))
+    for access in (Access("", socket=str(gateway.socket)), Access(gateway.url, page)):
+        before, client = client, Resuming(access, name=client.name)
+        await client.attach(secret=None, offset=None)
+        assert client.refused is None
+        await before.until(lambda ended=before: ended.end)
+        assert before.end["code"] == "taken_over"
     await client.type(b"mine\n")
     await client.until(lambda: b"mine\r\nmine\r\n" in client.output)
     await client.close()
@@ -327,6 +419,36 @@ async def test_an_attach_that_is_none(gateway, client, body):
     await idle(gateway)
 
 
+async def test_an_attach_that_breaks_the_rules_is_no_defect(gateway, client):
+    await client.open(shell("cat", pod=""))
+    other = Resuming(client.access, name=client.name)
+    await other._connect(f"/gateway/v1/sessions/{client.name}/attach")
+    await other.socket.send(b"\xff\x09")
+    await other.gone()
+    assert other.closed[0] == 1002
+    await client.close()
+    await idle(gateway)
+
+
+async def test_a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_kept(
+    gateway, client, monkeypatch
+):
+    """A hop that hangs may take longer than a client waits for a handshake, and is told by its name."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def late(*_):
+        asked.set()
+        await answered.wait()
+
+    monkeypatch.setattr(gateway.gateway, "keeper", late)
+    await client._connect(shell("echo", "hi", pod=""))
+    await asked.wait()
+    answered.set()
+    await client.until(lambda: client.end)
+    assert (client.output, client.end["exitCode"]) == (b"hi\r\n", 0)
+    await idle(gateway)
+
+
 async def test_at_the_cap_the_oldest_is_dropped_and_told(demo, tmp_path):
     async with gateway_on(demo, tmp_path, journal_capacity=300_000, journal_memory=50_000) as gateway:
         client = Resuming(Access(gateway.url, gateway.token), deaf=True)
@@ -399,7 +521,7 @@ async def test_a_session_whose_client_is_away_is_ended_at_once(gateway, client):
     assert session.outcome.code == "killed"
     await client.attach()
     await client.until(lambda: client.over)
-    assert client.end["message"] == "ended by token: lunch"
+    assert client.end["message"] == f"ended by {owner()}: lunch"
     await client.gone()
     await idle(gateway)
 

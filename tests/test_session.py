@@ -2,14 +2,18 @@
 
 import asyncio
 import gc
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 from support.channel import ERR, OUT, Script, ScriptedBackend
 from support.virtual_time import now, run
 
+from gateway.backend.kept import Found
 from gateway.config import Limits
 from gateway.errors import HopFailed
+from gateway.kept import KeptSession
+from gateway.note import Note
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.session import Identity, Session
@@ -533,6 +537,28 @@ def test_the_end_of_a_terminal_at_which_nobody_typed_may_not_be_its_own(command,
                 await asyncio.sleep(7 + typed)
                 await session.write(b"exit\r")
         assert script.unasked == [unasked]
+
+    run(story())
+
+
+def test_nobody_typed_lately_at_a_session_of_an_earlier_life():
+    """What it ended with while there was no gateway comes at once."""
+
+    class Kept(ScriptedBackend):
+        grace, survives = 1.0, True
+
+        @asynccontextmanager
+        async def adopt(self, _found, target, command, _owner):
+            async with self.exec(target, command) as channel:
+                channel.note = lambda _: None
+                yield channel
+
+    async def story():
+        script = Script([ended(0)])
+        note = Note(Identity("me", "token"), Target("default", "ns", "pod"), TERMINAL, ())
+        session = KeptSession("s", note, Kept(script), Limits(), Found("s", {}, 0, 0, 0, 0))
+        assert await finished(session) == ended(0)
+        assert script.unasked == [True]
 
     run(story())
 

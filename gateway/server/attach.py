@@ -9,10 +9,11 @@ from aiohttp import WSMsgType, web
 from gateway.errors import Refused
 from gateway.kept import KeptSession
 from gateway.protocol.codec import ClientDecoder
+from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import Control
 from gateway.protocol.subprotocols import OWN
 from gateway.server.auth import allowed
-from gateway.server.exec import refuse_in_band, row_of
+from gateway.server.exec import LEAVE, refusal, refuse_in_band, row_of
 from gateway.server.keys import GATEWAY, IDENTITY
 from gateway.server.resumable import follow
 from gateway.server.status import Refusal
@@ -43,9 +44,13 @@ async def serve_attach(request: web.Request) -> web.StreamResponse:
         wish = await _wish(websocket)
         session = await gateway.find(request.match_info["name"])
         offset = _admit(session, request[IDENTITY], wish)
-    except Refused as error:
-        gateway.metrics.refused(error.code)
-        await refuse_in_band(websocket, OWN, error.outcome())
+    except ProtocolError as error:
+        await websocket.hang_up(error.close_code, str(error), LEAVE)
+        return websocket
+    except Exception as error:  # noqa: BLE001  # the guard of who has been let in
+        outcome = refusal(error, OWN)
+        gateway.metrics.refused(outcome.code)
+        await refuse_in_band(websocket, OWN, outcome)
         return websocket
     log.info("session_attached", session=session.name, offset=offset, by_identity=wish.secret is None)
     await follow(websocket, session, gateway, offset, wish.secret)
@@ -55,13 +60,13 @@ async def serve_attach(request: web.Request) -> web.StreamResponse:
 def _admit(session: KeptSession, identity: Identity, wish: Wish) -> int:
     """The offset where it goes on. Raises Refused."""
     offset = session.admit(identity, wish.secret, wish.offset)
-    if not allowed(identity, "attach", session.target, session.command, owner=session.identity):
+    if not allowed(identity, "attach", session.target, session.command, whose=session.identity):
         raise Refused("not_allowed", f"{identity.name} may not attach to {session.target}")
     return offset
 
 
 async def _wish(websocket: Socket) -> Wish:
-    """Raises Refused."""
+    """Raises Refused, ProtocolError."""
     try:
         async with asyncio.timeout(FIRST):
             message = await websocket.receive()

@@ -1,6 +1,7 @@
 """The exec and attach endpoints: from a request to a session with an attachment."""
 
-from aiohttp import hdrs, web
+import structlog
+from aiohttp import WSCloseCode, hdrs, web
 
 from gateway.errors import Refused
 from gateway.kept import KeptSession
@@ -22,7 +23,9 @@ from gateway.server.status import Refusal
 from gateway.server.websocket import Socket, handshake, upgrade
 from gateway.session import Session
 
+log = structlog.get_logger()
 routes = web.RouteTableDef()
+LEAVE = 10.0  # seconds for a client that was refused to close
 _POD = "/api/v1/namespaces/{namespace}/pods/{pod}"
 
 
@@ -32,28 +35,28 @@ _POD = "/api/v1/namespaces/{namespace}/pods/{pod}"
 @routes.post("/clusters/{cluster}" + _POD + "/{verb:exec|attach}")
 @routes.get("/gateway/v1/clusters/{cluster}/{verb:run}")
 async def serve_command(request: web.Request) -> web.StreamResponse:
-    """One command through the WebSocket that this request becomes, or a Status that says why not."""
+    """One command through the WebSocket that this request becomes, or a Status that says why not. Our own clients, which
+    are told in band, are let in before that is known: a hop that hangs may take longer than a handshake.
+    """
     gateway = request.app[GATEWAY]
     row = row_of(request)
     limits = gateway.config.limits
     websocket = handshake(request, row, limits.close)
+    if row.control:
+        await upgrade(websocket, request, row)
     try:
         session = await _begin(request, row)
-    except (BadRequest, Refused) as error:
-        outcome = error.outcome() if isinstance(error, Refused) else Outcome("bad_request", str(error))
+    except Exception as error:  # noqa: BLE001  # the guard of who has been let in
+        outcome = refusal(error, row)
         gateway.metrics.refused(outcome.code)
-        return await _refuse(websocket, request, row, outcome)
+        return await _refuse(websocket, row, outcome)
     if isinstance(session, KeptSession):
-        try:
-            await upgrade(websocket, request, row)
-        except BaseException:
-            session.end(Outcome("client_lost"))
-            raise
         await follow(websocket, session, gateway, 0)
         return websocket
     gone: Outcome | None = Outcome("client_lost")
     try:
-        await upgrade(websocket, request, row)
+        if not row.control:
+            await upgrade(websocket, request, row)
         attachment = Attachment(websocket, row, session, limits, gateway.metrics)
         gone = await attachment.until_gone()
     finally:
@@ -132,14 +135,24 @@ def _parse(request: web.Request, row: Subprotocol) -> tuple[Target, Command]:
     return target, query.command(verb, fields, row)
 
 
-async def _refuse(
-    websocket: Socket, request: web.Request, row: Subprotocol, outcome: Outcome
-) -> web.StreamResponse:
+def refusal(error: Exception, row: Subprotocol) -> Outcome:
+    """What a client is told of it. A defect is raised where HTTP can still say it."""
+    match error:
+        case Refused():
+            return error.outcome()
+        case BadRequest():
+            return Outcome("bad_request", str(error))
+    if not row.control:
+        raise error
+    log.error("request_defect", exc_info=error)
+    return Outcome("gateway_error")
+
+
+async def _refuse(websocket: Socket, row: Subprotocol, outcome: Outcome) -> web.StreamResponse:
     """Before the upgrade, or, since a browser cannot read a refused handshake, in band for our own clients."""
     status = outcome.status or failure(CODES[outcome.code].http, outcome.message)
     if not row.control:
         raise Refusal(status.code, outcome.message, status)
-    await upgrade(websocket, request, row)
     await refuse_in_band(websocket, row, outcome)
     return websocket
 
@@ -151,4 +164,4 @@ async def refuse_in_band(websocket: Socket, row: Subprotocol, outcome: Outcome) 
         payload = encode(message, row)
         assert isinstance(payload, bytes)
         await websocket.send_bytes(payload)
-    await websocket.close()
+    await websocket.hang_up(WSCloseCode.OK, "", LEAVE)

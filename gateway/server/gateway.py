@@ -105,9 +105,13 @@ class Gateway:
         return session
 
     def adopt(self, cluster: str, found: Found) -> bool:
-        """One that an earlier life of this gateway left; no where its note says nothing to us."""
+        """One that an earlier life of this gateway left; no where its note says nothing to us. While it stops, what is
+        found is left as it is.
+        """
+        if self.stopping:
+            return True
         note, backend = Note.parse(found.name, found.note), self.backends[cluster]
-        if self.stopping or note is None or note.target.cluster != cluster or not isinstance(backend, Keeps):
+        if note is None or note.target.cluster != cluster or not isinstance(backend, Keeps):
             return False
         session = KeptSession(found.name, note, backend, self.config.limits, found)
         self.start(session, self.quota.take(note.identity, note.target))
@@ -115,10 +119,10 @@ class Gateway:
 
     async def find(self, name: str) -> KeptSession:
         """One to attach to. Raises Refused, after `Limits.start` seconds where it may still be found."""
-        if self.stopping:
-            raise Refused("shutdown", "the gateway is being stopped")
-        if not self._kept(name):
+        if not (self.stopping or self._kept(name)):
             await self.estate.looked(self.config.limits.start)
+        if self.stopping:  # from the beginning, or meanwhile
+            raise Refused("shutdown", "the gateway is being stopped")
         session = self._kept(name)
         if session is None:
             raise Refused("session_unknown", "")
@@ -138,6 +142,8 @@ class Gateway:
 
     def release(self, session: Session) -> None:
         """Nobody reads its output any more: what is kept of it goes, with its file, as soon as no more comes."""
+        if isinstance(session, KeptSession):
+            session.part(session, None)  # who opened it; not who has taken it over
         if task := self.sessions.get(session):
             task.add_done_callback(lambda _: session.output.discard())
         else:

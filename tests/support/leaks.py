@@ -36,7 +36,7 @@ def settle(before: int, seconds: float = 2.0) -> dict[int, str]:
     return now
 
 
-async def tasks_back(before: Container[object], seconds: float = 2.0) -> set[asyncio.Task[object]]:
+async def tasks_back(before: Container[object], seconds: float = 10.0) -> set[asyncio.Task[object]]:
     """Waits until no task lives that did not before; returns those that do."""
     end = time.monotonic() + seconds
     while (left := {task for task in asyncio.all_tasks() if task not in before}) and time.monotonic() < end:
