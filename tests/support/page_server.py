@@ -190,7 +190,9 @@ class Shell:
                 continue
             stream, data = message.data[0], message.data[1:]
             self._seen.largest = max(self._seen.largest, len(message.data))
-            if stream == 4:
+            if stream == 5 and json.loads(data)["type"] == "ping":
+                await self._control({"type": "pong"})
+            elif stream == 4:
                 size = json.loads(data)
                 self._seen.sizes.append((size["Width"], size["Height"]))
             elif stream == 0:

@@ -79,6 +79,23 @@ async def test_true_colours_under_the_policy(tab, site, query):
     assert seen.get("255,100,50", 0) > 5
 
 
+async def test_a_count_that_no_screen_has_does_not_stop_the_page(tab, site):
+    """xterm.js would count to it, and nothing that was typed could end that."""
+    await signed_in(tab, site)
+    counts = "".join(rf"\033[2147483647{final}" for final in "ILMSTZb")
+    await tab.keys(f"printf 'x{counts}still \\150ere'\r")
+    await tab.shows("still here")
+
+
+async def test_who_one_is_stands_beside_the_pod(tab, site):
+    await signed_in(tab, site)
+    who = await tab.page.locator("#who").text_content()
+    assert who
+    await tab.page.reload()
+    await tab.state("connected")
+    assert await tab.page.locator("#who").text_content() == who
+
+
 async def test_a_command_in_a_link_waits_for_enter(tab, site):
     await signed_in(tab, site)
     await tab.visit(f"#{POD}?command=echo&command=it%27s%20me")

@@ -1,6 +1,7 @@
 /** The page's credential: from a ticket to a token, which lives as long as the tab. */
 
 const KEY = "dap-gateway.token";
+const NAME = "dap-gateway.identity";
 const TOKEN = "/gateway/v1/token";
 const INFO = "/gateway/v1/info";
 
@@ -17,14 +18,22 @@ export function token(): string | null {
   return stored((storage) => storage.getItem(KEY)) ?? unstored;
 }
 
-export function forget(): void {
-  unstored = null;
-  stored((storage) => storage.removeItem(KEY));
+/** Whose it is; empty while that is not known. */
+export function identity(): string {
+  return stored((storage) => storage.getItem(NAME)) ?? "";
 }
 
-function keep(value: string): void {
+export function forget(): void {
+  unstored = null;
+  stored((storage) => [KEY, NAME].forEach((key) => storage.removeItem(key)));
+}
+
+function keep(value: string, name: string): void {
   unstored = value;
-  stored((storage) => storage.setItem(KEY, value));
+  stored((storage) => {
+    storage.setItem(KEY, value);
+    storage.setItem(NAME, name);
+  });
 }
 
 function stored<T>(use: (storage: Storage) => T): T | undefined {
@@ -45,7 +54,8 @@ export async function exchange(ticket: string): Promise<Answer<void>> {
   if (answer.type !== "ok") return answer;
   const given = field(answer.value, "token");
   if (typeof given !== "string") return { type: "refused", status: 200, message: "the answer held no token" };
-  keep(given);
+  const name = field(answer.value, "identity");
+  keep(given, typeof name === "string" ? name : "");
   return { type: "ok", value: undefined };
 }
 

@@ -87,8 +87,7 @@ export class Connection implements Outlet, Disposable {
     if (!this.#listener) return;
     this.#pulse.heard();
     const message = decode(payload);
-    if (message.type === "control" && message.control.type === "pong") this.#pulse.answered();
-    else this.#listener.received(message);
+    if (message.type !== "control" || message.control.type !== "pong") this.#listener.received(message);
   }
 
   #lost(): void {

@@ -47,6 +47,8 @@ export class InputQueue implements Disposable {
   #unacknowledged: Uint8Array[] = [];
   /** The gateway has everything before it, whatever becomes of the gateway. */
   #safe = 0;
+  /** This connection's gateway has everything before it, and the window begins there. */
+  #taken = 0;
   #sent = 0;
   /** Infinite where nothing is acknowledged; then nothing is kept either. */
   #window = Infinity;
@@ -61,6 +63,7 @@ export class InputQueue implements Disposable {
     this.#window = credit?.window ?? Infinity;
     this.#reserve = Math.min(RESERVE, this.#window / 4);
     const { received } = credit ?? { received: 0 };
+    this.#taken = received;
     if (received > this.#sent || received < this.#safe) this.#forget(received); // somebody else has typed meanwhile
     for (const data of this.#from(received)) outlet.send(encode({ type: "stdin", data }));
     this.#flush();
@@ -152,7 +155,8 @@ export class InputQueue implements Disposable {
     const outlet = this.#outlet;
     for (let piece = this.#waiting[0]; outlet && piece; piece = this.#waiting[0]) {
       if (outlet.waiting() + CHUNK >= LIMIT) return this.#lookAgain();
-      const credit = this.#safe + this.#window - this.#sent - (this.#urgent ? 0 : this.#reserve);
+      const end = Math.max(this.#safe, this.#taken) + this.#window;
+      const credit = end - this.#sent - (this.#urgent ? 0 : this.#reserve);
       const data = piece.take(Math.min(CHUNK, credit));
       if (data.length === 0) return; // until more is acknowledged
       if (piece.left === 0) {

@@ -28,7 +28,7 @@ export function parsePasted(text: string): Route {
 }
 
 export function fragmentOf({ cluster, namespace, pod, container }: Target): string {
-  return `#/${[cluster, namespace, pod, ...(container ? [container] : [])].join("/")}`;
+  return `#/${[cluster, namespace, pod, ...(container ? [container] : [])].map(encodeURIComponent).join("/")}`;
 }
 
 function parsePath(fragment: string): Route {

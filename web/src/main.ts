@@ -26,6 +26,7 @@ function clear(): void {
   view?.dispose();
   view = undefined;
   status.clear();
+  status.who(visible(access.identity()));
 }
 
 function show(element: HTMLElement): void {

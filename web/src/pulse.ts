@@ -18,8 +18,6 @@ export class Pulse implements Disposable {
   #heard = 0;
   #asked: number | undefined;
   #looked = 0;
-  /** Only a gateway that has answered once is missed when it does not. */
-  #answers = false;
 
   constructor(ask: () => void, silent: () => void) {
     this.#ask = ask;
@@ -29,7 +27,6 @@ export class Pulse implements Disposable {
   /** On a new connection. */
   start(): void {
     this.stop();
-    this.#answers = false;
     this.#heard = this.#looked = Date.now();
     this.#timer = setInterval(() => this.#look(), TICK);
     this.check();
@@ -39,10 +36,6 @@ export class Pulse implements Disposable {
   heard(): void {
     this.#heard = Date.now();
     this.#asked = undefined;
-  }
-
-  answered(): void {
-    this.#answers = true;
   }
 
   /** Asks now: the network has changed, or the computer has slept. */
@@ -68,7 +61,7 @@ export class Pulse implements Disposable {
     this.#looked = now;
     if (this.#asked === undefined || slept) {
       if (slept || now - this.#heard >= QUIET) this.check();
-    } else if (this.#answers && now - this.#asked >= ANSWER) {
+    } else if (now - this.#asked >= ANSWER) {
       this.stop();
       this.#silent();
     }

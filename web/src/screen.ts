@@ -19,6 +19,11 @@ export interface Screen extends Disposable {
 
 /** Lines kept above the screen. */
 const SCROLLBACK = 10_000;
+/** CSI sequences whose count xterm.js takes one by one, so that a pod that names 2³¹ would stop the page: CHT, IL, DL, SU,
+ * SD, CBT, REP. */
+const COUNTED = ["I", "L", "M", "S", "T", "Z", "b"];
+/** More than any screen has lines or columns: a sequence with a greater count is left out. */
+const COUNT = 1000;
 const FONTS = 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace';
 
 export function createScreen(host: HTMLElement): Screen {
@@ -37,6 +42,9 @@ export function createScreen(host: HTMLElement): Screen {
   terminal.unicode.activeVersion = "11";
   const serializer = new SerializeAddon();
   terminal.loadAddon(serializer);
+  for (const final of COUNTED) {
+    store.add(terminal.parser.registerCsiHandler({ final }, ([count]) => Number(count ?? 0) > COUNT));
+  }
   const unserialized = store.add(new Unserialized(terminal));
   terminal.open(host);
   render(terminal, host);

@@ -13,6 +13,8 @@ import { Seen } from "./seen.ts";
 
 /** UTF-16 units of waiting input that a person is told of. */
 const TELL = 1024 * 1024;
+/** Milliseconds until the gateway has said how a new session stands: it looks at every hop before. */
+const HELLO = 60_000;
 
 export class Session implements Disposable {
   readonly #open: (path: string) => Socket;
@@ -24,6 +26,7 @@ export class Session implements Disposable {
   #phase: "connecting" | "open" | "started" | "ended" = "connecting";
   #spoken = false;
   #size: Size | undefined;
+  #patience: ReturnType<typeof setTimeout> | undefined;
   #kept: Pick<Kept, "name" | "secret" | "grace"> | undefined;
   #arrivals = new Arrivals(0);
 
@@ -114,11 +117,19 @@ export class Session implements Disposable {
   }
 
   #connect(path: string): void {
+    clearTimeout(this.#patience);
+    this.#patience = setTimeout(() => this.#silent(), HELLO);
     this.#connection = new Connection(this.#open(path), {
       opened: () => this.#opened(),
       received: (message) => this.#received(message),
       lost: (opened) => this.#lost(opened),
     });
+  }
+
+  /** Nobody has said how it stands. */
+  #silent(): void {
+    this.#connection?.close(CLOSE.leave);
+    this.#lost(true);
   }
 
   #opened(): void {
@@ -130,6 +141,7 @@ export class Session implements Disposable {
   }
 
   #received(message: ServerMessage): void {
+    clearTimeout(this.#patience);
     if (this.ended) return;
     if (message.type === "output") this.#output(message.data);
     else if (message.type === "control") this.#controlled(message.control);
@@ -241,6 +253,7 @@ export class Session implements Disposable {
   }
 
   #settle(): void {
+    clearTimeout(this.#patience);
     this.#phase = "ended";
     this.#away?.dispose();
     this.#away = undefined;

@@ -8,11 +8,18 @@ import { duration } from "./words.ts";
 export type Mood = "none" | "busy" | "good" | "ended" | "bad";
 
 export class StatusLine {
+  readonly #who = part("who");
   readonly #place = part("place");
   readonly #state = part("state");
   readonly #size = part("size");
   readonly #kept = part("kept");
   readonly #end = part("end");
+
+  /** Whose link it was: what is done here is done in that name. */
+  who(name: string): void {
+    this.#who.textContent = name;
+    this.#who.title = name && `signed in as ${name}`;
+  }
 
   /** The pod is marked: it is the name one looks for. */
   target({ cluster, namespace, pod, container }: Target): void {

@@ -61,6 +61,21 @@ test("Ctrl-C twice without a connection keeps the end mark of the paste before i
   assert.equal(again.bytes(0).toString(), "\x1b[201~\x03\x03");
 });
 
+test("another connection has a window of its own, behind what its gateway has", () => {
+  const { socket, queue } = opened();
+  queue.push("x".repeat(200 * KIB));
+  const received = socket.bytes(0).length; // all of it is in the gateway, and the program reads none
+  queue.close();
+  const again = new FakeSocket();
+  queue.open(again, { received, window: WINDOW });
+  const sent = again.bytes(0).length;
+  assert.ok(sent > WINDOW / 2 && sent <= WINDOW);
+  queue.close();
+  const third = new FakeSocket();
+  queue.open(third, { received: 0, window: WINDOW }); // another gateway, which has none of it
+  assert.equal(third.bytes(0).length, received + sent);
+});
+
 test("too much at once is refused as a whole, and what waits goes on", () => {
   const queue = new InputQueue();
   assert.equal(queue.push("x".repeat(MOST - 10)), true);

@@ -12,6 +12,9 @@ test("a path names a target", () => {
   const full = { cluster: "east", namespace: "shop", pod: "a.b-1", container: "main" };
   assert.deepEqual(parseFragment("/east/shop/a.b-1/main"), { type: "exec", target: full, argv: [] });
   assert.deepEqual(parseFragment(fragmentOf(full).slice(1)), { type: "exec", target: full, argv: [] });
+  const workload = { cluster: "default", namespace: "shop", pod: "deploy/api", container: undefined };
+  assert.equal(fragmentOf(workload), "#/default/shop/deploy%2Fapi");
+  assert.deepEqual(parseFragment("/default/shop/deploy%2Fapi"), { type: "exec", target: workload, argv: [] });
 });
 
 test("a command is decoded exactly", () => {
@@ -39,7 +42,9 @@ test("a bad link says why", () => {
     "/Default/b/c": /name of a cluster/,
     "/default/b_b/c": /name of a namespace/,
     "/default/b/..": /name of a pod/,
-    "/default/b/c%2Fd": /name of a pod/,
+    "/default/b/%2Fd": /name of a pod/,
+    "/default/b/c%2Fd%2Fe": /name of a pod/,
+    "/default/b/..%2Fd": /name of a pod/,
     "/default/b/c/%00": /name of a container/,
     "/default/b/c?tty=false": /“tty”/,
     "/default/b/c?command=a%00b": /NUL/,
@@ -64,6 +69,8 @@ test("the exec path is Kubernetes' own", () => {
   const other = { ...target, cluster: "east", container: "main" };
   const path = `/clusters/east/api/v1/namespaces/default/pods/web-0/${query}&container=main&command=a%26b&command=`;
   assert.equal(execPath(other, ["a&b", ""]), path);
+  const workload = `/api/v1/namespaces/default/pods/deploy%2Fapi/${query}`;
+  assert.equal(execPath({ ...target, pod: "deploy/api" }, []), workload);
 });
 
 test("a command is shown so that nothing hides", () => {

@@ -211,6 +211,16 @@ test("a computer that slept past the grace time asks once before it gives up", (
   }
 });
 
+test("a new session that gets no answer is given up", () => {
+  const { sockets, events } = story();
+  last(sockets).open();
+  pass(59_000);
+  assert.deepEqual(events, []);
+  pass(2000);
+  assert.deepEqual(last(events), { type: "ended", ending: { type: "lost" } });
+  assert.equal(sockets[0]?.closed, 4001);
+});
+
 test("a try that gets no answer is abandoned", () => {
   const { sockets } = lost();
   last(sockets).lose();
@@ -341,11 +351,12 @@ test("a connection that does not answer any more is given up", () => {
   assert.equal(sockets[0]?.closed, 4001);
 });
 
-test("a gateway that has never answered is not missed", () => {
-  const { sockets, types } = lost();
-  pass(600_000);
-  assert.equal(sockets.length, 1);
+test("a gateway that has never answered is missed as well", () => {
+  const { types } = lost();
+  pass(17_000);
   assert.equal(last(types()), "output");
+  pass(2000);
+  assert.equal(last(types()), "away");
 });
 
 test("hops and warnings are passed on", () => {

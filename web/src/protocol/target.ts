@@ -10,15 +10,16 @@ export interface Target {
 /** What to run. An empty argv lets the gateway choose a shell. */
 export type Argv = readonly string[];
 
-// Kubernetes' own rules for names (IsDNS1123Label, IsDNS1123Subdomain)
+// Kubernetes' own rules for names (IsDNS1123Label, IsDNS1123Subdomain). A pod may be named as deploy/NAME, too: which
+// kinds there are the gateway knows, and says.
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const POD = /^([a-z]+\/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
 /** The name of the first part that Kubernetes could not have, or undefined when all are possible. */
 export function impossiblePart(target: Target): keyof Target | undefined {
   if (!isLabel(target.cluster)) return "cluster";
   if (!isLabel(target.namespace)) return "namespace";
-  if (target.pod.length > 253 || !SUBDOMAIN.test(target.pod)) return "pod";
+  if (target.pod.length > 253 || !POD.test(target.pod)) return "pod";
   if (target.container !== undefined && !isLabel(target.container)) return "container";
   return undefined;
 }
@@ -29,7 +30,7 @@ export function execPath(target: Target, argv: Argv): string {
   const query = ["stdin=true", "stdout=true", "tty=true", "resume=true"];
   if (target.container !== undefined) query.push(`container=${target.container}`);
   for (const argument of argv) query.push(`command=${encodeURIComponent(argument)}`);
-  return `${prefix}/api/v1/namespaces/${target.namespace}/pods/${target.pod}/exec?${query.join("&")}`;
+  return `${prefix}/api/v1/namespaces/${target.namespace}/pods/${encodeURIComponent(target.pod)}/exec?${query.join("&")}`;
 }
 
 /** Where a session is attached to again. */
