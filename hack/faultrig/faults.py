@@ -38,7 +38,11 @@ _SSH = _ends("ssh/ssh_lost")
 _INCUS = _ends("incus/incus_lost", "incus/incus_stopped")
 _GONE = _ends("client/client_lost", "client/client_closed")
 
+# those that start the gateway anew come first: what it has open at the end was kept through all the others
 FAULTS = (
+    Fault("gateway-term", "26", "gateway", _ends("gateway/shutdown"), 10),
+    Fault("gateway-kill", "27", "gateway", _ends(LOST, "gateway/gateway_lost"), 3),
+    Fault("gateway-storm", "37", "gateway", _ends(LOST, "gateway/gateway_lost"), 3, resumes=16),
     Fault("ssh-drop", "5, 10", "chain", _SSH, 3),
     Fault("ssh-freeze", "6", "chain", _SSH, 20, undo="ssh-thaw"),
     Fault("ssh-blackhole", "2, 6", "chain", _SSH, 20, undo="ssh-unblackhole"),
@@ -57,11 +61,8 @@ FAULTS = (
     Fault("client-cut", "1", "client", _GONE, 10),
     Fault("client-vanish", "1, 2", "client", _GONE, 30),
     Fault("client-silent", "3, 22", "client", _ends(), 0, hold=20, lives=True, must_live=True),
-    Fault("gateway-term", "26", "gateway", _ends("gateway/shutdown"), 10),
-    Fault("gateway-kill", "27", "gateway", _ends(LOST, "gateway/gateway_lost"), 3),
     Fault("ssh-limits", "7, 8", "chain", _ends(), 0, undo="ssh-nolimits", hold=1, lives=True, must_live=True, opens=48),
     Fault("gateway-pause", "31", "gateway", _ends(), 0, hold=5, lives=True, must_live=True),
-    Fault("gateway-storm", "37", "gateway", _ends(LOST, "gateway/gateway_lost"), 3, resumes=16),
 )  # fmt: skip
 
 # a terminal that is kept goes on behind each of these, whatever its client is told meanwhile

@@ -11,6 +11,7 @@ from faultrig.clients import OWN, V5, Socket
 from faultrig.crowd import OPEN, use
 from faultrig.faults import Fault
 from faultrig.parts import ORPHANS, Place, Played
+from faultrig.program import EXIT_CODE
 from faultrig.rounds import play
 
 _WRAPPED = " dap "  # the plain chain's wrapper, and incus before it
@@ -73,7 +74,7 @@ async def _one(client: Socket, cut: float | None, played: Played) -> None:
         return
     await use(client, OPEN)
     played.outcomes[str(client.told)] += 1
-    if not client.told or client.told.code != "exited":
+    if not client.told or client.told.code != "exited" or client.told.exit_code != EXIT_CODE:
         played.complaints.append(f"{client.name}: told {client.told}")
 
 
