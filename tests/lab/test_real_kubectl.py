@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import lab
 from support.served import TOKEN, config_for, served
 from support.tls_front import listener, tls_front
 
@@ -100,6 +101,28 @@ async def test_refusals_are_a_clusters(kubectl, words, said):
 
     assert (code, out) == (1, b"")
     assert err.endswith(said)
+
+
+@pytest.fixture
+def answering():
+    """A namespace with a pod `p` whose own command answers what it reads, until its input ends."""
+    space = f"dap-attach-{os.getpid()}"
+    container = {
+        "name": "main", "image": "docker.io/lab/busybox:1", "imagePullPolicy": "Never", "stdin": True, "stdinOnce": True,
+        "command": ["/bin/sh", "-c", "while read line; do echo got $line; done; sleep 1"],
+    }  # fmt: skip
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+    with lab.namespace(space):
+        lab.kubectl("apply", "-n", space, "-f", "-", given=json.dumps(body))
+        lab.kubectl("wait", "-n", space, "--for=condition=Ready", "--timeout=40s", "pod/p")
+        yield space
+
+
+async def test_attach(kubectl, answering):
+    code, out, err = await kubectl("attach", "-n", answering, "p", "-i", given=b"one\ntwo\n")
+
+    assert (code, out) == (0, b"got one\ngot two\n"), err
 
 
 async def test_cp(kubectl, tmp_path):
