@@ -10,7 +10,8 @@ from faultrig.dap import run_dap
 from faultrig.lab import LabError
 
 _RUN = ("run", "-i", "-q", "--", "kubectl")
-_SCRIPT = "while [ ! -e /tmp/end ]; do sleep 0.1; done; rm /tmp/end; exit 3"
+# who asks for its end is to hear so first, and not to be killed with it
+_SCRIPT = "while [ ! -e /tmp/end ]; do sleep 0.1; done; sleep 0.5; rm /tmp/end; exit 3"
 
 
 @asynccontextmanager
