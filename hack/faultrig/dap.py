@@ -25,7 +25,9 @@ class Dap(Client):
     async def talk(self) -> Told:
         """Its exit status says what ended it, its words on stderr which hop."""
         pipe = asyncio.subprocess.PIPE
-        words = ("exec", "-i", "-q", "--kill-on-disconnect", self.pod, "-c", "main", "--")
+        # the exit code of the rig's program is proved: now and then kubectl says 0, and nothing else could tell
+        proved = () if self.command else ("--verify",)
+        words = ("exec", "-i", "-q", "--kill-on-disconnect", *proved, self.pod, "-c", "main", "--")
         self.process = process = await asyncio.create_subprocess_exec(
             *("python", "-m", "gateway"), *words, *(self.command or program.argv(self.mark)),
             stdin=pipe, stdout=pipe, stderr=pipe, env=self.access.environment, start_new_session=True,
