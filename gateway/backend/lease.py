@@ -16,7 +16,7 @@ from gateway.backend import lease_lines, transport
 from gateway.backend.host import Host
 from gateway.backend.lease_lines import TICK, lease_line, send_lease
 from gateway.backend.ssh import Process
-from gateway.backend.wrapper import Stdout
+from gateway.backend.wrapper import TALK_LIMIT, Stdout
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
 from gateway.waiting import done_within
@@ -28,7 +28,6 @@ _TOGETHER = 0.05  # seconds in which ends are said together: a lost connection i
 _IDLE = 60.0  # seconds without a session
 _LEAVE = 2.0  # seconds, when the gateway leaves, for what it still has to say
 _HOWS = ("term", "kill", "left")  # what it had to do to a command
-_TALK = 4096  # bytes kept of what Incus says
 _BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts
 
 
@@ -231,5 +230,5 @@ async def _read(process: Process, out: Stdout) -> bytes:
     if not batch:
         raise process.failure() if process.lost else transport.refusal(process.exit_code, out.talk)
     said = b"".join(data for kind, data in batch if kind == 2)  # incus' own words
-    out.talk = (out.talk + said)[-_TALK:]
+    out.talk = (out.talk + said)[-TALK_LIMIT:]
     return b"".join(out.feed(data) for kind, data in batch if kind == 1)

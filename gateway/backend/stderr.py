@@ -14,9 +14,7 @@ HOLD = 0.1  # seconds that a short beginning may be held
 _HOLD_SURE = (
     1.0  # the same of words that hardly a command has: on a busy machine kubectl's end takes its time
 )
-LONGEST = (
-    2.0  # seconds that anything is held while other output comes, which kubectl's last words may stand beside
-)
+LONGEST = 2.0  # seconds that anything is held while other output comes
 LIMIT = 8192  # bytes held at the most: kubectl's words are a few lines
 _EXIT = b"command terminated with exit code "
 _SURE = len(b"command t")  # from here on it is no prompt

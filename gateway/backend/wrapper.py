@@ -30,7 +30,7 @@ _BOOT = (
     r'''printf "%s ready\n" "$h"; mapfile -d "" -t -n "$2" a; ((${#a[@]} == "$2")) && eval "${a[0]}"'''
 )
 _SCRIPT = files("gateway.backend").joinpath("wrapper.sh").read_text("ascii")
-_TALK_LIMIT = 4096  # bytes of a profile's talk kept for the diagnosis
+TALK_LIMIT = 4096  # bytes of a profile's talk kept for the diagnosis
 
 
 def exec_line(instance: str, nonce: str, argv: tuple[str, ...], *, tty: bool) -> str:
@@ -113,7 +113,7 @@ class Stdout:
         elif self._at is _At.WORDS:
             self.seen.words += data
         else:
-            self.talk = (self.talk + data)[-_TALK_LIMIT:]
+            self.talk = (self.talk + data)[-TALK_LIMIT:]
 
     def _line(self, fields: list[bytes]) -> None:
         seen = self.seen
@@ -151,7 +151,7 @@ class Stderr:
         self._rest = b""
         if not self.started:
             talk, mark, buffer = buffer.partition(self._mark)
-            self.talk = (self.talk + talk)[-_TALK_LIMIT:]
+            self.talk = (self.talk + talk)[-TALK_LIMIT:]
             if not mark:
                 keep = _partial(talk, self._mark)
                 self._rest = talk[len(talk) - keep :]

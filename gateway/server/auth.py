@@ -144,10 +144,10 @@ def allowed(
     """
     del target
     somebody = identity.proof != "uid" or identity.name in {owner(), _user(0)}
-    operator = somebody and identity.proof in _OPERATORS
-    theirs = verb in ("run", "ticket") or (command is not None and command.verb == "run")
-    own = somebody and not theirs and (whose is None or whose.name == identity.name)
-    return operator or own
+    if not somebody or identity.proof in _OPERATORS:
+        return somebody
+    reserved = verb in ("run", "ticket") or (command is not None and command.verb == "run")
+    return not reserved and (whose is None or whose.name == identity.name)
 
 
 @cache
