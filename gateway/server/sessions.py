@@ -61,9 +61,8 @@ def _reason(request: web.Request) -> str:
         fields = dict(parse_query(request.rel_url.raw_query_string))
     except BadRequest as error:
         raise Refusal(400, str(error)) from None
-    reason = printable(
-        fields.get("reason", "").strip()[: REASON + 1]
-    )  # to be escaped is no shorter: one is too many
+    given = fields.get("reason", "").strip()[: REASON + 1]  # escaping makes nothing shorter
+    reason = printable(given)
     if len(reason) > REASON:
         raise Refusal(400, f"a reason has at most {REASON} characters")
     return reason
