@@ -124,10 +124,11 @@ def _take_terminal() -> None:
 
 
 def _read(master: int) -> bytes:
-    try:
-        return os.read(master, 65536)
-    except OSError:  # EIO: nobody has it open any more
-        return b""
+    """Empty at the end. Linux may say EIO, nobody has it open any more, just before it hands over the last bytes."""
+    for _ in range(2):
+        with suppress(OSError):
+            return os.read(master, 65536)
+    return b""
 
 
 def _write(master: int, data: bytes) -> None:
