@@ -171,11 +171,16 @@ class Lease:
 
     async def _start(self, process: Process, nonce: str) -> Stdout:
         out, sent = Stdout(nonce), False
-        while out.seen.pid is None:
-            await _read(process, out)
-            if out.seen.ready and not sent:
-                sent = True
-                await process.write(send_lease(self._tick))
+        try:
+            while out.seen.pid is None:
+                await _read(process, out)
+                if out.seen.ready and not sent:
+                    sent = True
+                    await process.write(send_lease(self._tick))
+        except asyncio.CancelledError:
+            if sent:  # it knows nothing yet, and would wait for another one
+                process.send(b"bye .\n")
+            raise
         return out
 
     def _tell_all(self) -> None:

@@ -15,10 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.leaks import tasks_back
 from support.served import cluster_at
 from support.sshd import LOOPBACK, wire
 from support.wrapped import environment
 
+from gateway.backend import lease_lines
 from gateway.backend.lease_lines import lease_line, send_lease
 from gateway.backend.plain import PlainChain
 from gateway.backend.wrapper import Stdout, exec_line, send_argv
@@ -571,6 +573,18 @@ async def test_it_goes_when_there_is_nothing_to_watch(tmp_path, monkeypatch):
                 await eventually(lambda: again and chain.connections()["leases"])
                 task.cancel()
         assert not any(map(alive, pids + again))
+
+
+async def test_one_that_is_only_just_starting_is_told_bye(monkeypatch):
+    """Without it would wait for another gateway, 13 s long."""
+    monkeypatch.setattr("gateway.backend.lease_lines._SCRIPT", f"sleep 1\n{lease_lines._SCRIPT}")
+    async with demo_chain() as demo:
+        cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
+        chain, before = PlainChain(cluster, LIMITS), asyncio.all_tasks()
+        async with chain.running():
+            assert (await talk(chain, (False, "sleep 0.7"), [])).exit_code == 0
+            assert not chain.connections()["leases"]
+        assert not await tasks_back(before, 5)
 
 
 async def test_the_lease_knows_what_may_be_left_until_the_gateway_has_looked(tmp_path):
