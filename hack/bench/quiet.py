@@ -1,19 +1,28 @@
 """Ctrl-C under `yes` in the page: from the key to the last change of the screen, the new prompt among it.
 
-    .venv/bin/python hack/bench/quiet.py [--runs N] [--mode MODE]
+    .venv/bin/python hack/bench/quiet.py [--runs N] [--mode MODE] [--share]
 
 A headless Chromium with the DOM renderer, on the gateway's page, and beside it plain ssh, incus and kubectl, whose output
 is read at full speed and drawn nowhere. Exit code 1 when the screen was not quiet in time in every run.
+
+In life the browser has a machine of its own. Here the kernel shares the cores alike among all sessions that want them
+(sched(7), autogroup), and under `yes` those are a dozen programs of the cluster: so Chromium's goes first, where this user
+may say so. With `--share` it gets what each of them gets, which is then most of what is measured.
 """
 
 import argparse
 import json
 import os
+import shlex
 import shutil
 import statistics
 import sys
+import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from conversation import Asked
@@ -25,6 +34,7 @@ from served import Served, serving
 _FLOOD = 3.0  # seconds of it
 _LIMIT = 300.0  # milliseconds
 _CALM = 1500  # milliseconds without a change
+_AHEAD = -10  # as nice(1) counts
 _WAIT = 30_000  # milliseconds for anything that is to come
 _WATCH = """calm => new Promise(resolve => {
     const rows = document.querySelector('.xterm-rows');
@@ -48,6 +58,11 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=int, default=10, metavar="N")
     parser.add_argument("--mode", default="relay", choices=["plain", "relay"])
+    parser.add_argument(
+        "--share",
+        action="store_true",
+        help="the browser gets no more of the cores than each of the chain's programs",
+    )
     given = parser.parse_args()
     chromium = os.environ.get("DAP_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if not (os.environ.get("DAP_LAB") and chromium):
@@ -55,8 +70,12 @@ def main() -> int:
         return 2
     raw = Raw(os.environ["DAP_LAB_SSH_CONFIG"], os.environ["DAP_RUNNER_VM"], "web-0", "main")
     times: dict[str, list[float]] = {"raw": [], "page": []}
-    with serving(given.mode, "web-0", "main", "v1.dap-gateway") as way, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with (
+        serving(given.mode, "web-0", "main", "v1.dap-gateway") as way,
+        _first(chromium, share=given.share) as program,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         for _ in range(given.runs):
             times["raw"].append(_raw(raw))
             times["page"].append(_page(browser.new_page(), way))
@@ -70,6 +89,24 @@ def main() -> int:
     ratio = statistics.median(times["page"]) / statistics.median(times["raw"])
     print(f"{ratio:.2f} of raw; {good} of {given.runs} within {_LIMIT:g} ms")
     return 0 if good == given.runs else 1
+
+
+@contextmanager
+def _first(chromium: str, *, share: bool) -> Iterator[str]:
+    """A program that is Chromium, ahead of others where two want a core."""
+    if not share and (os.geteuid() or not Path("/proc/self/autogroup").exists()):
+        print("quiet.py: as with --share: that takes root, and a kernel with autogroup", file=sys.stderr)
+        share = True
+    if share:
+        yield chromium
+        return
+    with tempfile.TemporaryDirectory(prefix="dap-bench-") as directory:
+        program = Path(directory) / "chromium"
+        program.write_text(
+            f'#!/bin/sh\necho {_AHEAD} >/proc/self/autogroup\nexec {shlex.quote(chromium)} "$@"\n'
+        )
+        program.chmod(0o700)
+        yield str(program)
 
 
 def _raw(way: Raw) -> float:

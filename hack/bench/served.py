@@ -190,7 +190,7 @@ def serving(mode: str, pod: str, container: str, subprotocol: str) -> Iterator[S
             process = subprocess.Popen(
                 [sys.executable, "-m", "gateway", "serve", "--listen", "127.0.0.1:0"],
                 cwd=_ROOT, env=_environment(directory, token, mode), stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=said,
+                stdout=subprocess.PIPE, stderr=said, start_new_session=True,
             )  # fmt: skip
         try:
             url = _banner(process, log)

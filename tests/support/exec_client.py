@@ -216,7 +216,7 @@ async def run(
     *,
     row: Subprotocol = V5,
     offers: Iterable[str] = (),
-    seconds: float = 20,
+    seconds: float = 60,
 ) -> Transcript:
     """Opens, plays the script while reading, and waits for the server's close. TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
@@ -240,6 +240,7 @@ def open_(access: Access, path: str, offers: tuple[str, ...]) -> connect:
         "compression": None,
         "max_size": None,
         "ping_interval": None,
+        "open_timeout": None,  # its caller's limit is for all of it
         "user_agent_header": None,
     }
     if access.socket:

@@ -11,6 +11,8 @@ from websockets.typing import Subprotocol
 from gateway.protocol.status import Status
 from gateway.protocol.subprotocols import V5
 
+LIMIT = 60.0  # seconds for a connection
+
 
 @asynccontextmanager
 async def slow_reader(
@@ -25,6 +27,7 @@ async def slow_reader(
         max_size=None,
         max_queue=1,
         ping_interval=None,
+        open_timeout=LIMIT,
         proxy=None,
     ) as connection:
 
