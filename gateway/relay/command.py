@@ -158,7 +158,7 @@ class Command:
         except BlockingIOError:
             return
         except OSError:  # a terminal whose other side has gone says EIO
-            data = b""
+            data = process.last_of(fd, _READ)
         if not data:
             self._read_all(fd)
             return

@@ -72,6 +72,13 @@ def terminal(size: tuple[int, int], *, raw: bool) -> tuple[int, int]:
     return ours, theirs
 
 
+def last_of(fd: int, count: int) -> bytes:
+    """What there is after EIO: Linux may say so just before it hands over a terminal's last bytes."""
+    with suppress(OSError):
+        return os.read(fd, count)
+    return b""
+
+
 def resize(fd: int, size: tuple[int, int]) -> None:
     """(columns, rows); the command gets SIGWINCH. Of a terminal that has gone: nothing."""
     with suppress(OSError):
