@@ -69,12 +69,16 @@ class Outflow:
         self._ended.set()
 
     def _read(self) -> None:
-        try:
-            data = os.read(self._fd, READ_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:  # EIO: no process has the terminal open any more
-            data = b""
+        data = b""
+        # EIO: nobody has the terminal open any more. Linux may say so just before it hands over the last bytes
+        for _ in range(2):
+            try:
+                data = os.read(self._fd, READ_BYTES)
+                break
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue
         if not data:
             self.close()
             return

@@ -122,12 +122,18 @@ class _Relay:
         self._input += data
 
     def _take_output(self) -> bool:
-        """Whether there was some and may be more. EIO says that nobody has the terminal open any more."""
-        try:
-            data = os.read(self._master, _WAITING_BYTES)
-        except BlockingIOError:
-            return False
-        except OSError:
+        """Whether there was some and may be more. EIO says that nobody has the terminal open any more; Linux may say
+        so just before it hands over the last bytes.
+        """
+        for _ in range(2):
+            try:
+                data = os.read(self._master, _WAITING_BYTES)
+                break
+            except BlockingIOError:
+                return False
+            except OSError:
+                continue
+        else:
             self._open = False
             return False
         self._output += data
