@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientConnectionResetError
 from support.served import cluster_at
 from test_commands import gone
 
@@ -160,6 +161,28 @@ async def test_a_proxy_that_was_killed_is_started_again(demo):
         await backend.cluster.get(POD)
         (other,) = await proxies(backend)
         assert other != one
+
+
+async def test_one_whose_end_is_not_heard_of_yet_is_started_again(demo, monkeypatch):
+    """The connection that there was is cut, the next is refused."""
+    async with backend_on(demo) as backend:
+        await backend.cluster.get(POD)
+        (one,), api = await proxies(backend), backend.cluster
+        address, request, asked = api._proxy._address, api._session.request, []
+
+        async def first_cut(*arguments, **options):
+            asked.append(arguments)
+            if len(asked) == 1:
+                os.kill(one, signal.SIGKILL)
+                while api._proxy._address:  # noqa: ASYNC110  # nothing sets an event
+                    await asyncio.sleep(0.01)
+                api._proxy._address = address
+                raise ClientConnectionResetError
+            return await request(*arguments, **options)
+
+        monkeypatch.setattr(api._session, "request", first_cut)
+        assert (await api.get(POD))["metadata"]["name"] == "web-0"
+        assert len(asked) == 3
 
 
 async def test_two_who_find_its_credentials_old_start_one_more(demo):

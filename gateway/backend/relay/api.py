@@ -18,6 +18,7 @@ _REFUSED = "/api/v1/namespaces/-/pods/-/exec"  # answered by kubectl proxy itsel
 _PROBE = 2.0  # seconds for that
 _YES = 60.0  # seconds
 _NO_ANSWER = ("cluster_unreachable", "kubeconfig_missing")
+_CUT_AND_REFUSED = 2  # failures of one request before it is the proxy's
 _STALE = 5.0  # seconds that credentials are surely good for: younger, a 401 is the cluster's last word
 
 
@@ -93,17 +94,24 @@ class RelayApi:
         return cluster.decode(answer.status, body), len(body)
 
     async def _answer(self, method: str, path: str, question: dict[str, Any] | None = None) -> ClientResponse:
-        """Its beginning. A proxy that has just ended, or whose credentials have become old, is asked again."""
-        url = _HOST + path
-        try:
-            answer = await self._session.request(method, url, json=question, allow_redirects=False)
-        except (ClientError, ProxyGone):
-            answer = await self._session.request(method, url, json=question, allow_redirects=False)
+        """Its beginning. A proxy whose credentials have become old is asked again."""
+        answer = await self._request(method, path, question)
         if answer.status == 401 and self._proxy.age > _STALE:
             answer.close()
             self._proxy.restart()
-            answer = await self._session.request(method, url, json=question, allow_redirects=False)
+            answer = await self._request(method, path, question)
         return answer
+
+    async def _request(self, method: str, path: str, question: dict[str, Any] | None) -> ClientResponse:
+        """A proxy that has just ended cuts the connection that there was, then refuses another, and then is started."""
+        failures = 0
+        while True:
+            try:
+                return await self._session.request(method, _HOST + path, json=question, allow_redirects=False)
+            except (ClientError, ProxyGone):
+                failures += 1
+                if failures > _CUT_AND_REFUSED:
+                    raise
 
     @asynccontextmanager
     async def _asking(self, seconds: float) -> AsyncIterator[None]:
