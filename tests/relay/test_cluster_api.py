@@ -182,7 +182,7 @@ async def test_one_whose_end_is_not_heard_of_yet_is_started_again(demo, monkeypa
 
         monkeypatch.setattr(api._session, "request", first_cut)
         assert (await api.get(POD))["metadata"]["name"] == "web-0"
-        assert len(asked) == 3
+        assert len(asked) == 2
 
 
 async def test_two_who_find_its_credentials_old_start_one_more(demo):

@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 
 from gateway.backend import READ, SIZE, Event, cluster
 from gateway.backend.relay.connector import RelayConnector
-from gateway.backend.relay.proxy import Proxy, ProxyGone
+from gateway.backend.relay.proxy import Proxy
 from gateway.errors import HopFailed
 
 _HOST = "http://localhost"  # the Host that kubectl proxy wants to hear
@@ -18,7 +19,6 @@ _REFUSED = "/api/v1/namespaces/-/pods/-/exec"  # answered by kubectl proxy itsel
 _PROBE = 2.0  # seconds for that
 _YES = 60.0  # seconds
 _NO_ANSWER = ("cluster_unreachable", "kubeconfig_missing")
-_CUT_AND_REFUSED = 2  # failures of one request before it is the proxy's
 _STALE = 5.0  # seconds that credentials are surely good for: younger, a 401 is the cluster's last word
 
 
@@ -103,15 +103,12 @@ class RelayApi:
         return answer
 
     async def _request(self, method: str, path: str, question: dict[str, Any] | None) -> ClientResponse:
-        """A proxy that has just ended cuts the connection that there was, then refuses another, and then is started."""
-        failures = 0
-        while True:
-            try:
-                return await self._session.request(method, _HOST + path, json=question, allow_redirects=False)
-            except (ClientError, ProxyGone):
-                failures += 1
-                if failures > _CUT_AND_REFUSED:
-                    raise
+        """Once more where the connection is cut: it may be an old one, of a proxy that has just ended."""
+        ask = partial(self._session.request, method, _HOST + path, json=question, allow_redirects=False)
+        try:
+            return await ask()
+        except ClientError:
+            return await ask()
 
     @asynccontextmanager
     async def _asking(self, seconds: float) -> AsyncIterator[None]:

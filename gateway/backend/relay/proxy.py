@@ -31,13 +31,6 @@ _LISTENS = b"Starting to serve on"
 _WORDS = 4000  # bytes kept of what it says
 
 
-class ProxyGone(HopFailed):
-    """It listened a moment ago."""
-
-    def __init__(self, why: object) -> None:
-        super().__init__("cluster_unreachable", f"kubectl proxy: {why}")
-
-
 class Proxy:
     """Works while `run` does. `open_` starts a stream that is no session's, and ends it on leaving."""
 
@@ -64,14 +57,16 @@ class Proxy:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[RelayBytes]:
         """A connection to it; starts it where it does not run. Raises HopFailed."""
-        address = await self._ready()
         self._users += 1
         try:
-            async with self._open({"dial": address}) as stream:
-                if stream.exit:
+            for _ in range(2):  # one that has ended, and is not heard of yet, refuses
+                async with self._open({"dial": await self._ready()}) as stream:
+                    if not stream.exit:
+                        yield RelayBytes(stream)
+                        return
+                    why = stream.exit.get("error")
                     self.restart()
-                    raise ProxyGone(stream.exit.get("error"))
-                yield RelayBytes(stream)
+            raise HopFailed("cluster_unreachable", f"kubectl proxy: {why}")
         finally:
             self._users -= 1
             self._put_off()
