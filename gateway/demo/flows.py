@@ -5,6 +5,8 @@ import os
 from collections import deque
 from collections.abc import Callable
 
+from gateway.relay.process import last_of
+
 READ_BYTES = 32 * 1024  # one SSH packet
 
 
@@ -69,16 +71,12 @@ class Outflow:
         self._ended.set()
 
     def _read(self) -> None:
-        data = b""
-        # EIO: nobody has the terminal open any more. Linux may say so just before it hands over the last bytes
-        for _ in range(2):
-            try:
-                data = os.read(self._fd, READ_BYTES)
-                break
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                continue
+        try:
+            data = os.read(self._fd, READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:  # EIO: no process has the terminal open any more
+            data = last_of(self._fd, READ_BYTES)
         if not data:
             self.close()
             return

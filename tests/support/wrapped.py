@@ -14,6 +14,7 @@ from threading import Thread
 from typing import IO
 
 from gateway.backend.wrapper import Parsed, Stderr, Stdout, exec_line, send_argv
+from gateway.relay.process import last_of
 
 NONCE = "0123456789abcdef"
 
@@ -124,11 +125,11 @@ def _take_terminal() -> None:
 
 
 def _read(master: int) -> bytes:
-    """Empty at the end. Linux may say EIO, nobody has it open any more, just before it hands over the last bytes."""
-    for _ in range(2):
-        with suppress(OSError):
-            return os.read(master, 65536)
-    return b""
+    """Empty at the end."""
+    try:
+        return os.read(master, 65536)
+    except OSError:  # EIO: nobody has it open any more
+        return last_of(master, 65536)
 
 
 def _write(master: int, data: bytes) -> None:
