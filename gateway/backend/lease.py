@@ -105,7 +105,7 @@ class Lease:
 
     def _say(self, words: str) -> None:
         if self._process:
-            self._process.send(f"{words} .\n".encode())
+            self._process.send(lease_lines.line(words))
 
     def _say_ends(self) -> None:
         if self._process and self._unsaid:
@@ -179,7 +179,7 @@ class Lease:
                     await process.write(send_lease(self._tick))
         except asyncio.CancelledError:
             if sent:  # it knows nothing yet, and would wait for another one
-                process.send(b"bye .\n")
+                process.send(lease_lines.line("bye"))
             raise
         return out
 

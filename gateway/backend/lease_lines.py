@@ -54,6 +54,11 @@ def _argv(tick: float) -> tuple[str, str]:
     return f"{tick * _SLICE:.2f}", leftovers.SCRIPT
 
 
+def line(words: str) -> bytes:
+    """As it reads them."""
+    return f"{words} .\n".encode()
+
+
 def begun(nonce: str, roots: tuple[int, ...]) -> str:
     """The line that says who it is, or that it will be there."""
     return " ".join(["+", nonce, *map(str, roots)])

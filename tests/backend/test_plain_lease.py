@@ -576,7 +576,7 @@ async def test_it_goes_when_there_is_nothing_to_watch(tmp_path, monkeypatch):
 
 
 async def test_one_that_is_only_just_starting_is_told_bye(monkeypatch):
-    """Without it would wait for another gateway, 13 s long."""
+    """Else it would wait for another gateway, 13 s long."""
     monkeypatch.setattr("gateway.backend.lease_lines._SCRIPT", f"sleep 1\n{lease_lines._SCRIPT}")
     async with demo_chain() as demo:
         cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
