@@ -233,7 +233,7 @@ async def run(
             return Transcript(refusal=Refusal(answer.status_code, kind, bytes(answer.body or b"")))
 
 
-def open_(access: Access, path: str, offers: tuple[str, ...]) -> connect:
+def open_(access: Access, path: str, offers: tuple[str, ...], **more: Any) -> connect:
     options: dict[str, Any] = {
         "subprotocols": [Name(name) for name in offers if name] or None,
         "additional_headers": {"Authorization": f"Bearer {access.token}"} if access.token else None,
@@ -242,7 +242,7 @@ def open_(access: Access, path: str, offers: tuple[str, ...]) -> connect:
         "ping_interval": None,
         "open_timeout": None,  # its caller's limit is for all of it
         "user_agent_header": None,
-    }
+    } | more
     if access.socket:
         return unix_connect(access.socket, f"ws://localhost{path}", **options)
     options["ssl"] = access.tls
