@@ -187,6 +187,7 @@ def serving(mode: str, pod: str, container: str, subprotocol: str) -> Iterator[S
         token = secrets.token_urlsafe(32)
         log = Path(directory) / "log"
         with log.open("wb") as said:
+            # a session of its own: the kernel gives it a share of the cores of its own, as a service has
             process = subprocess.Popen(
                 [sys.executable, "-m", "gateway", "serve", "--listen", "127.0.0.1:0"],
                 cwd=_ROOT, env=_environment(directory, token, mode), stdin=subprocess.DEVNULL,
