@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.leaks import tasks_back
+from support.leaks import alive, tasks_back
 from support.served import cluster_at
 from support.sshd import LOOPBACK, wire
 from support.wrapped import environment
@@ -33,14 +33,6 @@ TICK = 0.25  # seconds, instead of 5
 LIMIT = 15.0  # seconds that anything may take on a busy machine
 STUBBORN = "trap '' TERM HUP; sleep 1000 & echo pid $!; echo pid $$; echo go; wait; sleep 1000"
 WILLING = "sleep 1000 & echo pid $!; echo pid $$; echo go; wait"
-
-
-def alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def until(true, seconds: float = LIMIT) -> bool:

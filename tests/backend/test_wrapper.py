@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.leaks import alive
 from support.wrapped import NONCE, bash, environment, in_terminal, piped
 
 from gateway.backend.wrapper import Parsed, Stderr, Stdout, exec_line, send_argv
@@ -346,14 +347,6 @@ def group(tmp_path):
     for process in started:
         process.kill()
         process.communicate(timeout=10)
-
-
-def alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def gone(pid: int, seconds: float = 5.0) -> bool:

@@ -3,8 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 
 import asyncssh
 
@@ -30,22 +29,6 @@ async def eventually(condition: Callable[[], object], seconds: float = 20.0) -> 
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - other processes set no event
             await asyncio.sleep(0.01)
-
-
-def alive(pid: int) -> bool:
-    """Zombies count as gone: somebody else's to reap."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def children() -> set[int]:
-    found = set()
-    for thread in Path("/proc/self/task").iterdir():
-        with suppress(FileNotFoundError):
-            found |= {int(pid) for pid in (thread / "children").read_text().split()}
-    return found
 
 
 def descriptors() -> set[str]:

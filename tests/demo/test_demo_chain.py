@@ -5,7 +5,8 @@ import stat
 
 import asyncssh
 import pytest
-from demo.client import alive, children, descriptors, eventually, login
+from demo.client import descriptors, eventually, login
+from support.leaks import alive, children
 
 from gateway.demo import WARNING, demo_chain
 

@@ -7,7 +7,8 @@ import shlex
 import signal
 
 import pytest
-from demo.client import alive, eventually
+from demo.client import eventually
+from support.leaks import alive
 
 TERMINAL = {"term_type": "xterm-256color", "term_size": (100, 30), "encoding": None}
 # what a gateway does before kubectl starts

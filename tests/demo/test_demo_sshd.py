@@ -6,7 +6,8 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from demo.client import alive, eventually, login
+from demo.client import eventually, login
+from support.leaks import alive
 
 from gateway.demo import demo_chain, plumbing
 

@@ -7,10 +7,10 @@ import random
 import signal
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from support.cuttable import cuttable
+from support.leaks import alive
 from support.served import cluster_at
 
 from gateway.backend.chain import AutoChain, chain
@@ -240,13 +240,6 @@ async def test_left_while_the_hop_is_lost_it_is_ended_over_the_next_link(way, tm
                 await reader
         forwarder.broken = False
         await until(lambda: not alive(int(pid.read_text())), 20)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 async def test_the_next_life_of_the_gateway_finds_it(way, tmp_path):

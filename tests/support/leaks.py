@@ -28,6 +28,14 @@ def children() -> set[int]:
     return found
 
 
+def alive(pid: int) -> bool:
+    """Zombies count as gone: somebody else's to reap. One that goes while it is read says ESRCH."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def settle(before: int, seconds: float = 2.0) -> dict[int, str]:
     """Waits until no more descriptors are open than before; returns what is open."""
     end = time.monotonic() + seconds
