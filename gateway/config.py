@@ -4,9 +4,12 @@ Every value knows its origin, for `dap config show`, and so that a default of ou
 """
 
 import os
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from gateway.errors import ConfigError
 
 MODES = ("auto", "relay", "plain")
 
@@ -114,22 +117,53 @@ class Config:
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
+def home(env: Mapping[str, str] = os.environ) -> Path:
+    """The user's home: $HOME, and where that is no absolute path the passwd entry's. Raises ConfigError where neither
+    is: files of ours are never looked for in the working directory, where somebody else may have put them.
+    """
+    found = env.get("HOME", "")
+    if not Path(found).is_absolute():
+        try:
+            found = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            found = ""
+    if not Path(found).is_absolute():
+        raise ConfigError(f"there is no home directory for uid {os.getuid()}: set HOME to an absolute path")
+    return Path(found)
+
+
+def expand(text: str, env: Mapping[str, str] = os.environ) -> Path:
+    """The path that a setting names, `~` and `~USER` as in ssh_config(5). Raises ConfigError for an unknown user."""
+    if not text.startswith("~"):
+        return Path(text)
+    user, _, rest = text[1:].partition("/")
+    if not user:
+        return home(env) / rest.lstrip("/")
+    try:
+        return Path(pwd.getpwnam(user).pw_dir) / rest.lstrip("/")
+    except KeyError:
+        raise ConfigError(f"{text!r} names the home of {user!r}, and there is no such user") from None
+
+
 def config_path(env: Mapping[str, str] = os.environ) -> Path:
-    """$XDG_CONFIG_HOME/dap/config.toml."""
-    return _xdg(env, "XDG_CONFIG_HOME", ".config") / "config.toml"
+    """$XDG_CONFIG_HOME/dap/config.toml. Raises ConfigError where it would need a home and there is none."""
+    return (_base(env, "XDG_CONFIG_HOME") or home(env) / ".config") / "dap" / "config.toml"
 
 
 def state_dir(env: Mapping[str, str] = os.environ) -> Path:
-    """$XDG_STATE_HOME/dap, for the token."""
-    return _xdg(env, "XDG_STATE_HOME", ".local/state")
+    """$XDG_STATE_HOME/dap, for the token. Raises ConfigError as `config_path` does."""
+    return (_base(env, "XDG_STATE_HOME") or home(env) / ".local/state") / "dap"
 
 
 def socket_path(env: Mapping[str, str] = os.environ) -> Path:
-    """The Unix socket of the local gateway: in $XDG_RUNTIME_DIR, or in the state directory where there is none."""
-    runtime = env.get("XDG_RUNTIME_DIR")
-    return (Path(runtime) / "dap" if runtime else state_dir(env)) / "gateway.sock"
+    """The Unix socket of the local gateway: in $XDG_RUNTIME_DIR, or in the state directory where there is none.
+    Raises ConfigError as `config_path` does.
+    """
+    runtime = _base(env, "XDG_RUNTIME_DIR")
+    return (runtime / "dap" if runtime else state_dir(env)) / "gateway.sock"
 
 
-def _xdg(env: Mapping[str, str], variable: str, fallback: str) -> Path:
-    base = env.get(variable)
-    return (Path(base) if base else Path(env.get("HOME", "~")).expanduser() / fallback) / "dap"
+def _base(env: Mapping[str, str], variable: str) -> Path | None:
+    """The variable's directory. A relative path is invalid and ignored (XDG Base Directory Specification, Basics)."""
+    base = env.get(variable, "")
+    return Path(base) if Path(base).is_absolute() else None

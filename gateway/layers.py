@@ -17,6 +17,7 @@ from gateway.config import (
     Limits,
     Setting,
     config_path,
+    expand,
 )
 from gateway.errors import ConfigError
 from gateway.protocol.errors import BadRequest
@@ -86,11 +87,7 @@ class _Layers:
         explicit = frozenset(key for key in got if self.origins[f"{table}.{key}"] != "default")
         if got["mode"] not in MODES:
             raise ConfigError(f"{table}.mode is {got['mode']!r}; use one of {', '.join(MODES)}")
-        home = Path(self.env.get("HOME", "~"))
-        paths = {
-            key: home / got[key][2:] if got[key].startswith("~/") else Path(got[key])
-            for key in ("ssh_key", "ssh_known_hosts")
-        }
+        paths = {key: expand(got[key], self.env) for key in ("ssh_key", "ssh_known_hosts")}
         return Cluster(
             name, got["ssh_host"], paths["ssh_key"], paths["ssh_known_hosts"],
             got["vm"], got["kube_context"], got["mode"], explicit,

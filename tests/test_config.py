@@ -1,5 +1,7 @@
 """Settings: which one counts, where it came from, and what is said about one that cannot be used."""
 
+import os
+import pwd
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from gateway.config import (
     GATEWAY_SETTINGS,
     Limits,
     config_path,
+    home,
     socket_path,
     state_dir,
 )
@@ -183,3 +186,46 @@ def test_a_home_in_paths_is_the_users(write):
 
     assert cluster.ssh_key == Path(env["HOME"]) / "keys/k"
     assert cluster.ssh_known_hosts == Path("/etc/known")
+
+
+def test_a_home_of_another_user_is_that_users(write):
+    root = pwd.getpwuid(0)
+    env = write(f"[clusters.default]\nssh_key = '~{root.pw_name}/k'\nssh_known_hosts = '~'\n")
+
+    cluster = load(env).clusters["default"]
+
+    assert cluster.ssh_key == Path(root.pw_dir) / "k"
+    assert cluster.ssh_known_hosts == Path(env["HOME"])
+    with pytest.raises(ConfigError, match=r"'~no-such-user/k' names the home of 'no-such-user'"):
+        load(env | {"DAP_RUNNER_SSH_KEY": "~no-such-user/k"})
+
+
+@pytest.mark.parametrize("env", [{}, {"HOME": ""}, {"HOME": "."}, {"HOME": "~"}, {"HOME": "home/me"}])
+def test_without_a_home_in_the_environment_it_is_that_of_passwd(env, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mine = Path(pwd.getpwuid(os.getuid()).pw_dir)
+
+    assert home(env) == mine
+    assert config_path(env) == mine / ".config/dap/config.toml"
+    assert socket_path(env) == state_dir(env) / "gateway.sock" == mine / ".local/state/dap/gateway.sock"
+    default = load(env | {"XDG_CONFIG_HOME": str(tmp_path)}).clusters["default"]
+    assert default.ssh_key == mine / ".ssh/id_ed25519"
+    assert default.ssh_known_hosts == mine / ".ssh/known_hosts"
+
+
+def test_a_user_without_any_home_is_told_to_set_it(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "getuid", lambda: 2_000_000_011)
+    for find in (home, config_path, state_dir, socket_path, load):
+        with pytest.raises(ConfigError, match="set HOME"):
+            find({"HOME": ""})
+    full = {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/r"}
+    assert config_path(full) == Path("/c/dap/config.toml")
+    assert socket_path(full) == Path("/r/dap/gateway.sock")
+
+
+def test_a_relative_base_directory_is_ignored():
+    env = {"HOME": "/h", "XDG_CONFIG_HOME": "c", "XDG_STATE_HOME": "./s", "XDG_RUNTIME_DIR": "~/r"}
+
+    assert config_path(env) == Path("/h/.config/dap/config.toml")
+    assert socket_path(env) == state_dir(env) / "gateway.sock" == Path("/h/.local/state/dap/gateway.sock")

@@ -92,3 +92,17 @@ def test_the_document_is_toml_with_every_setting_as_a_comment():
     assert "# ssh_host = " in text
     assert "# token = " in text
     assert tomllib.loads(text.replace("# ssh_", "ssh_"))
+
+
+async def test_an_empty_home_takes_nothing_from_the_working_directory(home, tmp_path):
+    """Neither settings nor key nor token: somebody else may have written what lies there."""
+    (tmp_path / ".config" / "dap").mkdir(parents=True)
+    (tmp_path / ".config" / "dap" / "config.toml").write_text('[clusters.default]\nvm = "trap"\n')
+    env = {"HOME": "", "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": "", "XDG_RUNTIME_DIR": ""}
+    done = await home.dap("config", "show", "--json", env=env, cwd=tmp_path)
+
+    assert done.code == 0, done.err
+    shown = json.loads(done.out)
+    assert not shown["file"].startswith(str(tmp_path))
+    assert shown["settings"]["clusters.default.vm"]["value"] != "trap"
+    assert shown["settings"]["clusters.default.ssh_key"]["value"].startswith("/")
