@@ -112,9 +112,21 @@ class Config:
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     url: str
-    token: str
+    token: str = field(repr=False)
     limits: Limits = field(default_factory=Limits)
     origins: Mapping[str, str] = field(default_factory=dict)
+
+
+def bearer_token(text: str, origin: str) -> str:
+    """The token without the white space and line ends around it. Raises ConfigError, which names `origin` and never the
+    token, for what no Authorization header can carry: RFC 9110, 5.5 has visible ASCII, and a space would end a token.
+    """
+    token = text.strip()
+    if not all("!" <= char <= "~" for char in token):
+        raise ConfigError(
+            f"{origin} has a character that no bearer token can have: only visible ASCII without spaces"
+        )
+    return token
 
 
 def home(env: Mapping[str, str] = os.environ) -> Path:

@@ -6,17 +6,18 @@ DapError            code, message for a person
 └── ConfigError     a setting or file cannot be used; said on one line, exit 2
 """
 
+from gateway.masking import mask
 from gateway.protocol.outcome import CODES, Hop, Outcome
 from gateway.protocol.status import Status
 
 
 class DapError(Exception):
-    """`status`: the cluster's own Status, where it gave one."""
+    """`status`: the cluster's own Status, where it gave one. Credentials in the message are masked."""
 
     def __init__(self, code: str, message: str, status: Status | None = None) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = mask(message)
+        super().__init__(self.message)
         self.status = status
 
     @property
@@ -38,4 +39,7 @@ class HopFailed(DapError):  # noqa: N818
 
 
 class ConfigError(Exception):
-    """A setting or a file that cannot be used; the message names it and says what to do."""
+    """A setting or a file that cannot be used; the message names it and says what to do, with credentials masked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(mask(message))

@@ -16,6 +16,7 @@ from gateway.config import (
     Config,
     Limits,
     Setting,
+    bearer_token,
     config_path,
     expand,
 )
@@ -46,7 +47,7 @@ def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = 
         _list(gateway["allowed_hosts"]),
         _list(gateway["allowed_origins"]),
         gateway["url"].rstrip("/"),
-        gateway["token"],
+        bearer_token(gateway["token"], f"gateway.token ({layers.origins['gateway.token']})"),
         limits,
         layers.origins,
     )

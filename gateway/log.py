@@ -8,6 +8,8 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from gateway.masking import mask
+
 Format = Literal["json", "console"]
 _CAP = 2048  # characters of one value
 _QUERY = re.compile(r"(https?://[^\s\"?]*)\?[^\s\"]*")
@@ -54,19 +56,18 @@ def setup(style: Format) -> None:
 
 
 def escape(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """No escape sequence and no line break from outside; values of bounded length; no query of a URL, which in kubectl's
-    words about an exec has the command's arguments.
+    """No escape sequence and no line break from outside; values of bounded length; no credential; no query of a URL,
+    which in kubectl's words about an exec has the command's arguments.
     """
     for key, value in event.items():
         if isinstance(value, str):
+            known = _QUERY.sub(r"\1?…", mask(value))  # before anything is cut off that shows what it is
             event[key] = (
-                "\n".join(map(_line, value.split("\n"))) if key == "exception" else _line(value[:_CAP])
+                "\n".join(map(printable, known.split("\n")))
+                if key == "exception"
+                else printable(known[:_CAP])
             )
     return event
-
-
-def _line(text: str) -> str:
-    return printable(_QUERY.sub(r"\1?…", text))
 
 
 def printable(text: str) -> str:

@@ -95,6 +95,26 @@ def test_lists_may_be_lists_or_text(write):
     assert config.allowed_origins == ("https://a", "https://b")
 
 
+@pytest.mark.parametrize("text", ["s3cret-token\n", " s3cret-token\r\n", "\ts3cret-token  \n\n"])
+def test_what_stands_around_a_token_is_no_part_of_it(write, text):
+    assert load({"HOME": "/h", "DAP_GATEWAY_TOKEN": text}).token == "s3cret-token"
+    assert load(write(f"[gateway]\ntoken = '''{text}'''\n")).token == "s3cret-token"
+
+
+@pytest.mark.parametrize(
+    "text", ["s3cret\ntoken", "s3cret token", "s3cret\x00", "s3crét", "s3cret\udce9", "s3cret\x7f"]
+)
+def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(text):
+    with pytest.raises(ConfigError, match=r"gateway\.token \(environment DAP_GATEWAY_TOKEN\)") as caught:
+        load({"HOME": "/h", "DAP_GATEWAY_TOKEN": text})
+
+    assert "s3cr" not in str(caught.value)
+
+
+def test_a_token_is_in_no_repr():
+    assert "s3cret" not in repr(load({"HOME": "/h", "DAP_GATEWAY_TOKEN": "s3cret-token"}))
+
+
 def test_a_public_url_loses_its_slash(write):
     assert load(write('[gateway]\npublic_url = "https://x/"\n')).public_url == "https://x"
 

@@ -26,6 +26,20 @@ def said(request):
     logging.root.setLevel(level)
 
 
+def test_no_credential_is_written(said):
+    url = "http://ann:s3cret?@proxy:1/x?y=s3cret"
+    structlog.get_logger("gateway.x").info("event", message=f"no {url}, Bearer s3cret", long="x" * 2030 + url)
+    logging.getLogger("aiohttp.server").warning("no %s", url)
+    try:
+        int(url)
+    except ValueError:
+        structlog.get_logger("gateway.x").exception("defect")
+
+    assert "http://****@proxy:1/x" in said()
+    assert "s3cret" not in said().replace('url = "http://ann:s3cret', "")
+    assert "ann" not in said()
+
+
 def test_what_comes_from_outside_cannot_act(said):
     """Field S5, S10: one line each, and no control character in it."""
     structlog.get_logger("gateway.x").info("event", target=NASTY, number=3)

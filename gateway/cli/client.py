@@ -9,7 +9,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidStatus,
+    WebSocketException,
+)
 from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
@@ -30,6 +36,10 @@ _CLOSE = 2.0  # seconds for the closing handshake
 _HURRY = 0.3  # seconds for it after Ctrl-C and the like
 _PING = 15.0  # seconds between pings: proxies and the gateway see that we live
 _SILENCE = 45  # seconds until a peer that acknowledges nothing is lost
+_PROXY = (
+    "the proxy that the environment names (HTTPS_PROXY, ALL_PROXY or the like) cannot be used: "
+    "it has to be http://[USER:PASSWORD@]HOST:PORT, or with https, what is special in USER and PASSWORD as %XX"
+)
 
 
 _QUIET = logging.getLogger("gateway.cli.websockets")  # what it has to say, its exceptions say
@@ -129,6 +139,8 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
         websocket = await _dial(endpoint, path)
     except InvalidStatus as error:
         raise refusal(error.response.status_code, bytes(error.response.body or b"")) from None
+    except (InvalidProxy, ValueError, ImportError):  # their words quote the password
+        raise GatewayFailed(REFUSED, f"cannot reach the gateway at {endpoint}: {_PROXY}") from None
     except (InvalidHandshake, WebSocketException) as error:
         message = f"no gateway answers at {endpoint}: {why(error)}"
         raise GatewayFailed(REFUSED, message, passing=True) from None

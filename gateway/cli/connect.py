@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from gateway.cli.ending import UNREACHABLE, GatewayFailed, first
 from gateway.cli.tty import Terminal, ask
 from gateway.cli.words import say
-from gateway.config import Config, socket_path, state_dir
+from gateway.config import Config, bearer_token, socket_path, state_dir
 from gateway.errors import ConfigError
+from gateway.masking import mask_url
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _KNOCK = 2.0  # seconds for the socket to take a connection
@@ -37,7 +38,7 @@ class Endpoint:
         return self.socket is not None or urlsplit(self.url).hostname in _LOOPBACK
 
     def __str__(self) -> str:
-        return str(self.socket or self.url)
+        return str(self.socket or mask_url(self.url))
 
 
 def running(config: Config) -> Endpoint | None:
@@ -92,29 +93,28 @@ async def gateway(
 
 
 def _remote(config: Config) -> Endpoint:
+    shown = mask_url(config.url)
     try:
         parts = urlsplit(config.url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         host, parts = None, urlsplit("")
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("http", "https") or not host or parts.query or parts.fragment or parts.username:
-        raise ConfigError(f"gateway.url is {config.url!r}: use a URL such as https://dap.example.com")
+    if scheme not in ("http", "https") or not host or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ConfigError(f"gateway.url is {shown!r}: use a URL such as https://dap.example.com")
     local = host in _LOOPBACK
     if scheme == "http" and not local:
-        raise ConfigError(
-            f"gateway.url is {config.url!r}: beyond this machine use https, for the token's sake"
-        )
+        raise ConfigError(f"gateway.url is {shown!r}: beyond this machine use https, for the token's sake")
     # the token in the state directory opens the gateway of this machine: it is for no other
     token = config.token or (_stored_token() if local else "")
     if not token:
-        raise ConfigError(f"set DAP_GATEWAY_TOKEN to the token of the gateway at {config.url}")
+        raise ConfigError(f"set DAP_GATEWAY_TOKEN to the token of the gateway at {shown}")
     return Endpoint(f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}", token=token)
 
 
 def _stored_token() -> str:
     try:
-        return (state_dir() / "token").read_text("utf-8").strip()
+        return bearer_token((state_dir() / "token").read_text("utf-8"), str(state_dir() / "token"))
     except (OSError, UnicodeError):
         return ""
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gateway.masking import mask
 from gateway.protocol.outcome import CODES, Hop
 from gateway.protocol.status import Status
 
@@ -44,14 +45,14 @@ class End:
 
 
 class GatewayFailed(Exception):  # noqa: N818  # said of a hop, as HopFailed is
-    """The gateway itself could not be reached, refused us, or was lost.
+    """The gateway itself could not be reached, refused us, or was lost. Credentials in the message are masked.
 
     `passing`: the same may go well in a moment, so that who holds a session tries again.
     """
 
     def __init__(self, code: str, message: str, *, passing: bool = False) -> None:
-        super().__init__(message)
-        self.end = End(code, Hop.GATEWAY, message)
+        self.end = End(code, Hop.GATEWAY, mask(message))
+        super().__init__(self.end.message)
         self.passing = passing
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from dataclasses import replace
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from gateway.cli.options import Cluster, Container, Json, Kill, Namespace, Pod, 
 from gateway.cli.rest import why
 from gateway.cli.words import safe, say
 from gateway.errors import ConfigError, DapError
+from gateway.masking import mask
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
 
@@ -182,12 +184,11 @@ def main() -> None:
         status = HOP_FAILED
     except KeyboardInterrupt:
         status = 130
-    except Exception as error:  # a defect: told like everything else, in full with python -X dev
+    except Exception as error:  # noqa: BLE001  # a defect: told like everything else, in full with python -X dev
         if sys.flags.dev_mode:
-            raise
-        say(
-            f"client: a defect of dap: {type(error).__name__}: {error} (python -X dev -m gateway shows where)"
-        )
+            print(mask(traceback.format_exc()), file=sys.stderr)
+        said = f"{type(error).__name__}: {mask(str(error))}"
+        say(f"client: a defect of dap: {said} (python -X dev -m gateway shows where)")
         status = HOP_FAILED
     sys.exit(status)
 

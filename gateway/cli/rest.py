@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from gateway.cli.connect import Endpoint
 from gateway.cli.ending import REFUSED, UNREACHABLE, GatewayFailed
+from gateway.masking import mask
 from gateway.protocol.status import Status
 
 _ANSWER_LIMIT = 16 << 20  # bytes
@@ -49,10 +50,10 @@ def refusal(status: int, answer: bytes) -> GatewayFailed:
 
 
 def why(error: BaseException) -> str:
-    """An exception in a few words, never empty."""
+    """An exception in a few words, never empty, without the credentials that a library may have put there."""
     if isinstance(error, TimeoutError):
         return "timed out"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return mask(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -24,6 +24,7 @@ from gateway.config import (
 )
 from gateway.errors import ConfigError
 from gateway.layers import load
+from gateway.masking import MASK, mask_url
 
 app = typer.Typer(help="Write and show settings.", rich_markup_mode=None, no_args_is_help=True)
 _ASKED = ("ssh_host", "vm")  # what nobody can guess
@@ -133,8 +134,8 @@ def _rows(config: Config) -> Iterator[tuple[str, str, str]]:
             yield key, str(getattr(cluster, row.key)), config.origins[key]
     for row in GATEWAY_SETTINGS:
         value, key = getattr(config, row.key), f"gateway.{row.key}"
-        text = ",".join(value) if isinstance(value, tuple) else str(value)
-        yield key, _masked(row, text), config.origins[key]
+        values = value if isinstance(value, tuple) else (str(value),)
+        yield key, ",".join(_masked(row, text) for text in values), config.origins[key]
     for limit in fields(Limits):
         value = getattr(config.limits, limit.name)
         yield f"limits.{limit.name}", str(value), "default" if value == limit.default else str(config_path())
@@ -142,6 +143,5 @@ def _rows(config: Config) -> Iterator[tuple[str, str, str]]:
 
 def _masked(row: Setting, text: str) -> str:
     if row.secret:
-        return "****" if text else ""
-    user, at, rest = text.rpartition("@")
-    return f"{user.partition('://')[0]}://****@{rest}" if at and "://" in user else text
+        return MASK if text else ""
+    return mask_url(text)

@@ -11,14 +11,16 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.backend.ssh import Prompt
-from gateway.config import Config, socket_path, state_dir
+from gateway.config import Config, bearer_token, socket_path, state_dir
 from gateway.errors import ConfigError
+from gateway.masking import mask_url
 from gateway.server import files, listen
 from gateway.server.app import create_app
 from gateway.server.auth import Places, Tokens, owner
@@ -52,17 +54,17 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
     files.raise_limit()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    path = socket_path()
+    path, public = socket_path(), _public_url(config)
     with ExitStack() as stack:
         sockets = stack.enter_context(listen.loopback(config.listen))
         unix = stack.enter_context(listen.unix(path))
         names = hosts(config.listen, sockets)
-        places = Places(names, config.public_url, config.allowed_hosts, config.allowed_origins)
+        places = Places(names, public, config.allowed_hosts, config.allowed_origins)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         tokens = Tokens(config.token or token(state_dir()), file=PageFile(state_dir()))
         async with running(config, tokens, places, prompt, state_dir()) as gateway:
-            gateway.base = config.public_url or f"http://{names[0]}"
+            gateway.base = public or f"http://{names[0]}"
             async with listening(gateway, [*sockets, unix]):
                 ticket = gateway.tokens.ticket(Identity(owner(), "uid"))
                 urls = tuple(f"http://{host}" for host in names)
@@ -72,6 +74,21 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
                 log.info("stopping", sessions=len(gateway.sessions))
                 await gateway.stop()
     log.info("stopped")
+
+
+def _public_url(config: Config) -> str:
+    """What links begin with. Raises ConfigError where it would put a password into each of them."""
+    try:
+        parts = urlsplit(config.public_url)
+        usable = "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"gateway.public_url is {mask_url(config.public_url)!r}: use a URL such as https://dap.example.com, "
+            "without user name and password, which would stand in every browser link"
+        )
+    return config.public_url
 
 
 @asynccontextmanager
@@ -99,7 +116,7 @@ def token(directory: Path) -> str:
                 file.write(secrets.token_urlsafe(32) + "\n")
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"{path} can be read by others: run 'chmod 600 {path}'")
-        text = path.read_text("ascii").strip()
+        text = bearer_token(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"cannot use {path}: {error}") from None
     if len(text) < 16:

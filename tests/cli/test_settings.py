@@ -74,6 +74,22 @@ async def test_show_is_a_table_that_cannot_move_the_cursor(home):
     assert b"https://****@h" in done.out
 
 
+async def test_show_has_no_password_of_any_url(home):
+    env = {
+        "DAP_GATEWAY_PUBLIC_URL": "https://ann:s3cret@gate", "DAP_GATEWAY_URL": "ann:s3cret@gate",
+        "DAP_GATEWAY_ALLOWED_ORIGINS": "https://a,https://ann:s3c@ret@b",
+    }  # fmt: skip
+    table, json_text = (
+        await home.dap("config", "show", env=env),
+        await home.dap("config", "show", "--json", env=env),
+    )
+
+    for done in (table, json_text):
+        assert done.code == 0
+        assert b"s3c" not in done.out + done.err.encode()
+        assert b"https://a,https://****@b" in done.out
+
+
 async def test_a_file_that_is_not_toml_is_one_line(home):
     path = home.path / "config" / "dap" / "config.toml"
     path.parent.mkdir(parents=True)

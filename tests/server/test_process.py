@@ -202,6 +202,24 @@ def test_what_is_not_loopback_is_refused(where):
         pass
 
 
+@pytest.mark.parametrize("url", ["https://ann:s3cret@gate", "https://ann:s3/cret@gate", "https://gate:ann"])
+async def test_a_public_url_with_a_password_is_refused(home, url):
+    """Every link would have it."""
+    done = await home.dap("serve", "--listen", "127.0.0.1:0", env={"DAP_GATEWAY_PUBLIC_URL": url})
+    one_line(done, 2, "gateway.public_url is 'https://")
+    assert "s3" not in done.err
+
+
+async def test_the_token_of_a_file_may_hold_nothing_that_a_header_cannot(home):
+    file = home.path / "state" / "dap" / "token"
+    file.parent.mkdir(parents=True)
+    file.write_text("s3cret s3cret s3cret\n")
+    file.chmod(0o600)
+    done = await home.dap("serve", "--listen", "127.0.0.1:0")
+    one_line(done, 2, str(file))
+    assert "s3cret" not in done.err
+
+
 async def test_a_refused_address_is_said_in_one_line(home):
     one_line(await home.dap("serve", "--listen", "0.0.0.0:0"), 2, "beyond loopback", "DAP_GATEWAY_PUBLIC_URL")
 
