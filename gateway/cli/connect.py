@@ -124,6 +124,8 @@ def _answers(path: Path) -> bool:
         knock.settimeout(_KNOCK)
         try:
             knock.connect(str(path))
+        except BlockingIOError:  # a gateway is there: so many wait for it that no more may
+            return True
         except OSError:
             return False
     return True

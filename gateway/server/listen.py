@@ -1,16 +1,20 @@
 """Where the gateway listens: loopback and a Unix socket, and nothing that anybody else could own."""
 
 import errno
+import fcntl
 import ipaddress
 import os
 import socket
+import stat
+import struct
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from gateway.errors import ConfigError
 
 _BACKLOG = 128
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred of unix(7)
 
 
 def names(listen: str) -> tuple[str, int]:
@@ -46,23 +50,68 @@ def loopback(listen: str) -> Iterator[list[socket.socket]]:
 
 @contextmanager
 def unix(path: Path) -> Iterator[socket.socket]:
-    """A Unix socket, 0600 in a 0700 directory, gone afterwards. Raises ConfigError when a gateway is there."""
+    """A Unix socket, 0600 in a 0700 directory, gone afterwards. Raises ConfigError when a gateway is there.
+
+    A lock beside the socket is held for as long: whether its gateway lives is known without an answer of it, which one
+    that is stopped or busy does not give.
+    """
+    with ExitStack() as stack:
+        try:
+            _private(path.parent)
+            stack.callback(os.close, _lock(path))
+            _remove_stale(path)
+            bound = stack.enter_context(_bind_unix(path))
+            ours = _inode(path)
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {path}: {error.strerror or error}") from None
+        try:
+            yield bound
+        finally:
+            # while it is open no other file can have its inode
+            if _inode(path) == ours:
+                path.unlink(missing_ok=True)
+
+
+def _private(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_uid != os.getuid() or directory.stat().st_mode & 0o022:
+        raise ConfigError(f"{directory} must belong to you and be writable by nobody else")
+
+
+def _lock(path: Path) -> int:
+    """A descriptor that holds the lock of the socket at `path`; closing it gives the lock up. The file stays, with the
+    number of the process that has or had it: removing it would let two processes lock two files of one name.
+    """
+    file = path.with_name(f"{path.name}.lock")
+    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        bound = _bind_unix(path)
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {path}: {error.strerror or error}") from None
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(lock, 0)
+        os.write(lock, b"%d\n" % os.getpid())
+    except BlockingIOError:
+        process = os.read(lock, 20).decode("ascii", "replace").strip()
+        os.close(lock)
+        raise _taken(path, process) from None
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _taken(path: Path, process: str) -> ConfigError:
+    whose = f", process {process}," if process.isdecimal() else ""
+    return ConfigError(f"a gateway{whose} already listens on {path}; stop it first")
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
     try:
-        yield bound
-    finally:
-        bound.close()
-        path.unlink(missing_ok=True)
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _bind_unix(path: Path) -> socket.socket:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.parent.stat().st_uid != os.getuid() or path.parent.stat().st_mode & 0o022:
-        raise ConfigError(f"{path.parent} must belong to you and be writable by nobody else")
-    _remove_stale(path)
     bound = socket.socket(socket.AF_UNIX)
     before = os.umask(0o177)
     try:
@@ -100,16 +149,27 @@ def _bind(address: str, port: int, *, optional: bool) -> socket.socket | None:
 
 
 def _remove_stale(path: Path) -> None:
+    """Removes the socket of a gateway that was killed. A gateway of before there was a lock is asked for its answer."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ConfigError(f"{path} is no socket: move it away")
+    except FileNotFoundError:
+        return
+    process = ""
     with closing(socket.socket(socket.AF_UNIX)) as probe:
-        probe.settimeout(2)
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
-        except FileNotFoundError:
-            return
+            pid, *_ = _CREDENTIALS.unpack(
+                probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            )
+            process = str(pid)
         except ConnectionRefusedError:
             path.unlink()
             return
-    raise ConfigError(f"a gateway already listens on {path}; stop it first")
+        except BlockingIOError:  # it listens, and so many are waiting that no more may
+            pass
+    raise _taken(path, process)
 
 
 def _loopback(host: str) -> bool:

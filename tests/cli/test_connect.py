@@ -1,7 +1,9 @@
 """Where `dap` finds its gateway, and what it tells whom."""
 
+import contextlib
 import http.server
 import json
+import socket
 import threading
 
 import pytest
@@ -50,6 +52,19 @@ def test_a_stale_socket_is_no_gateway(home):
     home.socket.touch()
 
     assert running(load()) is None
+
+
+@pytest.mark.usefixtures("env")
+def test_a_gateway_that_takes_nobody_at_present_is_one_all_the_same(home):
+    """Another one inside the command would not know its sessions."""
+    home.socket.parent.mkdir()
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listening.bind(str(home.socket))
+        listening.listen(0)
+        stack.enter_context(socket.socket(socket.AF_UNIX)).connect(str(home.socket))
+
+        assert running(load()).socket == home.socket
 
 
 async def test_a_url_wins_over_the_socket(home, env):
