@@ -41,6 +41,12 @@ CLUSTER_SETTINGS = (
     Setting(
         "ssh_known_hosts", "DAP_RUNNER_SSH_KNOWN_HOSTS", "~/.ssh/known_hosts", "host keys that are trusted"
     ),
+    Setting(
+        "ssh_config",
+        "DAP_RUNNER_SSH_CONFIG",
+        "",
+        "OpenSSH's settings, as ssh -F FILE; empty: ~/.ssh/config and /etc/ssh/ssh_config; none: neither",
+    ),
     Setting("vm", "DAP_RUNNER_VM", "dap-runner", "the Incus instance that reaches the cluster"),
     Setting(
         "kube_context", "DAP_RUNNER_KUBE_CONTEXT", "", "kubeconfig context there; empty: its current one"
@@ -63,7 +69,11 @@ GATEWAY_SETTINGS = (
 class Limits:
     """Every wait and every store has one. Seconds, bytes and numbers; `[limits]` in config.toml."""
 
-    ssh_connect: float = 10.0  # to a connection; people at a prompt get four times as long to log in
+    ssh_settings: float = 10.0  # for `ssh -G`, in which the `Match exec` of the user's files runs
+    ssh_connect: float = 10.0  # for TCP and the key exchange, where ~/.ssh/config names no ConnectTimeout
+    ssh_login: float = (
+        120.0  # from the first authentication request on: a person may take part (sshd's LoginGraceTime)
+    )
     ssh_channel: float = 8.0  # for an open connection to open a channel; then another connection is tried
     ssh_keepalive: float = 4.5  # between keepalives; three without an answer end the connection: 18 s
     start: float = 30.0  # from the opening of a channel to the wrapper's header
@@ -100,6 +110,7 @@ class Cluster:
     kube_context: str
     mode: str
     explicit: frozenset[str] = frozenset()
+    ssh_config: str = ""  # a file; empty: ssh's own files; "none": no file
 
 
 @dataclass(frozen=True)

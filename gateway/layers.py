@@ -89,9 +89,10 @@ class _Layers:
         if got["mode"] not in MODES:
             raise ConfigError(f"{table}.mode is {got['mode']!r}; use one of {', '.join(MODES)}")
         paths = {key: expand(got[key], self.env) for key in ("ssh_key", "ssh_known_hosts")}
+        config = str(expand(got["ssh_config"], self.env)) if got["ssh_config"] else ""
         return Cluster(
             name, got["ssh_host"], paths["ssh_key"], paths["ssh_known_hosts"],
-            got["vm"], got["kube_context"], got["mode"], explicit,
+            got["vm"], got["kube_context"], got["mode"], explicit, config,
         )  # fmt: skip
 
     def limits(self) -> Limits:

@@ -200,12 +200,15 @@ def test_paths_follow_the_desktop_and_fall_back_to_home():
 
 
 def test_a_home_in_paths_is_the_users(write):
-    env = write("[clusters.default]\nssh_key = '~/keys/k'\nssh_known_hosts = '/etc/known'\n")
+    env = write(
+        "[clusters.default]\nssh_key = '~/keys/k'\nssh_known_hosts = '/etc/known'\nssh_config = '~/c'\n"
+    )
 
     cluster = load(env).clusters["default"]
 
     assert cluster.ssh_key == Path(env["HOME"]) / "keys/k"
     assert cluster.ssh_known_hosts == Path("/etc/known")
+    assert cluster.ssh_config == f"{env['HOME']}/c"
 
 
 def test_a_home_of_another_user_is_that_users(write):
@@ -249,3 +252,11 @@ def test_a_relative_base_directory_is_ignored():
 
     assert config_path(env) == Path("/h/.config/dap/config.toml")
     assert socket_path(env) == state_dir(env) / "gateway.sock" == Path("/h/.local/state/dap/gateway.sock")
+
+
+def test_ssh_config_is_empty_for_sshs_own_files_a_file_or_none(write):
+    assert load(write("")).clusters["default"].ssh_config == ""
+    for named in ("none", "/etc/other", "other"):
+        cluster = load(write("") | {"DAP_RUNNER_SSH_CONFIG": named}).clusters["default"]
+        assert cluster.ssh_config == named
+        assert "ssh_config" in cluster.explicit

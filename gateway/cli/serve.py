@@ -48,7 +48,7 @@ def demo_config(config: Config, demo: "DemoSettings") -> Config:
     """The same settings with one cluster, `default`, which is the demo's."""
     cluster = Cluster(
         "default", demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, "", "auto",
-        frozenset(["ssh_host", "ssh_key", "ssh_known_hosts", "vm", "mode"]),
+        frozenset(["ssh_host", "ssh_key", "ssh_known_hosts", "ssh_config", "vm", "mode"]), "none",
     )  # fmt: skip
     return replace(config, clusters={"default": cluster})
 

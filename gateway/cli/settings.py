@@ -37,6 +37,9 @@ def init(  # noqa: PLR0913, PLR0917  # one option a setting
     ] = None,
     ssh_key: Annotated[str | None, typer.Option(metavar="FILE", help="Private key.")] = None,
     ssh_known_hosts: Annotated[str | None, typer.Option(metavar="FILE", help="Trusted host keys.")] = None,
+    ssh_config: Annotated[
+        str | None, typer.Option(metavar="FILE", help="OpenSSH's settings, as ssh -F FILE; none: no file.")
+    ] = None,
     vm: Annotated[str | None, typer.Option(metavar="NAME", help="Incus instance, the runner.")] = None,
     kube_context: Annotated[str | None, typer.Option(metavar="NAME", help="Context in the runner.")] = None,
     mode: Annotated[
@@ -46,8 +49,8 @@ def init(  # noqa: PLR0913, PLR0917  # one option a setting
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     given = {
-        "ssh_host": ssh_host, "ssh_key": ssh_key, "ssh_known_hosts": ssh_known_hosts, "vm": vm,
-        "kube_context": kube_context, "mode": mode, "listen": listen,
+        "ssh_host": ssh_host, "ssh_key": ssh_key, "ssh_known_hosts": ssh_known_hosts,
+        "ssh_config": ssh_config, "vm": vm, "kube_context": kube_context, "mode": mode, "listen": listen,
     }  # fmt: skip
     path = config_path()
     if path.exists() and not force:
