@@ -23,7 +23,7 @@ def nothing_left():
     before, children = leaks.descriptors(), leaks.children()
     yield
     now = leaks.settle(len(before))
-    assert len(now) <= len(before), {fd: what for fd, what in now.items() if before.get(fd) != what}
+    assert len(now) <= len(before), leaks.named(now - before)
     assert leaks.children() <= children
 
 
@@ -57,12 +57,34 @@ async def gateway(cluster, tmp_path):
         yield running
 
 
+def pytest_collection_modifyitems(items):
+    """A browser's tests are the longest folder: they begin first, and what is short fills up the other workers."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """pytest-xdist sends reports as UTF-8, and output of a test may hold what is none (a lone surrogate)."""
+    report = yield
+    report.sections = [(title, _as_utf8(text)) for title, text in report.sections]
+    if report.failed and _as_utf8(report.longreprtext) != report.longreprtext:
+        report.longrepr = _as_utf8(report.longreprtext)
+    return report
+
+
+def _as_utf8(text):
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def pytest_sessionfinish(session, exitstatus):
-    """With DAP_STRICT_SKIPS a skip whose reason is not in skips.txt fails the run: nothing is skipped unsaid."""
-    if not os.environ.get("DAP_STRICT_SKIPS") or exitstatus:
+    """With DAP_STRICT_SKIPS a skip whose reason is not in skips.txt fails the run: nothing is skipped unsaid.
+
+    Under pytest-xdist the reports of all workers come together in the controller, which alone has a reporter.
+    """
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("DAP_STRICT_SKIPS") or exitstatus or reporter is None:
         return
     known = [line for line in SKIPS.read_text("utf-8").splitlines() if line and not line.startswith("#")]
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     reasons = {str(report.longrepr[2]) for report in reporter.stats.get("skipped", [])}
     for reason in reasons:
         if not any(reason.removeprefix("Skipped: ").startswith(line) for line in known):
