@@ -1,14 +1,14 @@
 """Fixtures: a chain to test against, a gateway on it, and the check that a test leaves nothing behind."""
 
+import gc
 import os
 import signal
 from pathlib import Path
 
 import pytest
 from support import leaks
+from support.beside import demo_beside
 from support.served import cluster_at, config_for, served
-
-from gateway.demo import demo_chain
 
 SKIPS = Path(__file__).with_name("skips.txt")
 # A shell's background job ignores these, and so would every program under test
@@ -22,9 +22,16 @@ def nothing_left():
     """File descriptors and child processes are back where they started."""
     before, children = leaks.descriptors(), leaks.children()
     yield
-    now = leaks.settle(len(before))
+    now, more = leaks.settle(len(before), children)
     assert len(now) <= len(before), leaks.named(now - before)
-    assert leaks.children() <= children
+    assert not more
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """The demo's chain, one for all tests of a module: none of them may change it."""
+    with demo_beside() as settings:
+        yield settings
 
 
 CHAINS = [
@@ -36,18 +43,16 @@ CHAINS = [
 
 
 @pytest.fixture(params=CHAINS)
-async def cluster(request):
+def cluster(request, demo):
     """The cluster that a test works on: the embedded demo, and the real chain where there is one, each way."""
     where, mode = request.param.split("-")
     if where == "demo":
-        async with demo_chain() as demo:
-            yield cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
-        return
+        return cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
     if not os.environ.get("DAP_LAB"):
         pytest.skip(NO_LAB)
     names = ("DAP_RUNNER_SSH_HOST", "DAP_RUNNER_SSH_KEY", "DAP_RUNNER_SSH_KNOWN_HOSTS", "DAP_RUNNER_VM")
     host, key, known_hosts, instance = (os.environ[name] for name in names)
-    yield cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
+    return cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
 
 
 @pytest.fixture
@@ -60,6 +65,12 @@ async def gateway(cluster, tmp_path):
 def pytest_collection_modifyitems(items):
     """A browser's tests are the longest folder: they begin first, and what is short fills up the other workers."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
+def pytest_collection_finish():
+    """What collection has made stays to the end: no look for garbage need go through it again, as some tests ask for."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

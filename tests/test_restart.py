@@ -13,8 +13,6 @@ from support.dap import Home
 from support.exec_client import Access
 from support.resuming import Resuming, shell
 
-from gateway.demo import demo_chain
-
 pytestmark = pytest.mark.timeout(120)
 LINES = "i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); done"
 RAW = "stty -echo -onlcr -icanon; echo ready; "
@@ -59,14 +57,13 @@ class Served:
 
 
 @pytest.fixture
-async def gateway(tmp_path):
-    async with demo_chain() as demo:
-        one = Served(Home(tmp_path), demo)
-        await one.start()
-        try:
-            yield one
-        finally:
-            await one.end(signal.SIGTERM)
+async def gateway(demo, tmp_path):
+    one = Served(Home(tmp_path), demo)
+    await one.start()
+    try:
+        yield one
+    finally:
+        await one.end(signal.SIGTERM)
 
 
 @asynccontextmanager

@@ -17,7 +17,6 @@ from support.served import cluster_at, config_for, served
 
 from gateway.backend.kept import Found
 from gateway.config import Limits
-from gateway.demo import demo_chain
 from gateway.errors import Refused
 from gateway.protocol.outcome import Outcome
 from gateway.server.auth import owner
@@ -30,12 +29,6 @@ RAW = "stty -echo -onlcr -icanon; echo ready; "
 
 def lines(count: int) -> bytes:
     return b"".join(b"line %d\n" % number for number in range(count))
-
-
-@pytest.fixture
-async def demo():
-    async with demo_chain() as one:
-        yield one
 
 
 @asynccontextmanager

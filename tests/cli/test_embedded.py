@@ -6,18 +6,15 @@ import asyncssh
 import pytest
 from support.dap import on_a_terminal
 
-from gateway.demo import demo_chain
-
 
 @pytest.fixture
-async def chain():
+def chain(demo):
     """The environment that leads to a demo chain."""
-    async with demo_chain() as demo:
-        yield {
-            "DAP_RUNNER_SSH_HOST": demo.ssh_host, "DAP_RUNNER_SSH_KEY": str(demo.ssh_key),
-            "DAP_RUNNER_SSH_KNOWN_HOSTS": str(demo.known_hosts), "DAP_RUNNER_VM": demo.instance,
-            "DAP_RUNNER_MODE": "plain",
-        }  # fmt: skip
+    return {
+        "DAP_RUNNER_SSH_HOST": demo.ssh_host, "DAP_RUNNER_SSH_KEY": str(demo.ssh_key),
+        "DAP_RUNNER_SSH_KNOWN_HOSTS": str(demo.known_hosts), "DAP_RUNNER_VM": demo.instance,
+        "DAP_RUNNER_MODE": "plain",
+    }  # fmt: skip
 
 
 async def test_a_command_runs_its_own_gateway_and_says_so(home, chain):

@@ -15,14 +15,12 @@ from support.served import cluster_at, config_for, served
 
 from gateway import log
 from gateway.config import Limits
-from gateway.demo import demo_chain
 
 
 @pytest.fixture
-async def cluster():
+def cluster(demo):
     """The embedded demo alone: the lab has nothing to say about the edge."""
-    async with demo_chain() as demo:
-        yield cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
+    return cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
 
 
 @pytest.fixture

@@ -45,12 +45,15 @@ def alive(pid: int) -> bool:
         return False
 
 
-def settle(before: int, seconds: float = 2.0) -> set[int]:
-    """Waits until no more descriptors are open than before; returns those that are."""
+def settle(before: int, born: set[int], seconds: float = 2.0) -> tuple[set[int], set[int]]:
+    """Waits until no more descriptors are open than before and no child lives that was not `born` then.
+
+    Returns the descriptors that are open, and such children.
+    """
     end = time.monotonic() + seconds
-    while len(now := descriptors()) > before and time.monotonic() < end:
+    while (len(now := descriptors()) > before) | bool(more := children() - born) and time.monotonic() < end:
         time.sleep(0.02)
-    return now
+    return now, more
 
 
 async def tasks_back(before: Container[object], seconds: float = 10.0) -> set[asyncio.Task[object]]:

@@ -11,7 +11,6 @@ from support.browser import ARGUMENTS, Tab, chromium, open_tab
 from support.page_server import PAGE, PageServer, serve
 from support.served import TOKEN, cluster_at, config_for, served
 
-from gateway.demo import demo_chain
 from gateway.server.auth import Tokens
 
 
@@ -49,16 +48,15 @@ class Real:
 
 
 @pytest_asyncio.fixture(loop_scope="module", params=["scripted", "demo"])
-async def site(request, tmp_path) -> AsyncIterator[Any]:
+async def site(request, demo, tmp_path) -> AsyncIterator[Any]:
     """Whatever has the page: `url`, and `ticket()` for a fresh one. Its `default/default/web-0` has a shell."""
     if request.param == "scripted":
         async with serve() as server:
             yield server
         return
-    async with demo_chain() as demo:
-        cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
-        async with served(config_for(cluster), tmp_path) as running:
-            yield Real(running.url, running.gateway.tokens)
+    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
+    async with served(config_for(cluster), tmp_path) as running:
+        yield Real(running.url, running.gateway.tokens)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
