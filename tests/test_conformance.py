@@ -51,7 +51,7 @@ async def test_words_like_kubectls_are_the_commands_own(access):
     assert said.status.exit_code == 3
 
 
-@pytest.mark.parametrize("size", [1 << 20, pytest.param(64 << 20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [1 << 20, pytest.param(64 << 20, marks=pytest.mark.repetition)])
 async def test_binary_each_way(access, size):
     """Random bytes through cat come back equal."""
     data = os.urandom(1 << 20) * (size >> 20)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.dap import Home
 from support.exec_client import Access
+from support.repeated import seeds
 from support.resuming import Resuming, shell
 
 pytestmark = pytest.mark.timeout(120)
@@ -74,7 +75,7 @@ async def following(client):
         yield task
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 async def test_killed_and_started_again_nothing_is_lost_or_doubled(gateway, seed):
     chance = random.Random(seed)
     count, every = 60_000, "".join(chance.choices("abcdefgh\n", k=60_000)).encode()

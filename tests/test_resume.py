@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from support.cuttable import cuttable
 from support.exec_client import Access
 from support.raw_http import ask
+from support.repeated import seeds
 from support.resuming import Resuming, shell
 from support.served import cluster_at, config_for, served
 
@@ -88,7 +89,7 @@ async def test_a_terminal_can_be_resumed(gateway, client):
     await idle(gateway)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 async def test_nothing_is_lost_or_doubled_however_often_the_client_is_lost(gateway, client, seed):
     chance = random.Random(seed)
     count, every = 40_000, "".join(chance.choices("abcdefgh\n", k=150_000)).encode()

@@ -30,7 +30,7 @@ STATUSES = st.builds(
     st.booleans(),
     TEXT,
     TEXT,
-    st.dictionaries(TEXT, st.lists(st.dictionaries(TEXT, TEXT))),
+    st.dictionaries(TEXT, st.lists(st.dictionaries(TEXT, TEXT, max_size=3), max_size=3), max_size=3),
     st.integers(0, 599),
 )
 CLIENT = (

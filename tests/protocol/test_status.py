@@ -136,7 +136,9 @@ STATUSES = st.builds(
     st.booleans(),
     TEXT,
     TEXT,
-    st.dictionaries(TEXT, st.lists(st.dictionaries(TEXT, TEXT | st.integers()))),
+    st.dictionaries(
+        TEXT, st.lists(st.dictionaries(TEXT, TEXT | st.integers(), max_size=3), max_size=3), max_size=3
+    ),
     st.integers(0, 599),
 )
 

@@ -23,7 +23,7 @@ def older() -> str | None:
     return None
 
 
-@pytest.fixture(params=["this", "older"])
+@pytest.fixture(params=[pytest.param("this", marks=[pytest.mark.repetition] if older() else []), "older"])
 def far(request):
     """Where relays run; checked to be gone at the end."""
     python = sys.executable if request.param == "this" else older()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 from support.cuttable import cuttable
 from support.leaks import alive
+from support.repeated import seeds
 from support.served import cluster_at
 
 from gateway.backend.chain import AutoChain, chain
@@ -113,7 +114,7 @@ async def test_auto_does_not_keep_where_it_takes_the_plain_chain(way):
         assert not await auto.keeping()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 async def test_output_and_input_are_whole_however_often_it_is_cut(way, seed):
     _, forwarder = way
     chance = random.Random(seed)

@@ -19,7 +19,7 @@ from gateway.protocol.target import TerminalSize
 
 NAME = "5e55104e5e55104e"
 _LULL = 0.02  # seconds without input until all of it is acknowledged
-_WAIT = 10.0  # seconds that a test waits for what must come
+_WAIT = 30.0  # seconds that a test waits for what must come
 
 
 @dataclass
