@@ -66,6 +66,9 @@ class SshSettings:
     kex_algorithms: tuple[str, ...] = ()
     ciphers: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
+    algorithms_named: frozenset[str] = (
+        frozenset()
+    )  # keywords of ssh, as in "ciphers", whose list the user's files name
 
     remarks: tuple[str, ...] = ()  # lines of the user's files that are not followed, each with its reason
 
