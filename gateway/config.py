@@ -51,6 +51,12 @@ CLUSTER_SETTINGS = (
     Setting(
         "kube_context", "DAP_RUNNER_KUBE_CONTEXT", "", "kubeconfig context there; empty: its current one"
     ),
+    Setting(
+        "namespace",
+        "DAP_RUNNER_NAMESPACE",
+        "",
+        "namespace of a pod that is named without one; empty: the context's",
+    ),
     Setting("mode", "DAP_RUNNER_MODE", "auto", "auto: relay where the runner has python3; relay; plain"),
 )
 GATEWAY_SETTINGS = (
@@ -111,6 +117,7 @@ class Cluster:
     mode: str
     explicit: frozenset[str] = frozenset()
     ssh_config: str = ""  # a file; empty: ssh's own files; "none": no file
+    namespace: str = ""  # of a pod that is named without one; empty: the context's
 
 
 @dataclass(frozen=True)

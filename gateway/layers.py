@@ -22,7 +22,7 @@ from gateway.config import (
 )
 from gateway.errors import ConfigError
 from gateway.protocol.errors import BadRequest
-from gateway.protocol.target import Target
+from gateway.protocol.target import Target, check_namespace
 
 _MAY_BE_OFF = frozenset({"idle", "max_age", "sessions", "sessions_per_identity", "sessions_per_target"})
 
@@ -88,12 +88,21 @@ class _Layers:
         explicit = frozenset(key for key in got if self.origins[f"{table}.{key}"] != "default")
         if got["mode"] not in MODES:
             raise ConfigError(f"{table}.mode is {got['mode']!r}; use one of {', '.join(MODES)}")
+        self._check_namespace(table, got["namespace"])
         paths = {key: expand(got[key], self.env) for key in ("ssh_key", "ssh_known_hosts")}
         config = str(expand(got["ssh_config"], self.env)) if got["ssh_config"] else ""
         return Cluster(
             name, got["ssh_host"], paths["ssh_key"], paths["ssh_known_hosts"],
-            got["vm"], got["kube_context"], got["mode"], explicit, config,
+            got["vm"], got["kube_context"], got["mode"], explicit, config, got["namespace"],
         )  # fmt: skip
+
+    def _check_namespace(self, table: str, name: str) -> None:
+        try:
+            if name:
+                check_namespace(name)
+        except BadRequest as error:
+            origin = self.origins[f"{table}.namespace"]
+            raise ConfigError(f"{table}.namespace ({origin}): {error}") from None
 
     def limits(self) -> Limits:
         given = _table(self.document, "limits", self.path)

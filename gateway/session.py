@@ -18,7 +18,7 @@ from gateway.errors import DapError
 from gateway.lifetime import Lifetime, Times
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.messages import Stream
-from gateway.protocol.outcome import Outcome
+from gateway.protocol.outcome import Outcome, located
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.relay.journal import Journal, JournalFull
 
@@ -233,7 +233,7 @@ class Session:
     def _settle(self, outcome: Outcome) -> None:
         """The first outcome is the outcome; from here on no output is added and no input taken."""
         if self.outcome is None:
-            self.outcome = outcome
+            self.outcome = located(outcome, self.target)
             self.times.mark("ended")
             self.output.close()
             self._input.discard()

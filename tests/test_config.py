@@ -64,7 +64,7 @@ def test_flags_go_over_the_environment_over_the_file_over_defaults(write):
 
 def test_every_setting_has_its_variable(tmp_path):
     env = {
-        row.env: "auto" if row.key == "mode" else f"/{row.key}"
+        row.env: {"mode": "auto", "namespace": "shop"}.get(row.key, f"/{row.key}")
         for row in (*CLUSTER_SETTINGS, *GATEWAY_SETTINGS)
     }
     config = load({"HOME": str(tmp_path), **env})
@@ -145,6 +145,8 @@ def test_a_public_url_loses_its_slash(write):
         ("[limits]\nsessions_per_target = true\n", "0 (off) or a number above it"),
         ("[limits]\nnope = 1\n", "unknown setting limits.nope"),
         ("[clusters.UPPER]\n", "cluster name"),
+        ("[clusters.default]\nnamespace = 'Shop'\n", "'Shop' is not a namespace name"),
+        ("[clusters.default]\nnamespace = '-n'\n", "clusters.default.namespace ("),
         ("[clusters.'a/b']\n", "cluster name"),
     ],
 )

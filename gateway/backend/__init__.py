@@ -128,6 +128,12 @@ class Backend(Protocol):
         """What its API server says."""
         ...
 
+    async def namespace(self) -> str:
+        """The namespace of a pod that is named without one: the cluster's setting, else that of the kubeconfig context
+        there, as it is now; asking may cost a process in the runner. Raises HopFailed.
+        """
+        ...
+
     def exec(self, target: Target, command: Command) -> AbstractAsyncContextManager[Channel]:
         """Entering starts the command, or raises HopFailed with the hop that refused. Leaving ends whatever still
         runs on our side of the pod, unread output or not, within `Limits.finish` seconds, also when cancelled. What a

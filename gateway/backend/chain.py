@@ -50,6 +50,10 @@ class AutoChain:
         self.keep, self.adopt, self.found, self.disown = relay.keep, relay.adopt, relay.found, relay.disown
         self.cluster = AutoApi(self._chosen, lambda: not isinstance(relay.failure, NoRelay))
 
+    async def namespace(self) -> str:
+        """See `Backend.namespace`."""
+        return await (await self._chosen()).namespace()
+
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[Channel]:
         """See `Backend.exec`."""

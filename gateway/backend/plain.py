@@ -13,6 +13,7 @@ from gateway.backend.fate import PodFate, Pods
 from gateway.backend.host import Host
 from gateway.backend.lease import Lease
 from gateway.backend.lease_lines import TICK
+from gateway.backend.namespace import context_namespace
 from gateway.backend.raw import RawApi
 from gateway.backend.reaper import Ended, Reaper
 from gateway.backend.ssh import Process
@@ -76,6 +77,11 @@ class PlainChain:
     def leftovers(self) -> Mapping[str, int]:
         """See `Backend.leftovers`."""
         return self._reaper.counts
+
+    async def namespace(self) -> str:
+        """See `Backend.namespace`."""
+        cluster = self._cluster
+        return cluster.namespace or await context_namespace(self._kubectl, cluster.kube_context)
 
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[PlainChannel]:

@@ -1,5 +1,6 @@
 """The API server without a relay: one `kubectl get --raw` for each answer. There is no watch."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -44,14 +45,22 @@ class RawApi:
         return None
 
     async def _get(self, path: str, size: int) -> tuple[dict[str, Any], int]:
-        body = bytearray()
-        async with self._run(("kubectl", *self._context, "get", "--raw", path)) as channel:
-            async for stream, data in channel.output():
-                if stream is Stream.STDOUT:
-                    body += data
-                if len(body) > size:
-                    raise cluster.too_much(size)
-            outcome = await channel.wait()
-        if outcome.exit_code != 0:
-            raise HopFailed(outcome.code, outcome.message, outcome.status)
-        return cluster.decode(200, bytes(body)), len(body)
+        body = await output_of(self._run, ("kubectl", *self._context, "get", "--raw", path), size)
+        return cluster.decode(200, body), len(body)
+
+
+async def output_of(run: Run, argv: tuple[str, ...], size: int, seconds: float | None = None) -> bytes:
+    """What that kubectl writes to stdout, at most `size` bytes, within `seconds` of its start. Raises HopFailed, also for
+    an exit code that is not 0, and TimeoutError.
+    """
+    body = bytearray()
+    async with run(argv) as channel, asyncio.timeout(seconds):
+        async for stream, data in channel.output():
+            if stream is Stream.STDOUT:
+                body += data
+            if len(body) > size:
+                raise cluster.too_much(size)
+        outcome = await channel.wait()
+    if outcome.exit_code != 0:
+        raise HopFailed(outcome.code, outcome.message, outcome.status)
+    return bytes(body)

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from typing import Any
 
 from gateway.cli.client import Connection
 from gateway.cli.ending import End
@@ -47,6 +48,7 @@ class Conversation:
         self._connection = connection
         self._seen = b""
         self.exit_code: int | None = None
+        self.target: dict[str, Any] = {}  # as the gateway has it, once it is open
 
     async def open(self) -> None:
         """The gateway takes the session on."""
@@ -55,6 +57,7 @@ class Conversation:
             if isinstance(message, End):
                 raise HopEnded(message)
             if isinstance(message, Control) and message.body["type"] == "hello":
+                self.target = message.body.get("target") or {}
                 return
 
     async def start(self) -> None:

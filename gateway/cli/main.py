@@ -62,14 +62,14 @@ def serve_(
 def shell(
     context: typer.Context,
     pod: Pod,
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     container: Container = None,
     cluster: Cluster = "default",
     quiet: Quiet = False,
 ) -> None:
     argv = options.command_line(context, needed=False)
     command = session.command("exec", argv, stdin=True, tty=True)
-    target = Target.parse(cluster, namespace, pod, container)
+    target = Target.parse(cluster, namespace or None, pod, container)
     raise typer.Exit(session.run(target, command, quiet=quiet, resumable=True))
 
 
@@ -77,7 +77,7 @@ def shell(
 def exec_(  # noqa: PLR0913, PLR0917  # kubectl exec's options
     context: typer.Context,
     pod: Pod,
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     container: Container = None,
     stdin: Stdin = False,
     tty: Tty = False,
@@ -90,7 +90,7 @@ def exec_(  # noqa: PLR0913, PLR0917  # kubectl exec's options
         raise typer.BadParameter("--verify is for commands without a terminal: leave out -t", context)
     command = session.command("exec", options.command_line(context), stdin=stdin, tty=tty)
     command = replace(command, kill=kill)
-    target = Target.parse(cluster, namespace, pod, container)
+    target = Target.parse(cluster, namespace or None, pod, container)
     raise typer.Exit(session.run(target, command, quiet=quiet, verify=verify))
 
 
@@ -110,7 +110,7 @@ def run_(
 @app.command("probe", help=texts.PROBE)
 def probe_(
     pod: Pod,
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     container: Container = None,
     cluster: Cluster = "default",
     json: Json = False,
@@ -119,7 +119,7 @@ def probe_(
     ] = 30,
     quiet: Quiet = False,
 ) -> None:
-    target = Target.parse(cluster, namespace, pod, container)
+    target = Target.parse(cluster, namespace or None, pod, container)
     raise typer.Exit(probe.run(target, timeout, json=json, quiet=quiet))
 
 
@@ -129,7 +129,7 @@ def open_(
         str | None,
         typer.Argument(metavar="[POD | CLUSTER/NS/POD[/CONTAINER]]", help="What the page shows at once."),
     ] = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = "",
     container: Container = None,
     cluster: Cluster = "default",
     whose: Annotated[

@@ -29,7 +29,12 @@ def _clusters(incomplete: str) -> list[str]:
 
 
 Pod = Annotated[str, typer.Argument(metavar="POD", help="A pod's name, or deploy/NAME, svc/NAME, sts/NAME.")]
-Namespace = Annotated[str, typer.Option("--namespace", "-n", metavar="NS", help="The pod's namespace.")]
+Namespace = Annotated[
+    str,
+    typer.Option(
+        "--namespace", "-n", metavar="NS", help="Default: the cluster's setting, or kubectl's there."
+    ),
+]
 Container = Annotated[
     str | None,
     typer.Option("--container", "-c", metavar="NAME", help="Which container, if the pod has several."),

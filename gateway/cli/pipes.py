@@ -10,12 +10,15 @@ from gateway.cli.ending import End, first
 from gateway.cli.sizes import Sizes
 from gateway.cli.stdio import Sink, Source
 from gateway.cli.verify import Verification
+from gateway.cli.words import say_namespace
 from gateway.protocol.messages import Control, Output, Stream
 from gateway.protocol.target import Command
 
 
 class Pipes:
     """Run once. A command may have a terminal all the same, without our keys: `-t` alone."""
+
+    tells = False  # set it for a line that says in which namespace the pod is
 
     def __init__(self, sink: Sink, command: Command, proof: Verification | None = None) -> None:
         self._sink = sink
@@ -58,6 +61,8 @@ class Pipes:
                     if data:
                         await self._sink.write(stream, data)
                 case Control(body):
+                    if body["type"] == "hello" and self.tells:
+                        say_namespace(body)
                     if body["type"] in ("hello", "started"):
                         self._started()
                 case End() as end:

@@ -37,7 +37,7 @@ class Step:
 
     def __str__(self) -> str:
         if self.result == "PASS":
-            return f"PASS {self.step:<8}{self.ms:6.0f} ms"
+            return f"PASS {self.step:<8}{self.ms:6.0f} ms  {safe(self.message)}".rstrip()
         if self.result == "SKIP":
             return f"SKIP {self.step}: {safe(self.message)}"
         return f"FAIL {self.step}: {safe(f'{self.hop}: {self.message} ({self.code})')}"
@@ -69,7 +69,9 @@ async def _run(target: Target, seconds: float, *, as_json: bool, quiet: bool) ->
     exit_code = None
     try:
         async with gateway(load(), quiet=quiet or as_json) as endpoint:
-            exit_code = await Probe(endpoint, target, seconds, report).run()
+            probe = Probe(endpoint, target, seconds, report)
+            exit_code = await probe.run()
+            target = probe.target
     except GatewayFailed as error:
         report(_failed("open", 0, error.end))
     last = steps[-1]
@@ -82,11 +84,13 @@ async def _run(target: Target, seconds: float, *, as_json: bool, quiet: bool) ->
 
 
 class Probe:
-    """Runs the steps until one fails. `timeout`: seconds for all of them."""
+    """Runs the steps until one fails. `timeout`: seconds for all of them. `target`: its namespace is known as soon as the
+    session is open.
+    """
 
     def __init__(self, endpoint: Endpoint, target: Target, timeout: float, report: Report) -> None:
         self._endpoint = endpoint
-        self._target = target
+        self.target = target
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + timeout
         self._report = report
@@ -95,13 +99,15 @@ class Probe:
         """Reports each step. The exit code that came through from the pod's command, None without one."""
         async with AsyncExitStack() as stack:
             command = Command(("sh", "-c", SCRIPT), stdin=True, stdout=True, tty=True, size=FIRST)
-            session = attach(self._endpoint, path(self._target, command))
+            session = attach(self._endpoint, path(self.target, command))
             conversation: Conversation | None = None
 
             async def dial() -> None:
                 nonlocal conversation
                 conversation = Conversation(await stack.enter_async_context(session))
                 await conversation.open()
+                if namespace := conversation.target.get("namespace"):
+                    self.target = replace(self.target, namespace=str(namespace))
 
             for name in STEPS:
                 step = await self._step(name, getattr(conversation, name) if conversation else dial)
@@ -134,7 +140,9 @@ class Probe:
         ms = round((self._loop.time() - start) * 1000, 1)
         if end:
             return _failed(name, ms, end)
-        return Step(name, "SKIP", ms, skipped) if skipped else Step(name, "PASS", ms)
+        if skipped:
+            return Step(name, "SKIP", ms, skipped)
+        return Step(name, "PASS", ms, str(self.target) if name == "open" and self.target.namespace else "")
 
     async def _culprit(self) -> End | None:
         """After a while without an answer: the first hop of which the gateway says that it fails."""
@@ -142,7 +150,7 @@ class Probe:
         await asyncio.sleep(min(_DOUBT, left / 3))
         left = max(0.1, self._deadline - self._loop.time())
         try:
-            checks = await asyncio.to_thread(doctor.hop_checks, self._endpoint, self._target.cluster, left)
+            checks = await asyncio.to_thread(doctor.hop_checks, self._endpoint, self.target.cluster, left)
         except GatewayFailed:
             return None  # it has no time left to say, or is too old to know
         found = next((check for check in checks if check.ok is False and check.code), None)

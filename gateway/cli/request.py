@@ -11,12 +11,15 @@ def cluster_prefix(cluster: str) -> str:
 
 
 def path(target: Target, command: Command, *, resumable: bool = False) -> str:
-    """Everything is percent-encoded as UTF-8. The terminal's size goes along, so that it starts with it."""
+    """Everything is percent-encoded as UTF-8; a pod without a namespace has a path of its own. The terminal's size goes along, so that it starts with it."""
+    ours, pod = f"/gateway/v1/clusters/{quote(target.cluster, safe='')}", f"pods/{quote(target.pod, safe='')}"
     if command.verb == "run":
-        place = f"/gateway/v1/clusters/{quote(target.cluster, safe='')}/run"
+        place = f"{ours}/run"
+    elif not target.namespace:
+        place = f"{ours}/{pod}/{command.verb}"
     else:
-        pod = f"/api/v1/namespaces/{quote(target.namespace, safe='')}/pods/{quote(target.pod, safe='')}"
-        place = f"{cluster_prefix(target.cluster)}{pod}/{command.verb}"
+        namespace = quote(target.namespace, safe="")
+        place = f"{cluster_prefix(target.cluster)}/api/v1/namespaces/{namespace}/{pod}/{command.verb}"
     query = _query(target, command)
     if resumable and command.tty:
         query.append(("resume", "true"))

@@ -50,12 +50,19 @@ def run(
     if proof:
         wanted = replace(wanted, argv=proof.argv)
 
+    # scripts know where they go, and read our stderr
+    tells = bool(target.pod) and not target.namespace and not quiet and os.isatty(2)
+
     async def talk(endpoint: Endpoint, sink: Sink) -> End:
         sized = replace(wanted, size=tty.size()) if wanted.tty else wanted
         if terminal is None:
-            return await Pipes(sink, sized, proof).run(endpoint, path(target, sized))
+            pipes = Pipes(sink, sized, proof)
+            pipes.tells = tells
+            return await pipes.run(endpoint, path(target, sized))
         wish = path(target, sized, resumable=resumable)
-        return await Shell(endpoint, sink, terminal, sized.size).open(wish)
+        shell = Shell(endpoint, sink, terminal, sized.size)
+        shell.tells = tells
+        return await shell.open(wish)
 
     return _run(gateway(load(), quiet=quiet, terminal=terminal), talk, terminal)
 

@@ -42,6 +42,9 @@ def init(  # noqa: PLR0913, PLR0917  # one option a setting
     ] = None,
     vm: Annotated[str | None, typer.Option(metavar="NAME", help="Incus instance, the runner.")] = None,
     kube_context: Annotated[str | None, typer.Option(metavar="NAME", help="Context in the runner.")] = None,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NS", help="Of pods named without one; default: the context's.")
+    ] = None,
     mode: Annotated[
         str | None, typer.Option(metavar="MODE", help="plain, relay, or auto: relay where python3 is.")
     ] = None,
@@ -50,7 +53,8 @@ def init(  # noqa: PLR0913, PLR0917  # one option a setting
 ) -> None:
     given = {
         "ssh_host": ssh_host, "ssh_key": ssh_key, "ssh_known_hosts": ssh_known_hosts,
-        "ssh_config": ssh_config, "vm": vm, "kube_context": kube_context, "mode": mode, "listen": listen,
+        "ssh_config": ssh_config, "vm": vm, "kube_context": kube_context, "namespace": namespace, "mode": mode,
+        "listen": listen,
     }  # fmt: skip
     path = config_path()
     if path.exists() and not force:

@@ -23,6 +23,7 @@ from gateway.cli.resume import Resume, attach_path, broken, number
 from gateway.cli.sizes import Sizes
 from gateway.cli.stdio import Sink
 from gateway.cli.tty import Terminal
+from gateway.cli.words import say_namespace
 from gateway.protocol.messages import Control, Output, Stream
 from gateway.protocol.target import TerminalSize
 
@@ -35,6 +36,8 @@ _WARNINGS = {
 
 class Shell:
     """Made with the terminal waiting; makes it raw when the command runs. Run once."""
+
+    tells = False  # set it for a line that says in which namespace the pod is
 
     def __init__(self, endpoint: Endpoint, sink: Sink, terminal: Terminal, size: TerminalSize | None) -> None:
         self._endpoint = endpoint
@@ -146,6 +149,8 @@ class Shell:
 
     def _hello(self, body: Mapping[str, Any]) -> None:
         found, before = Resume.parse(body), self._resume
+        if self.tells and before is None:
+            say_namespace(body)
         if before is not None:
             if found is None or found.session != before.session:
                 raise broken("it answers an attach with another session")

@@ -16,10 +16,10 @@ def target(name: str, cluster: str, namespace: str, container: str | None) -> Ta
     """POD (also deploy/NAME) with the options, or CLUSTER/NS/POD[/CONTAINER]. Raises BadRequest."""
     parts = name.split("/")
     if len(parts) == 1 or (len(parts) == 2 and parts[0] in KINDS):
-        return Target.parse(cluster, namespace, name, container)
+        return Target.parse(cluster, namespace or None, name, container)
     if len(parts) not in (3, 4):
         raise BadRequest(f"{name!r} is neither POD nor CLUSTER/NS/POD[/CONTAINER]")
-    return Target.parse(parts[0], parts[1], parts[2], parts[3] if len(parts) == 4 else container)
+    return Target.parse(parts[0], parts[1] or None, parts[2], parts[3] if len(parts) == 4 else container)
 
 
 def link(wanted: Target | None, whose: str | None) -> str:
@@ -37,6 +37,8 @@ def link(wanted: Target | None, whose: str | None) -> str:
 
 
 def _path(wanted: Target) -> str:
-    """As behind the page's address: what a part is to have of `/`, as in deploy/NAME, is escaped."""
-    parts = (wanted.cluster, wanted.namespace, wanted.pod, wanted.container)
-    return "/".join(quote(part, safe="") for part in parts if part)
+    """As behind the page's address: what a part is to have of `/`, as in deploy/NAME, is escaped. The namespace is empty
+    where it is not named.
+    """
+    parts = [wanted.cluster, wanted.namespace, wanted.pod, *([wanted.container] if wanted.container else [])]
+    return "/".join(quote(part, safe="") for part in parts)

@@ -3,11 +3,12 @@
 README.md beside this file lists it for people; a test holds the two together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from gateway.protocol.status import Status, exited, failure, internal_error
+from gateway.protocol.target import Target
 
 
 class Hop(StrEnum):
@@ -143,6 +144,24 @@ class Outcome:
         message = self.message or CODES[self.code].meaning
         body = {"type": kind, "code": self.code, "hop": str(self.hop), "message": message}
         return body | {"exitCode": self.exit_code} if kind == "end" else body
+
+
+# Their messages name a pod or what is in it.
+_OF_A_POD = frozenset({
+    "start_failed", "no_shell", "container_not_running", "pod_deleted", "container_restarted", "pod_completed",
+    "pod_not_found", "no_ready_pod", "pod_pending", "container_not_found", "container_needed", "forbidden",
+})  # fmt: skip
+
+
+def located(outcome: Outcome, target: Target) -> Outcome:
+    """The outcome, its message with the namespace in it where it is about a pod. A Status of the cluster's own stays as
+    the cluster said it.
+    """
+    name = target.namespace
+    told = any(words in outcome.message for words in (f"namespace {name}", f'namespace "{name}"', f"{name}/"))
+    if outcome.code not in _OF_A_POD or not target.pod or not name or told:
+        return outcome
+    return replace(outcome, message=f"{outcome.message or CODES[outcome.code].meaning}, in namespace {name}")
 
 
 def ended(code: int) -> Outcome:

@@ -36,6 +36,7 @@ KINDS = frozenset(
         "replicationcontroller",
     ]
 )
+UNNAMED = "(default namespace)"  # in place of a namespace that is not known yet
 Verb = Literal["exec", "attach", "run"]
 
 
@@ -57,7 +58,9 @@ class TerminalSize:
 
 @dataclass(frozen=True)
 class Target:
-    """A container in a pod, or, when `pod` is empty, the runner itself (`dap run`)."""
+    """A container in a pod, or, when `pod` is empty, the runner itself (`dap run`). An empty namespace of a pod is one
+    that is not named: the cluster's default, which the gateway finds out before anything opens.
+    """
 
     cluster: str
     namespace: str = ""
@@ -65,10 +68,13 @@ class Target:
     container: str | None = None
 
     @classmethod
-    def parse(cls, cluster: str, namespace: str, pod: str, container: str | None) -> "Target":
-        """Raises BadRequest for what Kubernetes could not have as a name, so that no such text reaches a shell."""
+    def parse(cls, cluster: str, namespace: str | None, pod: str, container: str | None) -> "Target":
+        """`namespace`: None for one that is not named. Raises BadRequest for what Kubernetes could not have as a name, so
+        that no such text reaches a shell.
+        """
         _require(_LABEL, 63, "cluster", cluster)
-        _require(_LABEL, 63, "namespace", namespace)
+        if namespace is not None:
+            check_namespace(namespace)
         kind, slash, name = pod.rpartition("/")
         if slash and kind not in KINDS:
             raise BadRequest(
@@ -77,10 +83,11 @@ class Target:
         _require(_SUBDOMAIN, 253, "pod", name)
         if container:
             _require(_LABEL, 63, "container", container)
-        return cls(cluster, namespace, pod, container or None)
+        return cls(cluster, namespace or "", pod, container or None)
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.cluster, self.namespace, self.pod, self.container) if part)
+        namespace = self.namespace or (UNNAMED if self.pod else "")
+        return "/".join(part for part in (self.cluster, namespace, self.pod, self.container) if part)
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,11 @@ class Command:
         check_argv(self.argv)
         if not (self.stdin or self.stdout or self.stderr):
             raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
+
+
+def check_namespace(name: str) -> None:
+    """Raises BadRequest for what is no namespace's name."""
+    _require(_LABEL, 63, "namespace", name)
 
 
 def check_argv(argv: tuple[str, ...]) -> None:

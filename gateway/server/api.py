@@ -10,6 +10,8 @@ from aiohttp import web
 
 from gateway import __version__
 from gateway.backend import HopCheck
+from gateway.errors import HopFailed, Refused
+from gateway.protocol.target import Target
 from gateway.server.auth import TICKET_LIFE, TOKEN_LIFE, allowed, bearer
 from gateway.server.keys import GATEWAY, IDENTITY
 from gateway.server.status import Refusal
@@ -57,6 +59,18 @@ async def info(request: web.Request) -> web.Response:
     """Who you are here, and what there is."""
     names = [{"name": name} for name in request.app[GATEWAY].backends]
     return web.json_response({"version": __version__, "clusters": names, "identity": request[IDENTITY].name})
+
+
+@routes.get("/gateway/v1/clusters/{cluster}/namespace")
+async def namespace(request: web.Request) -> web.Response:
+    """The namespace of a pod that is named without one, as it is now."""
+    gateway, cluster = request.app[GATEWAY], request.match_info["cluster"]
+    try:
+        gateway.permit(request[IDENTITY], "get", Target(cluster))
+        return web.json_response({"namespace": await gateway.namespaces.get(cluster)})
+    except (HopFailed, Refused) as error:
+        status = error.outcome().as_status()
+        raise Refusal(status.code, status.message, status) from None
 
 
 @routes.post("/gateway/v1/tickets")

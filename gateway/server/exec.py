@@ -1,15 +1,18 @@
 """The exec and attach endpoints: from a request to a session with an attachment."""
 
+from dataclasses import replace
+
 import structlog
 from aiohttp import WSCloseCode, hdrs, web
 
-from gateway.errors import Refused
+from gateway.backend import ClusterApi
+from gateway.errors import HopFailed, Refused
 from gateway.kept import KeptSession
 from gateway.protocol import query
 from gateway.protocol.codec import encode
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.messages import Control, Ended
-from gateway.protocol.outcome import CODES, Outcome
+from gateway.protocol.outcome import CODES, Outcome, located
 from gateway.protocol.status import failure
 from gateway.protocol.subprotocols import Subprotocol, negotiate
 from gateway.protocol.target import Command, Target, Verb
@@ -33,6 +36,7 @@ _POD = "/api/v1/namespaces/{namespace}/pods/{pod}"
 @routes.post(_POD + "/{verb:exec|attach}")
 @routes.get("/clusters/{cluster}" + _POD + "/{verb:exec|attach}")
 @routes.post("/clusters/{cluster}" + _POD + "/{verb:exec|attach}")
+@routes.get("/gateway/v1/clusters/{cluster}/pods/{pod}/{verb:exec|attach}")
 @routes.get("/gateway/v1/clusters/{cluster}/{verb:run}")
 async def serve_command(request: web.Request) -> web.StreamResponse:
     """One command through the WebSocket that this request becomes, or a Status that says why not. Our own clients, which
@@ -77,7 +81,9 @@ async def _begin(request: web.Request, row: Subprotocol) -> Session:
     place = gateway.admit(identity, target, command)
     api = gateway.backends[target.cluster].cluster
     try:
-        found = await lookup.before(api, target, row) if target.pod else lookup.Found(target)
+        if target.pod and not target.namespace:
+            target = replace(target, namespace=await gateway.namespaces.get(target.cluster))
+        found = await _found(api, target, row)
     finally:
         place.free()  # its own is that of the pod which was found
     place = gateway.admit(identity, found.target, command)
@@ -88,8 +94,24 @@ async def _begin(request: web.Request, row: Subprotocol) -> Session:
     except BaseException as error:
         session.end(error.outcome() if isinstance(error, Refused) else Outcome("client_lost"))
         gateway.release(session)
+        if isinstance(error, Refused):
+            raise _located(error, target) from None
         raise
     return session
+
+
+async def _found(api: ClusterApi, target: Target, row: Subprotocol) -> lookup.Found:
+    """See `lookup.before`."""
+    try:
+        return await lookup.before(api, target, row) if target.pod else lookup.Found(target)
+    except Refused as error:
+        raise _located(error, target) from None
+
+
+def _located(error: Refused, target: Target) -> Refused:
+    """The same error, whose message says in which namespace the pod is."""
+    outcome = located(error.outcome(), target)
+    return Refused(outcome.code, outcome.message, outcome.status)
 
 
 async def _open(
@@ -131,14 +153,16 @@ def _parse(request: web.Request, row: Subprotocol) -> tuple[Target, Command]:
         if not row.control:
             raise BadRequest("a command in the runner is served on v1.dap-gateway only")
         return Target(cluster), query.command(verb, fields, row)
-    target = Target.parse(cluster, where["namespace"], where["pod"], query.container(fields))
+    if "namespace" not in where and not row.control:
+        raise BadRequest("name the pod's namespace: a pod without one is served on v1.dap-gateway only")
+    target = Target.parse(cluster, where.get("namespace"), where["pod"], query.container(fields))
     return target, query.command(verb, fields, row)
 
 
 def refusal(error: Exception, row: Subprotocol) -> Outcome:
     """What a client is told of it. A defect is raised where HTTP can still say it."""
     match error:
-        case Refused():
+        case Refused() | HopFailed():
             return error.outcome()
         case BadRequest():
             return Outcome("bad_request", str(error))

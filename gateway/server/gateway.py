@@ -25,11 +25,11 @@ from gateway.server.auth import Places, Tokens, allowed
 from gateway.server.checks import Checks
 from gateway.server.estate import Estate
 from gateway.server.metrics import Metrics
+from gateway.server.namespaces import Namespaces
 from gateway.server.quota import Place, Quota
 from gateway.session import Identity, Session
 
 log = structlog.get_logger()
-
 _UNTOLD = 500  # ends that wait, where any number of sessions may live
 
 
@@ -49,15 +49,16 @@ class Gateway:
     stopping: bool = False
     quota: Quota = field(init=False)
     estate: Estate = field(init=False)
+    namespaces: Namespaces = field(init=False)
 
     def __post_init__(self) -> None:
         self.quota = Quota(self.config.limits)
         self.estate = Estate(self.backends, self.adopt)
+        self.namespaces = Namespaces(self.backends)
 
     def link(self, ticket: str, path: str = "") -> str:
         """A URL for a browser. The ticket is in the fragment, which no server, proxy or Referer gets to see."""
-        where = f"&path=/{quote(path.strip('/'))}" if path else ""
-        return f"{self.base}/#ticket={ticket}{where}"
+        return f"{self.base}/#ticket={ticket}" + (f"&path=/{quote(path.strip('/'))}" if path else "")
 
     def admit(self, identity: Identity, target: Target, command: Command) -> Place:
         """A place for the session, to be given to `open`, or freed. Raises Refused where this may not or cannot be
@@ -87,10 +88,8 @@ class Gateway:
 
     def open(self, identity: Identity, target: Target, command: Command, place: Place) -> Session:
         """Starts an admitted session in the gateway's own TaskGroup. Its place is free when nothing of it runs."""
-        backend = self.backends[target.cluster]
-        name = secrets.token_hex(8)
-        command = replace(command, session=name)
-        session = Session(name, identity, target, command, backend, self.config.limits)
+        name, backend = secrets.token_hex(8), self.backends[target.cluster]
+        session = Session(name, identity, target, replace(command, session=name), backend, self.config.limits)
         self.start(session, place)
         return session
 
@@ -184,6 +183,8 @@ class Gateway:
 
     def _over(self, session: Session, place: Place) -> None:
         """Nothing of it runs any more; its end may wait for a client that comes back, and much output keeps its place."""
+        if session.command.verb == "run":
+            self.namespaces.forget(session.target.cluster)
         if session.output.end - session.output.start <= NEWEST:
             place.free()
             self._forget_some()
@@ -210,8 +211,8 @@ class Gateway:
 
     def _forget_some(self) -> None:
         """At most as many ends wait to be told as there may be sessions; the oldest go."""
-        kept = [one for one in self.sessions if isinstance(one, KeptSession) and one.over.done()]
-        waiting = sorted((one for one in kept if not one.attached), key=lambda one: one.times.ended_at)
+        over = (one for one in self.sessions if isinstance(one, KeptSession) and one.over.done())
+        waiting = sorted((one for one in over if not one.attached), key=lambda one: one.times.ended_at)
         for one in waiting[: -(self.config.limits.sessions or _UNTOLD)]:
             one.end(Outcome("client_lost"))
 
@@ -228,7 +229,6 @@ async def running(
     config: Config, tokens: Tokens, places: Places, prompt: Prompt | None, state: Path | None = None
 ) -> AsyncIterator[Gateway]:
     """A gateway with a warm connection to each cluster's management host. On leaving, no task of it is left.
-
     `state`: the directory that makes it the same gateway to its relays as its last life; None for one of its own.
     """
     async with AsyncExitStack() as stack:

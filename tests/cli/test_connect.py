@@ -128,7 +128,7 @@ def tickets():
         (["--for", "ann"], {"for": "ann"}),
         (["web-0", "-n", "shop"], {"target": "default/shop/web-0"}),
         (["east/shop/web-0/nginx", "--for", "ann"], {"target": "east/shop/web-0/nginx", "for": "ann"}),
-        (["deploy/api", "--cluster", "east"], {"target": "east/default/deploy%2Fapi"}),
+        (["deploy/api", "--cluster", "east"], {"target": "east//deploy%2Fapi"}),
     ],
 )
 async def test_open_prints_a_link(home, tickets, arguments, wanted):

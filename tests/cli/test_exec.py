@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from support.dap import DAP
+from support.dap import DAP, on_a_terminal
 from support.fake_gateway import a_failure, fake_gateway, fake_tcp_gateway
 
 from gateway.protocol.messages import Control, Output
@@ -242,9 +242,33 @@ async def test_run_goes_to_the_runner(home):
 
 async def test_a_pod_of_a_workload_in_another_cluster(home):
     async with fake_gateway(ending(0), home.socket) as gateway:
-        await home.dap("exec", "deploy/api", "--cluster", "east", "--", "ls")
+        await home.dap("exec", "deploy/api", "--cluster", "east", "-n", "shop", "--", "ls")
 
-    assert gateway.clients[0].path == "/clusters/east/api/v1/namespaces/default/pods/deploy%2Fapi/exec"
+    assert gateway.clients[0].path == "/clusters/east/api/v1/namespaces/shop/pods/deploy%2Fapi/exec"
+
+
+@pytest.mark.parametrize("more", [[], ["-n", ""]])
+async def test_a_namespace_that_is_not_named_is_the_gateways_to_find(home, more):
+    async with fake_gateway(ending(0), home.socket) as gateway:
+        done = await home.dap("exec", "deploy/api", *more, "--", "ls")
+
+    assert (done.code, done.err) == (0, "")
+    assert gateway.clients[0].path == "/gateway/v1/clusters/default/pods/deploy%2Fapi/exec"
+
+
+async def test_whoever_sits_there_is_told_the_namespace_that_was_not_named(home):
+    async def script(client):
+        where = {"cluster": "default", "namespace": "team-a", "pod": "web-0", "container": "main"}
+        await client.say(Control({"type": "hello", "session": "s1", "tty": False, "target": where}))
+        await client.end(0)
+
+    said = b"dap: web-0 in namespace team-a, the default there (-n names another)"
+    async with fake_gateway(script, home.socket):
+        for verb in ("exec", "shell"):
+            for more, wanted in (([], 1), (["-n", "team-a"], 0), (["-q"], 0)):
+                async with on_a_terminal(home, verb, "web-0", *more, "--", "ls") as screen:
+                    assert await screen.ended() == 0
+                assert screen.seen.count(said) == wanted, (verb, more)
 
 
 async def test_a_terminal_is_not_given_without_one_here(home):

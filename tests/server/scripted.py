@@ -39,6 +39,8 @@ class Scripted:
         self.read = bytearray()
         self.opened: list[tuple[Target, Command]] = []
         self.running = 0
+        self.default_namespace: str | Exception = "default"
+        self.asked_namespace = 0
         self.changed = asyncio.Event()
         self.cluster = Answers()
         self.fated = Fated()
@@ -64,6 +66,13 @@ class Scripted:
         finally:
             self.running -= 1
             self.changed.set()
+
+    async def namespace(self) -> str:
+        """`default_namespace`, which may be an error; counts in `asked_namespace`."""
+        self.asked_namespace += 1
+        if isinstance(self.default_namespace, Exception):
+            raise self.default_namespace
+        return self.default_namespace
 
     def fate(self, _: Target) -> "Fated":
         return self.fated

@@ -146,7 +146,7 @@ async def test_a_workload_without_a_ready_pod_says_what_there_is(edge, access):
 
     (control,) = said.controls
     assert control["code"] == "no_ready_pod"
-    assert control["message"] == "svc/web has no ready pod: api-1 is CrashLoopBackOff"
+    assert control["message"] == "svc/web has no ready pod: api-1 is CrashLoopBackOff, in namespace default"
     assert said.status.code == 503
     assert edge.backend.opened == []
 

@@ -68,6 +68,10 @@ class ScriptedBackend:
             await asyncio.sleep(script.finish)
             script.left += 1
 
+    async def namespace(self) -> str:
+        """Always the same."""
+        return "default"
+
     def fate(self, target: Target) -> Fate:
         """As the script has it."""
         del target

@@ -33,6 +33,9 @@ def policy(nonce: str) -> str:
     )
 
 
+DEFAULTS = {"default": "default", "east": "shop"}  # namespaces of pods that are named without one
+
+
 @dataclass
 class Seen:
     """What one session was given by the page."""
@@ -71,6 +74,8 @@ class PageServer:
                 web.get("/gateway/v1/info", self._info),
                 web.get("/api/v1/namespaces/{namespace}/pods/{pod}/exec", self._exec),
                 web.get("/clusters/{cluster}/api/v1/namespaces/{namespace}/pods/{pod}/exec", self._exec),
+                web.get("/gateway/v1/clusters/{cluster}/pods/{pod}/exec", self._exec),
+                web.get("/gateway/v1/clusters/{cluster}/namespace", self._namespace),
                 web.get("/gateway/v1/sessions/{session}/attach", self._attach),
             ]
         )
@@ -106,6 +111,11 @@ class PageServer:
             return _unauthorized("the token is unknown")
         clusters = [{"name": "default"}, {"name": "east"}]
         return web.json_response({"version": "0", "clusters": clusters, "identity": "tester"})
+
+    async def _namespace(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
+            return _unauthorized("the token is unknown")
+        return web.json_response({"namespace": DEFAULTS[request.match_info["cluster"]]})
 
     async def _exec(self, request: web.Request) -> web.StreamResponse:
         if _bearer(request) not in self.tokens:
@@ -169,9 +179,10 @@ class Shell:
 
     def target(self) -> dict[str, Any]:
         """As `hello` names it."""
+        cluster = self._request.match_info.get("cluster", "default")
         return {
-            "cluster": self._request.match_info.get("cluster", "default"),
-            "namespace": self._request.match_info["namespace"],
+            "cluster": cluster,
+            "namespace": self._request.match_info.get("namespace", DEFAULTS[cluster]),
             "pod": self._seen.pod,
             "container": self._request.query.get("container", "main"),
         }

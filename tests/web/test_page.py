@@ -137,4 +137,28 @@ async def test_the_form_opens_a_pod(tab, site):
     await tab.page.get_by_label("Pod").fill("web-0")
     await tab.page.get_by_role("button", name="Open a shell").click()
     await tab.state("connected")
+    assert tab.page.url.endswith("#/default//web-0")
+
+
+async def test_a_pod_without_a_namespace_is_in_the_clusters_and_that_is_shown(tab, site):
+    await tab.visit(f"#ticket={site.ticket()}")
+    field = tab.page.get_by_label("Namespace")
+    await tab.page.get_by_placeholder(re.compile(r"^default \(the cluster.s default\)$")).wait_for()
+    assert await field.input_value() == ""
+    await tab.page.get_by_label("Pod").fill("web-0")
+    await tab.page.keyboard.press("Enter")
+    await tab.state("connected")
+    assert await tab.page.locator("#place [title='namespace: default']").count() == 1
+    assert await tab.page.title() == "web-0 · default · dap"
+    await tab.page.reload()
+    await tab.state("connected")
+    assert await tab.page.title() == "web-0 · default · dap"
+
+
+async def test_the_form_opens_a_pod_in_a_namespace(tab, site):
+    await tab.visit(f"#ticket={site.ticket()}")
+    await tab.page.get_by_label("Namespace").fill("default")
+    await tab.page.get_by_label("Pod").fill("web-0")
+    await tab.page.keyboard.press("Enter")
+    await tab.state("connected")
     assert tab.page.url.endswith(f"#{POD}")

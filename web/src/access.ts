@@ -59,6 +59,15 @@ export async function exchange(ticket: string): Promise<Answer<void>> {
   return { type: "ok", value: undefined };
 }
 
+/** The namespace of a pod that is named without one in that cluster, whose name is a label. */
+export async function defaultNamespace(cluster: string): Promise<Answer<string>> {
+  const path = `/gateway/v1/clusters/${cluster}/namespace`;
+  const answer = await ask(path, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
+  if (answer.type !== "ok") return answer;
+  const name = field(answer.value, "namespace");
+  return { type: "ok", value: typeof name === "string" ? name : "" };
+}
+
 /** Names of the gateway's clusters; also the way to learn whether the token is still good. */
 export async function clusters(): Promise<Answer<string[]>> {
   const answer = await ask(INFO, { headers: { Authorization: `Bearer ${token() ?? ""}` } });

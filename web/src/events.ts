@@ -19,7 +19,12 @@ export type Ending =
 
 export type SessionEvent =
   /** `grace`: seconds that the session outlives its connection; undefined where it does not. */
-  | { readonly type: "hello"; readonly container: string | undefined; readonly grace: number | undefined }
+  | {
+      readonly type: "hello";
+      readonly namespace: string | undefined;
+      readonly container: string | undefined;
+      readonly grace: number | undefined;
+    }
   | { readonly type: "started" }
   | { readonly type: "output"; readonly data: Uint8Array }
   /** So many bytes are missing between the output before and after. */

@@ -182,7 +182,7 @@ export class Session implements Disposable {
     }
   }
 
-  #welcome({ session, container, window, resume }: Extract<Control, { type: "hello" }>): void {
+  #welcome({ session, namespace, container, window, resume }: Extract<Control, { type: "hello" }>): void {
     const connection = this.#connection;
     if (!connection || this.ended) return;
     const back = this.#away !== undefined;
@@ -190,7 +190,7 @@ export class Session implements Disposable {
     this.#away = undefined;
     this.#kept = resume && { name: session, secret: resume.secret, grace: resume.grace };
     this.#phase = back ? "started" : "open";
-    this.#emit({ type: "hello", container, grace: resume?.grace });
+    this.#emit({ type: "hello", namespace, container, grace: resume?.grace });
     if (back) this.#back(resume?.offset ?? 0);
     connection.watch();
     this.#input.open(connection, resume ?? (window === undefined ? undefined : { received: 0, window }));

@@ -33,7 +33,7 @@ export class StatusLine {
         return [element];
       }),
     );
-    document.title = `${pod} · ${namespace} · dap`;
+    document.title = [pod, ...(namespace ? [namespace] : []), "dap"].join(" · ");
   }
 
   state(mood: Mood, text: string): void {

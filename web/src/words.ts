@@ -34,7 +34,7 @@ function visibleWhole(text: string): string {
 
 export function describeTarget(target: Target): string {
   const { cluster, namespace, pod, container } = target;
-  return [cluster, namespace, pod, container].filter(Boolean).join(" / ");
+  return [cluster, namespace || "(default namespace)", pod, container].filter(Boolean).join(" / ");
 }
 
 /** A few words, as a person says them. */

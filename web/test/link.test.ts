@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fragmentOf, parseFragment, parsePasted } from "../src/link.ts";
 import { execPath } from "../src/protocol/target.ts";
-import { shellWords } from "../src/words.ts";
+import { describeTarget, shellWords } from "../src/words.ts";
 
 const target = { cluster: "default", namespace: "default", pod: "web-0", container: undefined };
 
@@ -15,6 +15,16 @@ test("a path names a target", () => {
   const workload = { cluster: "default", namespace: "shop", pod: "deploy/api", container: undefined };
   assert.equal(fragmentOf(workload), "#/default/shop/deploy%2Fapi");
   assert.deepEqual(parseFragment("/default/shop/deploy%2Fapi"), { type: "exec", target: workload, argv: [] });
+});
+
+test("a namespace may be left to the cluster", () => {
+  const open = { ...target, namespace: "" };
+  assert.deepEqual(parseFragment("/default//web-0"), { type: "exec", target: open, argv: [] });
+  assert.equal(fragmentOf(open), "#/default//web-0");
+  assert.deepEqual(parseFragment(`ticket=abc&path=${encodeURIComponent("/default//web-0")}`), {
+    type: "ticket", ticket: "abc", path: "/default//web-0",
+  });
+  assert.equal(describeTarget(open), "default / (default namespace) / web-0");
 });
 
 test("a command is decoded exactly", () => {
@@ -71,6 +81,12 @@ test("the exec path is Kubernetes' own", () => {
   assert.equal(execPath(other, ["a&b", ""]), path);
   const workload = `/api/v1/namespaces/default/pods/deploy%2Fapi/${query}`;
   assert.equal(execPath({ ...target, pod: "deploy/api" }, []), workload);
+});
+
+test("a pod without a namespace has a path of the gateway's own", () => {
+  const query = "exec?stdin=true&stdout=true&tty=true&resume=true";
+  const open = { ...target, namespace: "", pod: "deploy/api", cluster: "east" };
+  assert.equal(execPath(open, []), `/gateway/v1/clusters/east/pods/deploy%2Fapi/${query}`);
 });
 
 test("a command is shown so that nothing hides", () => {

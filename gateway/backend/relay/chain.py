@@ -10,6 +10,7 @@ from gateway.backend import HopCheck, kubectl
 from gateway.backend.fate import PodFate, Pods
 from gateway.backend.host import Host
 from gateway.backend.kept import Found, Owner
+from gateway.backend.namespace import context_namespace
 from gateway.backend.raw import RawApi
 from gateway.backend.reaper import Ended, Reaper
 from gateway.backend.relay.api import RelayApi
@@ -84,6 +85,11 @@ class RelayChain:
     def orphans(self) -> Mapping[str, int]:
         """See `Backend.orphans`; what the relay's own lease ended, nobody hears of."""
         return {"finish": self._killed}
+
+    async def namespace(self) -> str:
+        """See `Backend.namespace`."""
+        cluster = self._cluster
+        return cluster.namespace or await context_namespace(self._kubectl, cluster.kube_context)
 
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[RelayChannel]:

@@ -15,7 +15,14 @@ _VALUED_LONG = {
     *("--token", "--as", "--pod-running-timeout", "--field-selector", "--certificate-authority"),
     *("--unix-socket", "--reject-methods"),
 }
-_SWITCHES_LONG = {*_SWITCHES.values(), "--no-headers", "--client", "--insecure-skip-tls-verify"}
+_SWITCHES_LONG = {
+    *_SWITCHES.values(),
+    "--no-headers",
+    "--minify",
+    "--current",
+    "--client",
+    "--insecure-skip-tls-verify",
+}
 
 
 class UsageError(Exception):

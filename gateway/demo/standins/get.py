@@ -14,6 +14,7 @@ from .cluster import (
     pod_named,
     pods_in,
 )
+from .config import namespace as in_namespace
 
 _CREATED = "2026-01-01T00:00:00Z"
 _VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.0-demo", "platform": "linux/amd64"}
@@ -28,7 +29,7 @@ def get(arguments: Arguments) -> str:
         found = answer(raw)
         return found if isinstance(found, str) else _json(found)
     everywhere = arguments.switch("--all-namespaces")
-    namespace = None if everywhere else arguments.value("--namespace", "default")
+    namespace = None if everywhere else in_namespace(arguments)
     kind, *names = arguments.words[1:] or [""]
     if kind in ("ns", "namespace", "namespaces"):
         return _table([("NAME", "STATUS", "AGE"), *((name, "Active", "1d") for name in NAMESPACES)])

@@ -7,6 +7,7 @@ import sys
 
 from .arguments import Arguments, UsageError
 from .cluster import RefusedError, find_container, find_pod
+from .config import config, namespace
 from .container import Container, StartError, exit_code
 
 _RUNTIME = (
@@ -50,6 +51,9 @@ def _run(arguments: Arguments, pods: str, programs: str) -> int:
 
         sys.stdout.write(get(arguments))
         return 0
+    if verb == "config":
+        sys.stdout.write(config(arguments))
+        return 0
     if verb == "proxy":
         from .proxy import serve  # noqa: PLC0415 - nor for a web server
 
@@ -70,7 +74,7 @@ def _exec(arguments: Arguments, pods: str, programs: str) -> int:
     command = [word for word in more if word] + (arguments.command or [])
     if not command:
         raise RefusedError("error: you must specify at least one command for the container")
-    pod = find_pod(arguments.value("--namespace", "default"), reference)
+    pod = find_pod(namespace(arguments), reference)
     container = Container(pod, find_container(pod, arguments.value("--container")), pods, programs)
     stdin = arguments.switch("--stdin")
     terminal = stdin and arguments.switch("--tty")  # kubectl gives no terminal without input
@@ -121,7 +125,7 @@ def _attach(arguments: Arguments) -> int:
     _, reference, *_ = [*arguments.words, ""]
     if not reference:
         raise RefusedError("error: at least 1 argument is required for attach")
-    pod = find_pod(arguments.value("--namespace", "default"), reference)
+    pod = find_pod(namespace(arguments), reference)
     name = arguments.value("--container") or pod.default
     if name not in pod.containers:
         raise RefusedError(

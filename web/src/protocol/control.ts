@@ -26,6 +26,7 @@ export type Control =
   | {
       readonly type: "hello";
       readonly session: string;
+      readonly namespace: string | undefined;
       readonly container: string | undefined;
       /** Bytes of input beyond what was received that may be under way; undefined where that is not counted. */
       readonly window: number | undefined;
@@ -57,9 +58,11 @@ export type ClientControl =
 export function parseControl(body: JsonObject): Control | undefined {
   switch (body["type"]) {
     case "hello": {
-      const container = asText(asObject(body["target"])?.["container"]) || undefined;
+      const target = asObject(body["target"]);
+      const [namespace, container] = ["namespace", "container"].map((name) => asText(target?.[name]) || undefined);
       const window = asCount(body["window"]) || undefined;
-      return { type: "hello", session: asText(body["session"]), container, window, resume: parseResume(body["resume"]) };
+      const resume = parseResume(body["resume"]);
+      return { type: "hello", session: asText(body["session"]), namespace, container, window, resume };
     }
     case "started":
     case "pong":

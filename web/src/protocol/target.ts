@@ -2,6 +2,7 @@
 
 export interface Target {
   readonly cluster: string;
+  /** Empty where it is not named: the cluster's default, which the gateway knows. */
   readonly namespace: string;
   readonly pod: string;
   readonly container: string | undefined;
@@ -18,7 +19,7 @@ const POD = /^([a-z]+\/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 /** The name of the first part that Kubernetes could not have, or undefined when all are possible. */
 export function impossiblePart(target: Target): keyof Target | undefined {
   if (!isLabel(target.cluster)) return "cluster";
-  if (!isLabel(target.namespace)) return "namespace";
+  if (target.namespace !== "" && !isLabel(target.namespace)) return "namespace";
   if (target.pod.length > 253 || !POD.test(target.pod)) return "pod";
   if (target.container !== undefined && !isLabel(target.container)) return "container";
   return undefined;
@@ -30,7 +31,9 @@ export function execPath(target: Target, argv: Argv): string {
   const query = ["stdin=true", "stdout=true", "tty=true", "resume=true"];
   if (target.container !== undefined) query.push(`container=${target.container}`);
   for (const argument of argv) query.push(`command=${encodeURIComponent(argument)}`);
-  return `${prefix}/api/v1/namespaces/${target.namespace}/pods/${encodeURIComponent(target.pod)}/exec?${query.join("&")}`;
+  const pod = `pods/${encodeURIComponent(target.pod)}/exec?${query.join("&")}`;
+  if (target.namespace === "") return `/gateway/v1/clusters/${target.cluster}/${pod}`;
+  return `${prefix}/api/v1/namespaces/${target.namespace}/${pod}`;
 }
 
 /** Where a session is attached to again. */

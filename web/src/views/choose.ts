@@ -3,8 +3,11 @@
 import * as access from "../access.ts";
 import { alertLine, card, make, textField } from "../elements.ts";
 import { fragmentOf } from "../link.ts";
-import { impossiblePart } from "../protocol/target.ts";
+import { impossiblePart, isName } from "../protocol/target.ts";
 import { visible } from "../words.ts";
+
+/** What an empty namespace means, until it is known. */
+const DEFAULT = "the cluster’s default";
 
 export interface Choose {
   /** What was wrong with the link that led here; empty when there was none. */
@@ -16,7 +19,7 @@ export interface Choose {
 export function chooseView({ problem, go, unauthorized }: Choose): HTMLElement {
   const fields = {
     cluster: textField("cluster", "Cluster", { required: "", value: "default", list: "clusters" }),
-    namespace: textField("namespace", "Namespace", { required: "", value: "default" }),
+    namespace: textField("namespace", "Namespace", { placeholder: DEFAULT }),
     pod: textField("pod", "Pod", { required: "" }),
     container: textField("container", "Container", { placeholder: "the pod’s default" }),
   };
@@ -39,7 +42,21 @@ export function chooseView({ problem, go, unauthorized }: Choose): HTMLElement {
     fields[part].input.select();
   });
   void offerClusters(known, unauthorized);
+  const { cluster, namespace } = fields;
+  cluster.input.addEventListener("change", () => void showDefault(cluster.input, namespace.input));
+  void showDefault(cluster.input, namespace.input);
   return card("Open a shell in a pod", wrong, form);
+}
+
+/** Shows which namespace an empty field means; without an answer the field works as well. */
+async function showDefault(cluster: HTMLInputElement, namespace: HTMLInputElement): Promise<void> {
+  const name = cluster.value.trim();
+  namespace.placeholder = DEFAULT;
+  if (!isName(name)) return;
+  const answer = await access.defaultNamespace(name);
+  if (cluster.value.trim() === name && answer.type === "ok" && isName(answer.value)) {
+    namespace.placeholder = `${answer.value} (${DEFAULT})`;
+  }
 }
 
 /** The names are a convenience: without them the form works as well. */

@@ -127,7 +127,11 @@ export class ShellView implements Disposable {
     const session = this.#run?.session;
     switch (event.type) {
       case "hello":
-        if (isName(event.container)) status.target({ ...target, container: event.container });
+        status.target({
+          ...target,
+          ...(isName(event.namespace) && { namespace: event.namespace }),
+          ...(isName(event.container) && { container: event.container }),
+        });
         status.kept(event.grace, this.#what, () => this.#telling.end(() => this.#run?.session.finish()));
         return status.state("busy", "starting");
       case "started":
