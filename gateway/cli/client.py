@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,12 +18,15 @@ from websockets.exceptions import (
     WebSocketException,
 )
 from websockets.frames import CloseCode
+from websockets.proxy import get_proxy, parse_proxy
 from websockets.typing import Subprotocol
+from websockets.uri import parse_uri
 
 from gateway import __version__
 from gateway.cli.connect import Endpoint
 from gateway.cli.ending import LOST, REFUSED, UNREACHABLE, End, GatewayFailed, from_control, from_status
 from gateway.cli.rest import refusal, why
+from gateway.dial import ATTEMPT_DELAY, dial
 from gateway.protocol import codec
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.errors import ProtocolError
@@ -136,17 +140,17 @@ class Connection:
 async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
     """Opens the connection; leaving the context closes it. Raises GatewayFailed."""
     try:
-        websocket = await _dial(endpoint, path)
+        websocket = await _connect(endpoint, path)
     except InvalidStatus as error:
         raise refusal(error.response.status_code, bytes(error.response.body or b"")) from None
+    except OSError as error:  # before ValueError: a certificate that is not trusted is both
+        message = f"cannot reach the gateway at {endpoint}: {why(error)}"
+        raise GatewayFailed(UNREACHABLE, message, passing=True) from None
     except (InvalidProxy, ValueError, ImportError):  # their words quote the password
         raise GatewayFailed(REFUSED, f"cannot reach the gateway at {endpoint}: {_PROXY}") from None
     except (InvalidHandshake, WebSocketException) as error:
         message = f"no gateway answers at {endpoint}: {why(error)}"
         raise GatewayFailed(REFUSED, message, passing=True) from None
-    except OSError as error:
-        message = f"cannot reach the gateway at {endpoint}: {why(error)}"
-        raise GatewayFailed(UNREACHABLE, message, passing=True) from None
     async with websocket:
         _notice_loss(websocket)
         if websocket.subprotocol != OWN.name:
@@ -170,14 +174,45 @@ async def _hurry(websocket: ClientConnection) -> None:
         websocket.transport.abort()
 
 
-def _dial(endpoint: Endpoint, path: str) -> connect:
-    settings: dict[str, Any] = {
+async def _connect(endpoint: Endpoint, path: str) -> ClientConnection:
+    url = endpoint.url.replace("http", "ws", 1) + path
+    if endpoint.socket:
+        return await unix_connect(str(endpoint.socket), url, **_settings(endpoint))
+    to = parse_uri(url)
+    proxy = None if endpoint.local else get_proxy(to)
+    if proxy:
+        return await _through(proxy, url, endpoint)
+    begun = time.monotonic()
+    sock = await dial(to.host, to.port, seconds=_OPEN)
+    address = sock.getpeername()[0]
+    left = _OPEN - (time.monotonic() - begun)
+    try:
+        return await connect(url, proxy=None, sock=sock, **_settings(endpoint) | {"open_timeout": left})
+    except TimeoutError:
+        raise OSError(f"{address} took the connection and gave no answer within {_OPEN:g} s") from None
+    except OSError:
+        raise
+    except ValueError:  # a redirect, which would need another socket
+        raise InvalidHandshake(
+            f"{address} answers with a redirect: the URL is not the gateway's own"
+        ) from None
+
+
+async def _through(proxy: str, url: str, endpoint: Endpoint) -> ClientConnection:
+    try:
+        return await connect(url, proxy=proxy, happy_eyeballs_delay=ATTEMPT_DELAY, **_settings(endpoint))
+    except TimeoutError:
+        by = parse_proxy(proxy)
+        raise OSError(f"no answer through the proxy {by.host}:{by.port} within {_OPEN:g} s") from None
+
+
+def _settings(endpoint: Endpoint) -> dict[str, Any]:
+    return {
         "create_connection": _Listening,
         "subprotocols": [Subprotocol(OWN.name)],
         "additional_headers": endpoint.headers,
         "user_agent_header": f"dap/{__version__}",
         "compression": None,
-        "proxy": None if endpoint.local else True,
         "max_size": None,
         "open_timeout": _OPEN,
         "close_timeout": _CLOSE,
@@ -185,10 +220,6 @@ def _dial(endpoint: Endpoint, path: str) -> connect:
         "ping_timeout": None,  # a pong may wait behind output or input that is held up, and prove nothing
         "logger": _QUIET,
     }
-    url = endpoint.url.replace("http", "ws", 1) + path
-    if endpoint.socket:
-        return unix_connect(str(endpoint.socket), url, **settings)
-    return connect(url, **settings)
 
 
 def _notice_loss(websocket: ClientConnection) -> None:

@@ -1,5 +1,6 @@
 """Single HTTP requests to the gateway. The standard library's client is enough and starts fast."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 
 from gateway.cli.connect import Endpoint
 from gateway.cli.ending import REFUSED, UNREACHABLE, GatewayFailed
+from gateway.dial import dial
 from gateway.masking import mask
 from gateway.protocol.status import Status
 
@@ -27,7 +29,9 @@ def request(
         response = connection.getresponse()
         answer = response.read(_ANSWER_LIMIT)
     except (OSError, http.client.HTTPException) as error:
-        raise GatewayFailed(UNREACHABLE, f"no answer from the gateway at {endpoint}: {why(error)}") from None
+        at = f" ({connection.address})" if connection.address else ""
+        message = f"no answer from the gateway at {endpoint}: {why(error)}{at}"
+        raise GatewayFailed(UNREACHABLE, message) from None
     finally:
         connection.close()
     try:
@@ -56,7 +60,22 @@ def why(error: BaseException) -> str:
     return mask(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
+class _TcpConnection(http.client.HTTPConnection):
+    """HTTP over `gateway.dial`: http.client waits for one address to time out before it tries the next."""
+
+    address = ""  # the one that took the connection
+
+    def connect(self) -> None:
+        assert self.timeout
+        self.sock = asyncio.run(dial(self.host, self.port, seconds=self.timeout))
+        self.address = self.sock.getpeername()[0]
+        self.sock.settimeout(self.timeout)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 class _UnixConnection(http.client.HTTPConnection):
+    address = ""  # the endpoint names its path
+
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
@@ -67,9 +86,13 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def _connection(endpoint: Endpoint, timeout: float) -> http.client.HTTPConnection:
+class _TlsConnection(http.client.HTTPSConnection, _TcpConnection):
+    """The same with TLS, which HTTPSConnection.connect begins on what the next class has connected."""
+
+
+def _connection(endpoint: Endpoint, timeout: float) -> _UnixConnection | _TcpConnection:
     if endpoint.socket:
         return _UnixConnection(str(endpoint.socket), timeout)
     parts = urlsplit(endpoint.url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    kind = _TlsConnection if parts.scheme == "https" else _TcpConnection
     return kind(parts.hostname or "", parts.port, timeout=timeout)
