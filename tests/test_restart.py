@@ -53,6 +53,13 @@ class Served:
             self.log += [json.loads(line) for line in found]
             assert "Traceback" not in err.decode(), err.decode()
 
+    async def until(self, name: str) -> None:
+        """Waits until it has logged such an event."""
+        async with asyncio.timeout(20):
+            while not self.events(name):
+                line = (await self.process.stderr.readline()).decode()
+                self.log += [json.loads(line)] if line.startswith("{") else []
+
     def events(self, name: str) -> list[dict]:
         return [one for one in self.log if one["event"] == name]
 
@@ -220,7 +227,7 @@ async def test_an_end_that_was_not_told_yet_is_counted_once(gateway):
     client = await Resuming(gateway.access).open(shell("sh", "-c", "echo ready; sleep 0.5; exit 7", pod=""))
     await client.until(lambda: b"ready" in client.output)
     await client.cut()
-    await asyncio.sleep(1.5)
+    await gateway.until("session_closed")
     await gateway.end(signal.SIGTERM)
     await gateway.start()
     async with asyncio.timeout(30), following(client):

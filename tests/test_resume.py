@@ -183,7 +183,7 @@ async def test_another_client_takes_over_by_identity(gateway, client):
 
 async def test_a_command_that_ends_before_its_client_is_there_keeps_its_output(gateway, client, monkeypatch):
     async def late(*_, **__):
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.3)
 
     monkeypatch.setattr("gateway.server.lookup.beside", late)
     await client.open(shell("echo", "hi"))
@@ -206,7 +206,7 @@ async def test_a_defect_is_told_to_a_client_that_has_been_let_in(gateway, client
 
 async def test_one_that_the_cluster_refuses_when_it_has_ended_waits_for_nobody(gateway, client, monkeypatch):
     async def refuses(*_, **__):
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.3)
         raise Refused("pod_not_found", "no such pod")
 
     monkeypatch.setattr("gateway.server.lookup.beside", refuses)

@@ -511,10 +511,10 @@ async def test_one_of_two_connections_is_lost_with_the_lease():
     async with demo_chain(max_sessions=3) as demo:
         cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
         async with sessions(cluster, [(False, WILLING)] * 6, tick=1.0) as (chain, pids, running):
-            lease = chain._lease._process
+            lease, (pid, _) = chain._lease._process, chain._lease._before
             lease._channel.get_connection().abort()
             await eventually(lambda: chain.connections()["leases"] and chain._lease._process is not lease)
-            await asyncio.sleep(5)  # the old one would have acted
+            await eventually(lambda: not alive(pid))  # by the new one's word, or it has acted
             ended = sum(task.done() for task in running)
             assert sum(map(alive, pids)) == 2 * (6 - ended)
             assert ended < 6

@@ -303,15 +303,15 @@ async def test_what_was_found_and_is_not_wanted_is_ended(way, tmp_path):
             await until(lambda: not alive(pid))
 
 
-async def test_output_that_was_dropped_is_a_gap(way):
+async def test_output_that_was_dropped_is_a_gap(way, tmp_path):
     """More than the cap while the link is away."""
     _, forwarder = way
+    said = tmp_path / "all of it is said"
+    script = f"stty -echo -onlcr; echo ready; read x; {LINES % 60_000}; >'{said}'"
     owner, got = Recorder(), bytearray()
     async with (
         backend_on(way, journal_capacity=200_000, journal_memory=50_000) as backend,
-        backend.keep(
-            RUNNER, terminal("stty -echo -onlcr; echo ready; read x; " + LINES % 60_000), "s", {}, owner
-        ) as channel,
+        backend.keep(RUNNER, terminal(script), "s", {}, owner) as channel,
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(drained(channel, got))
@@ -321,7 +321,7 @@ async def test_output_that_was_dropped_is_a_gap(way):
         forwarder.broken = True
         forwarder.cut()
         await until(lambda: owner.troubles)
-        await asyncio.sleep(2)
+        await until(said.exists, 30)
         forwarder.broken = False
         async with asyncio.timeout(30):
             assert (await channel.wait()).exit_code == 0

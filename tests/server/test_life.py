@@ -148,14 +148,17 @@ async def test_a_client_that_answers_no_ping_is_not_lost(edge_with):
     edge = await edge_with(Limits(ping=0.05, silence=0.1))
     async with peer(edge.url) as client:
         await client.upgrade(command("cat"), (V5, edge.proof))
-        await asyncio.sleep(0.6)
+        pings = 0
+        async with asyncio.timeout(10):
+            while pings < 4:
+                opcode, _ = await client.hear()
+                pings += opcode == PING
         client.say(b"\x00here")
         client.say(b"\xff\x00")
         heard = await client.rest()
 
     assert status(heard)["status"] == "Success"
     assert (BINARY, b"\x01here") in heard
-    assert sum(opcode == PING for opcode, _ in heard) >= 3
 
 
 async def test_a_client_that_pauses_is_not_lost(edge_with):
@@ -163,7 +166,7 @@ async def test_a_client_that_pauses_is_not_lost(edge_with):
     edge = await edge_with(Limits(ping=0.05, silence=0.1))
     async with peer(edge.url, rcvbuf=4096) as client:
         await client.upgrade(command("flood", "8"), (V5, edge.proof))
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(0.5)
         heard = await client.rest()
 
     assert (
