@@ -24,10 +24,10 @@ gets into the pattern.
 """
 
 import re
-import shlex
 from importlib.resources import files
 
 from gateway.backend import leftovers
+from gateway.backend.quoting import command_line
 from gateway.backend.wrapper import exec_line, send_words
 
 TICK = 5.0  # seconds between bytes; four times as long without one is the end
@@ -38,11 +38,12 @@ _WORD = re.compile(r"[\w.:/@%+=,-]+", re.ASCII)
 _SCRIPT, _LOOP = (
     files("gateway.backend").joinpath(name).read_text("ascii") for name in ("lease.sh", "lease_host.sh")
 )
+_LOOP = " ".join(_LOOP.split())  # csh has no line breaks in quotes
 
 
 def lease_line(instance: str, nonce: str, tick: float = TICK) -> str:
     """The SSH exec request."""
-    return f"sh -c {shlex.quote(f'{exec_line(instance, nonce, _argv(tick), tty=False)} | {_LOOP}')}"
+    return command_line(["sh", "-c", f"{exec_line(instance, nonce, _argv(tick), tty=False)} | {_LOOP}"])
 
 
 def send_lease(tick: float = TICK) -> bytes:

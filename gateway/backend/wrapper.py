@@ -18,10 +18,11 @@ session of 400. So the wrapper waits, 5 s at most, until the gateway has all of 
 first end mark is out: the TERM may be that quick).
 """
 
-import shlex
 from dataclasses import dataclass
 from enum import Enum
 from importlib.resources import files
+
+from gateway.backend.quoting import command_line
 
 # All that `ps` shows on the two hosts. The terminal is made raw before anything is sent into it, and stays so: `read -d`
 # would turn its signals and its CR-to-NL on while it reads (bash's ttcbreak), mapfile does not.
@@ -34,9 +35,22 @@ TALK_LIMIT = 4096  # bytes of a profile's talk kept for the diagnosis
 
 
 def exec_line(instance: str, nonce: str, argv: tuple[str, ...], *, tty: bool) -> str:
-    """The SSH exec request: the same few hundred bytes whatever the user asked for."""
+    """The SSH exec request: the same few hundred bytes whatever the user asked for, for any login shell."""
     terminal = "-t" if tty else "-T"
-    return f"incus exec {shlex.quote(instance)} {terminal} -- bash -lc {shlex.quote(_BOOT)} dap {nonce} {len(argv) + 3}"
+    words = [
+        "incus",
+        "exec",
+        instance,
+        terminal,
+        "--",
+        "bash",
+        "-lc",
+        _BOOT,
+        "dap",
+        nonce,
+        str(len(argv) + 3),
+    ]
+    return command_line(words)
 
 
 def send_argv(argv: tuple[str, ...], *, kubectl: bool) -> bytes:

@@ -39,10 +39,11 @@ class DemoSettings:
 
 
 @asynccontextmanager
-async def demo_chain(max_sessions: int = 10) -> AsyncIterator[DemoSettings]:
+async def demo_chain(max_sessions: int = 10, shell: str = "/bin/sh") -> AsyncIterator[DemoSettings]:
     """Leaving the block ends every process that the demo started, and removes its directory.
 
-    That takes 0.1 s as a rule, and five seconds at most. `max_sessions` is sshd's MaxSessions.
+    That takes 0.1 s as a rule, and five seconds at most. `max_sessions` is sshd's MaxSessions,
+    `shell` the login shell of its user.
     """
     directory = Path(tempfile.mkdtemp(prefix="dap-demo-"))  # made 0700
     try:
@@ -50,7 +51,8 @@ async def demo_chain(max_sessions: int = 10) -> AsyncIterator[DemoSettings]:
         for name, key in (("host_key", host_key), ("client_key", client_key)):
             _write_private(directory / name, key.export_private_key())
         bin_directory, home = install(directory)
-        sshd = Sshd(Account(home, _environment(directory, bin_directory, home)), client_key, max_sessions)
+        account = Account(home, _environment(directory, bin_directory, home) | {"SHELL": shell}, shell)
+        sshd = Sshd(account, client_key, max_sessions)
         try:
             port = await sshd.listen(host_key)
             known = f"[127.0.0.1]:{port} ".encode() + host_key.export_public_key()
@@ -75,7 +77,6 @@ def _environment(directory: Path, bin_directory: Path, home: Path) -> dict[str, 
         "HOME": str(home),
         "USER": USER,
         "LOGNAME": USER,
-        "SHELL": "/bin/sh",
         MARK: str(directory),
     }
 

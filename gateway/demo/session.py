@@ -13,10 +13,9 @@ import asyncssh
 
 from gateway.demo.plumbing import Plumbing, Terminal, open_pipes, open_terminal
 
-SHELL = "/bin/sh"
 # The shell of a terminal session opens its terminal by name first: that makes it the controlling one
 # (a session leader without any gets it so), and needs no code of ours between fork and exec.
-_TAKE_TERMINAL = ': <>"$0"; exec /bin/sh -c "$1"'
+_TAKE_TERMINAL = ': <>"$0"; exec "$1" -c "$2"'
 _LOGIN = "exec /bin/sh -l"
 _SIGNALS = frozenset(  # RFC 4254 section 6.10
     ("ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2")
@@ -31,6 +30,7 @@ class Account:
 
     home: Path
     environment: dict[str, str]
+    shell: str = "/bin/sh"
 
 
 class Session(asyncssh.SSHServerSession[bytes]):
@@ -167,7 +167,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         try:
             process = await self._spawn(plumbing)
         except (OSError, ValueError) as error:
-            self.stderr(f"{SHELL}: {error}\n".encode())
+            self.stderr(f"{self._account.shell}: {error}\n".encode())
             return _CANNOT_RUN
         finally:
             plumbing.started()
@@ -190,12 +190,12 @@ class Session(asyncssh.SSHServerSession[bytes]):
             for name, value in self._channel.get_environment().items()
             if name == "LANG" or name.startswith("LC_")  # what sshd of most systems accepts
         }
-        arguments: tuple[str | bytes, ...] = ("-c", line)
+        shell = self._account.shell
+        arguments: tuple[str | bytes, ...] = (shell, "-c", line)
         if self._terminal:
             environment["TERM"] = self._terminal.name
-            arguments = ("-c", _TAKE_TERMINAL, os.ttyname(stdin), line)
+            arguments = ("/bin/sh", "-c", _TAKE_TERMINAL, os.ttyname(stdin), shell, line)
         return await asyncio.create_subprocess_exec(
-            SHELL,
             *arguments,
             stdin=stdin,
             stdout=stdout,

@@ -6,6 +6,7 @@ import os
 import pty
 import secrets
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -531,8 +532,13 @@ async def test_what_outlives_its_session_is_ended(tmp_path, kind):
         await eventually(lambda: sum(chain.orphans().values()))
 
 
-async def test_a_gateway_that_is_killed_leaves_nothing_and_its_next_life_is_left_alone():
-    async with demo_chain() as demo:
+@pytest.mark.parametrize("shell", ["sh", "tcsh"])
+async def test_a_gateway_that_is_killed_leaves_nothing_and_its_next_life_is_left_alone(shell):
+    """Whatever the login shell of the management host is, which reads all that is sent there."""
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"no login shell of that kind here: {shell}")
+    async with demo_chain(shell=program) as demo:
         cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
         words = [demo.ssh_host, str(demo.ssh_key), str(demo.known_hosts), demo.instance]
         gateway = await asyncio.create_subprocess_exec(

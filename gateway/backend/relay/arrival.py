@@ -6,11 +6,11 @@ Until its `link` there is only talk of the login profile, and what the runner ha
 
 import asyncio
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from gateway.backend import transport
+from gateway.backend.quoting import command_line
 from gateway.backend.relay.bundle import bundle
 from gateway.backend.ssh import Process
 from gateway.errors import HopFailed
@@ -33,8 +33,8 @@ class NoRelay(HopFailed):
 
 
 def link_line(instance: str, nonce: str) -> str:
-    """The SSH exec request."""
-    return f"incus exec {shlex.quote(instance)} -T -- bash -lc {shlex.quote(_BOOT)} dap {nonce}"
+    """The SSH exec request, for any login shell."""
+    return command_line(["incus", "exec", instance, "-T", "--", "bash", "-lc", _BOOT, "dap", nonce])
 
 
 def send_boot(settings: Mapping[str, Any]) -> bytes:
