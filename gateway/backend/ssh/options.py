@@ -1,18 +1,17 @@
 """Settings -> asyncssh options. ~/.ssh/config is honoured; a default of ours yields to it; host keys are always checked."""
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 
+from gateway.backend.ssh import passphrase
+from gateway.backend.ssh.passphrase import Prompt
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
 
-Prompt = Callable[[str, bool], Awaitable[str | None]]
-"""(question, echo) -> answer, or None where nobody can be asked."""
+__all__ = ["Passphrase", "Prompt", "known_hosts", "options", "parse_host"]
 
 _SSH_CONFIG = ()  # asyncssh's name for ~/.ssh/config where it exists; None would be no file
 # AES-GCM first: twice as fast as chacha20 here, and no Terrapin (CVE-2023-48795)
@@ -118,40 +117,25 @@ async def _agent_has(config: Any, public: Path) -> bool:
         return False
 
 
-class Passphrase:
-    """Asks once for each key file and remembers, in memory only."""
+class Passphrase(passphrase.Passphrase):
+    """What asyncssh asks for a key that it loads by itself."""
 
     def __init__(self, prompt: Prompt | None) -> None:
-        self._prompt = prompt
+        super().__init__(prompt)
         self._known: dict[str, str] = {}
-        self._unlocked: dict[str, asyncssh.SSHKey] = {}
-        self._asking = asyncio.Lock()  # several logins at once are one question
 
     async def __call__(self, filename: str) -> str | None:
-        """Asyncssh asks this for an encrypted key that it loads by itself."""
+        """The passphrase of a key file; None where nobody can be asked."""
         async with self._asking:
-            if filename not in self._known and (answer := await self._ask(filename)) is not None:
+            answer = (
+                None
+                if filename in self._known or not self._prompt
+                else await self._prompt(f"Passphrase for {filename}: ", False)
+            )
+            if answer is not None:
                 self._known[filename] = answer
             return self._known.get(filename)
-
-    async def unlock(self, file: Path) -> asyncssh.SSHKey:
-        """The private key in a file. Raises asyncssh's KeyImportError or KeyEncryptionError; then the next asks again."""
-        async with self._asking:
-            if unlocked := self._unlocked.get(str(file)):
-                return unlocked
-            data = file.read_bytes()  # noqa: ASYNC240  # a small local file
-            try:
-                return asyncssh.import_private_key(data)
-            except asyncssh.KeyImportError as error:
-                if not str(error).startswith("Passphrase") or (answer := await self._ask(str(file))) is None:
-                    raise
-            key = await asyncio.to_thread(asyncssh.import_private_key, data, answer)  # takes 0.1 s and more
-            self._unlocked[str(file)] = key
-            return key
 
     def forget(self) -> None:
         """What was given did not open the key."""
         self._known.clear()
-
-    async def _ask(self, filename: str) -> str | None:
-        return await self._prompt(f"Passphrase for {filename}: ", False) if self._prompt else None
