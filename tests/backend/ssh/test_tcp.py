@@ -5,9 +5,11 @@ import socket
 import threading
 from pathlib import Path
 
+import asyncssh
 import pytest
 from support.addresses import SILENT, name, silence
 from support.leaks import descriptors
+from support.openssh import key, public, sshd
 
 from gateway.backend.ssh.tcp import connect_tcp
 from gateway.errors import HopFailed
@@ -90,6 +92,17 @@ async def test_an_address_of_its_own_is_named_as_well(refusing):
         f"127.0.0.1:{refusing} cannot be reached: 127.0.0.1 (Connection refused)"
     )
     assert (await failure("::1", 1)).message.startswith("[::1]:1 cannot be reached: ::1 (")
+
+
+async def test_a_login_goes_over_the_socket(tmp_path):
+    with sshd(tmp_path) as server:
+        server.authorize(key(tmp_path / "id"))
+        sock = await connect_tcp(server.address, server.port, seconds=60)
+        async with asyncssh.connect(
+            "mgmt", sock=sock, config=None, username=server.user, client_keys=[str(tmp_path / "id")],
+            known_hosts=f"mgmt {public(server.host_keys[0])}".encode(), agent_path=None,
+        ) as connection:  # fmt: skip
+            assert (await connection.run("echo hello")).stdout == "hello\n"
 
 
 @pytest.mark.parametrize(
