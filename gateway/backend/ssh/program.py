@@ -1,0 +1,43 @@
+"""Runs a program of the user's or of OpenSSH's to its end, without a shell and within a limit."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+_SAID = 300  # characters of a program's last words
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended: its exit status (negative: the signal), what it wrote, the last line of its stderr."""
+
+    status: int
+    output: bytes
+    words: str
+
+
+async def run(argv: Sequence[str], *, given: bytes | None = None, seconds: float) -> Ended:
+    """Runs `argv` with `given` as its input, or none. It is a process group of its own, which is killed when the
+    program has ended, after `seconds` and when the call is cancelled. Raises TimeoutError, and OSError where it cannot
+    be started.
+    """
+    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=nothing if given is None else pipe,
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            output, errors = await process.communicate(given)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    lines = errors.decode("utf-8", "replace").strip().splitlines()
+    return Ended(process.returncode or 0, output, lines[-1][:_SAID] if lines else "")
