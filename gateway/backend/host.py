@@ -1,17 +1,24 @@
 """The management host: exec lines on shared SSH connections, for every chain that goes through it."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
+
+from gateway.backend.attendance import Attendance
 from gateway.backend.patience import Patience
 from gateway.backend.pool import Pool
-from gateway.backend.ssh import Connection, Process, Prompt, connect
-from gateway.backend.ssh.options import Passphrase
+from gateway.backend.ssh import Connection, Passphrase, Process, Prompt, connect
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
 from gateway.protocol.target import TerminalSize
 
+log = structlog.get_logger()
+
+_BLAMES_THE_RUNNER = ("runner_failed", "runner_timeout")
+_WORDS = 400  # bytes of what the host says in place of an answer
 _LOSSES = 3  # connections that may be gone before one opens a channel; nothing has started by then
 
 
@@ -19,11 +26,16 @@ class Host:
     """Works inside `async with host.running():`."""
 
     def __init__(self, cluster: Cluster, limits: Limits, prompt: Prompt | None = None) -> None:
+        self._cluster = cluster
         self._limits = limits
+        self._prompt = prompt
+        self._passphrase = Passphrase(prompt)
         self._patience = Patience()
-        asked = self._patience.unhurried(prompt) if prompt else None
-        passphrase = Passphrase(asked)
-        self._pool = Pool(lambda: connect(cluster, limits, passphrase, asked), patience=self._patience.now)
+        self._attendance = Attendance(cluster.name, self._patience)
+        self._said = ""  # why the last login failed, as the log has it
+        self._pool = Pool(
+            self._login, patience=self._patience.now, attended=lambda: self._attendance.attended
+        )
         self.running = self._pool.running
         self._apart: list[Connection] = []
 
@@ -36,6 +48,23 @@ class Host:
     def trouble(self) -> HopFailed | None:
         """Why the last login failed, while none has succeeded since."""
         return self._pool.trouble
+
+    async def _login(self) -> Connection:
+        """A connection of the pool's. The log tells when logins begin to fail, and when they work again."""
+        try:
+            async with self._attendance.turn() as waiting:
+                made = await connect(self._cluster, self._limits, self._passphrase, self._prompt, waiting)
+        except HopFailed as error:
+            if error.message != self._said:
+                self._said = error.message
+                log.warning(
+                    "ssh_login_failed", cluster=self._cluster.name, code=error.code, reason=error.message
+                )
+            raise
+        if self._said:
+            log.info("ssh_login_works_again", cluster=self._cluster.name)
+            self._said = ""
+        return made
 
     @asynccontextmanager
     async def process(
@@ -51,11 +80,13 @@ class Host:
                     process = await self._open(connection, line, size)
                 except HopFailed as error:
                     losses, again = losses + (error.code != "ssh_busy"), True
-                    if losses >= _LOSSES or self._patience.now() >= until:
+                    if error.code == "ssh_restricted" or losses >= _LOSSES or self._patience.now() >= until:
                         raise
                     continue
                 try:
                     yield process
+                except HopFailed as error:
+                    raise (await self._diagnosed(connection, error)) from None
                 finally:
                     process.close()
                 return
@@ -80,8 +111,35 @@ class Host:
         except HopFailed as error:
             if error.code == "ssh_busy":
                 self._pool.full(connection, error)
-            else:
+            elif error.code != "ssh_restricted":
                 connection.room = 0
             raise
         self._pool.took(connection)
         return process
+
+    async def _diagnosed(self, connection: Connection, error: HopFailed) -> HopFailed:
+        """The error, or ssh_restricted where it blames the runner for a host that runs no command of ours: for this key
+        (command= in authorized_keys), or for all (ForceCommand, the login shell).
+        """
+        if error.code not in _BLAMES_THE_RUNNER:
+            return error
+        one, other, said = secrets.randbelow(10**6), secrets.randbelow(10**6), b""
+        try:
+            async with asyncio.timeout(self._limits.ssh_channel):
+                probe = await connection.open(f"expr {one} + {other}", None)
+                try:
+                    probe.write_eof()
+                    while batch := await probe.read():
+                        said = (said + b"".join(data for _, data in batch))[-_WORDS:]
+                finally:
+                    probe.close()
+        except (HopFailed, TimeoutError):
+            return error
+        if str(one + other).encode() in said:
+            return error
+        words = said.decode("utf-8", "replace").strip() or "nothing"
+        return HopFailed(
+            "ssh_restricted",
+            "the management host does not run our commands for this key or account (command= in authorized_keys, "
+            f"ForceCommand, or its login shell): it says {words!a}",
+        )

@@ -9,8 +9,14 @@ from gateway.errors import HopFailed
 DIALS = 4  # logins at the same time
 REFUSALS = 3  # in a row open the breaker
 PAUSE = 60.0  # seconds that it stays open
+ASKED_PAUSE = 600.0  # seconds that it stays open at most after a person was asked in vain, PAUSE at first
 _STREAK = 4  # logins in a row that succeed, until one more at a time is tried
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds, after logins in a row that the host turned away
+_IN_VAIN = (
+    "ssh_unconfirmed",
+    "ssh_refused",
+    "ssh_config",
+)  # ends of a login for which a person may have been asked
 _REFUSED = ("ssh_refused", "ssh_host_key")
 
 
@@ -24,6 +30,7 @@ class Logins:
         self._streak = 0
         self._failures = 0
         self._refusals = 0
+        self._in_vain = 0  # logins in a row for which a person was asked in vain
         self._refusal: HopFailed | None = None
         self._next = 0.0
         self._broken_until = 0.0
@@ -46,7 +53,7 @@ class Logins:
     def succeeded(self) -> None:
         """One did. How many at a time grows slowly."""
         self.trouble = None
-        self._refusals = 0
+        self._refusals = self._in_vain = 0
         self._streak += 1
         if self._streak >= _STREAK:
             self._streak, self._abreast = 0, min(self._abreast + 1, DIALS)
@@ -56,10 +63,16 @@ class Logins:
         self._failures = 0
         self._next = 0.0
 
-    def refused(self, error: HopFailed) -> None:
-        """One ended with `error`, which may open the breaker."""
+    def refused(self, error: HopFailed, *, attended: bool = False) -> None:
+        """A login ended with `error`. Opens the breaker after refusals in a row, and at once where a person was asked in
+        vain, who is not to be asked again and again.
+        """
         self.trouble = error
-        if error.code in _REFUSED:
+        if attended and error.code in _IN_VAIN:
+            self._refusal = error
+            self._broken_until = self._clock() + min(PAUSE * 2**self._in_vain, ASKED_PAUSE)
+            self._in_vain += 1
+        elif error.code in _REFUSED:
             self._refusal = error
             self._refusals += 1
             if self._refusals >= REFUSALS:
@@ -75,7 +88,7 @@ class Logins:
     def check(self) -> None:
         """Raises HopFailed while the breaker is open."""
         if self.broken and (refusal := self._refusal):
-            text = (
-                f"{refusal.message}; no further login for {self.broken:.0f} s after {self._refusals} refusals"
+            why = "since somebody was asked in vain" if self._in_vain else f"after {self._refusals} refusals"
+            raise HopFailed(
+                refusal.code, f"{refusal.message}; no further login for {self.broken:.0f} s {why}"
             )
-            raise HopFailed(refusal.code, text)

@@ -1,7 +1,8 @@
-"""A clock for what waits on a login: it stands still while a person is asked for something."""
+"""A clock for what waits on a login: the clock stands still while a login waits for a person."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class Patience:
@@ -9,28 +10,23 @@ class Patience:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._asking = 0  # people, at this moment
-        self._since = 0.0  # they are asked
+        self._asking = 0  # logins that wait for a person, at this moment
+        self._since = 0.0  # the first of them does
         self._stood = 0.0  # seconds in all
 
     def now(self) -> float:
-        """Seconds that went by while nobody was asked."""
+        """Seconds that went by while no login waited for a person."""
         return (self._since if self._asking else self._clock()) - self._stood
 
-    def unhurried(
-        self, ask: Callable[[str, bool], Awaitable[str | None]]
-    ) -> Callable[[str, bool], Awaitable[str | None]]:
-        """The same question; the clock stands until it is answered."""
-
-        async def asked(question: str, echo: bool) -> str | None:
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """Stops the clock for as long as the block runs."""
+        if not self._asking:
+            self._since = self._clock()
+        self._asking += 1
+        try:
+            yield
+        finally:
+            self._asking -= 1
             if not self._asking:
-                self._since = self._clock()
-            self._asking += 1
-            try:
-                return await ask(question, echo)
-            finally:
-                self._asking -= 1
-                if not self._asking:
-                    self._stood += self._clock() - self._since
-
-        return asked
+                self._stood += self._clock() - self._since

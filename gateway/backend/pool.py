@@ -23,15 +23,17 @@ C = TypeVar("C", bound=Connection)
 
 
 class Pool(Generic[C]):
-    """Works inside `async with pool.running():`, where its tasks live. `patience`: the clock of deadlines."""
+    """Works inside `async with pool.running():`. `patience`: the clock of deadlines; `attended`: a person was just asked."""
 
     def __init__(
         self,
         dial: Callable[[], Awaitable[C]],
         clock: Callable[[], float] = time.monotonic,
         patience: Callable[[], float] | None = None,
+        attended: Callable[[], bool] = lambda: False,
     ) -> None:
         self._dial = dial
+        self._attended = attended
         self._clock = clock
         self._patience = patience or clock
         self._logins = Logins(clock)
@@ -165,7 +167,7 @@ class Pool(Generic[C]):
     def _start_dials(self) -> None:
         needed = -(-len(self._waiting) // self._usual)
         while len(self._dials) < min(needed, self._logins.abreast):
-            self._start_dial()
+            self._dials.add(self._tasks.create_task(self._login()))
         pauses = [room.rest for room in self._open.values() if room.rest > 0]
         if not self._dials:
             pauses.append(self._logins.pause)
@@ -176,9 +178,6 @@ class Pool(Generic[C]):
             self._later.cancel()
         if seconds > 0:
             self._later = asyncio.get_running_loop().call_later(seconds, self._serve)
-
-    def _start_dial(self) -> None:
-        self._dials.add(self._tasks.create_task(self._login()))
 
     async def _login(self) -> None:
         error: HopFailed | None = None
@@ -205,7 +204,7 @@ class Pool(Generic[C]):
             self._logins.turned_away(error)
             self._serve()
             return
-        self._logins.refused(error)
+        self._logins.refused(error, attended=self._attended())
         if not self._dials:  # no other login may still serve them
             self._tell(error)
 
@@ -231,7 +230,7 @@ class Pool(Generic[C]):
                         await next(iter(self._open)).lost.wait()
                 continue
             if not self._dials and self._logins.pause <= 0:
-                self._start_dial()
+                self._dials.add(self._tasks.create_task(self._login()))
             if self._dials:
                 await asyncio.wait(self._dials)
             if not self._open:

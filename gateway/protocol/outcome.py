@@ -85,6 +85,14 @@ CODES: dict[str, Code] = {
     ),
     "ssh_host_key": Code(Hop.SSH, 500, "the host key is unknown or is not the pinned one"),
     "ssh_config": Code(Hop.SSH, 500, "key file, known hosts or ssh configuration cannot be used"),
+    "ssh_unconfirmed": Code(
+        Hop.SSH,
+        500,
+        "nobody confirmed the login in time: at the SSH agent, at a prompt, or at the host itself",
+    ),
+    "ssh_restricted": Code(
+        Hop.SSH, 500, "the host restricts this key or account: no terminal, or a command of the host's own"
+    ),
     "ssh_busy": Code(Hop.SSH, 503, "the management host takes no more sessions"),
     "ssh_lost": Code(Hop.SSH, 500, "the connection to the management host was lost"),
     "client_closed": Code(Hop.CLIENT, 0, "the client closed the session"),

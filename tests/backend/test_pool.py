@@ -1,6 +1,7 @@
 """Which connection gets a channel, on a clock of its own."""
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 
 import pytest
@@ -689,16 +690,11 @@ def test_a_clock_that_stands_still_while_somebody_is_asked():
 
     async def story():
         patience = Patience(now)
-
-        async def ask(question, echo):
-            await asyncio.sleep(500)
-            return f"{question} {echo}"
-
-        asked = patience.unhurried(ask)
         host = Host()
 
         async def dial():
-            assert await asked("who?", True) == "who? True"
+            with patience.standing():
+                await asyncio.sleep(500)
             return await host.dial()
 
         pool = Pool(dial, now, patience.now)
@@ -714,10 +710,35 @@ def test_a_clock_that_stands_still_while_somebody_is_asked():
 def test_two_who_are_asked_at_once_stop_the_clock_once():
     async def story():
         patience = Patience(now)
-        asked = patience.unhurried(lambda question, echo: asyncio.sleep(float(question), str(echo)))
+
+        async def asked(seconds):
+            with patience.standing():
+                await asyncio.sleep(seconds)
+
         await asyncio.sleep(1)
-        await asyncio.gather(asked("5", True), asked("9", False))
+        await asyncio.gather(asked(5), asked(9))
         await asyncio.sleep(1)
         assert (now(), patience.now()) == (11, 2)
+
+    run(story())
+
+
+def test_a_person_who_was_asked_in_vain_is_not_asked_again_for_a_while():
+    """Neither by what keeps a connection warm, nor by a session: longer each time, ten minutes at most."""
+
+    async def story():
+        host = Host(seconds=120)
+        host.answers = [HopFailed("ssh_unconfirmed", "nobody confirmed")] * 6
+        pool = Pool(host.dial, now, attended=lambda: True)
+        async with pool.running():
+            with pytest.raises(HopFailed, match="nobody confirmed"):
+                async with pool.connection():
+                    pass
+            with pytest.raises(HopFailed, match="no further login for 60 s since somebody was asked in vain"):
+                async with pool.connection():
+                    pass
+            await asyncio.sleep(5000)
+        waits = [later - earlier - 120 for earlier, later in itertools.pairwise(host.times)]
+        assert [round(wait) for wait in waits] == [60, 120, 240, 480, 600, 600]
 
     run(story())

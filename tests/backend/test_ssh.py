@@ -14,8 +14,10 @@ from support.sshd import LOOPBACK, sshd, wire
 
 from gateway.backend.plain import PlainChain
 from gateway.backend.pool import Pool
-from gateway.backend.ssh import connect
-from gateway.backend.ssh.options import CIPHERS, Passphrase, parse_host
+from gateway.backend.ssh import Passphrase, connect
+from gateway.backend.ssh.algorithms import CIPHERS
+from gateway.backend.ssh.ask import parse_host
+from gateway.backend.ssh.settings import Destination
 from gateway.config import Cluster, Limits
 from gateway.demo import demo_chain
 from gateway.errors import HopFailed
@@ -109,7 +111,7 @@ async def test_a_login_and_a_command(tmp_path, key):
 async def test_aes_gcm_comes_first_and_nothing_is_compressed(tmp_path, key):
     async with sshd(key) as server, logged_in(cluster_of(server, tmp_path, key)):
         info = server.connections[0].get_extra_info
-        assert info("recv_cipher") == info("send_cipher") == CIPHERS.split(",")[0] == "aes128-gcm@openssh.com"
+        assert info("recv_cipher") == info("send_cipher") == CIPHERS[0] == "aes128-gcm@openssh.com"
         assert info("recv_compression") == info("send_compression") == "none"
 
 
@@ -272,16 +274,25 @@ async def test_keyboard_interactive_without_the_answer_is_refused(tmp_path, key,
 
 
 def defaults(host: str, home) -> Cluster:
-    """Only the host is set; the rest is ~/.ssh's."""
+    """Only the host is set, and the file of ssh's settings; the rest is that file's."""
     made = cluster_at(host, home / ".ssh" / "id_ed25519", home / ".ssh" / "known_hosts", "vm")
-    return replace(made, explicit=frozenset({"ssh_host"}))
+    if not (home / ".ssh" / "config").exists():
+        write_config(home)
+    explicit = frozenset({"ssh_host", "ssh_config"})
+    return replace(made, explicit=explicit, ssh_config=str(home / ".ssh" / "config"))
 
 
 def write_config(home, *lines: str) -> None:
-    (home / ".ssh" / "config").write_text("\n".join(lines) + "\n")
+    """Behind the lines stand files below `home`: ssh itself takes its defaults from the home that passwd has."""
+    ours = (
+        "Match all",
+        f"  IdentityFile {home}/.ssh/id_ed25519",
+        f"  UserKnownHostsFile {home}/.ssh/known_hosts",
+    )
+    (home / ".ssh" / "config").write_text("\n".join([*lines, *ours]) + "\n")
 
 
-async def test_the_defaults_are_those_of_ssh(home, key):
+async def test_what_only_ssh_config_names_is_enough(home, key):
     async with sshd(key) as server:
         write_key(home / ".ssh" / "id_ed25519", key)
         server.known(home / ".ssh" / "known_hosts")
@@ -471,21 +482,23 @@ async def test_an_agent_that_is_gone_is_no_hindrance(tmp_path, key, monkeypatch)
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("host", {"host": "host"}),
-        ("u@host", {"username": "u", "host": "host"}),
-        ("u@host:22", {"username": "u", "host": "host", "port": 22}),
-        ("u@dom@host", {"username": "u@dom", "host": "host"}),
-        ("[::1]:2222", {"host": "::1", "port": 2222}),
-        ("u@[fe80::1%eth0]", {"username": "u", "host": "fe80::1%eth0"}),
-        ("::1", {"host": "::1"}),
-        ("10.0.0.1:2", {"host": "10.0.0.1", "port": 2}),
+        ("host", Destination("host")),
+        ("u@host", Destination("host", "u")),
+        ("u@host:22", Destination("host", "u", 22)),
+        ("u@dom@host", Destination("host", "u@dom")),
+        ("[::1]:2222", Destination("::1", "", 2222)),
+        ("u@[fe80::1%eth0]", Destination("fe80::1%eth0", "u")),
+        ("::1", Destination("::1")),
+        ("10.0.0.1:2", Destination("10.0.0.1", "", 2)),
     ],
 )
 def test_a_host_is_read(text, parts):
     assert parse_host(text) == parts
 
 
-@pytest.mark.parametrize("text", ["", "u@", "host:0", "host:65536", "host:x", "u@:22", "host:-1", "host:²"])
+@pytest.mark.parametrize(
+    "text", ["", "u@", "host:0", "host:65536", "host:x", "u@:22", "host:-1", "host:²", "-oProxyCommand=x"]
+)
 def test_what_is_no_host(text):
     with pytest.raises(HopFailed) as failed:
         parse_host(text)

@@ -204,7 +204,7 @@ def _start(folder: Path, text: str, keys: tuple[Path, ...], address: str, port: 
     config = folder / "sshd_config"
     for _ in range(5):  # somebody may take the free port before sshd does
         chosen = port or _free_port(address)
-        config.write_text(f"ListenAddress [{address}]:{chosen}\n{text}")
+        config.write_text(f"ListenAddress [{address}]:{chosen}\n{text}", "utf-8", "surrogateescape")
         process = subprocess.Popen([str(SSHD), "-D", "-e", "-f", str(config)],
                                    stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")  # fmt: skip
         server = Sshd(address, chosen, getpass.getuser(), keys, folder, process)

@@ -45,9 +45,9 @@ def config_for(*clusters: Cluster, limits: Limits | None = None) -> Config:
 def cluster_at(
     host: str, key: Path, known_hosts: Path, vm: str, name: str = "default", mode: str = "plain"
 ) -> Cluster:
-    """A cluster with every setting explicit."""
-    keys = frozenset({"ssh_host", "ssh_key", "ssh_known_hosts", "vm"})
-    return Cluster(name, host, key, known_hosts, vm, "", mode, keys)
+    """A cluster with every setting explicit, and no file of ssh's own settings."""
+    keys = frozenset({"ssh_host", "ssh_key", "ssh_known_hosts", "vm", "ssh_config"})
+    return Cluster(name, host, key, known_hosts, vm, "", mode, keys, "none")
 
 
 @asynccontextmanager

@@ -1,33 +1,57 @@
-"""What asyncssh calls for one connection, and what it does not do for us."""
+"""What asyncssh calls for one connection, and what it does not do for us.
 
-import asyncio
+What changes asyncssh's own methods is set in `connection_made`; tests/backend/ssh/test_overrides.py pins the names.
+"""
+
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncssh
 
+from gateway.backend.ssh.algorithms import CHACHA
+from gateway.backend.ssh.overrides import take_any_version
+from gateway.backend.ssh.settings import SshSettings
 from gateway.errors import HopFailed
 
-Ask = Callable[..., Awaitable[str | None]]
+Ask = Callable[[str, bool], Awaitable[str | None]]
+"""(question, echo) -> answer, or None where nobody can be asked."""
+Waiting = Callable[[str], AbstractContextManager[None]]
+"""Entered while the login waits for somebody; the argument names whom, as in "the SSH agent"."""
 
-_IGNORE = 2  # SSH_MSG_IGNORE (RFC 4253, 11.2)
+_IGNORE, _SERVICE_REQUEST, _AUTH_REQUEST = 2, 5, 50  # SSH_MSG_… (RFC 4250, 4.1.2)
 _GREETING = 512  # bytes
 _TURNED_AWAY = re.compile("Exceeded MaxStartups|Not allowed at this time")  # sshd's words
+_PROMPT = "your answer at a prompt"
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a login does when asyncssh calls its client."""
+
+    guard: Callable[[asyncssh.SSHClientConnection], None]  # has the host key verified
+    begun: Callable[[], None]  # called once, before the first authentication request is sent
+    next_key: Callable[[], Awaitable[asyncssh.SSHKeyPair | None]]  # the next of our keys, None after the last
+    prompt: Ask | None  # asks a person
+    waiting: Waiting
+    lost: Callable[[], None]  # called when the connection is gone
 
 
 class Client(asyncssh.SSHClient):
     """asyncssh's callbacks for one connection; their signatures are its own (hence ARG002)."""
 
-    def __init__(self, prompt: Ask | None) -> None:
-        self.lost = asyncio.Event()
-        self.offered: asyncssh.SSHKey | None = None
-        self._prompt = prompt
+    def __init__(self, settings: SshSettings, hooks: Hooks) -> None:
+        self._who = f"{settings.user}@{settings.name}"
+        self._passwords = settings.password_prompts  # questions that are left
+        self._hooks = hooks
+        self._asked = False  # a keyboard-interactive attempt was made
         self._greeting = b""  # what the host says before it says that it is an SSH server
 
     def dropped(self, where: str, error: Exception) -> HopFailed:
-        """The host took the connection and dropped it before the login. sshd does so where there are too many at once
-        (MaxStartups), or where it punishes an address (PerSourcePenalties), and says no more than a line of text.
+        """The error for a host that took the connection and dropped it before the login. sshd does so where there are
+        too many at once (MaxStartups), or where it punishes an address (PerSourcePenalties), and sends a line at most.
         """
         said = self._greeting.decode("utf-8", "replace").strip()
         if "\nSSH-" in f"\n{said}" or (said and not _TURNED_AWAY.search(said)):
@@ -36,11 +60,12 @@ class Client(asyncssh.SSHClient):
         return HopFailed("ssh_busy", f"{where} takes no login at the moment: {words}")
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """What asyncssh does not do for us: it keeps no greeting, and sends more than it has to."""
-        self._listen_for_greeting(conn)
-        self._send_no_empty_packets(conn)
+        self._hooks.guard(conn)
+        self._keep_greeting(conn)
+        self._watch_sending(conn)
+        take_any_version(conn)
 
-    def _listen_for_greeting(self, conn: asyncssh.SSHClientConnection) -> None:
+    def _keep_greeting(self, conn: asyncssh.SSHClientConnection) -> None:
         receive = conn.data_received
 
         def data_received(data: bytes, datatype: int | None = None) -> None:
@@ -51,28 +76,45 @@ class Client(asyncssh.SSHClient):
 
         conn.data_received = data_received  # type: ignore[method-assign]
 
-    @staticmethod
-    def _send_no_empty_packets(conn: asyncssh.SSHClientConnection) -> None:
+    def _watch_sending(self, conn: asyncssh.SSHClientConnection) -> None:
         """Asyncssh puts an empty packet before each one of ours. That protects CBC ciphers, and costs all others a
-        system call here and a wake-up there for every key typed.
+        system call here and a wake-up there for every key typed. Before the login, chacha20 without the strict key
+        exchange ends the connection (CVE-2023-48795).
         """
-        send = conn.send_packet
+        send, begun = conn.send_packet, False
 
         def send_packet(kind: int, *args: bytes, **more: Any) -> None:
-            if kind != _IGNORE or "cbc" in conn.get_extra_info("send_cipher", ""):
-                send(kind, *args, **more)
+            nonlocal begun
+            cipher = conn.get_extra_info("send_cipher", "")
+            if kind == _IGNORE and "cbc" not in cipher:
+                return
+            if kind == _SERVICE_REQUEST and cipher == CHACHA and not conn._strict_kex:  # noqa: SLF001  # no other name
+                raise asyncssh.KeyExchangeFailed(
+                    f"{CHACHA} is safe only with the strict key exchange, which the host lacks"
+                )
+            if kind == _AUTH_REQUEST and not begun:
+                begun = True
+                self._hooks.begun()
+            send(kind, *args, **more)
 
         conn.send_packet = send_packet  # type: ignore[method-assign, assignment]
 
-    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
-        self.offered = key
-        return False
-
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self.lost.set()
+        self._hooks.lost()
+
+    async def public_key_auth_requested(self) -> asyncssh.SSHKeyPair | None:
+        return await self._hooks.next_key()
+
+    async def password_auth_requested(self) -> str | None:
+        self._passwords -= 1
+        return await self._ask(f"{self._who}'s password: ", echo=False) if self._passwords >= 0 else None
 
     def kbdint_auth_requested(self) -> str | None:
-        return "" if self._prompt else None
+        """One attempt: the host asks again by itself where it wants to."""
+        if self._asked or not self._hooks.prompt:
+            return None
+        self._asked = True
+        return ""
 
     async def kbdint_challenge_received(
         self,
@@ -83,12 +125,16 @@ class Client(asyncssh.SSHClient):
     ) -> list[str] | None:
         answers = []
         for question, echo in prompts:
-            answer = (
-                await self._prompt(f"{name} {instructions} {question}".strip() + " ", echo)
-                if self._prompt
-                else None
+            answer = await self._ask(
+                f"({self._who}) {name} {instructions} {question}".strip() + " ", echo=echo
             )
             if answer is None:
                 return None
             answers.append(answer)
         return answers
+
+    async def _ask(self, question: str, *, echo: bool) -> str | None:
+        if not self._hooks.prompt:
+            return None
+        with self._hooks.waiting(_PROMPT):
+            return await self._hooks.prompt(question, echo)

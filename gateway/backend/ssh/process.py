@@ -18,7 +18,9 @@ _HIGH_WATER = 256 * 1024  # bytes of input that may wait in asyncssh
 class Process(asyncssh.SSHClientSession[bytes]):
     """Callbacks of asyncssh on one side, pull on the other. Never pauses reading: kubectl would lose output."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Callable[[], str] = str) -> None:
+        """`words`: what stands behind the message when the connection is lost."""
+        self._words = words
         self._channel: asyncssh.SSHClientChannel[bytes]
         self.opened = False  # the far side has confirmed the channel
         self._chunks: deque[tuple[int, bytes]] = deque()
@@ -120,9 +122,8 @@ class Process(asyncssh.SSHClientSession[bytes]):
 
     def failure(self) -> HopFailed:
         """Why it went away, in words."""
-        return HopFailed(
-            "ssh_lost", f"the connection to the management host was lost: {self._error or 'closed'}"
-        )
+        why = f"{self._error or 'closed'}{self._words()}"
+        return HopFailed("ssh_lost", f"the connection to the management host was lost: {why}")
 
     async def wait_closed(self) -> None:
         """Both sides have closed the channel."""

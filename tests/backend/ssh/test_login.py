@@ -1,0 +1,203 @@
+"""A login, on a real sshd and on hosts that say odd things: what is asked, how long, and what is said when it fails."""
+
+import asyncio
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+
+import asyncssh
+import pytest
+from support import openssh
+from support.served import cluster_at
+from support.sshd import LOOPBACK, sshd
+
+from gateway.backend.host import Host
+from gateway.backend.plain import PlainChain
+from gateway.backend.ssh import Passphrase, connect
+from gateway.config import Limits
+from gateway.errors import HopFailed
+from gateway.protocol.target import Command, Target, TerminalSize
+
+LIMITS = Limits(ssh_connect=5.0, ssh_login=10.0, start=5.0, finish=1.0)
+POD = Target("default", "default", "web-0")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """An sshd of OpenSSH's that says Latin-1 in its version and in its banner."""
+    folder = tmp_path_factory.mktemp("sshd")
+    banner = folder / "banner"
+    banner.write_bytes("Grüße an alle\n".encode("latin-1"))
+    with openssh.sshd(folder, f"Banner {banner}", "VersionAddendum gr\udcfc\udcdfe") as made:
+        made.authorize(openssh.key(folder / "id"))
+        yield made
+
+
+def cluster_of(server, **change):
+    made = cluster_at(
+        f"{server.user}@{LOOPBACK}:{server.port}", server.folder / "id", server.known_hosts, "vm", **change
+    )
+    return replace(made, mode="plain")
+
+
+@asynccontextmanager
+async def logged_in(cluster, limits=LIMITS, prompt=None, waiting=None):
+    more = {"waiting": waiting} if waiting else {}
+    connection = await connect(cluster, limits, Passphrase(prompt), prompt, **more)
+    try:
+        yield connection
+    finally:
+        connection.close()
+        await connection.wait_closed()
+
+
+async def output(connection, line):
+    return await output_of(await connection.open(line, None))
+
+
+async def output_of(process):
+    process.write_eof()
+    got = b""
+    while batch := await process.read():
+        got += b"".join(data for kind, data in batch if kind == 1)  # sshd's own debug lines come on 2
+    return got
+
+
+async def refusal(cluster, limits=LIMITS, prompt=None):
+    with pytest.raises(HopFailed) as failed:
+        async with logged_in(cluster, limits, prompt):
+            pass
+    return failed.value
+
+
+async def test_a_banner_and_a_version_in_latin_1_do_not_end_a_login(server):
+    async with logged_in(cluster_of(server)) as connection:
+        assert await output(connection, "echo hi") == b"hi\n"
+
+
+async def test_a_question_in_latin_1_is_asked(tmp_path, monkeypatch):
+    """A PAM module may say any bytes."""
+    asked = []
+
+    async def prompt(question, echo):
+        asked.append((question, echo))
+        return "123456"
+
+    monkeypatch.setattr("asyncssh.auth.String", _string)
+    async with sshd(secret="123456") as host:
+        known = host.known(tmp_path / "known")
+        cluster = cluster_at(f"me@{LOOPBACK}:{host.port}", tmp_path / "absent", known, "vm")
+        cluster = replace(cluster, explicit=cluster.explicit - {"ssh_key"})
+        async with logged_in(cluster, prompt=prompt):
+            assert host.logins == ["me"]
+    assert asked == [(f"(me@{LOOPBACK}) Login a token, please C\ufffdde: ", False)]
+
+
+def _string(value):
+    data = value.encode() if isinstance(value, str) else value
+    return asyncssh.packet.String(data.replace(b"Code:", b"C\xf6de:"))
+
+
+async def test_keyboard_interactive_is_tried_once(tmp_path):
+    asked = []
+
+    async def prompt(*question):
+        asked.append(question)
+        return "wrong"
+
+    async with sshd(secret="123456") as host:
+        cluster = cluster_at(
+            f"me@{LOOPBACK}:{host.port}", tmp_path / "absent", host.known(tmp_path / "known"), "vm"
+        )
+        error = await refusal(replace(cluster, explicit=cluster.explicit - {"ssh_key"}), prompt=prompt)
+    assert (error.code, len(asked)) == ("ssh_refused", 1)
+    assert "Permission denied" in error.message
+    assert "Too many" not in error.message
+
+
+async def test_a_host_that_takes_its_time_for_the_login_is_waited_for(tmp_path):
+    """A push to a phone, or a PAM step without a prompt: that is not the network."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    (tmp_path / "id").write_bytes(key.export_private_key("openssh"))
+    (tmp_path / "id").chmod(0o600)
+    waited = []
+
+    @contextmanager
+    def waiting(reason):
+        waited.append(reason)
+        yield
+
+    async with sshd(key) as host:
+        host.hung = True
+        cluster = cluster_at(
+            f"me@{LOOPBACK}:{host.port}", tmp_path / "id", host.known(tmp_path / "known"), "vm"
+        )
+        asyncio.get_running_loop().call_later(1.0, setattr, host, "hung", False)
+        async with logged_in(cluster, replace(LIMITS, ssh_connect=0.3), waiting=waiting):
+            assert host.logins == ["me"]
+        assert "the management host" in waited[0]
+        host.hung = True
+        error = await refusal(cluster, replace(LIMITS, ssh_login=0.3))
+        host.hung = False
+    assert error.code == "ssh_unconfirmed"
+    assert (
+        f"me@{LOOPBACK}:{host.port} let nobody in within 0.3 s, waiting for the management host"
+        in error.message
+    )
+
+
+@pytest.mark.parametrize("options", ["no-pty", "restrict"])
+async def test_a_key_without_terminals_is_said_at_once(server, options):
+    server.authorize(server.folder / "id", options)
+    host = Host(cluster_of(server), LIMITS)
+    async with host.running():
+        with pytest.raises(HopFailed) as failed:
+            async with host.process("true", TerminalSize(80, 24)):
+                pass
+        assert failed.value.code == "ssh_restricted"
+        assert "no terminal" in failed.value.message
+        async with host.process("echo hi") as process:
+            assert await output_of(process) == b"hi\n"
+
+
+async def test_a_forced_command_is_said_and_the_runner_is_not_blamed(server):
+    server.authorize(server.folder / "id", 'command="echo This account is for backups"')
+    chain = PlainChain(cluster_of(server), LIMITS)
+    async with chain.running():
+        with pytest.raises(HopFailed) as failed:
+            async with chain.exec(POD, Command(("true",), stdout=True)):
+                pass
+    assert failed.value.code == "ssh_restricted"
+    assert "This account is for backups" in failed.value.message
+
+
+async def test_a_host_that_runs_commands_is_not_called_restricted(server):
+    """Here there is no incus."""
+    server.authorize(server.folder / "id")
+    chain = PlainChain(cluster_of(server), LIMITS)
+    async with chain.running():
+        with pytest.raises(HopFailed) as failed:
+            async with chain.exec(POD, Command(("true",), stdout=True)):
+                pass
+    assert failed.value.code not in ("ssh_restricted", "ssh_busy")
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_chacha20_is_taken_with_the_strict_key_exchange_only(tmp_path, monkeypatch, strict):
+    """CVE-2023-48795. Not even the user's name is sent without."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    (tmp_path / "id").write_bytes(key.export_private_key("openssh"))
+    (tmp_path / "id").chmod(0o600)
+    if not strict:
+        monkeypatch.setattr(asyncssh.connection.SSHServerConnection, "_get_extra_kex_algs", lambda _: [])
+    async with sshd(key, encryption_algs="chacha20-poly1305@openssh.com") as host:
+        cluster = cluster_at(
+            f"me@{LOOPBACK}:{host.port}", tmp_path / "id", host.known(tmp_path / "known"), "vm"
+        )
+        if strict:
+            async with logged_in(cluster):
+                assert host.logins == ["me"]
+            return
+        error = await refusal(cluster)
+    assert error.code == "ssh_config"
+    assert "strict key exchange" in error.message
+    assert host.logins == host.tries == []
