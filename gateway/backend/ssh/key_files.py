@@ -11,6 +11,7 @@ import asyncssh
 from asyncssh.public_key import SSHOpenSSHCertificate
 
 _PRIVATE = b"-----BEGIN"
+_GARBAGE = (ValueError, OverflowError)  # what asyncssh's parsers raise
 _USER = 1  # SSH_CERT_TYPE_USER (PROTOCOL.certkeys)
 _HOSTS = "Invalid certificate type"  # asyncssh's words for the certificate of a host
 
@@ -88,7 +89,7 @@ def open_private(data: bytes, passphrase: str | None = None) -> asyncssh.SSHKey 
     """
     try:
         return asyncssh.import_private_key(data, passphrase)
-    except ValueError as error:
+    except _GARBAGE as error:
         if passphrase is not None:
             raise KeyUnusable("the passphrase does not open it") from None
         if str(error).startswith("Passphrase"):
@@ -113,10 +114,10 @@ def _read(file: Path) -> bytes:
 
 
 def _parse(text: bytes) -> PublicKey | None:
-    with suppress(ValueError):
+    with suppress(*_GARBAGE):
         key = asyncssh.import_public_key(text)
         return PublicKey(key.get_algorithm(), key.public_data, key)
-    with suppress(ValueError):
+    with suppress(*_GARBAGE):
         certificate = asyncssh.import_certificate(text)
         if not isinstance(certificate, SSHOpenSSHCertificate):
             return None

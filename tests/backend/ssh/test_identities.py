@@ -1,6 +1,7 @@
 """The keys that a login offers: OpenSSH's own client and sshd say which are right, with a real ssh-agent."""
 
 import shutil
+from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -246,3 +247,15 @@ async def test_a_copy_is_offered_where_the_first_could_not_sign(keys):
     (keys / "a").chmod(0o644)
     async with sshd(asyncssh.read_private_key(keys / "copy")) as server:
         assert (await login(settings_of(server.port, "me", identity_files=(keys / "a", keys / "copy"))))[0]
+
+
+async def test_a_damaged_public_key_is_none(keys):
+    """The exponent of this RSA key is negative."""
+    parts = (b"ssh-rsa", b"\x81", b"\x71" * 128)
+    blob = b64encode(b"".join(len(part).to_bytes(4, "big") + part for part in parts))
+    (keys / "a.pub").write_bytes(b"ssh-rsa " + blob)
+    settings = settings_of(0, "me", identity_files=(keys / "a.pub", keys / "b"))
+    async with identities(settings, Passphrase(None)) as offered:
+        found = await offered.next()
+        assert found
+        assert found.public_data == asyncssh.read_public_key(keys / "b.pub").public_data
