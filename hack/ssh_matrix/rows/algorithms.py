@@ -1,0 +1,50 @@
+"""Lists of algorithms: whole, with +, -, ^, and what a server alone has."""
+
+from ssh_matrix.row import HOST_KEY, SETTINGS, Row
+
+_RSA = "[127.0.0.1]:<port> <key.hostrsa>\n"
+_ECDSA = "[127.0.0.1]:<port> <key.hostecdsa>\n"
+
+ROWS = (
+    Row("HostKeyAlgorithms follow the known key", known=_RSA, server="three"),
+    Row("HostKeyAlgorithms follow a known ecdsa key", known=_ECDSA, server="three"),
+    Row("HostKeyAlgorithms named, another key is known", "HostKeyAlgorithms ssh-ed25519\n", known=_RSA, server="three", ssh=HOST_KEY),
+    Row("HostKeyAlgorithms named and known", "HostKeyAlgorithms rsa-sha2-512\n", known=_RSA, server="three"),
+    Row("HostKeyAlgorithms in an order, not all known", "HostKeyAlgorithms ssh-ed25519,rsa-sha2-512\n", known=_RSA, server="three", ssh=HOST_KEY),
+    Row("HostKeyAlgorithms +ssh-rsa, an old server", "HostKeyAlgorithms +ssh-rsa\n", known=_RSA, server="sha1"),
+    Row("an old server with ssh-rsa alone", known=_RSA, server="sha1", ssh=SETTINGS),
+    Row("HostKeyAlgorithms -ssh-ed25519*", "HostKeyAlgorithms -ssh-ed25519*\n", known=_RSA, server="three"),
+    Row("HostKeyAlgorithms ^rsa-sha2-512", "HostKeyAlgorithms ^rsa-sha2-512\n", known=_RSA, server="three"),
+    Row("HostKeyAlgorithms that the server lacks", "HostKeyAlgorithms ecdsa-sha2-nistp521\n", ssh=SETTINGS),
+    Row("HostKeyAlgorithms that nobody knows", "HostKeyAlgorithms ssh-future\n", ssh=SETTINGS),
+    Row("KexAlgorithms, one", "KexAlgorithms curve25519-sha256\n"),
+    Row("KexAlgorithms, +", "KexAlgorithms +diffie-hellman-group14-sha1\n"),
+    Row("KexAlgorithms, -", "KexAlgorithms -sntrup761*,mlkem*\n"),
+    Row("KexAlgorithms, ^", "KexAlgorithms ^ecdh-sha2-nistp256\n"),
+    Row("KexAlgorithms, sntrup761 alone", "KexAlgorithms sntrup761x25519-sha512@openssh.com\n"),
+    Row("KexAlgorithms, sntrup761 and another", "KexAlgorithms sntrup761x25519-sha512@openssh.com,curve25519-sha256\n"),
+    Row("a server with sntrup761 alone", server="sntrup"),
+    Row("a server with SHA-1 alone", server="sha1kex", ssh=SETTINGS),
+    Row("a server with SHA-1 alone, named", "KexAlgorithms +diffie-hellman-group14-sha1\n", server="sha1kex"),
+    Row("KexAlgorithms that nobody knows", "KexAlgorithms future\n", ssh=SETTINGS),
+    Row("Ciphers, one", "Ciphers aes256-gcm@openssh.com\n"),
+    Row("Ciphers, ^", "Ciphers ^aes256-ctr\n"),
+    Row("Ciphers, -", "Ciphers -chacha20-poly1305@openssh.com\n"),
+    Row("Ciphers +aes256-cbc, a server with CBC alone", "Ciphers +aes256-cbc\n", server="cbc"),
+    Row("a server with CBC alone", server="cbc", ssh=SETTINGS),
+    Row("a server with chacha20 alone", server="chacha"),
+    Row("Ciphers that the server lacks", "Ciphers aes128-ctr\n", server="chacha", ssh=SETTINGS),
+    Row("Ciphers that nobody knows", "Ciphers future\n", ssh=SETTINGS),
+    Row("MACs, one, with a cipher that needs it", "MACs hmac-sha2-256-etm@openssh.com\nCiphers aes256-ctr\n"),
+    Row("a server with one MAC", server="etm"),
+    Row("MACs that the server lacks", "MACs hmac-sha2-512\n", server="etm", ssh=SETTINGS),
+    Row("MACs, -", "MACs -umac*,hmac-sha1*\n", server="etm"),
+    Row("a server with hmac-sha1 alone", server="sha1mac"),
+    Row("MACs hmac-sha1, a server with that alone", "MACs hmac-sha1\n", server="sha1mac"),
+    Row("a server with umac alone", server="umac"),
+    Row("Compression yes", "Compression yes\n"),
+    Row("RekeyLimit", "RekeyLimit 1M 1h\n"),
+    Row("RequiredRSASize of the host's key", "RequiredRSASize 4096\n", known=_RSA, server="rsa", ssh=HOST_KEY),
+    Row("a host with an rsa key", known=_RSA, server="rsa"),
+    Row("FingerprintHash md5", "FingerprintHash md5\n"),
+)  # fmt: skip
