@@ -10,6 +10,8 @@ from support import leaks
 from support.beside import demo_beside
 from support.served import cluster_at, config_for, served
 
+from gateway.demo import demo_chain
+
 SKIPS = Path(__file__).with_name("skips.txt")
 # A shell's background job ignores these, and so would every program under test
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -31,6 +33,13 @@ def nothing_left():
 def demo():
     """The demo's chain, one for all tests of a module: none of them may change it."""
     with demo_beside() as settings:
+        yield settings
+
+
+@pytest.fixture
+async def own_demo():
+    """A demo's chain that a test may change, or leave something running on that the chain's end will end."""
+    async with demo_chain() as settings:
         yield settings
 
 

@@ -324,7 +324,7 @@ def test_lines_in_pieces_and_odd_profiles(far):
         "set -efu; IFS=0; shopt -s failglob nullglob; trap 'echo bye' EXIT; echo hi\n"
     )
     one = far.wrapper(WILLING)
-    lease = far.lease()
+    lease = far.lease(tick=5.0)
     for letter in f"+ {one.nonce} {' '.join(map(str, one.roots))} .\n":
         lease.process.stdin.write(letter.encode())
         lease.process.stdin.flush()
@@ -435,9 +435,9 @@ KINDS = [(False, WILLING), (True, WILLING), (False, STUBBORN), (True, STUBBORN)]
 
 
 @asynccontextmanager
-async def demo_behind_a_wire(tmp_path):
+async def behind_a_wire(demo, tmp_path):
     """The wire, the cluster as it is reached through it, and as it is reached without."""
-    async with demo_chain() as demo, wire(int(demo.ssh_host.rpartition(":")[2])) as between:
+    async with wire(int(demo.ssh_host.rpartition(":")[2])) as between:
         known = tmp_path / "known"
         known.write_text(f"[{LOOPBACK}]:{between.port} {demo.known_hosts.read_text().partition(' ')[2]}")
         host = f"{demo.ssh_host.partition('@')[0]}@{LOOPBACK}:{between.port}"
@@ -478,10 +478,10 @@ async def sessions(cluster, kinds=KINDS, tick=1.0, limits=LIMITS):
             task.cancel()
 
 
-async def test_a_cut_connection_leaves_nothing(tmp_path):
+async def test_a_cut_connection_leaves_nothing(demo, tmp_path):
     """A new lease comes with a new connection, ends what the old connection left, and is counted."""
     async with (
-        demo_behind_a_wire(tmp_path) as (between, cluster, _),
+        behind_a_wire(demo, tmp_path) as (between, cluster, _),
         sessions(cluster, tick=5.0) as (chain, pids, all_of_them),
     ):
         between.cut()
@@ -492,10 +492,10 @@ async def test_a_cut_connection_leaves_nothing(tmp_path):
         )
 
 
-async def test_a_frozen_connection_leaves_nothing_and_others_live(tmp_path):
+async def test_a_frozen_connection_leaves_nothing_and_others_live(own_demo, tmp_path):
     """Nobody gets through any more: the lease hears nothing and acts alone."""
     async with (
-        demo_behind_a_wire(tmp_path) as (between, cluster, direct),
+        behind_a_wire(own_demo, tmp_path) as (between, cluster, direct),
         sessions(direct) as (other, others, _),
         sessions(cluster) as (chain, pids, _),
     ):
@@ -522,9 +522,9 @@ async def test_one_of_two_connections_is_lost_with_the_lease():
 
 
 @pytest.mark.parametrize("kind", [(False, STUBBORN), (True, STUBBORN)])
-async def test_what_outlives_its_session_is_ended(tmp_path, kind):
+async def test_what_outlives_its_session_is_ended(demo, tmp_path, kind):
     async with (
-        demo_behind_a_wire(tmp_path) as (_, cluster, _),
+        behind_a_wire(demo, tmp_path) as (_, cluster, _),
         sessions(cluster, [kind], tick=5.0, limits=replace(LIMITS, finish=0.2)) as (chain, pids, (session,)),
     ):
         session.cancel()
@@ -556,9 +556,9 @@ async def test_a_gateway_that_is_killed_leaves_nothing_and_its_next_life_is_left
             assert all(map(alive, mine))
 
 
-async def test_it_goes_when_there_is_nothing_to_watch(tmp_path, monkeypatch):
+async def test_it_goes_when_there_is_nothing_to_watch(demo, tmp_path, monkeypatch):
     monkeypatch.setattr("gateway.backend.lease._IDLE", 0.3)
-    async with demo_behind_a_wire(tmp_path) as (_, cluster, _):
+    async with behind_a_wire(demo, tmp_path) as (_, cluster, _):
         async with sessions(cluster, [(False, WILLING)], tick=0.2) as (chain, pids, (session,)):
             lease = chain._lease._process
             session.cancel()
@@ -573,22 +573,21 @@ async def test_it_goes_when_there_is_nothing_to_watch(tmp_path, monkeypatch):
         assert not any(map(alive, pids + again))
 
 
-async def test_one_that_is_only_just_starting_is_told_bye(monkeypatch):
+async def test_one_that_is_only_just_starting_is_told_bye(demo, monkeypatch):
     """Else it would wait for another gateway, 13 s long."""
     monkeypatch.setattr("gateway.backend.lease_lines._SCRIPT", f"sleep 1\n{lease_lines._SCRIPT}")
-    async with demo_chain() as demo:
-        cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
-        chain, before = PlainChain(cluster, LIMITS), asyncio.all_tasks()
-        async with chain.running():
-            assert (await talk(chain, (False, "sleep 0.7"), [])).exit_code == 0
-            assert not chain.connections()["leases"]
-        assert not await tasks_back(before, 5)
+    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
+    chain, before = PlainChain(cluster, LIMITS), asyncio.all_tasks()
+    async with chain.running():
+        assert (await talk(chain, (False, "sleep 0.7"), [])).exit_code == 0
+        assert not chain.connections()["leases"]
+    assert not await tasks_back(before, 5)
 
 
-async def test_the_lease_knows_what_may_be_left_until_the_gateway_has_looked(tmp_path):
+async def test_the_lease_knows_what_may_be_left_until_the_gateway_has_looked(demo, tmp_path):
     """And forgets it then: there would be a lease for ever."""
     pod, kill = Target("default", "default", "bash-0"), Command(("sleep", "1000"), stdout=True, kill=True)
-    async with demo_behind_a_wire(tmp_path) as (between, cluster, _):
+    async with behind_a_wire(demo, tmp_path) as (between, cluster, _):
         chain = PlainChain(cluster, LIMITS, tick=0.2)
         async with chain.running():
             async with chain.exec(pod, kill):
@@ -600,9 +599,9 @@ async def test_the_lease_knows_what_may_be_left_until_the_gateway_has_looked(tmp
 
 
 @pytest.mark.parametrize("script", ["exit 3", "sleep 1000", "echo nonsense; cat"])
-async def test_a_lease_that_fails_fails_no_session(tmp_path, monkeypatch, script):
+async def test_a_lease_that_fails_fails_no_session(own_demo, tmp_path, monkeypatch, script):
     monkeypatch.setattr("gateway.backend.lease_lines._SCRIPT", script)
-    async with demo_behind_a_wire(tmp_path) as (_, cluster, _):
+    async with behind_a_wire(own_demo, tmp_path) as (_, cluster, _):
         chain = PlainChain(cluster, replace(LIMITS, start=0.5))
         async with chain.running():
             outcome = await talk(chain, (False, "echo pid 1; sleep 1; echo go; exit 7"), [])

@@ -16,17 +16,10 @@ from gateway.backend.chain import chain
 from gateway.backend.relay.identity import throw_away
 from gateway.backend.relay.proxy import NAME
 from gateway.config import Limits
-from gateway.demo import demo_chain
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Hop
 
 POD = "/api/v1/namespaces/default/pods/web-0"
-
-
-@pytest.fixture
-async def demo():
-    async with demo_chain() as one:
-        yield one
 
 
 @asynccontextmanager
@@ -218,16 +211,16 @@ async def test_a_lost_link_takes_the_proxy_along(demo):
         assert await backend.cluster.get(POD)
 
 
-async def test_without_kubectl_there_is_a_reason(demo):
-    (demo.directory / "bin" / "kubectl").unlink()
-    profile = demo.directory / "runner" / ".profile"
-    profile.write_text(f"{profile.read_text()}PATH={demo.directory}/bin:{demo.directory}/few\n")
-    few = demo.directory / "few"
+async def test_without_kubectl_there_is_a_reason(own_demo):
+    (own_demo.directory / "bin" / "kubectl").unlink()
+    profile = own_demo.directory / "runner" / ".profile"
+    profile.write_text(f"{profile.read_text()}PATH={own_demo.directory}/bin:{own_demo.directory}/few\n")
+    few = own_demo.directory / "few"
     few.mkdir()
     for name in ("sh", "bash"):
         (few / name).symlink_to(f"/bin/{name}")
     (few / "python3").symlink_to(Path("/usr/bin/python3"))
-    async with backend_on(demo) as backend:
+    async with backend_on(own_demo) as backend:
         for _ in range(2):
             with pytest.raises(HopFailed) as failed:
                 await backend.cluster.get(POD)
@@ -237,10 +230,10 @@ async def test_without_kubectl_there_is_a_reason(demo):
         assert hops[-1].outcome.code == "kubectl_missing"
 
 
-async def test_words_of_a_kubectl_that_cannot_serve(demo):
-    path = demo.directory / "bin" / "kubectl"
+async def test_words_of_a_kubectl_that_cannot_serve(own_demo):
+    path = own_demo.directory / "bin" / "kubectl"
     path.write_text('#!/bin/sh\necho "error: error loading config file: yaml" >&2; exit 1\n')
-    async with backend_on(demo) as backend:
+    async with backend_on(own_demo) as backend:
         with pytest.raises(HopFailed, match="error loading config file") as failed:
             await backend.cluster.get(POD)
         assert failed.value.code == "kubectl_failed"

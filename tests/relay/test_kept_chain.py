@@ -19,7 +19,6 @@ from gateway.backend.kept import Keeps
 from gateway.backend.relay import RelayChain
 from gateway.backend.relay.identity import identity, throw_away
 from gateway.config import Limits
-from gateway.demo import demo_chain
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target, TerminalSize
@@ -61,13 +60,18 @@ class Recorder:
         return [why.code if why else None for why in self.troubles]
 
 
+@asynccontextmanager
+async def way_to(demo):
+    host, _, port = demo.ssh_host.rpartition(":")
+    async with cuttable(host.rpartition("@")[2], int(port)) as forwarder:
+        yield demo, forwarder
+
+
 @pytest.fixture
-async def way():
+async def way(demo):
     """(demo, the forwarder before its SSH server)."""
-    async with demo_chain() as demo:
-        host, _, port = demo.ssh_host.rpartition(":")
-        async with cuttable(host.rpartition("@")[2], int(port)) as forwarder:
-            yield demo, forwarder
+    async with way_to(demo) as both:
+        yield both
 
 
 @asynccontextmanager
@@ -105,12 +109,11 @@ async def test_who_keeps_and_who_does_not(way):
         assert not relay.survives
 
 
-async def test_auto_does_not_keep_where_it_takes_the_plain_chain(way):
-    demo, _ = way
-    path = demo.directory / "bin" / "python3"
+async def test_auto_does_not_keep_where_it_takes_the_plain_chain(own_demo):
+    path = own_demo.directory / "bin" / "python3"
     path.write_text("#!/bin/sh\nexit 0\n")
     path.chmod(0o700)
-    async with backend_on(way, "auto") as auto:
+    async with way_to(own_demo) as way, backend_on(way, "auto") as auto:
         assert not await auto.keeping()
 
 

@@ -17,7 +17,6 @@ from gateway.backend.relay import arrival, links
 from gateway.backend.relay.bundle import bundle
 from gateway.backend.relay.identity import identity, throw_away
 from gateway.config import Limits
-from gateway.demo import demo_chain
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target
@@ -25,12 +24,6 @@ from gateway.relay import wire
 
 POD = Target("default", "default", "bash-0")
 RUNNER = Target("default")
-
-
-@pytest.fixture
-async def demo():
-    async with demo_chain() as one:
-        yield one
 
 
 @asynccontextmanager
@@ -61,8 +54,8 @@ def python(demo, text):
     path.chmod(0o700)
 
 
-async def test_the_relay_is_taken_where_there_is_python(demo):
-    async with backend_on(demo) as backend:
+async def test_the_relay_is_taken_where_there_is_python(own_demo):
+    async with backend_on(own_demo) as backend:
         out, outcome = await run(backend, "echo", "hi")
         hops = await backend.check()
 
@@ -81,10 +74,10 @@ async def test_the_relay_is_taken_where_there_is_python(demo):
     ],
     ids=["broken", "old", "silent"],
 )
-async def test_a_python_that_will_not_do_leaves_the_plain_chain(demo, script, why):
-    python(demo, script)
+async def test_a_python_that_will_not_do_leaves_the_plain_chain(own_demo, script, why):
+    python(own_demo, script)
     with capture_logs() as logs:
-        async with backend_on(demo) as backend:
+        async with backend_on(own_demo) as backend:
             first, second = [await run(backend, "sh", "-c", "echo hi; exit 3") for _ in range(2)]
             hops = await backend.check()
 
@@ -97,11 +90,11 @@ async def test_a_python_that_will_not_do_leaves_the_plain_chain(demo, script, wh
 
 
 @pytest.mark.parametrize("never", [True, False])
-async def test_only_where_there_never_was_a_relay_nothing_is_left_at_it(demo, never):
+async def test_only_where_there_never_was_a_relay_nothing_is_left_at_it(own_demo, never):
     """A python3 that fails for now may have left sessions: the next link says."""
-    python(demo, "printf '\\036%s old its python3 is 3.6.8\\n' \"$7\"" if never else "exit 0")
+    python(own_demo, "printf '\\036%s old its python3 is 3.6.8\\n' \"$7\"" if never else "exit 0")
 
-    async with backend_on(demo) as backend, asyncio.TaskGroup() as tasks:
+    async with backend_on(own_demo) as backend, asyncio.TaskGroup() as tasks:
 
         async def first():
             async for found in backend.found():
@@ -112,16 +105,16 @@ async def test_only_where_there_never_was_a_relay_nothing_is_left_at_it(demo, ne
         assert (await run(backend, "echo", "hi"))[0] == b"hi\n"
         await asyncio.sleep(0.1)
         assert looked.done() == never
-        (demo.directory / "bin" / "python3").unlink()
+        (own_demo.directory / "bin" / "python3").unlink()
         async with asyncio.timeout(30):
             assert await looked == []
 
 
-async def test_a_runner_without_python_leaves_the_plain_chain(demo, tmp_path):
+async def test_a_runner_without_python_leaves_the_plain_chain(own_demo, tmp_path):
     for name in ("sh", "bash", "stty"):
         (tmp_path / name).symlink_to(f"/bin/{name}")
-    profile(demo, f"PATH={demo.directory}/bin:{tmp_path}")
-    async with backend_on(demo) as backend:
+    profile(own_demo, f"PATH={own_demo.directory}/bin:{tmp_path}")
+    async with backend_on(own_demo) as backend:
         assert (await run(backend, "/bin/echo", "hi"))[0] == b"hi\n"
         hops = await backend.check()
 
@@ -130,9 +123,9 @@ async def test_a_runner_without_python_leaves_the_plain_chain(demo, tmp_path):
     ]
 
 
-async def test_relay_alone_says_why_there_is_none(demo):
-    python(demo, "exit 0")
-    async with backend_on(demo, "relay") as backend:
+async def test_relay_alone_says_why_there_is_none(own_demo):
+    python(own_demo, "exit 0")
+    async with backend_on(own_demo, "relay") as backend:
         with pytest.raises(HopFailed) as failed:
             await run(backend, "true")
         assert failed.value.code == "relay_failed"
@@ -140,9 +133,9 @@ async def test_relay_alone_says_why_there_is_none(demo):
         assert hop.outcome.code == "relay_failed"
 
 
-async def test_the_profiles_talk_before_it_does_no_harm(demo):
-    profile(demo, "printf 'no line end \\036'; echo 'error of mine'; echo more >&2; set -eu")
-    async with backend_on(demo, "relay") as backend:
+async def test_the_profiles_talk_before_it_does_no_harm(own_demo):
+    profile(own_demo, "printf 'no line end \\036'; echo 'error of mine'; echo more >&2; set -eu")
+    async with backend_on(own_demo, "relay") as backend:
         assert (await run(backend, "echo", "hi"))[0] == b"hi\n"
 
 
@@ -153,15 +146,15 @@ async def test_the_profiles_talk_before_it_does_no_harm(demo):
     ids=["binary", "lines", "one line", "no end", "mark", "stderr"],
 )  # fmt: skip
 @pytest.mark.parametrize("mode", ["relay", "plain"])
-async def test_a_profile_may_talk_much(demo, talk, mode):
-    profile(demo, talk)
-    async with backend_on(demo, mode) as backend:
+async def test_a_profile_may_talk_much(own_demo, talk, mode):
+    profile(own_demo, talk)
+    async with backend_on(own_demo, mode) as backend:
         assert (await run(backend, "echo", "hi"))[0] == b"hi\n"
 
 
-async def test_a_profile_that_ends_the_shell_is_the_hops_error(demo):
-    profile(demo, "echo 'closed for today' >&2; exit 5")
-    async with backend_on(demo, start=10) as backend:
+async def test_a_profile_that_ends_the_shell_is_the_hops_error(own_demo):
+    profile(own_demo, "echo 'closed for today' >&2; exit 5")
+    async with backend_on(own_demo, start=10) as backend:
         with pytest.raises(HopFailed, match="closed for today") as failed:
             await run(backend, "true")
         assert failed.value.code == "runner_failed"
@@ -283,10 +276,10 @@ async def test_dial_reaches_what_the_runner_reaches(demo, tmp_path):
                 pass
 
 
-async def test_nothing_of_it_is_left(demo, tmp_path):
+async def test_nothing_of_it_is_left(own_demo, tmp_path):
     """Its processes and its directory, a little after its last link."""
-    profile(demo, f"export TMPDIR={tmp_path}")
-    async with backend_on(demo, "relay") as backend:
+    profile(own_demo, f"export TMPDIR={tmp_path}")
+    async with backend_on(own_demo, "relay") as backend:
         await run(backend, "true")
         pid = (await backend.link()).about["pid"]
         assert [path.stat().st_mode & 0o777 for path in places(tmp_path)] == [0o700]
