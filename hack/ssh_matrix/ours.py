@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
-from gateway.backend.ssh import connect
-from gateway.backend.ssh.options import Passphrase
+from gateway.backend.ssh import Passphrase, connect
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
 from gateway.protocol.target import TerminalSize

@@ -10,7 +10,7 @@ import asyncssh
 
 from gateway.backend.ssh.algorithms import algorithms
 from gateway.backend.ssh.client import Ask, Client, Hooks, Waiting
-from gateway.backend.ssh.identities import Identities, identities
+from gateway.backend.ssh.identities import Identities, Patience, identities
 from gateway.backend.ssh.passphrase import Passphrase
 from gateway.backend.ssh.proxy_command import ProxyCommand, start_proxy_command
 from gateway.backend.ssh.settings import SshSettings
@@ -72,7 +72,10 @@ async def login(
     nothing is left open.
     """
     trusted = await trust(settings, seconds=limits.ssh_settings)
-    async with identities(settings, people.passphrase, waiting=people.waiting, required=key_required) as ours:
+    patience = Patience(signature=limits.ssh_login)
+    async with identities(
+        settings, people.passphrase, required=key_required, waiting=people.waiting, patience=patience
+    ) as ours:
         for _ in range(_LOOKS):
             try:
                 return await _Attempt(settings, trusted, ours, limits, people).run(via)
