@@ -72,37 +72,63 @@ async def login(
     nothing is left open.
     """
     trusted = await trust(settings, seconds=limits.ssh_settings)
-    patience = Patience(signature=limits.ssh_login)
+    waits, patience = _Waits(people.waiting), Patience(signature=limits.ssh_login)
     async with identities(
-        settings, people.passphrase, required=key_required, waiting=people.waiting, patience=patience
+        settings, people.passphrase, required=key_required, waiting=waits.entered, patience=patience
     ) as ours:
         for _ in range(_LOOKS):
             try:
-                return await _Attempt(settings, trusted, ours, limits, people).run(via)
+                return await _Attempt(settings, trusted, ours, limits, people.prompt, waits).run(via)
             except asyncssh.HostKeyNotVerifiable:
                 if not await trusted.look_closer(seconds=limits.ssh_settings):
                     break
     raise HopFailed("ssh_host_key", await trusted.refusal())
 
 
+class _Waits:
+    """For whom a login waits. `entered` is told to `waiting`, too."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        self.reasons: list[str] = []  # at this moment, the innermost last
+        self.given_up = ""  # the innermost at the moment in which the login was given up
+        self._waiting = waiting
+
+    @contextmanager
+    def entered(self, reason: str) -> Iterator[None]:
+        self.reasons.append(reason)
+        try:
+            with self._waiting(reason):
+                yield
+        except asyncio.CancelledError:
+            self.given_up = self.given_up or reason
+            raise
+        finally:
+            self.reasons.remove(reason)
+
+
 class _Attempt:
     """One attempt: the clock of the network until the first authentication request, from then on that of people."""
 
     def __init__(
-        self, settings: SshSettings, trusted: Trust, ours: Identities, limits: Limits, people: People
+        self,
+        settings: SshSettings,
+        trusted: Trust,
+        ours: Identities,
+        limits: Limits,
+        prompt: Ask | None,
+        waits: _Waits,
     ) -> None:
         self._made = LoggedIn(settings)
         self._settings = settings
         self._trust = trusted
         self._ours = ours
         self._limits = limits
-        self._waiting = people.waiting
-        self._reasons: list[str] = []  # for whom is waited, the innermost last
+        self._waits = waits
         self._until = ExitStack()
         self._clock: asyncio.Timeout
         self._client = Client(
             settings,
-            Hooks(trusted.guard, self._begin, ours.next, people.prompt, self._wait, self._made.lost.set),
+            Hooks(trusted.guard, self._begin, ours.next, prompt, waits.entered, self._made.lost.set),
         )
 
     async def run(self, via: LoggedIn | None) -> LoggedIn:
@@ -166,16 +192,7 @@ class _Attempt:
     def _begin(self) -> None:
         """The first authentication request goes out: from now on a person may take part, here or at the host."""
         self._clock.reschedule(asyncio.get_running_loop().time() + self._limits.ssh_login)
-        self._until.enter_context(self._wait(HOST))
-
-    @contextmanager
-    def _wait(self, reason: str) -> Iterator[None]:
-        self._reasons.append(reason)
-        try:
-            with self._waiting(reason):
-                yield
-        finally:
-            self._reasons.remove(reason)
+        self._until.enter_context(self._waits.entered(HOST))
 
     def _failure(self, error: Exception) -> Exception:
         settings, words = self._settings, self._made.words
@@ -190,10 +207,12 @@ class _Attempt:
                 return HopFailed("ssh_config", f"{where}: {error.reason}")
             case asyncssh.ConnectionLost() | ConnectionResetError() | BrokenPipeError():
                 return self._client.dropped(f"{where}{words}", error)
-            case TimeoutError() if self._reasons:
+            case TimeoutError() if self._waits.reasons:
+                reason = self._waits.given_up or self._waits.reasons[-1]
                 limit = f"within {self._limits.ssh_login:g} s"
                 return HopFailed(
-                    "ssh_unconfirmed", f"{who} let nobody in {limit}, waiting for {self._reasons[-1]}{words}"
+                    "ssh_unconfirmed",
+                    f"{who} let nobody in {limit}, waiting for {reason}{words}",
                 )
             case TimeoutError():
                 return HopFailed(

@@ -8,6 +8,7 @@ import asyncssh
 import pytest
 from support import openssh
 from support.served import cluster_at
+from support.ssh_login import ssh_agent
 from support.sshd import LOOPBACK, sshd
 
 from gateway.backend.host import Host
@@ -201,3 +202,21 @@ async def test_chacha20_is_taken_with_the_strict_key_exchange_only(tmp_path, mon
     assert error.code == "ssh_config"
     assert "strict key exchange" in error.message
     assert host.logins == host.tries == []
+
+
+async def test_an_agent_that_nobody_confirms_is_named(tmp_path, keys):
+    """`ssh-add -c`, and the person is away."""
+    silent = tmp_path / "askpass"
+    silent.write_text("#!/bin/sh\nexec sleep 2\n")
+    silent.chmod(0o700)
+    config = tmp_path / "config"
+    with ssh_agent(tmp_path, SSH_ASKPASS=str(silent), SSH_ASKPASS_REQUIRE="force") as agent:
+        agent.add(keys / "a", options=("-c",))
+        async with sshd(asyncssh.read_private_key(keys / "a")) as host:
+            known = host.known(tmp_path / "known")
+            config.write_text(f"IdentityAgent {agent.socket}\nUserKnownHostsFile {known}\n")
+            cluster = cluster_at(f"me@{LOOPBACK}:{host.port}", keys / "a", known, "vm")
+            cluster = replace(cluster, ssh_config=str(config), explicit=frozenset({"ssh_config"}))
+            error = await refusal(cluster, replace(LIMITS, ssh_login=0.5))
+    assert error.code == "ssh_unconfirmed"
+    assert error.message.endswith("let nobody in within 0.5 s, waiting for the SSH agent")
