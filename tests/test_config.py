@@ -262,3 +262,9 @@ def test_ssh_config_is_empty_for_sshs_own_files_a_file_or_none(write):
         cluster = load(write("") | {"DAP_RUNNER_SSH_CONFIG": named}).clusters["default"]
         assert cluster.ssh_config == named
         assert "ssh_config" in cluster.explicit
+
+
+@pytest.mark.parametrize("name", ["", "-h", "a\nb", "a\0b", "\x1b[2J"])
+def test_what_can_be_no_instance_is_refused(write, name):
+    with pytest.raises(ConfigError, match="name an Incus instance"):
+        load(write("") | {"DAP_RUNNER_VM": name})
