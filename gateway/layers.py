@@ -89,7 +89,9 @@ class _Layers:
         if got["mode"] not in MODES:
             raise ConfigError(f"{table}.mode is {got['mode']!r}; use one of {', '.join(MODES)}")
         if not got["vm"].isprintable() or got["vm"].startswith("-") or not got["vm"]:
-            raise ConfigError(f"{table}.vm is {got['vm']!r}; name an Incus instance, as `incus list` shows it")
+            raise ConfigError(
+                f"{table}.vm is {got['vm']!r}; name an Incus instance, as `incus list` shows it"
+            )
         self._check_namespace(table, got["namespace"])
         paths = {key: expand(got[key], self.env) for key in ("ssh_key", "ssh_known_hosts")}
         config = str(expand(got["ssh_config"], self.env)) if got["ssh_config"] else ""
