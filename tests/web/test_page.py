@@ -1,6 +1,7 @@
 """The page against whatever behaves as a gateway: only `site` is used, and the shell of its `web-0`."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -98,11 +99,16 @@ async def test_who_one_is_stands_beside_the_pod(tab, site):
 
 async def test_a_command_in_a_link_waits_for_enter(tab, site):
     await signed_in(tab, site)
+    await tab.page.clock.install()
+    await tab.page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=1))
     await tab.visit(f"#{POD}?command=echo&command=it%27s%20me")
     assert await tab.page.get_by_label("Command").inner_text() == r"echo 'it'\''s me'"
     await tab.page.keyboard.press("Enter")  # too early to be meant for this page
-    await tab.page.wait_for_timeout(700)
-    await tab.page.get_by_role("button", name="Run it").wait_for()
+    await tab.page.clock.run_for(700)
+    await tab.page.clock.resume()
+    button = tab.page.get_by_role("button", name="Run it")
+    await button.wait_for()
+    assert await button.is_enabled()
     await tab.page.keyboard.press("Enter")
     await tab.state("ended, exit 0")
     await tab.shows("me")
