@@ -2,17 +2,15 @@
 
 import asyncio
 import json as json_format
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
 from gateway.cli import rest, signals
+from gateway.cli.check import Check, Report, failed, passed
 from gateway.cli.connect import Endpoint, gateway
 from gateway.cli.ending import HOP_FAILED, GatewayFailed
-from gateway.cli.words import safe
-from gateway.config import Cluster, Config, config_path
+from gateway.cli.ssh_checks import ssh_checks, unreadable
+from gateway.config import Cluster, Config, Limits, config_path
 from gateway.errors import ConfigError
 from gateway.layers import load
 
@@ -37,28 +35,6 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True)
-class Check:
-    """One line. `ok` None: not checked, since something before it failed. `local`: of this machine."""
-
-    name: str
-    ok: bool | None
-    message: str = ""
-    advice: str = ""
-    ms: float | None = None
-    code: str = ""
-    local: bool = False
-
-    def __str__(self) -> str:
-        word = {True: "PASS", False: "FAIL", None: "SKIP"}[self.ok]
-        time = f"{self.ms:7.0f} ms" if self.ms is not None else " " * 10
-        line = f"{word} {safe(self.name):<12}{time}  {safe(self.message)}".rstrip()
-        return f"{line}\n     do: {safe(self.advice)}" if self.advice and not self.ok else line
-
-
-Report = Callable[[Check], None]
-
-
 def run(cluster: str, *, json: bool, quiet: bool) -> int:
     """Prints the checks. 0, 1 or 125."""
     return signals.run(_run(cluster, as_json=json, quiet=quiet))
@@ -75,7 +51,7 @@ async def _run(cluster: str, *, as_json: bool, quiet: bool) -> int:
     config = _settings(cluster, report)
     if config:
         if not config.url:  # a gateway elsewhere has settings of its own
-            for check in local(config.clusters[cluster]):
+            for check in await local(config.clusters[cluster], config.limits):
                 report(check)
         await _hops(config, cluster, report, quiet=quiet or as_json)
     status = _status(checks)
@@ -91,64 +67,27 @@ def _settings(cluster: str, report: Report) -> Config | None:
     try:
         config = load()
     except ConfigError as error:
-        report(
-            Check(
-                "config",
-                False,
-                str(error),
-                "mend it, or write a new one: dap config init --force",
-                local=True,
-            )
-        )
+        report(failed("config", str(error), "mend it, or write a new one: dap config init --force"))
         return None
     if cluster not in config.clusters:
-        report(
-            Check(
-                "config", False, f"no cluster {cluster!r}", f"add [clusters.{cluster}] to {path}", local=True
-            )
-        )
+        report(failed("config", f"no cluster {cluster!r}", f"add [clusters.{cluster}] to {path}"))
         return None
-    report(
-        Check("config", True, str(path) if path.exists() else f"{path} is not there: defaults", local=True)
-    )
+    report(passed("config", str(path) if path.exists() else f"{path} is not there: defaults"))
     return config
 
 
-def local(cluster: Cluster) -> Iterator[Check]:
-    """What can be seen without leaving this machine. A default may be absent: ssh has its own ways then."""
+async def local(cluster: Cluster, limits: Limits) -> list[Check]:
+    """What can be seen without leaving this machine."""
     if "ssh_host" not in cluster.explicit:
-        yield Check(
-            "ssh_host", False, f"still the example {cluster.ssh_host}",
-            "name your management host: dap config init --ssh-host USER@HOST", local=True,
-        )  # fmt: skip
-    yield _key(cluster)
-    problem = _unreadable(cluster.ssh_known_hosts)
-    yield Check(
-        "known_hosts", not problem, problem or str(cluster.ssh_known_hosts),
-        "put the management host's key there, after comparing its fingerprint: ssh-keyscan" if problem else "",
-        local=True,
-    )  # fmt: skip
-
-
-def _key(cluster: Cluster) -> Check:
-    path = cluster.ssh_key
-    problem = _unreadable(path)
-    if problem and os.environ.get("SSH_AUTH_SOCK") and "ssh_key" not in cluster.explicit:
-        return Check("ssh_key", True, f"{problem}; the SSH agent is used", local=True)
-    if problem:
-        return Check("ssh_key", False, problem, "name your key: dap config init --ssh-key FILE", local=True)
-    if path.stat().st_mode & 0o077:
-        return Check("ssh_key", False, f"others can read {path}", f"chmod 600 {path}", local=True)
-    return Check("ssh_key", True, str(path), local=True)
-
-
-def _unreadable(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        return f"{path}: {error.strerror}"
-    return ""
+        advice = "name your management host: dap config init --ssh-host USER@HOST"
+        return [failed("ssh_host", f"still the example {cluster.ssh_host}", advice)]
+    problem = unreadable(cluster.ssh_known_hosts) if "ssh_known_hosts" in cluster.explicit else ""
+    if not problem:
+        return await ssh_checks(cluster, limits)
+    without = replace(cluster, explicit=cluster.explicit - {"ssh_known_hosts"})
+    others = [check for check in await ssh_checks(without, limits) if check.name != "known_hosts"]
+    advice = "put the management host's key there, after comparing its fingerprint: ssh-keyscan"
+    return [*others, failed("known_hosts", problem, advice)]
 
 
 async def _hops(config: Config, cluster: str, report: Report, *, quiet: bool) -> None:

@@ -20,9 +20,32 @@ def settled(home):
         (home.path / name).chmod(0o600)
     (directory / "config.toml").write_text(
         f'[clusters.default]\nssh_host = "ops@mgmt"\nssh_key = "{home.path}/key"\n'
-        f'ssh_known_hosts = "{home.path}/known"\n'
+        f'ssh_known_hosts = "{home.path}/known"\nssh_config = "none"\n'
     )
     return home
+
+
+@pytest.fixture
+def by_ssh(home):
+    """A function that makes a home whose settings are all ssh's: a file with these lines."""
+
+    def write(*lines):
+        for name in ("key", "known"):
+            (home.path / name).write_text("x")
+            (home.path / name).chmod(0o600)
+        path = home.path / "ssh_config"
+        path.write_text("".join(f"{line.format(home=home.path)}\n" for line in lines))
+        return {"DAP_RUNNER_SSH_HOST": "mgmt", "DAP_RUNNER_SSH_CONFIG": str(path)}
+
+    return write
+
+
+async def lines_of(home, env, http=None):
+    """What `dap doctor` says of this machine: the name of each line, with its word, and its text."""
+    async with fake_gateway(nobody, home.socket, http=http or ready(GOOD)):
+        done = await home.dap("doctor", env=env)
+    assert done.err == ""
+    return done.code, done.out.decode().splitlines()
 
 
 def ready(hops):
@@ -41,7 +64,17 @@ async def test_all_well(settled):
     assert (done.code, done.err) == (0, "")
     words = [line.split()[:2] for line in done.out.decode().splitlines()]
     assert words == [
-        ["PASS", name] for name in ("config", "ssh_key", "known_hosts", "gateway", "ssh", "incus", "cluster")
+        ["PASS", name]
+        for name in (
+            "config",
+            "ssh_settings",
+            "ssh_key",
+            "known_hosts",
+            "gateway",
+            "ssh",
+            "incus",
+            "cluster",
+        )
     ]
 
 
@@ -103,3 +136,100 @@ async def test_a_broken_file_is_the_first_finding(home):
     assert (done.code, unknown.code) == (1, 1)
     assert "unknown table 'nonsense'" in done.out.decode()
     assert "no cluster 'west'" in unknown.out.decode()
+
+
+GOOD_LINES = ("User ops", "IdentityFile {home}/key", "UserKnownHostsFile {home}/known")
+
+
+async def test_what_ssh_works_with_is_no_failure_here(home, by_ssh):
+    code, lines = await lines_of(home, by_ssh("HostName 192.0.2.1", "ProxyJump j", *GOOD_LINES))
+
+    assert code == 0
+    assert [line.split()[:2] for line in lines[1:4]] == [
+        ["PASS", "ssh_settings"], ["PASS", "ssh_key"], ["PASS", "known_hosts"],
+    ]  # fmt: skip
+    assert "ssh -G: ops@192.0.2.1:22 through j" in lines[1]
+    assert lines[2].endswith(f"{home.path}/key")
+    assert lines[3].endswith(f"{home.path}/known")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "StrictHostKeyChecking no", "StrictHostKeyChecking ask", "StrictHostKeyChecking accept-new",
+        "VerifyHostKeyDNS yes", "NoHostAuthenticationForLocalhost yes", "ControlPath /run/c", "PKCS11Provider /p.so",
+        "GSSAPIAuthentication yes", "HostbasedAuthentication yes", "ProxyUseFdpass yes",
+    ],
+)  # fmt: skip
+async def test_a_line_that_is_not_followed_is_named_with_its_place(home, by_ssh, line):
+    code, lines = await lines_of(home, by_ssh("# mine", line, *GOOD_LINES))
+
+    keyword = line.split()[0]
+    (note,) = [one for one in lines if one.startswith("NOTE")]
+    assert code == 0
+    assert keyword in note
+    assert "is not followed: " in note
+    assert note.endswith(f"({home.path}/ssh_config line 2)")
+
+
+async def test_weak_algorithms_that_a_file_names_are_shown(home, by_ssh):
+    _, lines = await lines_of(home, by_ssh("Ciphers aes128-gcm@openssh.com,aes256-cbc", *GOOD_LINES))
+
+    (note,) = [one for one in lines if one.startswith("NOTE")]
+    assert "Ciphers are offered as your file names them, aes256-cbc among them, which is weak" in note
+    assert note.endswith(f"({home.path}/ssh_config line 1)")
+
+
+async def test_a_line_that_ssh_cannot_read_is_told_in_its_words(home, by_ssh):
+    code, lines = await lines_of(home, by_ssh("User ops", "Frobnicate yes"))
+
+    assert code == 1
+    assert lines[1].startswith("FAIL ssh_settings")
+    assert f"{home.path}/ssh_config: line 2: Bad configuration option: frobnicate" in lines[1]
+    assert "ssh -G mgmt" in lines[2]
+
+
+async def test_files_that_are_not_there_are_told_with_the_line_to_mend(home, by_ssh):
+    env = by_ssh("IdentityFile {home}/no-key", "UserKnownHostsFile {home}/no-known", "IdentityAgent none",
+                 "GlobalKnownHostsFile none", "RevokedHostKeys {home}/no-list")  # fmt: skip
+    code, lines = await lines_of(home, env)
+
+    said = "\n".join(lines)
+    assert code == 1
+    assert f"{home.path}/no-key: No such file" in said
+    assert f"do: write that file, or mend {home.path}/ssh_config line 1" in said
+    assert f"{home.path}/no-known: No such file" in said
+    assert f"into {home.path}/no-known, after comparing its fingerprint" in said
+    assert f"{home.path}/no-list: No such file or directory: every host key is refused" in said
+    assert f"do: write that file, or mend {home.path}/ssh_config line 5" in said
+
+
+async def test_a_key_that_is_absent_beside_one_that_is_there_is_passed_over(home, by_ssh):
+    code, lines = await lines_of(home, by_ssh("IdentityFile {home}/no-key", *GOOD_LINES))
+
+    assert code == 0
+    assert any(line.startswith("NOTE ssh_key") and "passed over" in line for line in lines)
+
+
+async def test_the_files_of_an_include_are_searched_for_a_line(home, by_ssh):
+    (home.path / "more").write_text("\nHost mgmt\n  VerifyHostKeyDNS = yes\n")
+    _, lines = await lines_of(home, by_ssh("Include {home}/more", *GOOD_LINES))
+
+    assert any(line.endswith(f"({home.path}/more line 3)") for line in lines)
+
+
+async def test_without_ssh_it_says_whose_parser_reads_the_files(home, by_ssh, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("bin")
+    code, lines = await lines_of(home, by_ssh(*GOOD_LINES) | {"PATH": str(empty)})
+
+    assert code == 0
+    assert "asyncssh's parser: ops@mgmt:22" in lines[1]
+    assert lines[2].startswith("NOTE")
+    assert "no ssh is installed" in lines[2]
+
+
+async def test_while_the_host_is_the_example_nothing_is_asked(home):
+    code, lines = await lines_of(home, {})
+
+    assert code == 1
+    assert [line.split()[:2] for line in lines[1:4:2]] == [["FAIL", "ssh_host"], ["PASS", "gateway"]]
