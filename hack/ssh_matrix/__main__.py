@@ -99,7 +99,9 @@ def _compare(directory: Path, row: Row, keys: Path, variables: Mapping[str, str]
     try:
         home = Home(directory, row, keys, variables)
         with home.beside():
-            return Compared(row, ssh(home), ours(home))
+            asked = ssh(home)
+            home.fill()
+            return Compared(row, asked, ours(home))
     except OSError as error:
         unplayed = Side("unplayed", str(error))
         return Compared(row, unplayed, unplayed)

@@ -30,7 +30,7 @@ class Home:
         own = {"home": str(self.directory), "port": port, "hashed": hashed(f"[127.0.0.1]:{port}")}
         self._variables = {**variables, **own}
         (self.directory / ".ssh").mkdir(parents=True, mode=0o700)
-        self._write_files()
+        self.fill()
         self._write_etc()
 
     @property
@@ -110,7 +110,8 @@ class Home:
             ["ssh-add", "-q", str(self._keys / name)], env=env, check=True, capture_output=True, timeout=10
         )
 
-    def _write_files(self) -> None:
+    def fill(self) -> None:
+        """Writes the row's files, anew where a side has changed them: ssh adds to known hosts."""
         row = self.row
         for path, name in row.keys.items():
             self._path(path).write_bytes((self._keys / name).read_bytes())

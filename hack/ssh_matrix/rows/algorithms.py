@@ -12,6 +12,7 @@ ROWS = (
     Row("HostKeyAlgorithms named and known", "HostKeyAlgorithms rsa-sha2-512\n", known=_RSA, server="three"),
     Row("HostKeyAlgorithms in an order, not all known", "HostKeyAlgorithms ssh-ed25519,rsa-sha2-512\n", known=_RSA, server="three", ssh=HOST_KEY),
     Row("HostKeyAlgorithms +ssh-rsa, an old server", "HostKeyAlgorithms +ssh-rsa\n", known=_RSA, server="sha1"),
+    Row("HostKeyAlgorithms +ssh-rsa, several keys, one known", "HostKeyAlgorithms +ssh-rsa\n", known=_RSA, server="three"),
     Row("an old server with ssh-rsa alone", known=_RSA, server="sha1", ssh=SETTINGS),
     Row("HostKeyAlgorithms -ssh-ed25519*", "HostKeyAlgorithms -ssh-ed25519*\n", known=_RSA, server="three"),
     Row("HostKeyAlgorithms ^rsa-sha2-512", "HostKeyAlgorithms ^rsa-sha2-512\n", known=_RSA, server="three"),

@@ -83,7 +83,6 @@ ROWS = (
     _jump("whose key changed", "j", jumpknown="[127.0.0.1]:<port.jump> <key.other>\n", ssh=HOST_KEY),
     _jump("whose key only the host's file knows", "j", jumpknown="", known=KNOWN + _HOSTS["jumpknown"], ssh=HOST_KEY),
     _jump("of a name that nobody knows", "gone", ssh=UNREACHABLE),
-    _jump("of an empty name", '""'),
     Row("ProxyJump over IPv6", _JUMP.format("", "<user>@[::1]:<port.jump>").replace("Host j\n  HostName 127.0.0.1", "Host ::1\n  HostName ::1"), keys=_KEYS, files=_HOSTS | {"jumpknown": "[::1]:<port.jump> <key.hostjump>\n"}, needs="ipv6"),
     Row("ProxyJump, its key is the host's", _JUMP.format("", "j").replace("jumpkey", "key"), keys=_KEYS, files=_HOSTS, ssh=LOGIN),
     Row("ProxyJump that forbids it", _JUMP.format("", "j").replace("<port.jump>", "<port.noforward>"), keys=_KEYS, files={"jumpknown": "[127.0.0.1]:<port.noforward> <key.hostjump>\n"}, ssh=UNREACHABLE),
