@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncssh
+from asyncssh.packet import SSHPacket
 
 from gateway.backend.ssh.algorithms import CHACHA
+from gateway.backend.ssh.key_exchange import KEXINIT, nothing_in_common
 from gateway.backend.ssh.overrides import take_any_version
 from gateway.backend.ssh.settings import SshSettings
 from gateway.errors import HopFailed
@@ -47,6 +49,7 @@ class Client(asyncssh.SSHClient):
         self._passwords = settings.password_prompts  # questions that are left
         self._hooks = hooks
         self._asked = False  # a keyboard-interactive attempt was made
+        self._offers = {"ours": b"", "theirs": b""}  # of the first key exchange
         self._greeting = b""  # what the host says before it says that it is an SSH server
 
     def dropped(self, where: str, error: Exception) -> HopFailed:
@@ -59,10 +62,16 @@ class Client(asyncssh.SSHClient):
         words = said or "too many logins at once, or a penalty for this address"
         return HopFailed("ssh_busy", f"{where} takes no login at the moment: {words}")
 
+    @property
+    def nothing_in_common(self) -> str:
+        """Which kind of algorithm the host has none of that is offered to it, and what the host has; empty otherwise."""
+        return nothing_in_common(self._offers["ours"], self._offers["theirs"])
+
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._hooks.guard(conn)
         self._keep_greeting(conn)
         self._watch_sending(conn)
+        self._keep_offer(conn)
         take_any_version(conn)
 
     def _keep_greeting(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -75,6 +84,16 @@ class Client(asyncssh.SSHClient):
             receive(data, datatype)
 
         conn.data_received = data_received  # type: ignore[method-assign]
+
+    def _keep_offer(self, conn: asyncssh.SSHClientConnection) -> None:
+        process = conn.process_packet
+
+        def process_packet(kind: int, number: int, packet: SSHPacket) -> Any:
+            if kind == KEXINIT and not self._offers["theirs"]:
+                self._offers["theirs"] = packet.get_full_payload()[1:]
+            return process(kind, number, packet)
+
+        conn.process_packet = process_packet  # type: ignore[method-assign, assignment]
 
     def _watch_sending(self, conn: asyncssh.SSHClientConnection) -> None:
         """Asyncssh puts an empty packet before each one of ours. That protects CBC ciphers, and costs all others a
@@ -92,6 +111,8 @@ class Client(asyncssh.SSHClient):
                 raise asyncssh.KeyExchangeFailed(
                     f"{CHACHA} is safe only with the strict key exchange, which the host lacks"
                 )
+            if kind == KEXINIT and not self._offers["ours"]:
+                self._offers["ours"] = b"".join(args)
             if kind == _AUTH_REQUEST and not begun:
                 begun = True
                 self._hooks.begun()

@@ -204,7 +204,11 @@ class _Attempt:
                 remarks = "".join(f"; {remark}" for remark in self._ours.remarks)
                 return HopFailed("ssh_refused", f"{who} refused the login: {error.reason}{remarks}")
             case asyncssh.KeyExchangeFailed():
-                return HopFailed("ssh_config", f"{where}: {error.reason}")
+                return HopFailed("ssh_config", f"{where}: {self._client.nothing_in_common or error.reason}")
+            case asyncssh.ConnectionLost() | ConnectionResetError() | BrokenPipeError() if (
+                lacking := self._client.nothing_in_common
+            ):
+                return HopFailed("ssh_config", f"{where}: {lacking}")
             case asyncssh.ConnectionLost() | ConnectionResetError() | BrokenPipeError():
                 return self._client.dropped(f"{where}{words}", error)
             case TimeoutError() if self._waits.reasons:

@@ -220,3 +220,30 @@ async def test_an_agent_that_nobody_confirms_is_named(tmp_path, keys):
             error = await refusal(cluster, replace(LIMITS, ssh_login=0.5))
     assert error.code == "ssh_unconfirmed"
     assert error.message.endswith("let nobody in within 0.5 s, waiting for the SSH agent")
+
+
+@pytest.mark.parametrize(
+    ("line", "lacking"),
+    [
+        ("HostKeyAlgorithms rsa-sha2-512", "no type of host key in common with your ssh settings: the host has ssh-ed25519"),
+        ("Ciphers aes128-ctr", "no cipher in common with your ssh settings: the host has aes256-gcm@openssh.com"),
+        ("MACs hmac-sha2-512\nCiphers aes256-ctr", "no cipher in common"),
+        ("KexAlgorithms ecdh-sha2-nistp521", "no key exchange method in common"),
+    ],
+)  # fmt: skip
+async def test_a_host_with_nothing_in_common_is_told_by_what_it_has(narrow, line, lacking):
+    config = narrow.client_config(f"IdentityFile {narrow.folder}/id", *line.splitlines())
+    cluster = cluster_at("mgmt", narrow.folder / "id", narrow.known_hosts, "vm")
+    error = await refusal(replace(cluster, explicit=frozenset({"ssh_host"}), ssh_config=str(config)))
+
+    assert error.code == "ssh_config"
+    assert lacking in error.message
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """An sshd that closes a connection in the key exchange, unless the client is as modern as it is."""
+    folder = tmp_path_factory.mktemp("narrow")
+    with openssh.sshd(folder, "Ciphers aes256-gcm@openssh.com", "KexAlgorithms curve25519-sha256") as made:
+        made.authorize(openssh.key(folder / "id"))
+        yield made

@@ -1,0 +1,35 @@
+"""What two sides of a key exchange offer, and of what they have nothing in common (RFC 4253, 7.1).
+
+sshd closes a connection without a word where it has nothing in common with the client, and asyncssh may see the end of
+the connection first: only the two offers tell why.
+"""
+
+from asyncssh.packet import PacketDecodeError, SSHPacket
+
+KEXINIT = 20  # SSH_MSG_KEXINIT
+_COOKIE = 16  # bytes
+_LISTS = ("key exchange method", "type of host key", "cipher", "cipher", "MAC", "MAC")
+_WITH_MAC = ("gcm", "poly1305")  # ciphers that need no other
+
+
+def nothing_in_common(ours: bytes, theirs: bytes) -> str:
+    """What the payloads of two KEXINIT packets, without their first byte, do not share, and what the host has of it;
+    empty where they share all, or one of them is none.
+    """
+    try:
+        mine, others = _lists(ours), _lists(theirs)
+    except PacketDecodeError:
+        return ""
+    for name, sent, received in zip(_LISTS, mine, others, strict=True):
+        chosen = next((one for one in sent if one in received), "")
+        if not chosen:
+            return f"no {name} in common with your ssh settings: the host has {','.join(received)}"
+        if name == "cipher" and any(part in chosen for part in _WITH_MAC):
+            break
+    return ""
+
+
+def _lists(payload: bytes) -> list[list[str]]:
+    packet = SSHPacket(payload)
+    packet.get_bytes(_COOKIE)
+    return [[name.decode("ascii", "replace") for name in packet.get_namelist()] for _ in _LISTS]
