@@ -20,6 +20,8 @@ from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
 
 _SYSTEM = "/etc/ssh/ssh_config"
+_COMMAND = "incus"
+_NO_NAME = "Could not resolve host"  # ssh.c: of CanonicalizeHostname without CanonicalizeFallbackLocal
 _SAID = 400  # characters of ssh's words
 
 
@@ -119,11 +121,13 @@ async def _run(files: list[Path], destination: Destination, seconds: float) -> s
         argv = ["ssh", "-G", "-T", "-F", wrapper.name]
         argv += ["-l", destination.user] if destination.user else []
         argv += ["-p", str(destination.port)] if destination.port else []
-        code, out, err = await _output([*argv, "--", destination.host], seconds)
+        # a command, as every login has it: Match looks at it (sessiontype, command)
+        code, out, err = await _output([*argv, "--", destination.host, _COMMAND], seconds)
     if code:
         lines = [line for line in err.splitlines() if line and wrapper.name not in line]
         said = "; ".join(lines)[:_SAID] or f"ssh -G ended with code {code}"
-        raise HopFailed("ssh_config", f"ssh cannot use its settings for {destination.host}: {said}")
+        failed = "ssh_unreachable" if _NO_NAME in said else "ssh_config"
+        raise HopFailed(failed, f"ssh cannot use its settings for {destination.host}: {said}")
     return out
 
 
