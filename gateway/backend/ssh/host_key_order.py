@@ -13,13 +13,15 @@ SIGNATURES = (*(kind for kind in KINDS if kind != "ssh-rsa"), *_RSA)
 _DEFAULT = (*(one.partition("@")[0] + CERTIFICATE for one in SIGNATURES), *SIGNATURES)
 
 
-def host_key_algorithms(named: Sequence[str], lines: Sequence[Line], *, as_named: bool) -> list[str]:
-    """What to offer of the algorithms that ssh would offer: those that asyncssh has, never SHA-1. Empty where none is
-    left. `as_named`: the user gave the list and its order; otherwise the types of the keys in `lines` come first.
+def host_key_algorithms(
+    named: Sequence[str], lines: Sequence[Line], *, as_named: bool, sha1: bool = False
+) -> list[str]:
+    """What to offer of the algorithms that ssh would offer: those that asyncssh has. Empty where none is left.
+    `as_named`: the user gave the list and its order; otherwise the types of the keys in `lines` come first. `sha1`: the
+    user's files name the list, so that ssh-rsa in it is their choice.
     """
-    usable = {one.decode("ascii") for one in (*get_public_key_algs(), *get_certificate_algs())} & set(
-        _DEFAULT
-    )
+    known = {one.decode("ascii") for one in (*get_public_key_algs(), *get_certificate_algs())}
+    usable = known & {*_DEFAULT, *(["ssh-rsa"] if sha1 else [])}
     offered = [one for one in named or _DEFAULT if one in usable]
     pinned = _kinds(lines)
     if as_named or not offered or kind_of(offered[0]) in pinned:

@@ -144,13 +144,14 @@ async def trust(settings: SshSettings, *, seconds: float) -> Trust:
     if command and not needs_key(command):
         pins = replace(pins, lines=pins.lines + await _printed(settings, None, seconds))
     algorithms = host_key_algorithms(
-        settings.host_key_algorithms, preferred, as_named=settings.host_key_algorithms_named
+        settings.host_key_algorithms,
+        preferred,
+        as_named=settings.host_key_algorithms_named,
+        sha1="hostkeyalgorithms" in settings.algorithms_named,
     )
     if not algorithms:
         named = ",".join(settings.host_key_algorithms)
-        raise HopFailed(
-            "ssh_config", f"HostKeyAlgorithms {named} names nothing that can be used; SHA-1 never is"
-        )
+        raise HopFailed("ssh_config", f"HostKeyAlgorithms {named} names nothing that can be used here")
     return Trust(settings, pins, revoked, algorithms)
 
 

@@ -101,6 +101,9 @@ LINES = [
     ("Ciphers aes256-ctr", "algorithms_named", frozenset({"ciphers"})),
     ("", "algorithms_named", frozenset()),
     ("HostKeyAlgorithms ssh-ed25519", "host_key_algorithms_named", True),
+    ("HostKeyAlgorithms ^rsa-sha2-512", "host_key_algorithms_named", True),
+    ("HostKeyAlgorithms +ssh-rsa", "host_key_algorithms_named", False),
+    ("HostKeyAlgorithms +ssh-rsa", "algorithms_named", frozenset({"hostkeyalgorithms"})),
 ]
 
 
@@ -147,6 +150,12 @@ async def test_a_file_that_others_may_write_is_refused(asked, monkeypatch):
     monkeypatch.setattr(Path, "chmod", lambda self, _: chmod(self, 0o666))
     with pytest.raises(HopFailed, match="Bad owner or permissions"):
         await asked("Port 2200")
+
+
+async def test_a_name_without_an_address_is_no_mistake_in_a_file(asked):
+    with pytest.raises(HopFailed, match="Could not resolve") as failed:
+        await asked("CanonicalizeHostname yes\nCanonicalDomains no.invalid\nCanonicalizeFallbackLocal no")
+    assert failed.value.code == "ssh_unreachable"
 
 
 async def test_a_named_file_that_is_absent_is_refused(tmp_path):
