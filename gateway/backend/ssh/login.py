@@ -71,6 +71,12 @@ async def login(
     Raises HopFailed: ssh_config, ssh_unreachable, ssh_busy, ssh_host_key, ssh_refused, ssh_unconfirmed. When cancelled,
     nothing is left open.
     """
+    if not settings.authentications:
+        raise HopFailed(
+            "ssh_refused",
+            f"{settings.user}@{settings.where}: your ssh settings allow no way to log in that is known here: name publickey "
+            "in PreferredAuthentications",
+        )
     trusted = await trust(settings, seconds=limits.ssh_settings)
     waits, patience = _Waits(people.waiting), Patience(signature=limits.ssh_login)
     async with identities(
@@ -210,7 +216,7 @@ class _Attempt:
             ):
                 return HopFailed("ssh_config", f"{where}: {lacking}")
             case asyncssh.ConnectionLost() | ConnectionResetError() | BrokenPipeError():
-                return self._client.dropped(f"{where}{words}", error)
+                return self._client.dropped(f"{where}{words}", error, by_proxy=bool(self._made.proxy))
             case TimeoutError() if self._waits.reasons:
                 reason = self._waits.given_up or self._waits.reasons[-1]
                 limit = f"within {self._limits.ssh_login:g} s"

@@ -50,7 +50,8 @@ async def connect_tcp(
 
 def _binder(setting: str, sources: Sources) -> Callable[[socket.socket], None]:
     if not sources:
-        raise HopFailed("ssh_config", f"{setting}: this machine has no such address")
+        # unreachable, and no mistake in a file: an interface comes and goes, with a VPN
+        raise HopFailed("ssh_unreachable", f"{setting}: this machine has no such address")
 
     def bind(sock: socket.socket) -> None:
         if sock.family not in sources:

@@ -232,9 +232,7 @@ async def test_an_agent_that_nobody_confirms_is_named(tmp_path, keys):
     ],
 )  # fmt: skip
 async def test_a_host_with_nothing_in_common_is_told_by_what_it_has(narrow, line, lacking):
-    config = narrow.client_config(f"IdentityFile {narrow.folder}/id", *line.splitlines())
-    cluster = cluster_at("mgmt", narrow.folder / "id", narrow.known_hosts, "vm")
-    error = await refusal(replace(cluster, explicit=frozenset({"ssh_host"}), ssh_config=str(config)))
+    error = await refusal(by_ssh(narrow, *line.splitlines()))
 
     assert error.code == "ssh_config"
     assert lacking in error.message
@@ -247,3 +245,45 @@ def narrow(tmp_path_factory):
     with openssh.sshd(folder, "Ciphers aes256-gcm@openssh.com", "KexAlgorithms curve25519-sha256") as made:
         made.authorize(openssh.key(folder / "id"))
         yield made
+
+
+def by_ssh(server, *lines):
+    """A cluster whose settings are all ssh's."""
+    config = server.client_config(f"IdentityFile {server.folder}/id", *lines)
+    cluster = cluster_at("mgmt", server.folder / "id", server.known_hosts, "vm")
+    return replace(cluster, explicit=frozenset({"ssh_host"}), ssh_config=str(config))
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("false", "the ProxyCommand ended with code 1"), ("/absent", "127"), ("echo no way >&2", "no way")],
+)
+async def test_a_proxy_command_that_ends_is_no_host_with_too_many_logins(server, command, words):
+    error = await refusal(by_ssh(server, f"ProxyCommand {command}"))
+
+    assert error.code == "ssh_unreachable"
+    assert words in error.message
+
+
+async def test_settings_that_allow_no_way_to_log_in_are_followed(server):
+    error = await refusal(by_ssh(server, "PreferredAuthentications gssapi-with-mic"))
+
+    assert error.code == "ssh_refused"
+    assert "PreferredAuthentications" in error.message
+
+
+async def test_an_interface_that_is_not_there_makes_the_host_unreachable(server):
+    error = await refusal(by_ssh(server, "BindInterface nowhere0"))
+
+    assert error.code == "ssh_unreachable"
+    assert "BindInterface nowhere0" in error.message
+
+
+async def test_ssh_rsa_is_offered_to_a_host_where_the_file_names_it(tmp_path):
+    with openssh.sshd(
+        tmp_path, "HostKeyAlgorithms ssh-rsa", host_keys=[openssh.key(tmp_path / "host", "rsa")]
+    ) as old:
+        old.authorize(openssh.key(tmp_path / "id"))
+        async with logged_in(by_ssh(old, "HostKeyAlgorithms +ssh-rsa")) as connection:
+            assert await output(connection, "echo hi") == b"hi\n"
+        assert (await refusal(by_ssh(old))).code == "ssh_config"

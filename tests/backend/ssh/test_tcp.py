@@ -163,8 +163,8 @@ async def test_an_interface_lends_its_address(address):
     ("given", "code", "why"),
     [({"bind_address": "192.0.2.99"}, "ssh_unreachable", "127.0.0.1 (BindAddress 192.0.2.99: Cannot assign requested address)"),
      ({"bind_address": "::1"}, "ssh_unreachable", "127.0.0.1 (BindAddress ::1 has no address of this family)"),
-     ({"bind_address": "no.invalid"}, "ssh_config", "BindAddress no.invalid: this machine has no such address"),
-     ({"bind_interface": "no0"}, "ssh_config", "BindInterface no0: this machine has no such address")],
+     ({"bind_address": "no.invalid"}, "ssh_unreachable", "BindAddress no.invalid: this machine has no such address"),
+     ({"bind_interface": "no0"}, "ssh_unreachable", "BindInterface no0: this machine has no such address")],
 )  # fmt: skip
 async def test_a_local_address_of_no_use_is_named(port, given, code, why):
     failed = await failure("127.0.0.1", port, **given)
