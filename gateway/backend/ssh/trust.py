@@ -97,12 +97,12 @@ class Trust:
         self._offered = None
         try:
             offered = self._offered = read_host_key(key_data)
-        except ValueError as error:
-            raise asyncssh.HostKeyNotVerifiable(str(error)) from None
+        except ValueError:
+            raise _not_trusted() from None
         if key_data not in self._verdicts and not (self._revoked.is_krl or self._asks_about_key):
             self._verdicts[key_data] = self._by_itself(offered) or self._by_lines(offered, ())
-        if refused := self._verdicts.get(key_data, _NOT_JUDGED):
-            raise asyncssh.HostKeyNotVerifiable(f"the host key {refused.why}")
+        if self._verdicts.get(key_data, _NOT_JUDGED):
+            raise _not_trusted()
         allowed = {signature(one).encode("ascii") for one in self.host_key_algorithms}
         offered.key.all_sig_algorithms = offered.key.all_sig_algorithms & allowed
         return offered.key
@@ -121,6 +121,11 @@ class Trust:
         return judge(
             offered, Known(name, lines, self._pins.plain, principal, settings.ca_signature_algorithms)
         )
+
+
+def _not_trusted() -> asyncssh.HostKeyNotVerifiable:
+    """Its words go to the host: they tell nothing of our files."""
+    return asyncssh.HostKeyNotVerifiable("the host key is not trusted")
 
 
 async def trust(settings: SshSettings, *, seconds: float) -> Trust:
