@@ -104,7 +104,7 @@ def read_host_key(blob: bytes) -> HostKey:
         if kind in KINDS:
             return HostKey(blob, decode_ssh_public_key(blob))
         return _read_certificate(blob, packet, _certified(kind))
-    except (PacketDecodeError, asyncssh.KeyImportError, UnicodeDecodeError) as error:
+    except (PacketDecodeError, asyncssh.KeyImportError, UnicodeDecodeError, OverflowError) as error:
         raise ValueError(str(error)) from None
 
 

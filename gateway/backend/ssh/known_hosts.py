@@ -10,8 +10,8 @@ import os
 from binascii import Error as NoBase64
 from binascii import a2b_base64
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import asyncssh
 
@@ -20,9 +20,11 @@ from gateway.backend.ssh.host_key import HostKey, read_host_key
 _NAMED_BY_SIGNATURE = {b"rsa-sha2-256": b"ssh-rsa", b"rsa-sha2-512": b"ssh-rsa"}  # ssh takes these for types
 _LONGEST_PATTERN = 1022  # bytes; match.c gives up on a list with a longer pattern
 
+Bad = tuple[int, str]
+"""The number of a line that cannot be read, and why."""
 
-@dataclass(frozen=True)
-class Entry:
+
+class Entry(NamedTuple):
     """A line as it stands: what it is about is known, its key is not read yet."""
 
     number: int
@@ -43,32 +45,31 @@ class Line:
 
 @dataclass(frozen=True)
 class KnownHosts:
-    """One file, or the output of KnownHostsCommand. `bad`: the number of each line that cannot be read, and why."""
+    """One file, or the output of KnownHostsCommand."""
 
     source: str
     entries: Sequence[Entry]
-    bad: Sequence[tuple[int, str]]
+    bad: Sequence[Bad]
 
-    def lines(self, name: str) -> Iterator[Line]:
-        """The lines that have this name, in their order; one whose key cannot be read is left out."""
-        for entry in self.entries:
-            if _has_name(entry, name):
-                with suppress(ValueError):
-                    yield Line(f"{self.source}:{entry.number}", entry.marker, read_host_key(entry.blob))
-
-    def unreadable(self, name: str) -> Iterator[tuple[int, str]]:
-        """The lines that have this name and a key that cannot be read: number and reason."""
+    def find(self, name: str) -> tuple[list[Line], list[Bad]]:
+        """The lines that have this name, in their order; and those of them whose key cannot be read."""
+        lines: list[Line] = []
+        bad: list[Bad] = []
         for entry in self.entries:
             if _has_name(entry, name):
                 try:
-                    read_host_key(entry.blob)
+                    pinned = read_host_key(entry.blob)
                 except ValueError as error:
-                    yield entry.number, f"a key that cannot be read: {error}"
+                    bad.append((entry.number, f"a key that cannot be read: {error}"))
+                else:
+                    lines.append(Line(f"{self.source}:{entry.number}", entry.marker, pinned))
+        return lines, bad
 
     def elsewhere(self, key: asyncssh.SSHKey) -> Iterator[str]:
         """`file:number (names)` of each line that trusts this key, under whatever name."""
+        blob = key.public_data
         for entry in self.entries:
-            if not entry.marker and entry.blob == key.public_data:
+            if not entry.marker and entry.blob == blob:
                 names = "a hashed name" if entry.salted else entry.names.decode("utf-8", "backslashreplace")
                 yield f"{self.source}:{entry.number} ({names})"
 
@@ -76,7 +77,7 @@ class KnownHosts:
 def read(source: str, data: bytes) -> KnownHosts:
     """The lines of a file. What ssh ignores is ignored: no line is trusted that ssh would not trust."""
     entries: list[Entry] = []
-    bad: list[tuple[int, str]] = []
+    bad: list[Bad] = []
     for number, line in enumerate(data.split(b"\n"), 1):
         try:
             text = line.partition(b"\0")[0]  # where a line of C ends
@@ -161,6 +162,8 @@ def _in_list(patterns: bytes, name: bytes) -> bool:
 
 def _fits(pattern: bytes, name: bytes) -> bool:
     """True where `*` (any bytes) and `?` (one byte) make the pattern the name; brackets mean themselves."""
+    if not all(part in name for part in pattern.replace(b"?", b"*").split(b"*")):
+        return False  # nearly all of a long file, quickly
     at, star, mark, here = 0, -1, 0, 0
     while here < len(name):
         if at < len(pattern) and pattern[at : at + 1] == b"*":

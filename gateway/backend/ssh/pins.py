@@ -1,7 +1,6 @@
 """The lines of all known_hosts files that are about one host."""
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +8,14 @@ import asyncssh
 import structlog
 
 from gateway.backend.ssh.files import read_file
-from gateway.backend.ssh.known_hosts import KnownHosts, Line, read
+from gateway.backend.ssh.known_hosts import Bad, KnownHosts, Line, read
 from gateway.backend.ssh.settings import SshSettings
 
 log = structlog.get_logger()
 
 _SSH_PORT = 22
 _LOGGED = 10  # bad lines of one file
-_told: dict[str, bytes] = {}  # file -> digest of the content whose bad lines were logged
+_told: dict[str, int] = {}  # file -> hash of the bad lines that were logged
 
 
 @dataclass(frozen=True)
@@ -45,17 +44,19 @@ def find(settings: SshSettings) -> Pins:
     """
     name, plain = names(settings)
     unreadable: list[str] = []
-    files = list(_files(settings, unreadable))
-    for file in files:
-        tell(file)
-    wanted = [name] if plain is None else [name, plain]
-    return Pins(
-        tuple(line for file in files for line in file.lines(name)),
-        None if plain is None else tuple(line for file in files for line in file.lines(plain)),
-        tuple(f"{file.source}:{number} ({why})" for file in files for one in wanted
-              for number, why in file.unreadable(one)),
-        tuple(unreadable),
-    )  # fmt: skip
+    skipped: list[str] = []
+    lines: list[Line] = []
+    beside: list[Line] = []
+    for file in _files(settings, unreadable):
+        named, bad = file.find(name)
+        lines += named
+        if plain is not None:
+            named, more = file.find(plain)
+            beside += named
+            bad += more
+        skipped += [f"{file.source}:{number} has {why}" for number, why in bad]
+        tell(file.source, [*file.bad, *bad])
+    return Pins(tuple(lines), None if plain is None else tuple(beside), tuple(skipped), tuple(unreadable))
 
 
 def elsewhere(settings: SshSettings, key: asyncssh.SSHKey) -> list[str]:
@@ -80,12 +81,12 @@ def _content(path: Path, unreadable: list[str]) -> bytes:
         return b""
 
 
-def tell(file: KnownHosts) -> None:
-    """Logs the lines that cannot be read, once for each content of a file."""
-    digest = hashlib.sha256(repr(file.bad).encode()).digest()
-    if file.bad and _told.get(file.source) != digest:
-        _told[file.source] = digest
-        for number, reason in file.bad[:_LOGGED]:
-            log.warning("known_hosts_line_skipped", file=file.source, line=number, reason=reason)
-        if len(file.bad) > _LOGGED:
-            log.warning("known_hosts_lines_skipped", file=file.source, lines=len(file.bad))
+def tell(source: str, bad: Sequence[Bad]) -> None:
+    """Logs the lines of a file that cannot be read, unless the same lines were logged before."""
+    digest = hash(tuple(bad))
+    if bad and _told.get(source) != digest:
+        _told[source] = digest
+        for number, reason in bad[:_LOGGED]:
+            log.warning("known_hosts_line_skipped", file=source, line=number, reason=reason)
+        if len(bad) > _LOGGED:
+            log.warning("known_hosts_lines_skipped", file=source, lines=len(bad))

@@ -25,7 +25,7 @@ from dataclasses import replace
 import asyncssh
 
 from gateway.backend.ssh.host_key import HostKey, read_host_key, shown
-from gateway.backend.ssh.host_key_order import host_key_algorithms, signature
+from gateway.backend.ssh.host_key_order import SIGNATURES, host_key_algorithms, signature
 from gateway.backend.ssh.known_hosts import Line
 from gateway.backend.ssh.known_hosts_command import ask_command, needs_key
 from gateway.backend.ssh.pins import Pins, elsewhere, find, names, tell
@@ -118,9 +118,8 @@ class Trust:
         settings, (name, _) = self._settings, names(self._settings)
         lines = (*self._pins.lines, *printed)
         principal = (settings.host_key_alias or settings.host).lower()
-        return judge(
-            offered, Known(name, lines, self._pins.plain, principal, settings.ca_signature_algorithms)
-        )
+        signing = settings.ca_signature_algorithms or SIGNATURES
+        return judge(offered, Known(name, lines, self._pins.plain, principal, signing))
 
 
 def _not_trusted() -> asyncssh.HostKeyNotVerifiable:
@@ -145,7 +144,7 @@ async def trust(settings: SshSettings, *, seconds: float) -> Trust:
     if command and not settings.host_key_algorithms_named:
         host = settings.host.lower()
         ordered = await ask_command(command, "ORDER", host, None, seconds=seconds)
-        preferred += tuple(ordered.lines(host))
+        preferred += tuple(ordered.find(host)[0])
     if command and not needs_key(command):
         pins = replace(pins, lines=pins.lines + await _printed(settings, None, seconds))
     algorithms = host_key_algorithms(
@@ -164,5 +163,6 @@ async def _printed(settings: SshSettings, offered: HostKey | None, seconds: floa
     """The host's lines in what KnownHostsCommand prints."""
     name, _ = names(settings)
     printed = await ask_command(settings.known_hosts_command, "HOSTNAME", name, offered, seconds=seconds)
-    tell(printed)
-    return tuple(printed.lines(name))
+    lines, bad = printed.find(name)
+    tell(printed.source, [*printed.bad, *bad])
+    return tuple(lines)
