@@ -143,7 +143,8 @@ class Sshd:
 
         with self._grown:
             line = self._grown.wait_for(found, seconds)
-        assert line, f"none of {texts} in sshd's log:\n{self.log}"
+            said = "\n".join(self.lines[after:])
+        assert line, f"none of {texts} in sshd's log:\n{said}"
         return line
 
     def _read(self) -> None:
