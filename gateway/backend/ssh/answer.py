@@ -74,7 +74,7 @@ def settings(name: str, answer: Answer, defaults: Answer, *, connect: float, kee
         known_hosts_command=_known_hosts_command(_one(answer, "knownhostscommand"), known),
         revoked_host_keys=_one(answer, "revokedhostkeys"),
         host_key_algorithms=_list(answer, "hostkeyalgorithms"),
-        host_key_algorithms_named=_ordered(answer, defaults),
+        host_key_algorithms_named=not _edited(answer, defaults, "hostkeyalgorithms"),
         ca_signature_algorithms=_list(answer, "casignaturealgorithms"),
         required_rsa_bits=int(_one(answer, "requiredrsasize") or 1024),
         identity_files=tuple(expand_path(one, known) for one in _all(answer, "identityfile")),
@@ -110,16 +110,17 @@ def _seconds(answer: Answer, keyword: str) -> int:
     return int(_one(answer, keyword) or 0)
 
 
+def _edited(answer: Answer, defaults: Answer, keyword: str) -> bool:
+    """True for ssh's own list, and for one that a user's `+` or `-` made of it. `ssh -G` shows only what came of it: ssh's
+    list and more, or most of ssh's list in its order.
+    """
+    listed, usual = _list(answer, keyword), _list(defaults, keyword)
+    left = tuple(one for one in usual if one in listed)
+    return listed[: len(usual)] == usual or (left == listed and len(left) > len(usual) / 2)
+
+
 def _named(answer: Answer, defaults: Answer, keyword: str) -> bool:
     return list(answer.get(keyword, ())) != list(defaults.get(keyword, ()))
-
-
-def _ordered(answer: Answer, defaults: Answer) -> bool:
-    """True if the user's files give the host key algorithms in an order of their own. What `+` adds stands behind ssh's
-    list, and leaves the order to the known keys (sshconnect2.c, ssh_kex2).
-    """
-    usual = _list(defaults, "hostkeyalgorithms")
-    return _list(answer, "hostkeyalgorithms")[: len(usual)] != usual
 
 
 def _files(joined: str) -> Iterator[Path]:

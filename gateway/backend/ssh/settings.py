@@ -44,7 +44,7 @@ class SshSettings:
     known_hosts_command: str = ""  # the tokens of a key (%f %H %I %K %t) are left in it, all others expanded
     revoked_host_keys: str = ""  # a path; empty where the setting is absent or "none"
     host_key_algorithms: tuple[str, ...] = ()
-    host_key_algorithms_named: bool = False
+    host_key_algorithms_named: bool = False  # a list of their own, not ssh's and more
     ca_signature_algorithms: tuple[str, ...] = ()
     required_rsa_bits: int = 1024
 

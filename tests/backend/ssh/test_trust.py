@@ -129,6 +129,8 @@ ROWS = [
     # several keys
     Row("several keys, the last known", TRUSTED, HOST + " {rsa}", server="many"),
     Row("several keys, a known one and another", TRUSTED, HOST + " {rsa}\n" + HOST + " {other}", "HostKeyAlgorithms rsa-sha2-512,ssh-ed25519", server="many"),
+    Row("several keys, the last known, one algorithm more", TRUSTED, HOST + " {rsa}", "HostKeyAlgorithms +ssh-rsa", server="many"),
+    Row("several keys, the last known, some algorithms less", TRUSTED, HOST + " {rsa}", "HostKeyAlgorithms -ssh-ed25519*,sk-*", server="many"),
     Row("several keys, the first of the list not the known", REFUSED, HOST + " {rsa}", "HostKeyAlgorithms ssh-ed25519,rsa-sha2-512", server="many"),
     Row("several keys, the first revoked", TRUSTED, "@revoked * {key}\n" + HOST + " {key}\n" + HOST + " {rsa}", server="many"),
     Row("RSA long enough", TRUSTED, HOST + " {rsa}", "RequiredRSASize 2048", server="rsa"),
