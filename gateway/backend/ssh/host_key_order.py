@@ -7,22 +7,19 @@ from asyncssh.public_key import get_certificate_algs, get_public_key_algs
 from gateway.backend.ssh.host_key import CERTIFICATE, KINDS
 from gateway.backend.ssh.known_hosts import Line
 
-_RSA = ("rsa-sha2-512", "rsa-sha2-256")  # ssh-rsa itself signs with SHA-1
+_RSA = ("rsa-sha2-512", "rsa-sha2-256")  # the type, ssh-rsa, is also the name of RSA with SHA-1
 SIGNATURES = (*(kind for kind in KINDS if kind != "ssh-rsa"), *_RSA)
 """The algorithms with which a host, or an authority, may sign where the user names none."""
 _DEFAULT = (*(one.partition("@")[0] + CERTIFICATE for one in SIGNATURES), *SIGNATURES)
 
 
-def host_key_algorithms(
-    named: Sequence[str], lines: Sequence[Line], *, as_named: bool, sha1: bool = False
-) -> list[str]:
-    """What to offer of the algorithms that ssh would offer: those that asyncssh has. Empty where none is left.
-    `as_named`: the user gave the list and its order; otherwise the types of the keys in `lines` come first. `sha1`: the
-    user's files name the list, so that ssh-rsa in it is their choice.
+def host_key_algorithms(named: Sequence[str], lines: Sequence[Line], *, as_named: bool) -> list[str]:
+    """What to offer of the algorithms that ssh would offer: those that asyncssh has. Empty where none is left. SHA-1 is
+    offered only where the user names it: ssh's own list has none. `as_named`: the user gave the list and its order;
+    otherwise the types of the keys in `lines` come first.
     """
-    known = {one.decode("ascii") for one in (*get_public_key_algs(), *get_certificate_algs())}
-    usable = known & {*_DEFAULT, *(["ssh-rsa"] if sha1 else [])}
-    offered = [one for one in named or _DEFAULT if one in usable]
+    asyncssh = {one.decode("ascii") for one in (*get_public_key_algs(), *get_certificate_algs())}
+    offered = [one for one in named or _DEFAULT if one in asyncssh and kind_of(one) in KINDS]
     pinned = _kinds(lines)
     if as_named or not offered or kind_of(offered[0]) in pinned:
         return offered

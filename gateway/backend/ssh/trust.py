@@ -151,7 +151,6 @@ async def trust(settings: SshSettings, *, seconds: float) -> Trust:
         settings.host_key_algorithms,
         preferred,
         as_named=settings.host_key_algorithms_named,
-        sha1="hostkeyalgorithms" in settings.algorithms_named,
     )
     if not algorithms:
         named = ",".join(settings.host_key_algorithms)

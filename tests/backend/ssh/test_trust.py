@@ -133,6 +133,7 @@ ROWS = [
     Row("several keys, the last known, some algorithms less", TRUSTED, HOST + " {rsa}", "HostKeyAlgorithms -ssh-ed25519*,sk-*", server="many"),
     Row("several keys, the first of the list not the known", REFUSED, HOST + " {rsa}", "HostKeyAlgorithms ssh-ed25519,rsa-sha2-512", server="many"),
     Row("several keys, the first revoked", TRUSTED, "@revoked * {key}\n" + HOST + " {key}\n" + HOST + " {rsa}", server="many"),
+    Row("an old server, SHA-1 named", TRUSTED, HOST + " {rsa}", "HostKeyAlgorithms +ssh-rsa", server="old"),
     Row("RSA long enough", TRUSTED, HOST + " {rsa}", "RequiredRSASize 2048", server="rsa"),
     Row("RSA too short", REFUSED, HOST + " {rsa}", "RequiredRSASize 3072", server="rsa"),
     # RevokedHostKeys
@@ -265,7 +266,7 @@ CERTIFICATES = {
     "rsa-cert": ("rsa", "ca", "-n", "localhost"),
 }
 """Kind of server -> the key that it has, who signed it, and ssh-keygen's options for that."""
-KEYS = {"plain": ["key"], "many": ["key", "ecdsa", "rsa"], "rsa": ["rsa"]}
+KEYS = {"plain": ["key"], "many": ["key", "ecdsa", "rsa"], "rsa": ["rsa"], "old": ["rsa"]}
 DSA = asyncssh.generate_private_key("ssh-dss").export_public_key().decode().strip()
 
 
@@ -286,7 +287,8 @@ def server(request, keys, tmp_path_factory):
     """An sshd with the host keys of one kind."""
     folder = tmp_path_factory.mktemp("sshd")
     if request.param in KEYS:
-        with sshd(folder, host_keys=[keys / name for name in KEYS[request.param]]) as running:
+        options = ["HostKeyAlgorithms ssh-rsa"] if request.param == "old" else []
+        with sshd(folder, *options, host_keys=[keys / name for name in KEYS[request.param]]) as running:
             yield running
         return
     name, authority, *options = CERTIFICATES[request.param]
@@ -562,7 +564,7 @@ async def test_a_verdict_is_about_the_key_that_was_looked_at_and_no_other(server
         connection.validate_server_host_key(other)
 
 
-async def test_a_signature_with_sha_1_is_none(keys, tmp_path):
+async def test_a_signature_with_sha_1_is_none_unless_the_user_names_it(keys, tmp_path):
     (tmp_path / "known").write_text(f"localhost {public(keys / 'rsa')}\n")
     trusted = await trust(
         SshSettings("x", "localhost", 22, "u", user_known_hosts=(tmp_path / "known",)), seconds=10
@@ -576,9 +578,9 @@ async def test_a_signature_with_sha_1_is_none(keys, tmp_path):
 
 
 async def test_host_key_algorithms_of_which_none_can_be_used_are_refused_by_name():
-    settings = SshSettings("x", "localhost", 22, "u", host_key_algorithms=("ssh-rsa", "ssh-xmss@openssh.com"))
+    settings = SshSettings("x", "localhost", 22, "u", host_key_algorithms=("ssh-dss", "ssh-xmss@openssh.com"))
     with pytest.raises(
-        HopFailed, match=r"HostKeyAlgorithms ssh-rsa,ssh-xmss@openssh\.com names nothing"
+        HopFailed, match=r"HostKeyAlgorithms ssh-dss,ssh-xmss@openssh\.com names nothing"
     ) as caught:
         await trust(settings, seconds=10)
     assert caught.value.code == "ssh_config"
