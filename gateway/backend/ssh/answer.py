@@ -85,6 +85,7 @@ def settings(name: str, answer: Answer, defaults: Answer, *, connect: float, kee
         public_key_algorithms=_list(answer, "pubkeyacceptedalgorithms"),
         authentications=_authentications(answer),
         password_prompts=int(_one(answer, "numberofpasswordprompts") or 3),
+        batch_mode=_one(answer, "batchmode") == "yes",
         kex_algorithms=_list(answer, "kexalgorithms"),
         ciphers=_list(answer, "ciphers"),
         macs=_list(answer, "macs"),

@@ -77,6 +77,8 @@ async def login(
             f"{settings.user}@{settings.where}: your ssh settings allow no way to log in that is known here: name publickey "
             "in PreferredAuthentications",
         )
+    if settings.batch_mode:
+        people = People(Passphrase(None), None, people.waiting)
     trusted = await trust(settings, seconds=limits.ssh_settings)
     waits, patience = _Waits(people.waiting), Patience(signature=limits.ssh_login)
     async with identities(

@@ -61,6 +61,7 @@ class SshSettings:
         "password",
     )  # allowed, in ssh's order
     password_prompts: int = 3
+    batch_mode: bool = False  # nobody is asked for a passphrase or at a prompt
 
     # the connection
     kex_algorithms: tuple[str, ...] = ()

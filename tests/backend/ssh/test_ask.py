@@ -95,6 +95,8 @@ LINES = [
     ("", "agent", "/agent"),
     ("PreferredAuthentications password,publickey", "authentications", ("password", "publickey")),
     ("PubkeyAuthentication no", "authentications", ("keyboard-interactive", "password")),
+    ("BatchMode yes", "batch_mode", True),
+    ("BatchMode no", "batch_mode", False),
     ("NumberOfPasswordPrompts 1", "password_prompts", 1),
     ("RequiredRSASize 3072", "required_rsa_bits", 3072),
     ("Ciphers aes256-ctr", "ciphers", ("aes256-ctr",)),

@@ -287,3 +287,17 @@ async def test_ssh_rsa_is_offered_to_a_host_where_the_file_names_it(tmp_path):
         async with logged_in(by_ssh(old, "HostKeyAlgorithms +ssh-rsa")) as connection:
             assert await output(connection, "echo hi") == b"hi\n"
         assert (await refusal(by_ssh(old))).code == "ssh_config"
+
+
+@pytest.mark.parametrize(("mode", "questions"), [("no", 1), ("yes", 0)])
+async def test_in_batch_mode_nobody_is_asked(tmp_path, mode, questions):
+    asked = []
+
+    async def prompt(*question):
+        asked.append(question)
+        return "wrong"
+
+    with openssh.sshd(tmp_path) as host:
+        host.authorize(openssh.key(tmp_path / "id", passphrase="secret"))
+        error = await refusal(by_ssh(host, f"BatchMode {mode}"), prompt=prompt)
+    assert (error.code, len(asked)) == ("ssh_refused", questions)
