@@ -72,7 +72,12 @@ async def gateway(
     from gateway.server.run import embedded  # noqa: PLC0415
 
     # the screen is the command's: what went wrong is said once, at the end
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    def waits(_: object, __: str, event: structlog.typing.EventDict) -> str:
+        if event["event"] == "ssh_login_waits" and not quiet:
+            say(f"waiting for {event['waiting_for']}")
+        raise structlog.DropEvent
+
+    structlog.configure([waits], structlog.make_filtering_bound_logger(logging.WARNING))
 
     if not quiet:
         say("no gateway is running, so this command runs its own (dap serve keeps one ready)")
