@@ -40,6 +40,8 @@ async def hosted(tmp_path, key, limits=LIMITS, **options):
         path.write_bytes(key.export_private_key())
         path.chmod(0o600)
         cluster = cluster_at(f"me@{LOOPBACK}:{server.port}", path, server.known(tmp_path / "known"), "vm")
+        if (tmp_path / "config").exists():
+            cluster = replace(cluster, ssh_config=str(tmp_path / "config"))
         host = Host(cluster, limits)
         async with host.running():
             yield server, host
@@ -166,10 +168,10 @@ async def test_a_host_that_hangs_keeps_the_new_waiting_and_the_old_alive(tmp_pat
 
 
 async def test_a_host_that_hangs_from_the_beginning_is_named(tmp_path, key):
-    async with hosted(tmp_path, key, replace(LIMITS, ssh_connect=0.3)) as (server, host):
+    async with hosted(tmp_path, key, replace(LIMITS, ssh_login=0.3)) as (server, host):
         server.hung = True
         (error,) = await crowd(host, 1)
-        assert (error.code, "did not answer within 0.3 s" in error.message) == ("ssh_unreachable", True)
+        assert (error.code, "let nobody in within 0.3 s" in error.message) == ("ssh_unconfirmed", True)
         server.hung = False
 
 
@@ -212,9 +214,7 @@ async def test_another_host_key_under_load_is_told_at_once_and_touches_nobody_el
 async def test_new_keys_in_the_middle_of_a_transfer_cost_no_byte(tmp_path, key, whose):
     """RekeyLimit, on either side, with both directions busy and others on the same connection."""
     options = {"rekey_bytes": 100_000} if whose == "host" else {}
-    if whose == "ours":
-        (tmp_path / ".ssh").mkdir()
-        (tmp_path / ".ssh" / "config").write_text("Host *\n  RekeyLimit 100000\n")
+    (tmp_path / "config").write_text("RekeyLimit 100000\n" if whose == "ours" else "")
     data = bytes(range(256)) * 16384
     async with hosted(tmp_path, key, **options) as (server, host), user(host) as other:
         async with user(host, "transfer") as found:

@@ -54,6 +54,7 @@ def settings(name: str, answer: Answer, defaults: Answer, *, connect: float, kee
     host, port, user = (_one(answer, key) for key in ("hostname", "port", "user"))
     alias, jump = _one(answer, "hostkeyalias"), _one(answer, "proxyjump")
     known = tokens(name, host, int(port), user, alias, jump)
+    rekey = [int(word) for word in (*_one(answer, "rekeylimit").split(), "0", "0")]
     timeout, interval = _seconds(answer, "connecttimeout"), _seconds(answer, "serveraliveinterval")
     return SshSettings(
         name=name,
@@ -68,6 +69,8 @@ def settings(name: str, answer: Answer, defaults: Answer, *, connect: float, kee
         connect_timeout=connect if timeout in (0, UNSET) else timeout,
         keepalive_interval=keepalive if interval == UNSET else interval,
         keepalive_count=int(_one(answer, "serveralivecountmax") or 3),
+        rekey_bytes=rekey[0],
+        rekey_seconds=rekey[1],
         host_key_alias=alias,
         user_known_hosts=tuple(_files(_one(answer, "userknownhostsfile"))),
         global_known_hosts=tuple(_files(_one(answer, "globalknownhostsfile"))),

@@ -80,7 +80,8 @@ async def login(
     if settings.batch_mode:
         people = People(Passphrase(None), None, people.waiting)
     trusted = await trust(settings, seconds=limits.ssh_settings)
-    waits, patience = _Waits(people.waiting), Patience(signature=limits.ssh_login)
+    # the clock of the attempt ends a signature that nobody confirms: that knows for whom the login waited
+    waits, patience = _Waits(people.waiting), Patience(signature=2 * limits.ssh_login)
     async with identities(
         settings, people.passphrase, required=key_required, waiting=waits.entered, patience=patience
     ) as ours:
@@ -176,6 +177,8 @@ class _Attempt:
             login_timeout=0,
             keepalive_interval=settings.keepalive_interval,
             keepalive_count_max=settings.keepalive_count,
+            rekey_bytes=settings.rekey_bytes or (),
+            rekey_seconds=settings.rekey_seconds or (),
             agent_forwarding=False,
             x11_forwarding=False,
             utf8_decode_errors="replace",

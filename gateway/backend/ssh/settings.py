@@ -36,6 +36,8 @@ class SshSettings:
     connect_timeout: float = 10.0  # seconds for TCP and the key exchange
     keepalive_interval: float = 4.5  # seconds; 0 is off
     keepalive_count: int = 3
+    rekey_bytes: int = 0  # after which new keys are exchanged; 0: asyncssh's own limit
+    rekey_seconds: int = 0
 
     # whom we trust
     host_key_alias: str = ""
