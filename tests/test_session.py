@@ -501,7 +501,8 @@ def test_what_the_end_was_in_truth_is_for_clients_that_wait_for_it(ours):
     async def story():
         truth = Outcome("container_restarted", "it was restarted")
         session = session_of(Script([ended(137)], truth=truth), replace(COMMAND, ours=ours))
-        assert await finished(session) == (truth if ours else ended(137))
+        told = replace(truth, message="it was restarted, in namespace ns")
+        assert await finished(session) == (told if ours else ended(137))
 
     run(story())
 
@@ -569,7 +570,7 @@ def test_a_deleted_pod_ends_a_session_whose_kubectl_does_not_hear_of_it():
     async def story():
         gone = Outcome("pod_deleted", "it was deleted")
         session = session_of(Script([7, (OUT, b"last words"), NEVER], lost=[5, gone]))
-        assert await finished(session) == gone
+        assert await finished(session) == replace(gone, message="it was deleted, in namespace ns")
         assert output(session) == b"last words"
         assert 5 < now() <= 10
 

@@ -65,7 +65,7 @@ async def test_init_asks_on_a_terminal(home):
 
 async def test_show_is_a_table_that_cannot_move_the_cursor(home):
     done = await home.dap(
-        "config", "show", env={"DAP_RUNNER_VM": "v\x1b[2Jm", "DAP_GATEWAY_URL": "https://u:p@h"}
+        "config", "show", env={"DAP_RUNNER_KUBE_CONTEXT": "v\x1b[2Jm", "DAP_GATEWAY_URL": "https://u:p@h"}
     )
 
     assert done.code == 0

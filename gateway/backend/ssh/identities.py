@@ -108,7 +108,9 @@ class Identities:
 
     def _unusable(self, name: str, reason: object) -> None:
         if self.required:
-            raise HopFailed("ssh_config", f"the SSH key {name} cannot be used: {reason}")
+            raise HopFailed(
+                "ssh_config", f"the SSH key {name}, which DAP_RUNNER_SSH_KEY names, cannot be used: {reason}"
+            )
         self.remarks.append(_left_out(name, reason))
 
     async def _shown(self, candidate: Candidate) -> PublicKey | None:

@@ -31,7 +31,7 @@ from gateway.backend.ssh.known_hosts_command import ask_command, needs_key
 from gateway.backend.ssh.pins import Pins, elsewhere, find, names, tell
 from gateway.backend.ssh.revoked import RevokedKeys, read_revoked
 from gateway.backend.ssh.settings import SshSettings
-from gateway.backend.ssh.verdict import Known, Refusal, judge
+from gateway.backend.ssh.verdict import UNKNOWN, Known, Refusal, judge
 from gateway.errors import HopFailed
 
 _ELSEWHERE = 3  # lines named in a message
@@ -86,7 +86,10 @@ class Trust:
         beside += [f"the same key is in {', '.join(known[:_ELSEWHERE])}"] if known else []
         beside += [one for one in self._settings.remarks if one.startswith(_NOT_FOLLOWED)]
         words = "".join(f" ({one})" for one in beside)
-        return f"the host key of {where}, {shown(offered.key)}, {refused.why}{words}: {refused.advice}"
+        files = " or ".join(str(file) for file in self._settings.user_known_hosts)
+        return f"the host key of {where}, {shown(offered.key)}, {refused.why}{words}: {refused.advice}" + (
+            f" (in {files})" if files and refused.advice == UNKNOWN else ""
+        )
 
     @property
     def _asks_about_key(self) -> bool:

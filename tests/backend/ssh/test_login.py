@@ -207,7 +207,7 @@ async def test_chacha20_is_taken_with_the_strict_key_exchange_only(tmp_path, mon
 async def test_an_agent_that_nobody_confirms_is_named(tmp_path, keys):
     """`ssh-add -c`, and the person is away."""
     silent = tmp_path / "askpass"
-    silent.write_text("#!/bin/sh\nexec sleep 2\n")
+    silent.write_text("#!/bin/sh\nexec sleep 5\n")
     silent.chmod(0o700)
     config = tmp_path / "config"
     with ssh_agent(tmp_path, SSH_ASKPASS=str(silent), SSH_ASKPASS_REQUIRE="force") as agent:
@@ -217,9 +217,9 @@ async def test_an_agent_that_nobody_confirms_is_named(tmp_path, keys):
             config.write_text(f"IdentityAgent {agent.socket}\nUserKnownHostsFile {known}\n")
             cluster = cluster_at(f"me@{LOOPBACK}:{host.port}", keys / "a", known, "vm")
             cluster = replace(cluster, ssh_config=str(config), explicit=frozenset({"ssh_config"}))
-            error = await refusal(cluster, replace(LIMITS, ssh_login=0.5))
+            error = await refusal(cluster, replace(LIMITS, ssh_login=3.0))
     assert error.code == "ssh_unconfirmed"
-    assert error.message.endswith("let nobody in within 0.5 s, waiting for the SSH agent")
+    assert error.message.endswith("let nobody in within 3 s, waiting for the SSH agent")
 
 
 @pytest.mark.parametrize(

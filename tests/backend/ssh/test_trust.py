@@ -468,7 +468,7 @@ async def test_an_unknown_key_is_named_with_its_fingerprint_and_its_other_names(
     assert await attempt(settings, server.port) == (
         f"the host key of localhost:{server.port}, ssh-ed25519 {shown}, is unknown: no line has the name "
         f"[localhost]:{server.port} (the same key is in {tmp_path}/known:1 (127.0.0.1)): compare the fingerprint with "
-        "its owner, and only then add the key under that name"
+        f"its owner, and only then add the key under that name (in {tmp_path}/known)"
     )
 
 
