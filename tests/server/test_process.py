@@ -264,4 +264,4 @@ async def test_a_missing_key_is_named_to_whoever_asks(home):
 
     done = await home.dap("exec", "web-0", "--quiet", "--", "true", env=env)
 
-    one_line(done, 125, "which DAP_RUNNER_SSH_KEY names, cannot be used: there is no such file", "ssh_config")
+    one_line(done, 125, "there is no such file (DAP_RUNNER_SSH_KEY names it)", "ssh_config")

@@ -109,7 +109,7 @@ class Identities:
     def _unusable(self, name: str, reason: object) -> None:
         if self.required:
             raise HopFailed(
-                "ssh_config", f"the SSH key {name}, which DAP_RUNNER_SSH_KEY names, cannot be used: {reason}"
+                "ssh_config", f"the SSH key {name} cannot be used: {reason} (DAP_RUNNER_SSH_KEY names it)"
             )
         self.remarks.append(_left_out(name, reason))
 
