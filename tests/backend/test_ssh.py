@@ -653,7 +653,12 @@ async def until(condition, seconds=20.0):
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("steps", range(0, 60, 3))
+STEPS = [
+    step if step % 12 == 0 else pytest.param(step, marks=pytest.mark.repetition) for step in range(0, 60, 3)
+]
+
+
+@pytest.mark.parametrize("steps", STEPS)
 async def test_cancelled_while_a_channel_is_opened_nothing_stays_open(tmp_path, key, steps):
     """Whatever the server has heard of by then."""
     async with sshd(key) as server, chain_of(cluster_of(server, tmp_path, key)) as chain:

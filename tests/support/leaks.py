@@ -45,7 +45,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def settle(before: int, born: set[int], seconds: float = 2.0) -> tuple[set[int], set[int]]:
+def settle(before: int, born: set[int], seconds: float = 10.0) -> tuple[set[int], set[int]]:
     """Waits until no more descriptors are open than before and no child lives that was not `born` then.
 
     Returns the descriptors that are open, and such children.

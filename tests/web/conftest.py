@@ -47,7 +47,10 @@ class Real:
         return self.tokens.ticket(identity)
 
 
-@pytest_asyncio.fixture(loop_scope="module", params=["scripted", "demo"])
+SITES = [pytest.param("scripted", marks=pytest.mark.repetition), "demo"]
+
+
+@pytest_asyncio.fixture(loop_scope="module", params=SITES)
 async def site(request, demo, tmp_path) -> AsyncIterator[Any]:
     """Whatever has the page: `url`, and `ticket()` for a fresh one. Its `default/default/web-0` has a shell."""
     if request.param == "scripted":
