@@ -45,7 +45,10 @@ async def ask(cluster: Cluster, destination: Destination, limits: Limits) -> Ssh
     """
     files = config_files(cluster)
     if available():
-        said = await _run(files, destination, limits.ssh_settings)
+        try:
+            said = await _run(files, destination, limits.ssh_settings)
+        except OSError as error:  # no room for a file, no process
+            raise HopFailed("ssh_config", f"ssh cannot be asked for its settings: {error}") from None
         asked = answer.settings(
             destination.host, answer.parse(said), await _defaults(limits.ssh_settings),
             connect=limits.ssh_connect, keepalive=limits.ssh_keepalive,

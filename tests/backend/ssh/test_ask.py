@@ -220,3 +220,10 @@ def test_the_answer_is_what_ssh_prints(tmp_path):
 def test_a_token_that_nobody_knows_is_refused():
     with pytest.raises(HopFailed, match="unknown token %x"):
         expand("a%x", {"h": "host"})
+
+
+async def test_no_place_for_a_file_is_one_line(asked, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/absent")
+    with pytest.raises(HopFailed, match=r"ssh cannot be asked for its settings: .*/absent") as failed:
+        await asked("Port 2200")
+    assert failed.value.code == "ssh_config"
