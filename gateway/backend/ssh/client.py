@@ -52,14 +52,14 @@ class Client(asyncssh.SSHClient):
         self._offers = {"ours": b"", "theirs": b""}  # of the first key exchange
         self._greeting = b""  # what the host says before it says that it is an SSH server
 
-    def dropped(self, where: str, error: Exception, *, by_proxy: bool) -> HopFailed:
+    def dropped(self, where: str, why: str, *, by_proxy: bool) -> HopFailed:
         """The error for a host that took the connection and dropped it before the login. sshd does so where there are
         too many at once (MaxStartups), or where it punishes an address (PerSourcePenalties), and sends a line at most.
         """
         said = self._greeting.decode("utf-8", "replace").strip()
         silent = not said and not by_proxy  # a proxy command that ends says nothing, whatever the reason
         if "\nSSH-" in f"\n{said}" or not (silent or _TURNED_AWAY.search(said)):
-            return HopFailed("ssh_unreachable", f"{where} cannot be reached: {error}")
+            return HopFailed("ssh_unreachable", f"{where} cannot be reached: {why}")
         words = said or "too many logins at once, or a penalty for this address"
         return HopFailed("ssh_busy", f"{where} takes no login at the moment: {words}")
 

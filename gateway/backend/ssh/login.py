@@ -208,6 +208,8 @@ class _Attempt:
     def _failure(self, error: Exception) -> Exception:
         settings, words = self._settings, self._made.words
         where, who = settings.where, f"{settings.user}@{settings.where}"
+        said = self._made.proxy.words() if self._made.proxy else ""
+        why = said or getattr(error, "strerror", None) or str(error)
         match error:
             case asyncssh.HostKeyNotVerifiable():
                 return error
@@ -221,7 +223,7 @@ class _Attempt:
             ):
                 return HopFailed("ssh_config", f"{where}: {lacking}")
             case asyncssh.ConnectionLost() | ConnectionResetError() | BrokenPipeError():
-                return self._client.dropped(f"{where}{words}", error, by_proxy=bool(self._made.proxy))
+                return self._client.dropped(where, why, by_proxy=bool(self._made.proxy))
             case TimeoutError() if self._waits.reasons:
                 reason = self._waits.given_up or self._waits.reasons[-1]
                 limit = f"within {self._limits.ssh_login:g} s"
@@ -234,4 +236,4 @@ class _Attempt:
                     "ssh_unreachable", f"{where} did not answer within {settings.connect_timeout:g} s{words}"
                 )
         code = "ssh_refused" if "authentication failures" in str(error) else "ssh_unreachable"
-        return HopFailed(code, f"{where} cannot be reached: {error}{words}")
+        return HopFailed(code, f"{where} cannot be reached: {why}")
