@@ -45,8 +45,8 @@ def alive(pid: int) -> bool:
         return False
 
 
-def settle(before: int, born: set[int], seconds: float = 10.0) -> tuple[set[int], set[int]]:
-    """Waits until no more descriptors are open than before and no child lives that was not `born` then.
+def settle(before: int, born: set[int], seconds: float = 25.0) -> tuple[set[int], set[int]]:
+    """Waits (a lease that was only just starting stays 13 s for another one, on a chain that lives on) until no more descriptors are open than before and no child lives that was not `born` then.
 
     Returns the descriptors that are open, and such children.
     """

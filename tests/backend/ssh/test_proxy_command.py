@@ -141,6 +141,8 @@ async def test_one_that_runs_tells_what_it_said_so_far():
     async with asyncio.timeout(60):
         await loop.sock_sendall(proxy.sock, b"go\n")
         assert await loop.sock_recv(proxy.sock, 2) == b"x\n"
+        while not proxy.words():  # noqa: ASYNC110  # stderr is another pipe: what came first is read when it is
+            await asyncio.sleep(0.01)
     assert proxy.words() == "the ProxyCommand says: waiting"
     assert not await proxy.wait_ended(0)
     proxy.close()
