@@ -3,18 +3,16 @@
 Our defaults stand behind the user's files, in a file for `-F` that includes them: ssh takes the first value that it reads.
 """
 
-import asyncio
 import glob
 import os
 import pwd
 import shutil
-import signal
 import tempfile
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from gateway.backend.ssh import answer, without_ssh
+from gateway.backend.ssh.program import run
 from gateway.backend.ssh.settings import Destination, SshSettings
 from gateway.config import Cluster, Limits
 from gateway.errors import HopFailed
@@ -125,13 +123,19 @@ async def _run(files: list[Path], destination: Destination, seconds: float) -> s
         argv += ["-l", destination.user] if destination.user else []
         argv += ["-p", str(destination.port)] if destination.port else []
         # a command, as every login has it: Match looks at it (sessiontype, command)
-        code, out, err = await _output([*argv, "--", destination.host, _COMMAND], seconds)
-    if code:
-        lines = [line for line in err.splitlines() if line and wrapper.name not in line]
-        said = "; ".join(lines)[:_SAID] or f"ssh -G ended with code {code}"
+        try:
+            ended = await run([*argv, "--", destination.host, _COMMAND], seconds=seconds)
+        except TimeoutError:
+            raise HopFailed(
+                "ssh_config",
+                f"ssh -G gave no settings within {seconds:g} s: look at the Match exec lines of your files",
+            ) from None
+    if ended.status:
+        lines = [line for line in ended.errors.splitlines() if line and wrapper.name not in line]
+        said = "; ".join(lines)[:_SAID] or f"ssh -G ended with code {ended.status}"
         failed = "ssh_unreachable" if _NO_NAME in said else "ssh_config"
         raise HopFailed(failed, f"ssh cannot use its settings for {destination.host}: {said}")
-    return out
+    return os.fsdecode(ended.output)
 
 
 def _wrapper(files: list[Path]) -> str:
@@ -140,24 +144,3 @@ def _wrapper(files: list[Path]) -> str:
     return "\n".join(
         [*includes, "Match all", f"ServerAliveInterval {answer.UNSET}", f"ConnectTimeout {answer.UNSET}", ""]
     )
-
-
-async def _output(argv: list[str], seconds: float) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr. In a process group of its own, so that what `Match exec` started ends too."""
-    process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(seconds):
-            out, err = await process.communicate()
-    except TimeoutError:
-        raise HopFailed(
-            "ssh_config",
-            f"ssh -G gave no settings within {seconds:g} s: look at the Match exec lines of your files",
-        ) from None
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-    return process.returncode or 0, os.fsdecode(out), err.decode("utf-8", "replace")

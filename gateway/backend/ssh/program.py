@@ -12,11 +12,17 @@ _SAID = 300  # characters of a program's last words
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended: its exit status (negative: the signal), what it wrote, the last line of its stderr."""
+    """How a program ended: its exit status (negative: the signal), what it wrote to stdout and to stderr."""
 
     status: int
     output: bytes
-    words: str
+    errors: str
+
+    @property
+    def words(self) -> str:
+        """The last line of stderr."""
+        lines = self.errors.strip().splitlines()
+        return lines[-1][:_SAID] if lines else ""
 
 
 async def run(argv: Sequence[str], *, given: bytes | None = None, seconds: float) -> Ended:
@@ -39,5 +45,4 @@ async def run(argv: Sequence[str], *, given: bytes | None = None, seconds: float
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-    lines = errors.decode("utf-8", "replace").strip().splitlines()
-    return Ended(process.returncode or 0, output, lines[-1][:_SAID] if lines else "")
+    return Ended(process.returncode or 0, output, errors.decode("utf-8", "replace"))
