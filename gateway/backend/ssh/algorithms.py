@@ -10,7 +10,6 @@ from typing import Any
 from asyncssh.encryption import get_encryption_algs
 from asyncssh.kex import get_kex_algs
 from asyncssh.mac import get_mac_algs
-from asyncssh.public_key import get_public_key_algs
 
 from gateway.backend.ssh.settings import SshSettings
 from gateway.errors import HopFailed
@@ -36,9 +35,6 @@ def algorithms(settings: SshSettings) -> dict[str, Any]:
         "encryption_algs": _offered(settings, "Ciphers", ciphers, get_encryption_algs()),
         "mac_algs": _offered(settings, "MACs", settings.macs, get_mac_algs()),
         "kex_algs": _offered(settings, "KexAlgorithms", settings.kex_algorithms, get_kex_algs()),
-        "signature_algs": _offered(
-            settings, "PubkeyAcceptedAlgorithms", settings.public_key_algorithms, get_public_key_algs()
-        ),
         "compression_algs": None,
     }
 

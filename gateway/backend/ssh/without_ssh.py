@@ -22,10 +22,6 @@ _IDENTITIES = (
     "id_ed25519",
     "id_ed25519_sk",
 )  # ssh's defaults, in its order
-_SIGNATURES = (
-    "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com", "rsa-sha2-512", "rsa-sha2-256",
-)  # fmt: skip
 
 
 def settings(
@@ -62,14 +58,11 @@ def settings(
             read("UserKnownHostsFile", [folder / "known_hosts", folder / "known_hosts2"])
         ),
         global_known_hosts=_files(read("GlobalKnownHostsFile", ["/etc/ssh/ssh_known_hosts"])),
-        host_key_algorithms=_SIGNATURES,
-        ca_signature_algorithms=_SIGNATURES,
         identity_files=tuple(identities or [folder / name for name in _IDENTITIES]),
         identities_named=bool(identities),
         certificate_files=_files(read("CertificateFile") or ()),
         identities_only=bool(read("IdentitiesOnly")),
         agent="" if agent.lower() == "none" else agent,
-        public_key_algorithms=_SIGNATURES,
         remarks=(REMARK,),
     )
 

@@ -14,8 +14,10 @@ from support import leaks
 from support.served import cluster_at
 
 from gateway.backend.ssh import answer, ask
+from gateway.backend.ssh.algorithms import algorithms
 from gateway.backend.ssh.settings import Destination
 from gateway.backend.ssh.tokens import expand
+from gateway.backend.ssh.trust import trust
 from gateway.config import Limits
 from gateway.errors import HopFailed
 
@@ -227,3 +229,18 @@ async def test_no_place_for_a_file_is_one_line(asked, monkeypatch):
     with pytest.raises(HopFailed, match=r"ssh cannot be asked for its settings: .*/absent") as failed:
         await asked("Port 2200")
     assert failed.value.code == "ssh_config"
+
+
+async def test_without_ssh_certificates_of_hosts_and_of_users_are_taken_as_with_it(asked, monkeypatch):
+    """An empty list is all that is known here."""
+    monkeypatch.setattr("gateway.backend.ssh.ask.available", lambda: False)
+    settings = await asked("Port 2200")
+    assert settings.port == 2200
+    assert "ssh-ed25519-cert-v01@openssh.com" in (await trust(settings, seconds=10)).host_key_algorithms
+    assert settings.public_key_algorithms == settings.ca_signature_algorithms == ()
+
+
+async def test_an_accepted_list_of_certificates_alone_is_no_mistake(asked):
+    """The keys know it by themselves."""
+    settings = await asked("PubkeyAcceptedAlgorithms ssh-ed25519-cert-v01@openssh.com")
+    assert algorithms(settings)["encryption_algs"]
