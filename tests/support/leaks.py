@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import time
 from collections.abc import Container
 from pathlib import Path
@@ -14,11 +15,14 @@ def descriptors() -> set[int]:
 
 
 def named(numbers: set[int]) -> dict[int, str]:
-    """What is behind these descriptors, as far as they are still open."""
+    """What is behind these descriptors, as far as they are still open; of a socket both its addresses, too."""
     found = {}
     for number in numbers:
         with contextlib.suppress(OSError):
             found[number] = str(Path(f"/proc/self/fd/{number}").readlink())
+            with socket.socket(fileno=os.dup(number)) as peek:
+                found[number] += f" {peek.getsockname()!r}"
+                found[number] += f" {peek.getpeername()!r}"
     return found
 
 

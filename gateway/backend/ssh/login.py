@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
@@ -18,6 +18,9 @@ from gateway.backend.ssh.tcp import connect_tcp
 from gateway.backend.ssh.trust import Trust, trust
 from gateway.config import Limits
 from gateway.errors import HopFailed
+
+if TYPE_CHECKING:
+    import socket
 
 _LOOKS = 3  # key exchanges, where a program has to be asked about the host key between them
 _LAST_WORDS = 0.5  # seconds for a proxy command to say why it failed
@@ -41,6 +44,7 @@ class LoggedIn:
         self.lost = asyncio.Event()
         self.connection: asyncssh.SSHClientConnection | None = None
         self.proxy: ProxyCommand | None = None
+        self.sock: socket.socket | None = None
 
     @property
     def words(self) -> str:
@@ -61,6 +65,8 @@ class LoggedIn:
             await self.connection.wait_closed()
         if self.proxy:
             await self.proxy.wait_closed()
+        if self.sock:
+            self.sock.close()  # asyncssh leaves it open where it is cancelled before the first byte
 
 
 async def login(
@@ -194,11 +200,11 @@ class _Attempt:
         if settings.proxy_command:
             self._made.proxy = await start_proxy_command(settings.proxy_command)
             return {"sock": self._made.proxy.sock}
-        sock = await connect_tcp(
+        self._made.sock = await connect_tcp(
             settings.host, settings.port, family=settings.address_family, bind_address=settings.bind_address,
             bind_interface=settings.bind_interface, seconds=settings.connect_timeout,
         )  # fmt: skip
-        return {"sock": sock}
+        return {"sock": self._made.sock}
 
     def _begin(self) -> None:
         """The first authentication request goes out: from now on a person may take part, here or at the host."""

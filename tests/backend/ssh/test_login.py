@@ -13,7 +13,7 @@ from support.sshd import LOOPBACK, sshd
 
 from gateway.backend.host import Host
 from gateway.backend.plain import PlainChain
-from gateway.backend.ssh import Passphrase, connect
+from gateway.backend.ssh import Passphrase, connect, login
 from gateway.config import Limits
 from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target, TerminalSize
@@ -68,6 +68,28 @@ async def refusal(cluster, limits=LIMITS, prompt=None):
         async with logged_in(cluster, limits, prompt):
             pass
     return failed.value
+
+
+async def test_cancelled_at_any_moment_a_login_leaves_no_socket_open(server, monkeypatch):
+    """Also in the thread in which asyncssh makes its options, when the socket is connected already."""
+    sockets = asyncio.Queue()
+    connect_tcp = login.connect_tcp
+
+    async def connecting(*args, **kwargs):
+        sock = await connect_tcp(*args, **kwargs)
+        sockets.put_nowait(sock)
+        return sock
+
+    monkeypatch.setattr(login, "connect_tcp", connecting)
+    for moments in range(12):
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(connect(cluster_of(server), LIMITS, Passphrase(None), None))
+            sock = await sockets.get()
+            for _ in range(moments):
+                await asyncio.sleep(0)
+            task.cancel()
+        assert task.cancelled()
+        assert sock.fileno() == -1
 
 
 async def test_a_banner_and_a_version_in_latin_1_do_not_end_a_login(server):
