@@ -153,23 +153,31 @@ async def test_what_ssh_works_with_is_no_failure_here(home, by_ssh):
     assert lines[3].endswith(f"{home.path}/known")
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "StrictHostKeyChecking no", "StrictHostKeyChecking ask", "StrictHostKeyChecking accept-new",
-        "VerifyHostKeyDNS yes", "NoHostAuthenticationForLocalhost yes", "ControlPath /run/c", "PKCS11Provider /p.so",
-        "GSSAPIAuthentication yes", "HostbasedAuthentication yes", "ProxyUseFdpass yes",
-    ],
-)  # fmt: skip
-async def test_a_line_that_is_not_followed_is_named_with_its_place(home, by_ssh, line):
-    code, lines = await lines_of(home, by_ssh("# mine", line, *GOOD_LINES))
+NOT_FOLLOWED = [
+    "VerifyHostKeyDNS yes", "NoHostAuthenticationForLocalhost yes", "ControlPath /run/c", "PKCS11Provider /p.so",
+    "GSSAPIAuthentication yes", "HostbasedAuthentication yes", "ProxyUseFdpass yes",
+]  # fmt: skip
 
-    keyword = line.split()[0]
-    (note,) = [one for one in lines if one.startswith("NOTE")]
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["StrictHostKeyChecking no", *NOT_FOLLOWED],
+        ["StrictHostKeyChecking ask"],
+        ["StrictHostKeyChecking accept-new"],
+    ],
+    ids=["no_and_others", "ask", "accept-new"],
+)
+async def test_lines_that_are_not_followed_are_named_with_their_places(home, by_ssh, lines):
+    code, report = await lines_of(home, by_ssh("# mine", *lines, *GOOD_LINES))
+
+    notes = [one for one in report if one.startswith("NOTE")]
     assert code == 0
-    assert keyword in note
-    assert "is not followed: " in note
-    assert note.endswith(f"({home.path}/ssh_config line 2)")
+    assert len(notes) == len(lines)
+    for number, line in enumerate(lines, start=2):
+        (note,) = [one for one in notes if one.endswith(f"({home.path}/ssh_config line {number})")]
+        assert line.split()[0] in note
+        assert "is not followed: " in note
 
 
 async def test_weak_algorithms_that_a_file_names_are_shown(home, by_ssh):
