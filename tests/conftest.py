@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support import leaks
 from support.beside import demo_beside
+from support.dap import Home
 from support.served import cluster_at, config_for, served
 
 from gateway.demo import demo_chain
@@ -27,6 +28,13 @@ def nothing_left():
     now, more = leaks.settle(len(before), children)
     assert len(now) <= len(before), leaks.named(now - before)
     assert not more
+
+
+@pytest.fixture
+def home(tmp_path):
+    """An empty home directory for `dap`."""
+    (tmp_path / "run").mkdir(mode=0o700)
+    return Home(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,14 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import doctor, options, probe, serve, session, sessions, settings, texts, ticket
-from gateway.cli.ending import HOP_FAILED, USAGE, GatewayFailed
+from gateway.cli import help_texts, options
+from gateway.cli.commands import config as settings
+from gateway.cli.commands import doctor, probe, serve, session, sessions
+from gateway.cli.commands import open as ticket
+from gateway.cli.console import safe, say
 from gateway.cli.options import Cluster, Container, Json, Kill, Namespace, Pod, Quiet, Stdin, Tty, Verify
-from gateway.cli.rest import why
-from gateway.cli.words import safe, say
+from gateway.client.exit_status import HOP_FAILED, USAGE, GatewayFailed
+from gateway.client.http import why
 from gateway.errors import ConfigError, DapError
 from gateway.masking import mask
 from gateway.protocol.errors import BadRequest
@@ -32,7 +35,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(help=texts.DAP, epilog=texts.EXIT_STATUS)
+@app.callback(help=help_texts.DAP, epilog=help_texts.EXIT_STATUS)
 def dap(
     context: typer.Context,
     _version: Annotated[
@@ -43,7 +46,7 @@ def dap(
         raise typer.BadParameter("only shell, exec and run take a command after --", context)
 
 
-@app.command("serve", help=texts.SERVE)
+@app.command("serve", help=help_texts.SERVE)
 def serve_(
     listen: Annotated[
         str | None, typer.Option("--listen", metavar="HOST:PORT", help="Default: localhost:8080.")
@@ -58,7 +61,7 @@ def serve_(
     serve.run(listen, demo=demo, log=log)
 
 
-@app.command(help=texts.SHELL, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)
+@app.command(help=help_texts.SHELL, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)
 def shell(
     context: typer.Context,
     pod: Pod,
@@ -73,7 +76,7 @@ def shell(
     raise typer.Exit(session.run(target, command, quiet=quiet, resumable=True))
 
 
-@app.command("exec", help=texts.EXEC, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)
+@app.command("exec", help=help_texts.EXEC, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)
 def exec_(  # noqa: PLR0913, PLR0917  # kubectl exec's options
     context: typer.Context,
     pod: Pod,
@@ -94,7 +97,7 @@ def exec_(  # noqa: PLR0913, PLR0917  # kubectl exec's options
     raise typer.Exit(session.run(target, command, quiet=quiet, verify=verify))
 
 
-@app.command("run", help=texts.RUN, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)
+@app.command("run", help=help_texts.RUN, cls=options.WithCommand, context_settings=options.TAKES_COMMAND)
 def run_(
     context: typer.Context,
     stdin: Stdin = False,
@@ -107,7 +110,7 @@ def run_(
     raise typer.Exit(session.run(Target(cluster), command, quiet=quiet))
 
 
-@app.command("probe", help=texts.PROBE)
+@app.command("probe", help=help_texts.PROBE)
 def probe_(
     pod: Pod,
     namespace: Namespace = "",
@@ -123,7 +126,7 @@ def probe_(
     raise typer.Exit(probe.run(target, timeout, json=json, quiet=quiet))
 
 
-@app.command("open", help=texts.OPEN)
+@app.command("open", help=help_texts.OPEN)
 def open_(
     target: Annotated[
         str | None,
@@ -139,19 +142,19 @@ def open_(
     print(safe(ticket.link(ticket.target(target, cluster, namespace, container) if target else None, whose)))
 
 
-@app.command("sessions", help=texts.SESSIONS)
+@app.command("sessions", help=help_texts.SESSIONS)
 def sessions_(json: Json = False) -> None:
     raise typer.Exit(sessions.show(as_json=json))
 
 
-@app.command("attach", help=texts.ATTACH)
+@app.command("attach", help=help_texts.ATTACH)
 def attach_(
     name: Annotated[str | None, typer.Argument(metavar="[SESSION]", help="As dap sessions lists it.")] = None,
 ) -> None:
     raise typer.Exit(sessions.attach(name))
 
 
-@app.command("kill", help=texts.KILL)
+@app.command("kill", help=help_texts.KILL)
 def kill_(
     name: Annotated[str, typer.Argument(metavar="SESSION", help="As dap sessions lists it.")],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What its user is told.")] = "",
@@ -159,7 +162,7 @@ def kill_(
     raise typer.Exit(sessions.kill(name, reason))
 
 
-@app.command("doctor", help=texts.DOCTOR)
+@app.command("doctor", help=help_texts.DOCTOR)
 def doctor_(cluster: Cluster = "default", json: Json = False, quiet: Quiet = False) -> None:
     raise typer.Exit(doctor.run(cluster, json=json, quiet=quiet))
 

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperCommand
 
 from gateway.errors import ConfigError
-from gateway.layers import load
+from gateway.settings.loader import load
 
 # -x that we do not know may be the command's, where somebody forgot the `--`: command_line tells
 TAKES_COMMAND = {"allow_extra_args": True, "ignore_unknown_options": True}

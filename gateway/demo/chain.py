@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncssh
 
-from gateway.demo.ending import MARK
+from gateway.demo.cleanup import MARK
 from gateway.demo.install import INSTANCE, install
 from gateway.demo.session import Account
 from gateway.demo.sshd import USER, Sshd

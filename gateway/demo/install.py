@@ -10,7 +10,7 @@ _HERE = Path(__file__).resolve().parent
 _KUBECTL = """\
 import sys
 sys.path.append({packages!r})
-from standins.kubectl import main
+from fakes.kubectl import main
 sys.exit(main(sys.argv[1:], {pods!r}, {programs!r}))
 """
 
@@ -23,7 +23,7 @@ def install(directory: Path) -> tuple[Path, Path]:
         folder.mkdir(mode=0o700)
     for home in (management, runner):  # /etc/profile sets PATH anew in a login shell
         (home / ".profile").write_text(f"PATH={shlex.quote(str(programs))}:$PATH\n")
-    (lib / "incus").write_text((_HERE / "standins" / "incus.sh").read_text())
+    (lib / "incus").write_text((_HERE / "fakes" / "incus.sh").read_text())
     (lib / "kubectl").write_text(_KUBECTL.format(packages=str(_HERE), pods=str(pods), programs=str(programs)))
     settings = f"export DEMO_HOME={shlex.quote(str(runner))} DEMO_INSTANCE={INSTANCE}\n"
     _write_program(programs / "incus", f"{settings}exec /bin/sh {shlex.quote(str(lib / 'incus'))}")

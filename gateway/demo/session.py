@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncssh
 
-from gateway.demo.plumbing import Plumbing, Terminal, open_pipes, open_terminal
+from gateway.demo.stdio import Plumbing, Terminal, open_pipes, open_terminal
 
 # The shell of a terminal session opens its terminal by name first: that makes it the controlling one
 # (a session leader without any gets it so), and needs no code of ours between fork and exec.

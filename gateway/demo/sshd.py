@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncssh
 
-from gateway.demo.ending import MARK, end_processes, kill_processes
+from gateway.demo.cleanup import MARK, end_processes, kill_processes
 from gateway.demo.session import Account, Session
 
 USER = "dap"

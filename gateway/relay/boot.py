@@ -46,26 +46,26 @@ def main() -> None:
         return
     try:
         settings = unpack()
-        from dap_relay import carrier, place, process  # type: ignore[import-not-found] # noqa: PLC0415
+        from dap_relay import fd_handover, process, run_directory  # type: ignore[import-not-found] # noqa: PLC0415
 
         process.call_ourselves()
         process.take_files()
-        directory, lock = place.enter(settings["key"], os.environ)
+        directory, lock = run_directory.enter(settings["key"], os.environ)
         version, secret = settings["version"], settings["secret"]
-        daemon, first = place.connect(directory, version), False
-        greeted = None if daemon else carrier.with_sessions(directory, version, secret)
+        daemon, first = run_directory.connect(directory, version), False
+        greeted = None if daemon else fd_handover.with_sessions(directory, version, secret)
         if not (daemon or greeted):
-            begin(place.listen(directory, version), directory, lock, settings)
-            daemon, first = place.connect(directory, version), True
+            begin(run_directory.listen(directory, version), directory, lock, settings)
+            daemon, first = run_directory.connect(directory, version), True
         os.close(lock)
         if daemon:
-            carrier.greet(daemon, secret)
+            fd_handover.greet(daemon, secret)
         daemon = daemon or greeted
-        carrier.hand_over(daemon, lambda: say("link"))
+        fd_handover.hand_over(daemon, lambda: say("link"))
         if first:
-            place.sweep_all(os.environ)
-        if not carrier.wait(daemon):
-            place.sweep(directory)
+            run_directory.sweep_all(os.environ)
+        if not fd_handover.wait(daemon):
+            run_directory.sweep(directory)
     except OSError as error:
         say(f"error {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
     except Exception as error:  # noqa: BLE001  # all of it is told

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 from . import process, wire
-from .input import Input
 from .journal import Journal, JournalFull
 from .loop import Loop, OwnLoop, words
 from .request import Request
+from .stdin import Stdin
 
 _READ = 2 * wire.FULL  # bytes: whole frames, with none left over
 BEHIND = 768 << 10  # bytes that the link has not taken yet, from where reading makes way for it; fits memory
@@ -39,7 +39,7 @@ class Command:
         self.started = False
         self.result: dict[str, Any] | None = None
         self._loop = OwnLoop(loop, self.defect)
-        self.input = Input(self._loop)
+        self.input = Stdin(self._loop)
         self._terminal: int | None = None
         self._outs: dict[int, int] = {}  # descriptor -> stream
         self._report: int | None = None  # says why it could not be started

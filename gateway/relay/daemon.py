@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from . import kept, place, wire
-from .after import After, Afters
+from . import resumable_command, run_directory, wire
 from .command import Command
 from .dial import DialStream, parse
-from .door import Door
 from .journal import Journal, try_spool
-from .kept import Kept, KeptStream, ListStream
 from .link import LEASE, Link
+from .listener import Listener
 from .loop import Loop, words
+from .post_exit import PostExit, PostExits
 from .request import Request
+from .resumable_command import ListStream, ResumableCommand, ResumableStream
 from .stream import CommandStream
 
 IDLE = 60.0  # seconds without link and sessions
@@ -41,12 +41,14 @@ class Daemon:
         self._home = os.getcwd()
         self._id = os.urandom(8).hex()  # its pid may be another's after the instance was started again
         self._loop = Loop(self._turn)
-        self._door = Door(self._loop, listener, str(settings["secret"]), self._sessions, self._welcome)
+        self._door = Listener(self._loop, listener, str(settings["secret"]), self._sessions, self._welcome)
         self._link: Link | None = None
         self._carrier: socket.socket | None = None
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, ResumableCommand] = {}
         self._alive: set[Command] = set()
-        self._afters = Afters(self._loop, lambda one, what: one.run(what, self._home, self._env), self._tell)
+        self._afters = PostExits(
+            self._loop, lambda one, what: one.run(what, self._home, self._env), self._tell
+        )
         self._untold: deque[dict[str, Any]] = deque(maxlen=_UNTOLD)
         self._busy = time.monotonic()
         self._leaving = False
@@ -86,14 +88,14 @@ class Daemon:
         """Forgets what is over, and leaves when nothing is left."""
         for command in [one for one in self._alive if one.result is not None]:
             self._alive.discard(command)
-            self._mention(place.OVER, command)
+            self._mention(run_directory.OVER, command)
         self._kept = self._wanted()
         now, idle = time.monotonic(), float(self._settings.get("idle", IDLE))
         if self._leaving:
             self._busy, idle = now if self._alive or self._afters.busy else 0.0, 0.2
         elif self._link or self._alive or self._kept or self._afters.busy:
             self._busy = now
-        if now - self._busy >= idle and place.leave(self._directory, self._listener):
+        if now - self._busy >= idle and run_directory.leave(self._directory, self._listener):
             self._loop.stop()
             return
         self._loop.later(min(5.0, idle / 4), self._tick)
@@ -101,7 +103,7 @@ class Daemon:
     def _sessions(self) -> int:
         return len(self._wanted())
 
-    def _wanted(self) -> dict[str, Kept]:
+    def _wanted(self) -> dict[str, ResumableCommand]:
         return {name: one for name, one in self._kept.items() if one.wanted}
 
     # links
@@ -125,7 +127,7 @@ class Daemon:
             self._link.say(wire.encode_object(wire.AFTER, 0, self._untold.popleft()))
         self._loop.readable(carrier.fileno(), self._carrier_gone)
         for command in self._alive:
-            self._mention(place.BEGUN, command)
+            self._mention(run_directory.BEGUN, command)
 
     def _mention(self, what: bytes, command: Command) -> None:
         """So that the carrier can end it, should we not be able to."""
@@ -143,7 +145,7 @@ class Daemon:
         self._link, self._busy = None, time.monotonic()
         if self._carrier:
             with suppress(OSError):
-                self._carrier.send(place.BYE)
+                self._carrier.send(run_directory.BYE)
             self._door.dismiss(self._carrier)
             self._carrier = None
         self._kept = self._wanted()
@@ -155,7 +157,7 @@ class Daemon:
             if one.timer is None:
                 one.timer = self._loop.later(one.grace, lambda one=one: self._forget(one))  # type: ignore[misc]
 
-    def _forget(self, one: Kept) -> None:
+    def _forget(self, one: ResumableCommand) -> None:
         if self._kept.get(one.name) is one:
             del self._kept[one.name]
             if one.stream:
@@ -190,8 +192,8 @@ class Daemon:
         return {"code": 0}
 
     def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
-        request, named = Request(given), kept.parse(given)
-        after = After(given) if "after" in given else None
+        request, named = Request(given), resumable_command.parse(given)
+        after = PostExit(given) if "after" in given else None
         self._kept = self._wanted()
         if named and named[0] in self._kept:
             raise wire.WireError("a name is a new one")
@@ -203,15 +205,15 @@ class Daemon:
             command.over = lambda: self._over(command, after)
         self._alive.add(command)
         if named:
-            one = self._kept[named[0]] = Kept(*named, command)
-            one.stream = KeptStream(number, credit, one)
+            one = self._kept[named[0]] = ResumableCommand(*named, command)
+            one.stream = ResumableStream(number, credit, one)
             link.add(one.stream)
         else:
             link.add(CommandStream(number, credit, command))
         command.run(request, self._home, self._env)
-        self._mention(place.BEGUN, command)
+        self._mention(run_directory.BEGUN, command)
 
-    def _over(self, command: Command, after: After) -> None:
+    def _over(self, command: Command, after: PostExit) -> None:
         if command.result is not None and after.due(command):
             command.result["after"] = True
             self._afters.add(after)
@@ -235,5 +237,5 @@ class Daemon:
             one.timer = None
         if one.stream and link.streams.get(one.stream.number) is one.stream:
             del link.streams[one.stream.number]
-        one.stream = KeptStream(number, credit, one, offset)
+        one.stream = ResumableStream(number, credit, one, offset)
         link.add(one.stream)

@@ -6,12 +6,12 @@ from typing import Final
 import structlog
 from aiohttp import hdrs, web
 
-from gateway.server import api, attach, reads, sessions, static
-from gateway.server import exec as exec_route
-from gateway.server.auth import identify
+from gateway.access.tokens import identify
+from gateway.server.app_keys import GATEWAY, IDENTITY
 from gateway.server.gateway import Gateway
-from gateway.server.keys import GATEWAY, IDENTITY
-from gateway.server.status import Refusal
+from gateway.server.refusals import Refusal
+from gateway.server.routes import attach, kube_reads, page, sessions, state
+from gateway.server.routes import exec as exec_route
 
 log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,7 +26,7 @@ def create_app(gateway: Gateway) -> web.Application:
     """All routes behind one guard."""
     app = web.Application(middlewares=[guard], client_max_size=64 * 1024)
     app[GATEWAY] = gateway
-    for part in (exec_route, attach, reads, api, sessions, static):
+    for part in (exec_route, attach, kube_reads, state, sessions, page):
         app.add_routes(part.routes)
     return app
 

@@ -10,24 +10,25 @@ from urllib.parse import quote
 
 import structlog
 
-from gateway.backend import Backend
-from gateway.backend.chain import chain
-from gateway.backend.kept import Found, Keeps
-from gateway.backend.relay.identity import identity
-from gateway.backend.ssh import Prompt
-from gateway.config import Config
+from gateway.access.identity import Identity
+from gateway.access.tokens import AllowedHosts, Tokens, allowed
+from gateway.backends.auto import chain
+from gateway.backends.contract import Backend
+from gateway.backends.relay.credentials import identity
+from gateway.backends.resume import RecoveredSession, ResumableBackend
+from gateway.backends.ssh import Prompt
 from gateway.errors import Refused
-from gateway.kept import NEWEST, KeptSession
-from gateway.note import Note
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target
-from gateway.server.auth import Places, Tokens, allowed
-from gateway.server.checks import Checks
-from gateway.server.estate import Estate
+from gateway.server.health_cache import HealthCache
 from gateway.server.metrics import Metrics
 from gateway.server.namespaces import Namespaces
-from gateway.server.quota import Place, Quota
-from gateway.session import Identity, Session
+from gateway.sessions.quota import Quota, Slot
+from gateway.sessions.record import SessionRecord
+from gateway.sessions.recovery import Recovery
+from gateway.sessions.resumable import NEWEST, ResumableSession
+from gateway.sessions.session import Session
+from gateway.settings.config import Config
 
 log = structlog.get_logger()
 _UNTOLD = 500  # ends that wait, where any number of sessions may live
@@ -40,27 +41,27 @@ class Gateway:
     config: Config
     backends: dict[str, Backend]
     tokens: Tokens
-    places: Places
+    places: AllowedHosts
     tasks: asyncio.TaskGroup
     metrics: Metrics = field(default_factory=Metrics)
-    checks: Checks = field(default_factory=Checks)
+    checks: HealthCache = field(default_factory=HealthCache)
     base: str = "http://localhost"  # what a browser link begins with
     sessions: dict[Session, asyncio.Task[None]] = field(default_factory=dict)
     stopping: bool = False
     quota: Quota = field(init=False)
-    estate: Estate = field(init=False)
+    estate: Recovery = field(init=False)
     namespaces: Namespaces = field(init=False)
 
     def __post_init__(self) -> None:
         self.quota = Quota(self.config.limits)
-        self.estate = Estate(self.backends, self.adopt)
+        self.estate = Recovery(self.backends, self.adopt)
         self.namespaces = Namespaces(self.backends)
 
     def link(self, ticket: str, path: str = "") -> str:
         """A URL for a browser. The ticket is in the fragment, which no server, proxy or Referer gets to see."""
         return f"{self.base}/#ticket={ticket}" + (f"&path=/{quote(path.strip('/'))}" if path else "")
 
-    def admit(self, identity: Identity, target: Target, command: Command) -> Place:
+    def admit(self, identity: Identity, target: Target, command: Command) -> Slot:
         """A place for the session, to be given to `open`, or freed. Raises Refused where this may not or cannot be
         opened here.
         """
@@ -79,14 +80,14 @@ class Gateway:
         if not allowed(identity, verb, target, command):
             raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}")
 
-    async def keeper(self, target: Target, command: Command) -> Keeps | None:
+    async def keeper(self, target: Target, command: Command) -> ResumableBackend | None:
         """The backend, where it would keep this one: a terminal. Within `Limits.start` seconds."""
         backend = self.backends[target.cluster]
-        if not (command.tty and command.stdin and command.stdout and isinstance(backend, Keeps)):
+        if not (command.tty and command.stdin and command.stdout and isinstance(backend, ResumableBackend)):
             return None
         return backend if await backend.keeping() else None
 
-    def open(self, identity: Identity, target: Target, command: Command, place: Place) -> Session:
+    def open(self, identity: Identity, target: Target, command: Command, place: Slot) -> Session:
         """Starts an admitted session in the gateway's own TaskGroup. Its place is free when nothing of it runs."""
         name, backend = secrets.token_hex(8), self.backends[target.cluster]
         session = Session(name, identity, target, replace(command, session=name), backend, self.config.limits)
@@ -94,29 +95,29 @@ class Gateway:
         return session
 
     def keep(
-        self, identity: Identity, target: Target, command: Command, place: Place, backend: Keeps
-    ) -> KeptSession:
+        self, identity: Identity, target: Target, command: Command, place: Slot, backend: ResumableBackend
+    ) -> ResumableSession:
         """The same for one that outlives its client."""
         name = secrets.token_hex(8)
-        note = Note(identity, target, replace(command, session=name), ())
-        session = KeptSession(name, note, backend, self.config.limits)
+        note = SessionRecord(identity, target, replace(command, session=name), ())
+        session = ResumableSession(name, note, backend, self.config.limits)
         self.start(session, place)
         return session
 
-    def adopt(self, cluster: str, found: Found) -> bool:
+    def adopt(self, cluster: str, found: RecoveredSession) -> bool:
         """One that an earlier life of this gateway left; no where its note says nothing to us. While it stops, what is
         found is left as it is.
         """
         if self.stopping:
             return True
-        note, backend = Note.parse(found.name, found.note), self.backends[cluster]
-        if note is None or note.target.cluster != cluster or not isinstance(backend, Keeps):
+        note, backend = SessionRecord.parse(found.name, found.note), self.backends[cluster]
+        if note is None or note.target.cluster != cluster or not isinstance(backend, ResumableBackend):
             return False
-        session = KeptSession(found.name, note, backend, self.config.limits, found)
+        session = ResumableSession(found.name, note, backend, self.config.limits, found)
         self.start(session, self.quota.take(note.identity, note.target))
         return True
 
-    async def find(self, name: str) -> KeptSession:
+    async def find(self, name: str) -> ResumableSession:
         """One to attach to. Raises Refused, after `Limits.start` seconds where it may still be found."""
         if not (self.stopping or self._kept(name)):
             await self.estate.looked(self.config.limits.start)
@@ -127,11 +128,11 @@ class Gateway:
             raise Refused("session_unknown", "")
         return session
 
-    def _kept(self, name: str) -> KeptSession | None:
-        kept = (one for one in self.sessions if isinstance(one, KeptSession) and not one.left)
+    def _kept(self, name: str) -> ResumableSession | None:
+        kept = (one for one in self.sessions if isinstance(one, ResumableSession) and not one.left)
         return next((one for one in kept if one.name == name), None)
 
-    def start(self, session: Session, place: Place) -> None:
+    def start(self, session: Session, place: Slot) -> None:
         """A session of whatever kind."""
         session.over.add_done_callback(lambda _: self._over(session, place))
         self.sessions[session] = task = self.tasks.create_task(self._run(session))
@@ -141,7 +142,7 @@ class Gateway:
 
     def release(self, session: Session) -> None:
         """Nobody reads its output any more: what is kept of it goes, with its file, as soon as no more comes."""
-        if isinstance(session, KeptSession):
+        if isinstance(session, ResumableSession):
             session.part(session, None)  # who opened it; not who has taken it over
         if task := self.sessions.get(session):
             task.add_done_callback(lambda _: session.output.discard())
@@ -154,7 +155,7 @@ class Gateway:
         """
         self.stopping = True
         for session in self.sessions:
-            if isinstance(session, KeptSession) and session.survives:
+            if isinstance(session, ResumableSession) and session.survives:
                 session.leave()
             else:
                 session.end(Outcome("shutdown"))
@@ -164,7 +165,7 @@ class Gateway:
     async def _run(self, session: Session) -> None:
         """The guard: a defect in one session ends that one."""
         bound = _log(session)
-        found = isinstance(session, KeptSession) and session.found
+        found = isinstance(session, ResumableSession) and session.found
         bound.info(
             "session_found" if found else "session_opened",
             proof=session.identity.proof,
@@ -178,20 +179,20 @@ class Gateway:
         finally:
             session.end_over()
             self.sessions.pop(session, None)
-            if isinstance(session, KeptSession):
+            if isinstance(session, ResumableSession):
                 session.output.discard()  # nobody is waiting for it any more
 
-    def _over(self, session: Session, place: Place) -> None:
+    def _over(self, session: Session, place: Slot) -> None:
         """Nothing of it runs any more; its end may wait for a client that comes back, and much output keeps its place."""
         if session.command.verb == "run":
             self.namespaces.forget(session.target.cluster)
         if session.output.end - session.output.start <= NEWEST:
             place.free()
             self._forget_some()
-        if isinstance(session, KeptSession) and session.left:
+        if isinstance(session, ResumableSession) and session.left:
             _log(session).info("session_left", seconds=session.grace)
             return
-        if isinstance(session, KeptSession) and session.counted:
+        if isinstance(session, ResumableSession) and session.counted:
             return
         outcome = session.outcome or Outcome("gateway_error")
         seconds = session.times.ended or session.times.elapsed()
@@ -211,7 +212,7 @@ class Gateway:
 
     def _forget_some(self) -> None:
         """At most as many ends wait to be told as there may be sessions; the oldest go."""
-        over = (one for one in self.sessions if isinstance(one, KeptSession) and one.over.done())
+        over = (one for one in self.sessions if isinstance(one, ResumableSession) and one.over.done())
         waiting = sorted((one for one in over if not one.attached), key=lambda one: one.times.ended_at)
         for one in waiting[: -(self.config.limits.sessions or _UNTOLD)]:
             one.end(Outcome("client_lost"))
@@ -226,7 +227,7 @@ def _log(session: Session) -> structlog.typing.FilteringBoundLogger:
 
 @asynccontextmanager
 async def running(
-    config: Config, tokens: Tokens, places: Places, prompt: Prompt | None, state: Path | None = None
+    config: Config, tokens: Tokens, places: AllowedHosts, prompt: Prompt | None, state: Path | None = None
 ) -> AsyncIterator[Gateway]:
     """A gateway with a warm connection to each cluster's management host. On leaving, no task of it is left.
     `state`: the directory that makes it the same gateway to its relays as its last life; None for one of its own.

@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from gateway.backend import ClusterApi
+from gateway.backends.contract import ClusterApi
+from gateway.backends.kube import pod as pods
 from gateway.errors import HopFailed, Refused
-from gateway.protocol import pod as pods
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import Subprotocol
 from gateway.protocol.target import Target
-from gateway.session import Session
+from gateway.sessions.session import Session
 
 BEFORE = 5.0  # seconds for what decides what is started
 BESIDE = 1.0  # seconds that the upgrade waits for what does not
@@ -38,14 +38,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Found:
+class ResolvedPod:
     """`seen`: the pod was looked at, and is well."""
 
     target: Target
     seen: bool = False
 
 
-async def before(api: ClusterApi, target: Target, row: Subprotocol) -> Found:
+async def before(api: ClusterApi, target: Target, row: Subprotocol) -> ResolvedPod:
     """The pod of a workload; and for a Kubernetes client that names no container, whether there is but one: kubectl
     would run the command in a default one. Raises Refused.
     """
@@ -58,7 +58,7 @@ async def before(api: ClusterApi, target: Target, row: Subprotocol) -> Found:
         pod = await _asked(api.get(pod_path(target)), BEFORE)
     else:
         pod = None
-    return Found(_settled(pod, target, row), seen=pod is not None)
+    return ResolvedPod(_settled(pod, target, row), seen=pod is not None)
 
 
 async def beside(api: ClusterApi, session: Session, row: Subprotocol, *, seen: bool) -> None:

@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.backend import Backend
+from gateway.backends.contract import Backend
 from gateway.protocol.outcome import Outcome
-from gateway.session import Session
+from gateway.sessions.session import Session
 
 _PHASES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 
-from gateway.backend import Backend
+from gateway.backends.contract import Backend
 
 FRESH = 3.0  # seconds that an answer may be old
 

@@ -17,17 +17,18 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.backend.ssh import Prompt
-from gateway.config import Config, bearer_token, socket_path, state_dir
+from gateway import fd_limits
+from gateway.access.identity import Identity
+from gateway.access.page_tokens import PageFile
+from gateway.access.tokens import AllowedHosts, Tokens, owner
+from gateway.backends.ssh import Prompt
 from gateway.errors import ConfigError
 from gateway.masking import mask_url
-from gateway.server import files, listen
+from gateway.server import listen
+from gateway.server.accept import doors
 from gateway.server.app import create_app
-from gateway.server.auth import Places, Tokens, owner
-from gateway.server.door import doors
 from gateway.server.gateway import Gateway, running
-from gateway.server.pages import PageFile
-from gateway.session import Identity
+from gateway.settings.config import Config, bearer_token, socket_path, state_dir
 
 log = structlog.get_logger()
 _CLIENTS_FAULT = (HttpProcessingError, web.RequestPayloadError)
@@ -51,7 +52,7 @@ class Serving:
 
 async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Prompt | None = None) -> None:
     """`dap serve`: until SIGTERM or SIGINT; then every session is ended with a reason. Raises ConfigError."""
-    files.raise_limit()
+    fd_limits.raise_limit()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     path, public = socket_path(), _public_url(config)
@@ -59,7 +60,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
         sockets = stack.enter_context(listen.loopback(config.listen))
         unix = stack.enter_context(listen.unix(path))
         names = hosts(config.listen, sockets)
-        places = Places(names, public, config.allowed_hosts, config.allowed_origins)
+        places = AllowedHosts(names, public, config.allowed_hosts, config.allowed_origins)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         tokens = Tokens(config.token or token(state_dir()), file=PageFile(state_dir()))
@@ -97,7 +98,7 @@ async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIter
     with tempfile.TemporaryDirectory(prefix="dap-") as directory, ExitStack() as stack:
         path = Path(directory) / "gateway.sock"
         unix = stack.enter_context(listen.unix(path))
-        places = Places([], "", (), ())
+        places = AllowedHosts([], "", (), ())
         async with (
             running(config, Tokens(secrets.token_urlsafe(32)), places, prompt) as gateway,
             listening(gateway, [unix]),

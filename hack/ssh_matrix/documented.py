@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[2] / "gateway" / "backend" / "ssh" / "README.md"
+README = Path(__file__).resolve().parents[2] / "gateway" / "backends" / "ssh" / "README.md"
 
 
 def documented(text: str) -> dict[str, str]:

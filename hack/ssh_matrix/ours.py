@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
-from gateway.backend.ssh import Passphrase, connect
-from gateway.config import Cluster, Limits
+from gateway.backends.ssh import Passphrase, connect
 from gateway.errors import HopFailed
 from gateway.protocol.target import TerminalSize
+from gateway.settings.config import Cluster, Limits
 from ssh_matrix.verdict import MARK, last
 
 _LIMITS = Limits(ssh_connect=8.0)

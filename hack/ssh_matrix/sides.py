@@ -7,7 +7,7 @@ import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 
-from gateway.backend.ssh.ask import parse_host
+from gateway.backends.ssh.ask import parse_host
 from ssh_matrix.home import Home
 from ssh_matrix.ours import Login, run
 from ssh_matrix.row import HANGS

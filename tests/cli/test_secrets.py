@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from gateway.cli.client import attach
-from gateway.cli.connect import Endpoint
-from gateway.cli.ending import GatewayFailed
 from gateway.cli.main import main
+from gateway.client.connection import attach
+from gateway.client.endpoint import Endpoint
+from gateway.client.exit_status import GatewayFailed
 
 SECRET = "s3cret"  # what must not be seen
 REMOTE = {"DAP_GATEWAY_URL": "https://dap.example.com", "DAP_GATEWAY_TOKEN": f"{SECRET}-token"}
@@ -96,7 +96,7 @@ async def test_a_defect_is_told_without_credentials(monkeypatch, capsys):
     def broken():
         raise RuntimeError(f"{{'Authorization': 'Bearer {SECRET}'}} for http://ann:{SECRET}@h")
 
-    monkeypatch.setattr("gateway.cli.sessions.load", broken)
+    monkeypatch.setattr("gateway.cli.commands.sessions.load", broken)
     monkeypatch.setattr("sys.argv", ["dap", "sessions"])
     with pytest.raises(SystemExit):
         main()

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from gateway.cli.stdio import WAITING_LIMIT, OutputClosed, Sink, Source
+from gateway.cli.terminal.stdio import WAITING_LIMIT, OutputClosed, Sink, Source
 
 
 @pytest.fixture

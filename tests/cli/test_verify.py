@@ -9,8 +9,8 @@ import subprocess
 import pytest
 from support.fake_gateway import fake_gateway
 
-from gateway.cli.ending import End
-from gateway.cli.verify import Verification
+from gateway.client.exit_status import End
+from gateway.client.verify import Verification
 from gateway.protocol.outcome import Outcome
 
 SHELLS = [["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"]]

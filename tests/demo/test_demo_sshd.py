@@ -9,7 +9,7 @@ import pytest
 from demo.client import eventually, login
 from support.leaks import alive
 
-from gateway.demo import demo_chain, plumbing
+from gateway.demo import demo_chain, stdio
 
 RAW = {
     asyncssh.PTY_ECHO: 0,
@@ -74,7 +74,7 @@ async def test_a_client_that_does_not_read_holds_the_command_back(ssh):
 
 
 async def test_a_grandchild_that_keeps_the_pipe_does_not_keep_the_session(ssh, monkeypatch):
-    monkeypatch.setattr(plumbing, "_PIPE_QUIET", 0.1)
+    monkeypatch.setattr(stdio, "_PIPE_QUIET", 0.1)
     async with asyncio.timeout(10):
         result = await ssh.run("sleep 1000 & echo over; exit 4", encoding=None)
 

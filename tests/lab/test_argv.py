@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.backend.plain import PlainChain
-from gateway.config import Cluster, Limits
+from gateway.backends.plain.backend import PlainBackend
 from gateway.protocol.messages import Stream
 from gateway.protocol.target import Command, Target
+from gateway.settings.config import Cluster, Limits
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -22,7 +22,7 @@ argvs = st.lists(words, min_size=1, max_size=12).map(tuple)
 LARGE = tuple(letter * 60_000 for letter in "abcde")
 
 
-async def printed(chain: PlainChain, target: Target, argv: tuple[str, ...], *, tty: bool) -> bytes:
+async def printed(chain: PlainBackend, target: Target, argv: tuple[str, ...], *, tty: bool) -> bytes:
     """What a program there was given, each argument with a NUL behind it."""
     raw = "stty raw; " if tty else ""
     command = Command(
@@ -43,7 +43,7 @@ async def printed(chain: PlainChain, target: Target, argv: tuple[str, ...], *, t
 async def all_of_them(
     cluster: Cluster, target: Target, batch: list[tuple[str, ...]], *, tty: bool
 ) -> list[bytes]:
-    chain = PlainChain(cluster, Limits())
+    chain = PlainBackend(cluster, Limits())
     async with chain.running():
         return await asyncio.gather(*(printed(chain, target, argv, tty=tty) for argv in batch))
 

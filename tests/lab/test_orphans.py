@@ -21,8 +21,8 @@ from support.dap import Home
 from support.exec_client import Access, Request, run
 from support.served import config_for, served
 
-from gateway.config import Limits
 from gateway.protocol.subprotocols import OWN
+from gateway.settings.config import Limits
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 

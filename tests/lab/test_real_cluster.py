@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.backend.chain import chain
-from gateway.backend.relay.identity import throw_away
-from gateway.config import Limits
+from gateway.backends.auto import chain
+from gateway.backends.relay.credentials import throw_away
 from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target
+from gateway.settings.config import Limits
 
 pytestmark = pytest.mark.lab
 POD = "/api/v1/namespaces/default/pods/bash-0"

@@ -13,11 +13,11 @@ from support.lab import kubectl, namespace
 from support.served import config_for, served
 from test_differential import comparable
 
-from gateway.backend.chain import chain
-from gateway.backend.relay.identity import throw_away
-from gateway.config import Limits
+from gateway.backends.auto import chain
+from gateway.backends.relay.credentials import throw_away
 from gateway.protocol.subprotocols import OWN, V4, V5
 from gateway.protocol.target import Command, Target
+from gateway.settings.config import Limits
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 RUNNER = Target("default")

@@ -17,7 +17,7 @@ from support.served import config_for, served
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol as Name
 
-from gateway.backend.relay import links
+from gateway.backends.relay import link_supervisor
 from gateway.protocol.subprotocols import OWN, V5
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -275,7 +275,7 @@ async def test_a_killed_daemon_ends_its_sessions_alone(cluster, tmp_path):
 
 async def test_without_python_the_plain_chain_is_taken_and_says_so(cluster, lab, tmp_path, monkeypatch):
     """And the relay comes back by itself once there is one."""
-    monkeypatch.setattr(links, "_HOPELESS", 3.0)
+    monkeypatch.setattr(link_supervisor, "_HOPELESS", 3.0)
     settings = config_for(replace(cluster, mode="auto"))
     await asyncio.to_thread(lab, "fault", "runner-bare")
     try:

@@ -8,14 +8,7 @@ from gateway.protocol.codec import CHUNK, MAX_MESSAGE, ClientDecoder, decode_ser
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import Control, Ended, HalfClose, Ignored, Output, Resize, Stdin, Stream
 from gateway.protocol.status import SUCCESS, Status, exited, internal_error
-from gateway.protocol.subprotocols import (
-    CHANNEL,
-    NONE,
-    OWN,
-    SUBPROTOCOLS,
-    V4,
-    V5,
-)
+from gateway.protocol.subprotocols import CHANNEL, NONE, OWN, SUBPROTOCOLS, V4, V5
 from gateway.protocol.target import TerminalSize
 
 BINARY = [row for row in SUBPROTOCOLS if not row.base64]

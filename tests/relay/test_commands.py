@@ -6,22 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+from support.leaks import gone
 
 from gateway.relay import wire
-
-
-def lives(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-
-
-def gone(pid: int, seconds: float = 5.0) -> bool:
-    end = time.monotonic() + seconds
-    while lives(pid) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not lives(pid)
 
 
 def test_both_streams_apart_and_the_exit_code(link):

@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 
 import pytest
-from test_commands import gone
+from support.leaks import gone
 
 from gateway.relay import wire
 from gateway.relay.loop import Loop, OwnLoop
@@ -44,7 +44,7 @@ def breaking(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["Command._read", "Input.feed", "Command._exited", "Command._reported", "Command.resize", "Journal.append",
+    ["Command._read", "Stdin.feed", "Command._exited", "Command._reported", "Command.resize", "Journal.append",
      "Journal.read"],
 )  # fmt: skip
 @pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])

@@ -10,13 +10,13 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.leaks import alive
 from support.relayed import far_side
-from test_commands import lives
 
-from gateway.backend.relay.channel import RelayChannel
-from gateway.backend.relay.link import Link
+from gateway.backends.relay.channel import RelayChannel
+from gateway.backends.relay.link import Link
 from gateway.protocol.target import Command, Target
-from gateway.relay import place, wire
+from gateway.relay import run_directory, wire
 
 QUIET = settings(deadline=None, suppress_health_check=list(HealthCheck))
 NUMBERS = st.integers(0, 4)
@@ -54,7 +54,7 @@ def daemon():
 def bare_link(daemon):
     """Our end of a link that no carrier's process stands behind, and the carrier's socket."""
     directory, version, secret, _ = daemon
-    carrier = place.connect(directory, version)
+    carrier = run_directory.connect(directory, version)
     carrier.settimeout(5)
     carrier.send(secret.encode())
     assert carrier.recv(16).startswith(b"ok ")  # and how many sessions wait there, of the example before
@@ -98,7 +98,7 @@ def test_a_live_daemon_answers_or_says_why_not(daemon, said):
     assert frames[0][0] == wire.HELLO
     last = {kind for kind, _, _ in frames} & {wire.PONG, wire.BYE}
     assert last, frames
-    assert lives(daemon[3])
+    assert alive(daemon[3])
 
 
 class Far:

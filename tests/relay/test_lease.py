@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.leaks import alive, gone
 from support.relayed import Said
-from test_commands import gone, lives
 
-from gateway.relay import place, wire
+from gateway.relay import run_directory, wire
 
 
 def test_it_says_who_it_is(far, link):
@@ -85,7 +85,7 @@ def test_what_has_a_name_ends_after_its_grace(link):
     pid = link.streams[number].started["pid"]
     time.sleep(0.1)
 
-    assert lives(pid)
+    assert alive(pid)
     assert gone(pid)
 
 
@@ -105,7 +105,7 @@ def test_with_nothing_left_it_leaves(far):
     link.say(wire.END, number)
     link.finish(number)
     time.sleep(0.8)
-    assert lives(link.about["pid"]), "it has a link"
+    assert alive(link.about["pid"]), "it has a link"
     link.leave()
 
     assert far.gone(3)
@@ -292,18 +292,18 @@ def test_noise_never_ends_the_daemon(far):
             link.send(noise)
         while link.step(0.05) and not link.closed:
             pass
-        assert lives(first.about["pid"])
+        assert alive(first.about["pid"])
     assert far.link().about["pid"] == first.about["pid"]
 
 
 def test_what_is_no_carrier_is_dismissed(far, link):
     """A connection that says nothing, or gives no descriptors."""
     (directory,) = far.places
-    one = place.connect(str(directory), link.about["version"])
+    one = run_directory.connect(str(directory), link.about["version"])
     one.send(b"wrong")
     assert one.recv(10) == b"no"
     one.close()
-    two = place.connect(str(directory), link.about["version"])
+    two = run_directory.connect(str(directory), link.about["version"])
     two.send(far.settings["secret"].encode())
     assert two.recv(10) == b"ok 0"
     two.send(b"nothing with it")
@@ -317,11 +317,11 @@ def test_a_place_of_somebody_else_is_not_used(tmp_path, monkeypatch):
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     theirs.mkdir()
     ours.mkdir()
-    monkeypatch.setattr(place, "candidates", lambda _: [str(theirs), str(ours)])
+    monkeypatch.setattr(run_directory, "candidates", lambda _: [str(theirs), str(ours)])
     (theirs / "dap-relay-k").mkdir(mode=0o755)
     (theirs / "dap-relay-k").chmod(0o755)
 
-    path, lock = place.enter("k", {})
+    path, lock = run_directory.enter("k", {})
     os.close(lock)
     assert path == str(ours / "dap-relay-k")
 
@@ -329,15 +329,15 @@ def test_a_place_of_somebody_else_is_not_used(tmp_path, monkeypatch):
 def test_a_link_in_its_place_is_not_followed(tmp_path, monkeypatch):
     (tmp_path / "real").mkdir(mode=0o700)
     (tmp_path / "dap-relay-k").symlink_to(tmp_path / "real")
-    monkeypatch.setattr(place, "candidates", lambda _: [str(tmp_path)])
+    monkeypatch.setattr(run_directory, "candidates", lambda _: [str(tmp_path)])
 
     with pytest.raises(OSError, match="Not a directory"):
-        place.enter("k", {})
+        run_directory.enter("k", {})
 
 
 def test_the_first_place_that_can_be_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(place, "candidates", lambda _: [str(tmp_path / "absent"), str(tmp_path)])
-    path, lock = place.enter("k", {})
+    monkeypatch.setattr(run_directory, "candidates", lambda _: [str(tmp_path / "absent"), str(tmp_path)])
+    path, lock = run_directory.enter("k", {})
     os.close(lock)
 
     assert path == str(tmp_path / "dap-relay-k")
@@ -347,13 +347,13 @@ def test_the_first_place_that_can_be_written(tmp_path, monkeypatch):
 def test_a_long_path_is_none_too_long(tmp_path):
     directory = tmp_path / ("x" * 120)
     directory.mkdir(mode=0o700)
-    listener = place.listen(str(directory), "v")
-    one = place.connect(str(directory), "v")
+    listener = run_directory.listen(str(directory), "v")
+    one = run_directory.connect(str(directory), "v")
     assert isinstance(one, socket.socket)
     one.close()
-    assert place.leave(str(directory), listener) is False, "somebody is on the way"
+    assert run_directory.leave(str(directory), listener) is False, "somebody is on the way"
     listener.accept()[0].close()
-    assert place.leave(str(directory), listener) is True
+    assert run_directory.leave(str(directory), listener) is True
     listener.close()
     assert not directory.exists()
 
@@ -378,7 +378,7 @@ def test_what_is_not_ours_or_held_is_not_swept(tmp_path):
     fcntl.flock(lock, fcntl.LOCK_EX)
     (tmp_path / "dap-relay-open").mkdir(mode=0o755)
     (tmp_path / "dap-relay-open").chmod(0o755)
-    place.sweep_all({"TMPDIR": str(tmp_path)})
+    run_directory.sweep_all({"TMPDIR": str(tmp_path)})
     os.close(lock)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -424,7 +424,9 @@ def test_without_a_place_it_says_so(far):
     (far.directory / "file").touch()
     env = {"TMPDIR": str(far.directory / "file"), "XDG_RUNTIME_DIR": "/proc/self", "HOME": "/nowhere/at/all"}
     not_tmp = "[one for one in _all(env) if not one.endswith('tmp')]"
-    link = far.link(env=env, more={"place": f"_all = candidates\ncandidates = lambda env: {not_tmp}\n"})
+    link = far.link(
+        env=env, more={"run_directory": f"_all = candidates\ncandidates = lambda env: {not_tmp}\n"}
+    )
 
     assert link.problem.startswith("error there is no place for its private directory: /proc/self: ")
     assert f"{far.directory}/file: Not a directory" in link.problem

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 import structlog
-from scripted import Scripted
+from support.scripted import Scripted
 from support.served import cluster_at, config_for, served
 
 from gateway import log
-from gateway.config import Limits
+from gateway.settings.config import Limits
 
 
 @pytest.fixture

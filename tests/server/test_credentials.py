@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from peer import OWN, UPGRADE, V5, once, peer
+from support.peer import OWN, UPGRADE, V5, once, peer
 from support.served import TOKEN
 
+from gateway.access.tokens import BEARER, TICKET_LIFE, TOKEN_LIFE, Tokens, owner
 from gateway.errors import ConfigError
-from gateway.server.auth import BEARER, TICKET_LIFE, TOKEN_LIFE, Tokens, owner
 from gateway.server.run import token
 
 EXEC = "/api/v1/namespaces/default/pods/web-0/exec?command=true&stdout=1"
@@ -248,8 +248,8 @@ async def test_a_page_token_can_be_revoked_and_only_it(edge):
 
 def test_the_oldest_tickets_make_room_for_new_ones(monkeypatch):
     """Bounded, whoever asks for them."""
-    monkeypatch.setattr("gateway.server.auth._MOST", 10)
-    from gateway.session import Identity
+    monkeypatch.setattr("gateway.access.tokens._MOST", 10)
+    from gateway.access.identity import Identity
 
     tokens = Tokens(TOKEN)
     tickets = [tokens.ticket(Identity("me", "token")) for _ in range(11)]
@@ -287,7 +287,7 @@ async def test_a_broken_chunk_is_a_bad_request(logged, edge):
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(edge, monkeypatch):
-    monkeypatch.setattr("gateway.server.api._BODY", 0.05)
+    monkeypatch.setattr("gateway.server.routes.state._BODY", 0.05)
     async with peer(edge.url) as connection:
         connection.request("POST", "/gateway/v1/token", (("Content-Length", "10"),))
         connection.send(b"{")
@@ -339,9 +339,9 @@ def test_the_unix_socket_is_its_owners_alone(edge):
 
 async def test_a_stranger_on_the_unix_socket_may_do_nothing(edge, monkeypatch):
     """Only root can pass the socket's mode; were somebody else let in, `allowed` still says no."""
-    from gateway.session import Identity
+    from gateway.access.identity import Identity
 
-    monkeypatch.setattr("gateway.server.auth._peer", lambda _: Identity("stranger", "uid"))
+    monkeypatch.setattr("gateway.access.tokens._peer", lambda _: Identity("stranger", "uid"))
 
     assert (await once(edge.socket, "POST", "/gateway/v1/tickets")).code == 403
     assert (await once(edge.socket, "GET", EXEC, (*UPGRADE, V5))).code == 403

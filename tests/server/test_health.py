@@ -6,15 +6,15 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
-from peer import V5, once, peer
 from support.exec_client import Access, Request, run
+from support.peer import V5, once, peer
 from support.served import cluster_at, config_for, served
 
-from gateway.backend import HopCheck
-from gateway.config import Limits
+from gateway.backends.contract import HopCheck
 from gateway.demo import demo_chain
 from gateway.protocol.outcome import Hop, Outcome
-from gateway.server import checks
+from gateway.server import health_cache
+from gateway.settings.config import Limits
 
 
 async def ready(edge):
@@ -88,13 +88,13 @@ async def test_hops_are_looked_at_once_in_a_while_however_often_one_asks(edge, m
     for _ in range(2):
         await asyncio.gather(*(ready(edge) for _ in range(20)))
     assert times == 1
-    monkeypatch.setattr(checks, "FRESH", 0.0)
+    monkeypatch.setattr(health_cache, "FRESH", 0.0)
     await ready(edge)
     assert times == 2
 
 
 async def test_a_hop_that_has_been_mended_is_looked_at_again_at_once(edge, monkeypatch):
-    monkeypatch.setattr(checks, "FAILED", 0.0)
+    monkeypatch.setattr(health_cache, "FAILED", 0.0)
     whole = edge.backend.hops
     edge.backend.hops = [HopCheck(Hop.SSH, None, Outcome("ssh_unreachable", "no way"))]
     assert (await ready(edge))[0] == 503
@@ -139,7 +139,7 @@ async def test_a_check_that_nobody_waits_for_any_more_does_no_harm(edge, logged)
 
 async def test_the_chain_is_ready_until_its_host_is_gone(cluster, tmp_path, monkeypatch):
     """The demo's hops answer; when its SSH server has ended, ssh is the one that is named."""
-    monkeypatch.setattr(checks, "FRESH", 0.0)
+    monkeypatch.setattr(health_cache, "FRESH", 0.0)
     async with AsyncExitStack() as stack:
         demo = await stack.enter_async_context(demo_chain())
         lost = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, "lost")

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from peer import OWN as OWN_HEADER
-from peer import UPGRADE, once, peer
-from peer import V5 as V5_HEADER
-from scripted import pod_called
 from support.exec_client import Access, Request, run
+from support.peer import OWN as OWN_HEADER
+from support.peer import UPGRADE, once, peer
+from support.peer import V5 as V5_HEADER
+from support.scripted import pod_called
 from support.served import TOKEN
 
 from gateway.errors import HopFailed

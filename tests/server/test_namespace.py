@@ -4,8 +4,8 @@ import asyncio
 import json
 
 import pytest
-from peer import once
 from support.exec_client import Access, Request, run
+from support.peer import once
 from support.served import TOKEN
 
 from gateway.errors import HopFailed

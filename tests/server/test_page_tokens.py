@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from gateway.server.auth import TOKEN_LIFE, Tokens
-from gateway.server.pages import PageFile
-from gateway.session import Identity
+from gateway.access.identity import Identity
+from gateway.access.page_tokens import PageFile
+from gateway.access.tokens import TOKEN_LIFE, Tokens
 
 ME = Identity("me", "uid", ("ops", "größe"))
 

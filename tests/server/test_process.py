@@ -9,9 +9,9 @@ import socket
 from contextlib import asynccontextmanager
 
 import pytest
-from peer import OWN, UPGRADE, once, peer
 from support.dap import Home
 from support.exec_client import Access, Request, run
+from support.peer import OWN, UPGRADE, once, peer
 
 from gateway.errors import ConfigError
 from gateway.protocol.subprotocols import OWN as OWN_ROW

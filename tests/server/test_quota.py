@@ -7,18 +7,19 @@ import resource
 from contextlib import AsyncExitStack, suppress
 
 import pytest
-from peer import CLOSE, OWN, UPGRADE, V5, peer
 from support.exec_client import Request
-from test_life import leave, status, until
+from support.peer import CLOSE, OWN, UPGRADE, V5, peer
+from test_session_life import leave, status, until
 from test_sessions import opened, page
 
-from gateway.config import Limits
+from gateway import fd_limits
+from gateway.access.identity import Identity
+from gateway.access.tokens import owner
 from gateway.errors import Refused
 from gateway.protocol.target import Target
-from gateway.server import door, files
-from gateway.server.auth import owner
-from gateway.server.quota import Quota
-from gateway.session import Identity
+from gateway.server import accept
+from gateway.sessions.quota import Quota
+from gateway.settings.config import Limits
 
 ANN, BOB = Identity("ann", "page"), Identity("bob", "page")
 WEB, API = Target("default", "ns", "web-0"), Target("default", "ns", "api-0", "main")
@@ -180,7 +181,7 @@ async def test_descriptors_that_run_out_refuse_the_new_and_leave_the_old(edge_wi
     edge = await edge_with()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with opened(edge, "cat") as old:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (files.used() + files.RESERVE + 8, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (fd_limits.used() + fd_limits.RESERVE + 8, hard))
         try:
             async with AsyncExitStack() as stack:
                 codes = [0]
@@ -205,7 +206,7 @@ async def test_the_last_descriptors_are_for_those_who_are_in(edge_with):
     edge = await edge_with()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with opened(edge, "cat") as old:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (files.used() + door.RESERVE + files.EACH, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (fd_limits.used() + accept.RESERVE + fd_limits.EACH, hard))
         try:
             async with peer(edge.url) as client:
                 heard = await client.reader.read()
@@ -224,7 +225,7 @@ def test_no_descriptor_to_look_with_is_no_room(monkeypatch):
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(os, "listdir", none)
-    assert not files.room(0)
+    assert not fd_limits.room(0)
 
 
 def test_the_soft_limit_becomes_the_hard_one():
@@ -232,7 +233,7 @@ def test_the_soft_limit_becomes_the_hard_one():
     try:
         with suppress(ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))
-        files.raise_limit()
+        fd_limits.raise_limit()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         assert hard == before[1]
         assert soft == hard or hard == resource.RLIM_INFINITY
@@ -242,5 +243,5 @@ def test_the_soft_limit_becomes_the_hard_one():
 
 def test_room_counts_what_sessions_may_open_yet():
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    assert files.room(1)
-    assert not files.room(limit // files.EACH)
+    assert fd_limits.room(1)
+    assert not fd_limits.room(limit // fd_limits.EACH)

@@ -8,8 +8,8 @@ import os
 import struct
 
 import pytest
-from peer import BINARY, CLOSE, KEY, OWN, PING, PONG, TEXT, UPGRADE, V5, frame, once, peer
 from support.exec_client import Access, Request, run
+from support.peer import BINARY, CLOSE, KEY, OWN, PING, PONG, TEXT, UPGRADE, V5, frame, once, peer
 
 from gateway.errors import HopFailed
 from gateway.protocol.codec import MAX_OWN

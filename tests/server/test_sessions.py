@@ -7,14 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import quote
 
 import pytest
-from peer import OWN, V5, once, peer
 from support.exec_client import Request
-from test_life import status
+from support.peer import OWN, V5, once, peer
+from test_session_life import status
 
-from gateway.config import Limits
-from gateway.server.auth import owner
-from gateway.server.sessions import REASON
-from gateway.session import Identity
+from gateway.access.identity import Identity
+from gateway.access.tokens import owner
+from gateway.server.routes.sessions import REASON
+from gateway.settings.config import Limits
 
 SESSIONS = "/gateway/v1/sessions"
 

@@ -2,7 +2,7 @@
 
 import socket
 
-from gateway.server.websocket import Socket
+from gateway.server.websocket.socket import Socket
 
 
 def test_a_socket_that_was_closed_a_moment_ago_is_no_defect(monkeypatch):

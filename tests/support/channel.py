@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from gateway.backend import Channel, ClusterApi, Fate, HopCheck
+from gateway.backends.contract import Channel, ClusterApi, HopCheck, PodMonitor
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize
@@ -72,7 +72,7 @@ class ScriptedBackend:
         """Always the same."""
         return "default"
 
-    def fate(self, target: Target) -> Fate:
+    def fate(self, target: Target) -> PodMonitor:
         """As the script has it."""
         del target
         return _Fated(self.script)

@@ -22,7 +22,7 @@ class Heard:
     furthest: int = 0  # offset behind the last byte of input that arrived
 
 
-class KeptSession:
+class ResumableSession:
     """Output goes into `output` whole; `taken` is the input that the command was given, each byte once.
 
     Tests act on it directly: `write`, `cut`, `say`, `gap`, `finish`; `taking` is false while the command reads

@@ -49,6 +49,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def gone(pid: int, seconds: float = 5.0) -> bool:
+    """Waits until a process has ended, at most `seconds`. Returns False where it lives on."""
+    end = time.monotonic() + seconds
+    while alive(pid) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not alive(pid)
+
+
 def settle(before: int, born: set[int], seconds: float = 25.0) -> tuple[set[int], set[int]]:
     """Waits (a lease that was only just starting stays 13 s for another one, on a chain that lives on) until no more descriptors are open than before and no child lives that was not `born` then.
 

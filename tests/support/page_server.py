@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
-from support.kept_session import KeptSession
+from support.kept_session import ResumableSession
 
 PAGE = Path(__file__).parents[2] / "gateway" / "server" / "page"
 SUBPROTOCOL = "v1.dap-gateway"
@@ -57,7 +57,7 @@ class PageServer:
         self.tickets: set[str] = set()
         self.tokens: set[str] = set()
         self.sessions: list[Seen] = []
-        self.kept: list[KeptSession] = []
+        self.kept: list[ResumableSession] = []
         self.window = 128 * 1024  # bytes, of the sessions that are kept
         self.grace = 600  # seconds
         self.down = False  # handshakes fail
@@ -129,7 +129,7 @@ class PageServer:
         if not seen.pod.startswith("kept"):
             await shell.run()
             return socket
-        session = KeptSession(self.window, self.grace)
+        session = ResumableSession(self.window, self.grace)
         self.kept.append(session)
         self.spawn(KeptShell(self, request, socket, seen, session).live())
         await session.first(request, socket, shell.target())
@@ -296,7 +296,7 @@ class KeptShell(Shell):
         request: web.Request,
         socket: web.WebSocketResponse,
         seen: Seen,
-        session: KeptSession,
+        session: ResumableSession,
     ) -> None:
         super().__init__(server, request, socket, seen)
         self._session = session

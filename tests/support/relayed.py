@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.backend.relay.bundle import bundle
+from gateway.backends.relay.bundle import bundle
 from gateway.relay import wire
 
 LIMIT = 20.0  # seconds that any wait may take

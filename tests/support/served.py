@@ -11,12 +11,12 @@ from typing import Any
 from support.leaks import tasks_back
 from support.marks import until
 
-from gateway.backend import Backend
-from gateway.config import Cluster, Config, Limits
+from gateway.access.tokens import AllowedHosts, Tokens
+from gateway.backends.contract import Backend
 from gateway.server import listen
-from gateway.server.auth import Places, Tokens
 from gateway.server.gateway import Gateway, running
 from gateway.server.run import hosts, listening
+from gateway.settings.config import Cluster, Config, Limits
 
 TOKEN = "test-token-0123456789"
 
@@ -58,7 +58,7 @@ async def served(config: Config, directory: Path, *, alone: bool = True) -> Asyn
         sockets = stack.enter_context(listen.loopback(config.listen))
         unix = stack.enter_context(listen.unix(directory / "run" / "gateway.sock"))
         names = hosts(config.listen, sockets)
-        places = Places(names, config.public_url, config.allowed_hosts, config.allowed_origins)
+        places = AllowedHosts(names, config.public_url, config.allowed_hosts, config.allowed_origins)
         async with running(config, Tokens(TOKEN), places, None) as gateway:
             gateway.base = f"http://{names[0]}"
             async with listening(gateway, [*sockets, unix]):

@@ -13,9 +13,9 @@ from typing import Any
 import asyncssh
 from support.sshd import LOOPBACK
 
-from gateway.backend.ssh.identities import identities
-from gateway.backend.ssh.passphrase import Passphrase
-from gateway.backend.ssh.settings import SshSettings
+from gateway.backends.ssh.identities import identities
+from gateway.backends.ssh.passphrase import Passphrase
+from gateway.backends.ssh.settings import SshSettings
 
 
 @dataclass

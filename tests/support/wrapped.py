@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO
 
-from gateway.backend.wrapper import Parsed, Stderr, Stdout, exec_line, send_argv
+from gateway.backends.plain.wrapper import Parsed, Stderr, Stdout, exec_line, send_argv
 from gateway.relay.process import last_of
 
 NONCE = "0123456789abcdef"

@@ -11,7 +11,7 @@ from support.browser import ARGUMENTS, Tab, chromium, open_tab
 from support.page_server import PAGE, PageServer, serve
 from support.served import TOKEN, cluster_at, config_for, served
 
-from gateway.server.auth import Tokens
+from gateway.access.tokens import Tokens
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -4,7 +4,7 @@ import type { Outlet } from "./input.ts";
 import type { Disposable } from "./lifecycle.ts";
 import { decode, encode } from "./protocol/codec.ts";
 import type { ClientMessage, ServerMessage } from "./protocol/messages.ts";
-import { Pulse } from "./pulse.ts";
+import { Heartbeat } from "./heartbeat.ts";
 
 /** 1000 ends a session, every other code leaves it. A browser lets a page say 1000 and 3000 to 4999 only. */
 export const CLOSE = { end: 1000, leave: 4001 } as const;
@@ -29,14 +29,14 @@ export interface ConnectionListener {
 
 export class Connection implements Outlet, Disposable {
   readonly #socket: Socket;
-  readonly #pulse: Pulse;
+  readonly #pulse: Heartbeat;
   #listener: ConnectionListener | undefined;
   #opened = false;
 
   constructor(socket: Socket, listener: ConnectionListener) {
     this.#socket = socket;
     this.#listener = listener;
-    this.#pulse = new Pulse(
+    this.#pulse = new Heartbeat(
       () => this.say({ type: "control", control: { type: "ping" } }),
       () => this.#lost(),
     );

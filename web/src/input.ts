@@ -4,7 +4,7 @@
 
 import { join } from "./bytes.ts";
 import type { Disposable } from "./lifecycle.ts";
-import { Piece } from "./pieces.ts";
+import { Piece } from "./paste_queue.ts";
 import { CHUNK, encode } from "./protocol/codec.ts";
 
 export const INTERRUPT = "\x03";

@@ -1,7 +1,7 @@
 /** One session, over as many connections as it takes: typed events out, keys and sizes in. Knows no terminal. */
 
-import { Arrivals } from "./arrivals.ts";
-import { Away, PASSING } from "./away.ts";
+import { OutputOffset } from "./output_offset.ts";
+import { Reconnect, PASSING } from "./reconnect.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { type Ending, endingOf, type Kept, type SessionEvent } from "./events.ts";
 import { InputQueue } from "./input.ts";
@@ -9,7 +9,7 @@ import type { Disposable } from "./lifecycle.ts";
 import type { Control, Reason } from "./protocol/control.ts";
 import type { ServerMessage, Size } from "./protocol/messages.ts";
 import { attachPath } from "./protocol/target.ts";
-import { Seen } from "./seen.ts";
+import { Acknowledger } from "./acknowledge.ts";
 
 /** UTF-16 units of waiting input that a person is told of. */
 const TELL = 1024 * 1024;
@@ -20,15 +20,15 @@ export class Session implements Disposable {
   readonly #open: (path: string) => Socket;
   readonly #emit: (event: SessionEvent) => void;
   readonly #input = new InputQueue();
-  readonly #seen = new Seen((offset) => this.#connection?.say({ type: "control", control: { type: "seen", offset } }));
+  readonly #seen = new Acknowledger((offset) => this.#connection?.say({ type: "control", control: { type: "seen", offset } }));
   #connection: Connection | undefined;
-  #away: Away | undefined;
+  #away: Reconnect | undefined;
   #phase: "connecting" | "open" | "started" | "ended" = "connecting";
   #spoken = false;
   #size: Size | undefined;
   #patience: ReturnType<typeof setTimeout> | undefined;
   #kept: Pick<Kept, "name" | "secret" | "grace"> | undefined;
-  #arrivals = new Arrivals(0);
+  #arrivals = new OutputOffset(0);
 
   private constructor(open: (path: string) => Socket, emit: (event: SessionEvent) => void) {
     this.#open = open;
@@ -46,7 +46,7 @@ export class Session implements Disposable {
   static attach(open: (path: string) => Socket, kept: Kept, emit: (event: SessionEvent) => void): Session {
     const session = new Session(open, emit);
     session.#kept = kept;
-    session.#arrivals = new Arrivals(kept.offset);
+    session.#arrivals = new OutputOffset(kept.offset);
     session.#spoken = true;
     if (kept.input) session.#input.restore(kept.input);
     session.#leaveFor(kept.until);
@@ -232,7 +232,7 @@ export class Session implements Disposable {
   #leaveFor(until: number): void {
     this.#input.close();
     this.#seen.stop();
-    this.#away = new Away(until, {
+    this.#away = new Reconnect(until, {
       begin: () => this.#connect(attachPath(this.#kept?.name ?? "")),
       abandon: () => this.#connection?.close(CLOSE.leave),
       giveUp: () => this.#end({ type: "gaveUp" }),

@@ -6,7 +6,7 @@ import type { SerializeAddon } from "@xterm/addon-serialize";
 import type { Terminal } from "@xterm/xterm";
 import { fromUnits, join, toUnits } from "./bytes.ts";
 import { Store, type Disposable } from "./lifecycle.ts";
-import { unfinished } from "./unfinished.ts";
+import { partialSequence } from "./partial_sequence.ts";
 
 export interface Snapshot {
   readonly columns: number;
@@ -94,7 +94,7 @@ export function take(
   { offset, last }: Drawn,
 ): Snapshot | undefined {
   const alternate = terminal.buffer.active.type === "alternate";
-  const open = toUnits(unfinished(join(last).subarray(-LAST)));
+  const open = toUnits(partialSequence(join(last).subarray(-LAST)));
   for (const scrollback of LINES) {
     const text = serializer.serialize({ scrollback }) + rest.text;
     if (text.length > LARGEST) continue;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputQueue, MOST } from "../src/input.ts";
-import { Piece } from "../src/pieces.ts";
+import { Piece } from "../src/paste_queue.ts";
 import { FakeSocket } from "./support/socket.ts";
 
 const KIB = 1024;

@@ -4,7 +4,7 @@ import { SerializeAddon } from "@xterm/addon-serialize";
 import { Terminal } from "@xterm/headless";
 import { OutputQueue } from "../src/output.ts";
 import { restore, take, Unserialized, type Snapshot } from "../src/snapshot.ts";
-import { unfinished } from "../src/unfinished.ts";
+import { partialSequence } from "../src/partial_sequence.ts";
 
 interface Copied {
   readonly terminal: Terminal;
@@ -93,10 +93,10 @@ test("the unfinished end of output", () => {
     "\x1bP1$r": "\x1bP1$r", "\x1b(": "\x1b(", "\x1b(B": "", "\x1b[31\x18": "", "\x1b[3\x1b[4": "\x1b[4", "\x1bc": "", "\x1b[1m\x1b]8;;http://x": "\x1b]8;;http://x",
   };
   for (const [text, rest] of Object.entries(cases)) {
-    assert.equal(Buffer.from(unfinished(Buffer.from(text))).toString(), rest, JSON.stringify(text));
+    assert.equal(Buffer.from(partialSequence(Buffer.from(text))).toString(), rest, JSON.stringify(text));
   }
   for (const [hex, rest] of [["41c3", "c3"], ["41c3b6", ""], ["e7b5", "e7b5"], ["e7b582", ""], ["f09f98", "f09f98"], ["f09f9880", ""], ["80", ""], ["418080", ""]]) {
-    assert.equal(Buffer.from(unfinished(Buffer.from(hex ?? "", "hex"))).toString("hex"), rest, hex);
+    assert.equal(Buffer.from(partialSequence(Buffer.from(hex ?? "", "hex"))).toString("hex"), rest, hex);
   }
 });
 

@@ -2,7 +2,7 @@
 
 import * as access from "../access.ts";
 import { alertLine, card, make, textField } from "../elements.ts";
-import { fragmentOf } from "../link.ts";
+import { fragmentOf } from "../route.ts";
 import { impossiblePart, isName } from "../protocol/target.ts";
 import { visible } from "../words.ts";
 

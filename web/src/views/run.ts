@@ -2,7 +2,7 @@
 
 import * as access from "../access.ts";
 import type { Kept, SessionEvent } from "../events.ts";
-import * as keeping from "../keeping.ts";
+import * as tabStorage from "../tab_storage.ts";
 import { Store, type Disposable } from "../lifecycle.ts";
 import { OutputQueue } from "../output.ts";
 import type { Screen } from "../screen.ts";
@@ -63,7 +63,7 @@ export class Run implements Disposable {
   /** So that this tab finds session and screen again. `taken`: but does not attach unasked. */
   keep(taken = false): void {
     const { kept } = this;
-    if (kept) keeping.keep(this.#start.path, { kept, screen: this.#screen.copy(this.#output), taken });
+    if (kept) tabStorage.keep(this.#start.path, { kept, screen: this.#screen.copy(this.#output), taken });
   }
 
   /** The session goes on without this page for its grace, if it can; what it was is kept. */
@@ -89,8 +89,8 @@ export class Run implements Disposable {
       case "hello": {
         // a tab that crashes gets back what the journal has: there is no time to copy the screen then
         const { kept } = this;
-        if (kept) keeping.keep(this.#start.path, { kept: { ...kept, offset: null, input: undefined }, taken: false });
-        else keeping.forget(this.#start.path);
+        if (kept) tabStorage.keep(this.#start.path, { kept: { ...kept, offset: null, input: undefined }, taken: false });
+        else tabStorage.forget(this.#start.path);
         break;
       }
       case "back":

@@ -4,7 +4,7 @@ import * as access from "../access.ts";
 import { make } from "../elements.ts";
 import { describeEnding, type EndingWords } from "../endings.ts";
 import type { Ending, Kept, SessionEvent } from "../events.ts";
-import * as keeping from "../keeping.ts";
+import * as tabStorage from "../tab_storage.ts";
 import { listen, onVisible, Store, type Disposable } from "../lifecycle.ts";
 import { execPath, isName, type Argv, type Target } from "../protocol/target.ts";
 import { createScreen, type Screen } from "../screen.ts";
@@ -12,7 +12,7 @@ import type { StatusLine } from "../status.ts";
 import { say } from "../terminal.ts";
 import { describeTarget, visible } from "../words.ts";
 import { Run, type Start } from "./run.ts";
-import { Telling } from "./telling.ts";
+import { LiveNotices } from "./live_notices.ts";
 
 const RED = "\x1b[31m";
 
@@ -29,7 +29,7 @@ export class ShellView implements Disposable {
   readonly #path: string;
   readonly #store = new Store();
   readonly #screen: Screen;
-  readonly #telling: Telling;
+  readonly #telling: LiveNotices;
   readonly #bar: HTMLElement;
   #run: Run | undefined;
   /** True while Enter means a new session. */
@@ -42,14 +42,14 @@ export class ShellView implements Disposable {
     this.#what = shell.argv.length > 0 ? "command" : "shell";
     this.#path = execPath(shell.target, shell.argv);
     const place = make("div", { class: "screen" });
-    this.#telling = this.#store.add(new Telling(this.#what));
+    this.#telling = this.#store.add(new LiveNotices(this.#what));
     this.#bar = this.#makeBar();
     this.#telling.element.addEventListener("click", () => this.#screen.terminal.focus());
     host.replaceChildren(make("div", { class: "stage" }, place, this.#telling.element), this.#bar);
     this.#screen = this.#store.add(createScreen(place));
     this.#listen();
     shell.status.target(shell.target);
-    const record = keeping.find(this.#path);
+    const record = tabStorage.find(this.#path);
     if (record) this.#resume(record);
     else this.#start();
   }
@@ -86,7 +86,7 @@ export class ShellView implements Disposable {
   }
 
   /** The session that this tab had before it was loaded anew. */
-  #resume(record: keeping.Record): void {
+  #resume(record: tabStorage.Record): void {
     const { screen, taken } = record;
     const kept = screen ? record.kept : { ...record.kept, offset: null };
     const go = (): void => {
@@ -114,7 +114,7 @@ export class ShellView implements Disposable {
   /** A new session, because the person asks for it. */
   #again(): void {
     const ended = this.#run;
-    keeping.forget(this.#path);
+    tabStorage.forget(this.#path);
     this.#invites = false;
     this.#telling.clear();
     say(this.#screen.terminal, [`New ${this.#what} in ${describeTarget(this.#shell.target)}`], () => {
@@ -170,7 +170,7 @@ export class ShellView implements Disposable {
     run.whenDrawn(() => {
       if (run !== this.#run) return;
       if (words.elsewhere) return this.#elsewhere(words, run.kept);
-      keeping.forget(this.#path);
+      tabStorage.forget(this.#path);
       this.#invite(words);
     });
   }
@@ -181,7 +181,7 @@ export class ShellView implements Disposable {
     this.#invites = !this.#taken;
     this.#shell.status.state(words.mood, words.state);
     if (this.#taken) this.#run?.keep(true);
-    else keeping.forget(this.#path);
+    else tabStorage.forget(this.#path);
     const again = { label: this.#what === "shell" ? "New shell" : "Run again", press: (): void => this.#again() };
     if (!kept) return this.#telling.elsewhere(words, [again]);
     const label = this.#taken ? "Take it back" : "Try again";

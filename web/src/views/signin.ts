@@ -1,7 +1,7 @@
 /** No token: how to get in, and a field for what `dap open` printed. */
 
 import { alertLine, card, make, textField } from "../elements.ts";
-import { parsePasted } from "../link.ts";
+import { parsePasted } from "../route.ts";
 import { visible } from "../words.ts";
 
 export interface SignIn {

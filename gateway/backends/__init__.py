@@ -1,0 +1,1 @@
+"""Ways to a cluster; contract.py is read first."""

@@ -1,0 +1,161 @@
+"""Which chain reaches a cluster: through a relay where the runner can have one, else the plain one."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from gateway.backends.contract import READ, SIZE, Backend, Channel, Event, HopCheck, PodMonitor
+from gateway.backends.orphans.reaper import Reaper
+from gateway.backends.plain.backend import PlainBackend
+from gateway.backends.relay import RelayBackend
+from gateway.backends.relay.bootstrap import RelayUnsupported
+from gateway.backends.relay.credentials import RelayCredentials
+from gateway.backends.ssh import Prompt
+from gateway.backends.ssh.host import Host
+from gateway.errors import HopFailed
+from gateway.protocol.target import Command, Target
+from gateway.settings.config import Cluster, Limits
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def chain(
+    cluster: Cluster, limits: Limits, prompt: Prompt | None, identity: RelayCredentials
+) -> AsyncIterator[Backend]:
+    """The backend that the cluster's mode asks for, with its connection to the management host kept warm."""
+    host, reaper = Host(cluster, limits, prompt), Reaper(limits)
+    async with host.running():
+        plain = PlainBackend(cluster, limits, host, reaper)
+        if cluster.mode == "plain":
+            async with plain.running(), reaper.running():
+                yield plain
+            return
+        relay = RelayBackend(cluster, limits, host, identity, reaper)
+        async with plain.running(), relay.running(), reaper.running():
+            yield relay if cluster.mode == "relay" else AutoBackend(cluster.name, relay, plain)
+
+
+class AutoBackend:
+    """The relay; plain sessions as long as the runner cannot have one."""
+
+    def __init__(self, name: str, relay: RelayBackend, plain: PlainBackend) -> None:
+        self._name = name
+        self._relay = relay
+        self._plain = plain
+        self._said = ""
+        self.keep, self.adopt, self.found, self.disown = relay.keep, relay.adopt, relay.found, relay.disown
+        self.cluster = AutoApi(self._chosen, lambda: not isinstance(relay.failure, RelayUnsupported))
+
+    async def namespace(self) -> str:
+        """See `Backend.namespace`."""
+        return await (await self._chosen()).namespace()
+
+    @asynccontextmanager
+    async def exec(self, target: Target, command: Command) -> AsyncIterator[Channel]:
+        """See `Backend.exec`."""
+        async with (await self._chosen()).exec(target, command) as channel:
+            yield channel
+
+    def fate(self, target: Target) -> PodMonitor:
+        """See `Backend.fate`."""
+        return (self._plain if isinstance(self._relay.failure, RelayUnsupported) else self._relay).fate(
+            target
+        )
+
+    @property
+    def grace(self) -> float:
+        """See `ResumableBackend.grace`."""
+        return self._relay.grace
+
+    @property
+    def survives(self) -> bool:
+        """See `ResumableBackend.survives`."""
+        return self._relay.survives
+
+    async def keeping(self) -> bool:
+        """See `ResumableBackend.keeping`: no where the plain chain would be taken."""
+        try:
+            return await self._chosen() is self._relay
+        except HopFailed:
+            return False
+
+    async def check(self) -> list[HopCheck]:
+        """See `Backend.check`; the runner's row says which mode it is."""
+        if not isinstance(self._relay.failure, RelayUnsupported):
+            checks = await self._relay.check()
+            if not isinstance(self._relay.failure, RelayUnsupported):
+                self._said = ""
+                return checks
+        self._fall_back(self._relay.failure)
+        checks = await self._plain.check()
+        return [replace(one, note=f"{one.note}: {self._said}" if one.note else "") for one in checks]
+
+    def connections(self) -> Mapping[str, int]:
+        """See `Backend.connections`."""
+        return {**self._plain.connections(), **self._relay.connections()}
+
+    def orphans(self) -> Mapping[str, int]:
+        """See `Backend.orphans`."""
+        relay = self._relay.orphans()
+        return {where: count + relay.get(where, 0) for where, count in self._plain.orphans().items()}
+
+    def leftovers(self) -> Mapping[str, int]:
+        """See `Backend.leftovers`."""
+        return self._relay.leftovers()  # of both
+
+    async def _chosen(self) -> PlainBackend | RelayBackend:
+        failure = self._relay.failure
+        if not isinstance(failure, RelayUnsupported):
+            try:
+                await self._relay.link()
+            except RelayUnsupported as error:
+                failure = error
+            else:
+                self._said = ""
+                return self._relay
+        self._fall_back(failure)
+        return self._plain
+
+    def _fall_back(self, failure: RelayUnsupported) -> None:
+        if failure.message != self._said:
+            self._said = failure.message
+            log.warning("relay_impossible", cluster=self._name, reason=failure.message, instead="plain")
+
+
+class AutoApi:
+    """See `ClusterApi`; that of the chain which is taken."""
+
+    def __init__(
+        self, chosen: Callable[[], Awaitable[PlainBackend | RelayBackend]], watches: Callable[[], bool]
+    ) -> None:
+        self._chosen = chosen
+        self._watches = watches
+
+    @property
+    def watches(self) -> bool:
+        """See `ClusterApi.watches`."""
+        return self._watches()
+
+    async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
+        """See `ClusterApi.get`."""
+        return await (await self._chosen()).cluster.get(path, seconds=seconds, size=size)
+
+    async def list(self, path: str, *, seconds: float = READ, size: int = SIZE) -> list[dict[str, Any]]:
+        """See `ClusterApi.list`."""
+        return await (await self._chosen()).cluster.list(path, seconds=seconds, size=size)
+
+    async def watch(
+        self, path: str, *, seconds: float = READ, size: int = SIZE
+    ) -> AsyncGenerator[Event, None]:
+        """See `ClusterApi.watch`."""
+        async with aclosing((await self._chosen()).cluster.watch(path, seconds=seconds, size=size)) as events:
+            async for event in events:
+                yield event
+
+    async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
+        """See `ClusterApi.may`."""
+        return await (await self._chosen()).cluster.may(verb, resource, namespace, name)

@@ -1,0 +1,190 @@
+"""The contract: what a way to a cluster promises. Session and edge see only this."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from gateway.protocol.messages import Stream
+from gateway.protocol.outcome import Hop, Outcome
+from gateway.protocol.target import Command, Target, TerminalSize
+
+
+class Channel(Protocol):
+    """The conduit to one running command (RFC 4254). All of it belongs to one session's tasks."""
+
+    def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
+        """What the command writes, in order, until both its streams have ended. Call once and never pause long:
+        a paused reader makes kubectl lose output. Cancelling loses nothing that was yielded.
+        """
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Gives the command input; waits while the way is full. After the command's end: no error, no effect.
+        When cancelled, `data` has been taken all the same.
+        """
+        ...
+
+    def write_eof(self) -> None:
+        """The command reads end of file after what was written. Without effect in a terminal."""
+        ...
+
+    def resize(self, size: TerminalSize) -> None:
+        """The terminal's size from now on; without effect where there is no terminal."""
+        ...
+
+    async def wait(self) -> Outcome:
+        """How the command ended, after all its output was yielded. A hop that failed is an Outcome too."""
+        ...
+
+
+@dataclass(frozen=True)
+class HopCheck:
+    """One hop as it is now. `ms`: how long it took to answer; `outcome`: why it did not."""
+
+    hop: Hop
+    ms: float | None
+    outcome: Outcome | None = None
+    note: str = ""  # what else there is to know of it
+
+    @property
+    def ok(self) -> bool:
+        """The hop answered."""
+        return self.outcome is None
+
+
+def blame(passed: list[HopCheck], outcome: Outcome) -> None:
+    """Ends a check: the outcome's hop did not answer, though something of it may have."""
+    passed[:] = [one for one in passed if one.hop is not outcome.hop]
+    passed.append(HopCheck(outcome.hop, None, outcome))
+
+
+READ = 10.0  # seconds for an answer of the API server's
+SIZE = 8 << 20  # bytes of one answer, and of one event
+
+
+class Event(NamedTuple):
+    """Of a watch. `kind`: ADDED, MODIFIED, DELETED, BOOKMARK."""
+
+    kind: str
+    object: dict[str, Any]
+
+
+class ClusterApi(Protocol):
+    """What the API server says, asked with the runner's own credentials. A path begins with "/" and may have a query;
+    whoever makes one puts checked names into it and nothing else.
+
+    Raises HopFailed, with the API server's own Status where it gave one. Cancelling loses nothing but the answer.
+    """
+
+    @property
+    def watches(self) -> bool:
+        """No where there is only `get`: every answer costs a process in the runner there, and `watch` is refused."""
+        ...
+
+    async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
+        """The object there, of at most `size` bytes, within `seconds`."""
+        ...
+
+    async def list(self, path: str, *, seconds: float = READ, size: int = SIZE) -> list[dict[str, Any]]:
+        """The items of a list, page by page; `seconds` and `size` are for all of it."""
+        ...
+
+    def watch(self, path: str, *, seconds: float = READ, size: int = SIZE) -> AsyncGenerator[Event, None]:
+        """What happens to the list there; the query says from which `resourceVersion` on. Ends when the API server
+        ends it, after some minutes: list again. `seconds`: to its beginning; `size`: of one event. Use it in
+        `contextlib.aclosing`.
+        """
+        ...
+
+    async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
+        """Whether the runner's account may, as in ("create", "pods/exec", …); None where that cannot be asked."""
+        ...
+
+
+class PodMonitor(Protocol):
+    """What becomes of a session's pod and container."""
+
+    async def lost(self) -> Outcome:
+        """Returns when the pod was deleted, or the container has ended, since this was called; for ever, where the
+        cluster cannot be watched. Cancel it when the session is over.
+        """
+        ...
+
+    async def explain(self, outcome: Outcome, *, patient: bool, unasked: bool = False) -> Outcome:
+        """What the end of the command was in truth: its own, or that of the pod or container around it. `patient`: its
+        client would rather know that than have the same words as from an API server, and waits up to some seconds
+        where it may be either. `unasked`: nobody has typed what could have ended it, so that a 0 is doubted, too, and
+        every client waits: it is an error where the container has ended.
+        """
+        ...
+
+
+class Backend(Protocol):
+    """A way to one cluster."""
+
+    @property
+    def cluster(self) -> ClusterApi:
+        """What its API server says."""
+        ...
+
+    async def namespace(self) -> str:
+        """The namespace of a pod that is named without one: the cluster's setting, else that of the kubeconfig context
+        there, as it is now; asking may cost a process in the runner. Raises HopFailed.
+        """
+        ...
+
+    def exec(self, target: Target, command: Command) -> AbstractAsyncContextManager[Channel]:
+        """Entering starts the command, or raises HopFailed with the hop that refused. Leaving ends whatever still
+        runs on our side of the pod, unread output or not, within `Limits.finish` seconds, also when cancelled. What a
+        marked command leaves in the pod is ended soon after, and nobody waits for it.
+        """
+        ...
+
+    def fate(self, target: Target) -> PodMonitor:
+        """Of a session there."""
+        ...
+
+    async def check(self) -> list[HopCheck]:
+        """Every hop in order, up to the first that does not answer; within `Limits.check` seconds."""
+        ...
+
+    def connections(self) -> Mapping[str, int]:
+        """What /metrics and /readyz show: open connections and channels, who waits, the breaker."""
+        ...
+
+    def leftovers(self) -> Mapping[str, int]:
+        """What /metrics shows: sessions that may have left something in their pods, by what came of it."""
+        ...
+
+    def orphans(self) -> Mapping[str, int]:
+        """How many commands outlived their session and had to be killed, so far. `finish`: within `Limits.finish`,
+        `lease`: by what watches over them in the runner.
+        """
+        ...
+
+
+class ByteStream(Protocol):
+    """A connection to an address that the cluster's runner reaches."""
+
+    async def read(self) -> bytes:
+        """What has come, at least one byte; empty at the end. Not reading holds the other side back. Raises HopFailed
+        where it was lost. Cancelling is safe.
+        """
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Waits while the way is full. After the end: no error, no effect."""
+        ...
+
+    def write_eof(self) -> None:
+        """The other side reads end of file after what was written; what it says still comes."""
+        ...
+
+
+class Dialer(Backend, Protocol):
+    """A backend that reaches more than pods; where there is none, `kubectl get --raw` has to do."""
+
+    def dial(self, address: str) -> AbstractAsyncContextManager[ByteStream]:
+        """`tcp:HOST:PORT` or `unix:/PATH`, as the runner reaches it. Raises HopFailed. Leaving closes it."""
+        ...

@@ -1,0 +1,1 @@
+"""The exec line of `incus exec`, and what incus says."""

@@ -1,0 +1,1 @@
+"""The Kubernetes API as a client, and what kubectl says."""

@@ -1,0 +1,1 @@
+"""What a session left behind: found and ended."""

@@ -1,0 +1,1 @@
+"""The plain backend: one kubectl for each session."""

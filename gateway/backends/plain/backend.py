@@ -1,0 +1,238 @@
+"""The plain chain: one `incus exec … bash -lc … kubectl` per session. Needs bash and kubectl in the runner."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from gateway.backends.contract import HopCheck, blame
+from gateway.backends.kube import kubectl
+from gateway.backends.kube.namespace import context_namespace
+from gateway.backends.kube.pod_monitor import KubePodMonitor, Pods
+from gateway.backends.kube.raw import RawApi
+from gateway.backends.orphans.reaper import Ended, Reaper
+from gateway.backends.plain.channel import PlainChannel
+from gateway.backends.plain.lease import Lease
+from gateway.backends.plain.lease_protocol import TICK
+from gateway.backends.plain.wrapper import exec_line
+from gateway.backends.ssh import Process
+from gateway.backends.ssh.host import Host
+from gateway.errors import HopFailed
+from gateway.protocol.outcome import Hop
+from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.settings.config import Cluster, Limits
+from gateway.timeouts import wait_within
+
+STARTS = 16  # sessions that are being started; others wait, or all of them would be too late together
+_SIZE = TerminalSize(80, 24)  # until the client names its own
+_LOOK = Command(("sh",), stdout=True)
+
+
+class PlainBackend:
+    """The backend of one cluster. Works inside `async with chain.running():`, with a host and a reaper that are given
+    running around it. `tick`: seconds between the bytes of its lease.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        limits: Limits,
+        host: Host | None = None,
+        reaper: Reaper | None = None,
+        *,
+        tick: float = TICK,
+    ) -> None:
+        self._cluster = cluster
+        self._limits = limits
+        self._own = host is None
+        self._host = host or Host(cluster, limits)
+        self._lease = Lease(cluster, limits, self._host, tick)
+        self.cluster = RawApi(self._kubectl, cluster.kube_context)
+        self._pods = Pods(self.cluster)
+        self._reaper = reaper or Reaper(limits)
+        self._turns = asyncio.Semaphore(STARTS)
+        self._killed = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """On leaving, no task of it is left."""
+        async with AsyncExitStack() as stack:
+            if self._own:
+                await stack.enter_async_context(self._host.running())
+            await stack.enter_async_context(self._lease.running())
+            if self._own:
+                await stack.enter_async_context(self._reaper.running())
+            await stack.enter_async_context(self._pods.running())
+            yield
+
+    def connections(self) -> Mapping[str, int]:
+        """See `Backend.connections`; the lease's channel is not among the channels."""
+        return {**self._host.counts(), "leases": int(self._lease.up)}
+
+    def orphans(self) -> Mapping[str, int]:
+        """See `Backend.orphans`."""
+        return {"finish": self._killed, "lease": self._lease.ended}
+
+    def leftovers(self) -> Mapping[str, int]:
+        """See `Backend.leftovers`."""
+        return self._reaper.counts
+
+    async def namespace(self) -> str:
+        """See `Backend.namespace`."""
+        cluster = self._cluster
+        return cluster.namespace or await context_namespace(self._kubectl, cluster.kube_context)
+
+    @asynccontextmanager
+    async def exec(self, target: Target, command: Command) -> AsyncIterator[PlainChannel]:
+        """See `Backend.exec`."""
+        command = self._reaper.mark(command)
+        channel: PlainChannel | None = None
+        try:
+            async with AsyncExitStack() as stack:
+                async with self._turn():
+                    channel = await stack.enter_async_context(self._exec(target, command))
+                yield channel
+        finally:
+            looked = partial(self._lease.looked, command.session)
+            if channel:
+                self._reaper.over(Ended(target, command, self._exec, looked), channel.outcome)
+            else:
+                looked()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Where many sessions are opened at once, each waits until those before it have got into the runner."""
+        try:
+            async with asyncio.timeout(self._limits.turn):
+                await self._turns.acquire()
+        except TimeoutError:
+            said = f"{self._cluster.vm} was busy with the start of other sessions for {self._limits.turn:g} s"
+            raise self._host.trouble or HopFailed("runner_busy", said) from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    @asynccontextmanager
+    async def _exec(self, target: Target, command: Command) -> AsyncIterator[PlainChannel]:
+        argv = kubectl.argv(target, command, self._cluster.kube_context)
+        nonce = secrets.token_hex(12)
+        line = exec_line(self._cluster.vm, nonce, argv, tty=command.tty)
+        async with self._host.process(line, (command.size or _SIZE) if command.tty else None) as process:
+            self._lease.know(nonce, self._look(target, command))
+            started = partial(self._lease.started, nonce)
+            channel = PlainChannel(process, nonce, target, command, started=started)
+            async with self._ending(process, nonce, channel):
+                await self._start(channel, argv)
+                yield channel
+
+    def _look(self, target: Target, command: Command) -> tuple[str, ...]:
+        """What the lease has to know to look for what is left in the container, should the gateway be killed."""
+        if not command.marked:
+            return ()
+        look = kubectl.argv(target, _LOOK, self._cluster.kube_context)
+        return (command.session, *look[: -len(_LOOK.argv)])
+
+    def fate(self, target: Target) -> KubePodMonitor:
+        """See `Backend.fate`."""
+        return KubePodMonitor(self._pods, target)
+
+    async def check(self) -> list[HopCheck]:
+        """See `Backend.check`. The whole way is one exec: ssh until it is accepted, incus and the login shell until
+        the wrapper answers, kubectl and the cluster until its version is there.
+        """
+        passed: list[HopCheck] = []
+        try:
+            async with asyncio.timeout(self._limits.check):
+                await self._check(passed)
+        except TimeoutError:
+            hop = [Hop.SSH, Hop.INCUS, Hop.CLUSTER][min(len(passed), 2)]
+            code = {
+                Hop.SSH: "ssh_unreachable",
+                Hop.INCUS: "runner_timeout",
+                Hop.CLUSTER: "cluster_unreachable",
+            }[hop]
+            error = HopFailed(code, f"no answer within {self._limits.check:g} s")
+            if hop is Hop.SSH and self._host.trouble:
+                error = self._host.trouble
+            passed.append(HopCheck(hop, None, error.outcome()))
+        except HopFailed as error:
+            blame(passed, error.outcome())
+        return passed
+
+    async def _check(self, passed: list[HopCheck]) -> None:
+        began = time.perf_counter()
+
+        def answered(*hops: Hop) -> None:
+            nonlocal began
+            now = time.perf_counter()
+            mode = f"plain (mode {self._cluster.mode})"
+            passed.extend(
+                HopCheck(hop, round((now - began) * 1000, 1), note=mode if hop is Hop.RUNNER else "")
+                for hop in hops
+            )
+            began = now
+
+        nonce = secrets.token_hex(12)
+        context = ["--context", self._cluster.kube_context] if self._cluster.kube_context else []
+        argv = ("kubectl", *context, "get", "--raw", "/version")
+        async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
+            answered(Hop.SSH)
+            channel = PlainChannel(process, nonce, Target(self._cluster.name), kubectl.OURS, kubectl=True)
+            async with self._ending(process, nonce, channel):
+                await self._start(channel, argv)
+                answered(Hop.INCUS, Hop.RUNNER)
+                async for _ in channel.output():
+                    pass
+                outcome = await channel.wait()
+                if outcome.exit_code == 0:
+                    answered(Hop.CLUSTER)
+                else:
+                    blame(passed, outcome)
+
+    @asynccontextmanager
+    async def _kubectl(self, argv: tuple[str, ...]) -> AsyncIterator[PlainChannel]:
+        """A kubectl of our own, which ends soon: there need be no lease for it."""
+        nonce = secrets.token_hex(12)
+        async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
+            channel = PlainChannel(process, nonce, Target(self._cluster.name), kubectl.OURS, kubectl=True)
+            async with self._ending(process, nonce, channel):
+                await self._start(channel, argv)
+                channel.write_eof()
+                yield channel
+
+    async def _start(self, channel: PlainChannel, argv: tuple[str, ...]) -> None:
+        try:
+            async with asyncio.timeout(self._limits.start):
+                await channel.start(argv)
+        except TimeoutError:
+            said = f"no answer from {self._cluster.vm} within {self._limits.start:g} s"
+            raise HopFailed("runner_timeout", said) from None
+
+    @asynccontextmanager
+    async def _ending(self, process: Process, nonce: str, channel: PlainChannel) -> AsyncIterator[None]:
+        """Leaving ends what still runs. Where that is not certain it is the lease's."""
+        gone = False
+        try:
+            try:
+                yield
+            finally:
+                gone = await self._end(process, ended=channel.ended)
+        finally:
+            (self._lease.forget if gone and channel.over else self._lease.end)(nonce)
+
+    async def _end(self, process: Process, *, ended: bool) -> bool:
+        """TERM, then KILL, then the channel alone, within `Limits.finish` seconds; yes when the process has closed. A
+        wrapper that has said all waits for that TERM.
+        """
+        limit = self._limits.finish
+        for step in range(1 if ended else 2):
+            process.terminate()
+            if await wait_within(process.wait_closed(), limit * 0.4):
+                self._killed += step
+                return True
+        process.close()
+        await wait_within(process.wait_closed(), limit * 0.2)
+        return False

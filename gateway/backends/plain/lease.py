@@ -1,0 +1,240 @@
+"""The plain chain's lease: what ends commands in the runner whose session is over, also when the gateway is.
+
+It starts with the first session that lasts, and goes when there was none for a minute. No session waits for it.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from gateway.backends.incus import trailer
+from gateway.backends.plain import lease_protocol
+from gateway.backends.plain.lease_protocol import TICK, lease_line, send_lease
+from gateway.backends.plain.wrapper import TALK_LIMIT, Stdout
+from gateway.backends.ssh import Process
+from gateway.backends.ssh.host import Host
+from gateway.errors import HopFailed
+from gateway.settings.config import Cluster, Limits
+from gateway.timeouts import wait_within
+
+log = structlog.get_logger()
+
+_DELAY = 0.25  # seconds that a session lasts before there is a lease for it
+_TOGETHER = 0.05  # seconds in which ends are said together: a lost connection is the end of several sessions
+_IDLE = 60.0  # seconds without a session
+_LEAVE = 2.0  # seconds, when the gateway leaves, for what it still has to say
+_HOWS = ("term", "kill", "left")  # what it had to do to a command
+_BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts
+
+
+class Lease:
+    """One runner's. Works inside `async with lease.running():`; nothing that is said to it waits or fails."""
+
+    def __init__(self, cluster: Cluster, limits: Limits, host: Host, tick: float = TICK) -> None:
+        self.ended = 0  # commands that it had to end
+        self._cluster = cluster
+        self._limits = limits
+        self._host = host
+        self._tick = tick
+        self._known: dict[str, tuple[int, ...]] = {}  # by nonce: what the wrapper's `start` said
+        self._looks: dict[str, str] = {}  # by mark: the line for what may be left in a container
+        self._due: set[str] = set()  # of them: to be ended, until they are gone
+        self._unsaid: set[str] = set()  # of these: not said yet to the lease that there is
+        self._wanted = asyncio.Event()
+        self._process: Process | None = None
+        self._reason = ""  # why there was none, the last time
+        self._before: tuple[int, str] | None = None  # pid and nonce of the last one that was not told `bye`
+
+    @property
+    def up(self) -> bool:
+        """There is one, and it knows all."""
+        return self._process is not None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keeps a lease while one is wanted. On leaving it is told what is still to be ended, and no task is left."""
+        async with asyncio.TaskGroup() as tasks:
+            keeper = tasks.create_task(self._keep())
+            try:
+                yield
+            finally:
+                await self._leave()
+                keeper.cancel()
+
+    def know(self, nonce: str, look: tuple[str, ...] = ()) -> None:
+        """A wrapper with this nonce is being started. `look`: its mark, and the kubectl exec before a command."""
+        self._known[nonce] = ()
+        self._say(lease_protocol.begun(nonce, ()))
+        if line := lease_protocol.look(look):
+            self._looks[look[0]] = line
+            self._say(line)
+        self._wanted.set()
+
+    def started(self, nonce: str, roots: tuple[int, ...]) -> None:
+        """What its `start` said."""
+        if nonce in self._known:
+            self._known[nonce] = roots
+            self._say(lease_protocol.begun(nonce, roots))
+
+    def forget(self, nonce: str) -> None:
+        """It has ended by itself, and its wrapper too."""
+        self._known.pop(nonce, None)
+        self._say(f"- {nonce}")
+
+    def end(self, nonce: str) -> None:
+        """Its session is over; whatever is left of it is to be ended."""
+        self._known.setdefault(nonce, ())
+        self._due.add(nonce)
+        if not self._unsaid:
+            asyncio.get_running_loop().call_later(_TOGETHER, self._say_ends)
+        self._unsaid.add(nonce)
+        self._wanted.set()
+
+    def looked(self, mark: str) -> None:
+        """Nothing with this mark is left, or the gateway looks for it no longer."""
+        if self._looks.pop(mark, None):
+            self._say(f"out {mark}")
+
+    @property
+    def _needed(self) -> bool:
+        return bool(self._known or self._looks)
+
+    def _say(self, words: str) -> None:
+        if self._process:
+            self._process.send(lease_protocol.line(words))
+
+    def _say_ends(self) -> None:
+        if self._process and self._unsaid:
+            self._say(f"! {' '.join(sorted(self._unsaid))}")
+            self._unsaid.clear()
+
+    async def _leave(self) -> None:
+        async def said() -> None:
+            while self._unsaid:  # noqa: ASYNC110  # for so short a time
+                await asyncio.sleep(_TOGETHER)
+
+        await wait_within(said(), _LEAVE)
+        self._say("bye")
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            self._wanted.clear()
+            if not self._needed:
+                await self._wanted.wait()
+            await asyncio.sleep(_DELAY)
+            if not self._needed:
+                continue
+            began = time.monotonic()
+            try:
+                await self._live()
+                failures = 0
+                continue
+            except HopFailed as error:
+                self._lost(error)
+            except Exception:  # a defect here must not end sessions
+                log.exception("lease_defect", cluster=self._cluster.name)
+            failures = 1 if time.monotonic() - began > _IDLE else failures + 1
+            await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF)) - 1])
+
+    def _lost(self, error: HopFailed) -> None:
+        if error.message != self._reason:
+            self._reason = error.message
+            log.warning("lease_lost", cluster=self._cluster.name, reason=error.message)
+        if error.code in ("incus_stopped", "incus_not_found"):  # nothing lives there
+            for nonce in self._due:
+                self._known.pop(nonce, None)
+            self._due.clear()
+            self._unsaid.clear()
+
+    async def _live(self) -> None:
+        """One lease, until there was nothing to do for a while. Raises HopFailed."""
+        nonce, vm, limit = secrets.token_hex(12), self._cluster.vm, self._limits.start
+        async with self._host.process(lease_line(vm, nonce, self._tick), apart=True) as process:
+            try:
+                async with asyncio.timeout(limit):
+                    out = await self._start(process, nonce)
+            except TimeoutError:
+                raise HopFailed("runner_timeout", f"no lease in {vm} within {limit:g} s") from None
+            self._process, self._reason = process, ""
+            try:
+                self._tell_all()
+                self._before = (out.seen.pid or 0, nonce)
+                await self._tend(process, out)
+                self._before = None
+            finally:
+                self._process = None
+
+    async def _start(self, process: Process, nonce: str) -> Stdout:
+        out, sent = Stdout(nonce), False
+        try:
+            while out.seen.pid is None:
+                await _read(process, out)
+                if out.seen.ready and not sent:
+                    sent = True
+                    await process.write(send_lease(self._tick))
+        except asyncio.CancelledError:
+            if sent:  # it knows nothing yet, and would wait for another one
+                process.send(lease_protocol.line("bye"))
+            raise
+        return out
+
+    def _tell_all(self) -> None:
+        for nonce, roots in self._known.items():
+            self._say(lease_protocol.begun(nonce, roots))
+        for line in self._looks.values():
+            self._say(line)
+        self._unsaid |= self._due
+        self._say_ends()
+        if self._before:
+            self._say(f"take {self._before[0]} {self._before[1]}")
+
+    async def _tend(self, process: Process, out: Stdout) -> None:
+        clock = asyncio.get_running_loop().time
+        due, idle, rest = clock() + self._tick, 0.0, b""
+        while idle < _IDLE:
+            try:
+                async with asyncio.timeout_at(due):
+                    rest += await _read(process, out)
+            except TimeoutError:
+                self._say("")
+                due = clock() + self._tick
+                idle = 0.0 if self._needed else idle + self._tick
+                continue
+            *lines, rest = rest.split(b"\n")
+            for line in lines:
+                self._heard(line.decode("ascii", "replace").split())
+        self._say("bye")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE):
+                await process.wait_closed()
+
+    def _heard(self, words: list[str]) -> None:
+        if words[:1] != ["gone"]:
+            return
+        hows: Counter[str] = Counter()
+        for word in words[1:]:
+            nonce, _, how = word.partition(":")
+            self._known.pop(nonce, None)
+            self._due.discard(nonce)
+            self._unsaid.discard(nonce)
+            if how in _HOWS:
+                hows[how] += 1
+        if ended := hows.total():
+            self.ended += ended
+            log.warning("orphans_ended", cluster=self._cluster.name, **+hows)
+
+
+async def _read(process: Process, out: Stdout) -> bytes:
+    """What the lease said. Raises HopFailed at the end of its exec. Cancelling is safe."""
+    batch = await process.read()
+    if not batch:
+        raise process.failure() if process.lost else trailer.refusal(process.exit_code, out.talk)
+    said = b"".join(data for kind, data in batch if kind == 2)  # incus' own words
+    out.talk = (out.talk + said)[-TALK_LIMIT:]
+    return b"".join(out.feed(data) for kind, data in batch if kind == 1)

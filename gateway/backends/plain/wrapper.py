@@ -1,0 +1,192 @@
+"""The bash text that runs one command in the runner, and the reading of what it says about it.
+
+Everything of the wrapper's own is a line that begins with RS and the session's nonce, so that no byte of the command
+and no talk of a login shell's profile can be taken for it:
+
+    stdout  talk, RS NONCE ready, [script and argv are sent now], RS NONCE start PID SINCE WRAPPER [SESSION]
+            (or absent), the command's bytes, RS NONCE exit CODE, in a terminal kubectl's words, RS NONCE
+    stderr  talk, RS NONCE, the command's bytes and kubectl's words, RS NONCE        (without a terminal)
+
+They go through stdin as NUL-terminated strings: the script, a mode word, the arguments, an empty end: of what is cut
+off nothing is run. In the mode `kubectl` stderr
+of a terminal session is caught apart: it is kubectl's own. The wrapper always exits 0, since incus cuts the output
+of what ends with 126 or 127; a code of the transport therefore means the transport.
+On TERM the command's process group gets TERM, on the next TERM, KILL.
+
+Without a terminal incus may lose what is written just before the end, on a busy machine: the last words of stderr, one
+session of 400. So the wrapper waits, 5 s at most, until the gateway has all of it and says TERM (heeded before the
+first end mark is out: the TERM may be that quick).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from importlib.resources import files
+
+from gateway.backends.incus.quoting import command_line
+
+# All that `ps` shows on the two hosts. The terminal is made raw before anything is sent into it, and stays so: `read -d`
+# would turn its signals and its CR-to-NL on while it reads (bash's ttcbreak), mapfile does not.
+_BOOT = (
+    r"set +eu; h=$'\036'$1 t=; [ -t 0 ] && t=$(stty -g) && stty raw -echo; "
+    r'''printf "%s ready\n" "$h"; mapfile -d "" -t -n "$2" a; ((${#a[@]} == "$2")) && eval "${a[0]}"'''
+)
+_SCRIPT = files(__package__).joinpath("wrapper.sh").read_text("ascii")
+TALK_LIMIT = 4096  # bytes of a profile's talk kept for the diagnosis
+
+
+def exec_line(instance: str, nonce: str, argv: tuple[str, ...], *, tty: bool) -> str:
+    """The SSH exec request: the same few hundred bytes whatever the user asked for, for any login shell."""
+    terminal = "-t" if tty else "-T"
+    words = [
+        "incus",
+        "exec",
+        instance,
+        terminal,
+        "--",
+        "bash",
+        "-lc",
+        _BOOT,
+        "dap",
+        nonce,
+        str(len(argv) + 3),
+    ]
+    return command_line(words)
+
+
+def send_argv(argv: tuple[str, ...], *, kubectl: bool) -> bytes:
+    """What the wrapper reads after its `ready`. Arguments contain no NUL (protocol.target.check_argv)."""
+    return send_words(_SCRIPT, "kubectl" if kubectl else "command", *argv)
+
+
+def send_words(script: str, mode: str, *argv: str) -> bytes:
+    """What the boot text reads, for an `exec_line` with the same argv."""
+    return b"".join(word.encode() + b"\0" for word in (script, mode, *argv, ""))
+
+
+class _At(Enum):
+    TALK = 1  # before `ready` (stdout), before the first mark (stderr)
+    READY = 2  # before `start`
+    BODY = 3
+    WORDS = 4  # behind `exit`
+    END = 5
+
+
+@dataclass
+class Parsed:
+    """What the marks have said so far."""
+
+    ready: bool = False
+    pid: int | None = None  # of kubectl, or of the command itself; in a terminal the wrapper's
+    roots: tuple[int, ...] = ()  # pid, its start in ticks, the wrapper's pid, in a terminal its session
+    absent: bool = False  # the runner has no such program
+    code: int | None = None
+    words: bytes = b""  # kubectl's own, in a terminal
+    complete: bool = False
+
+
+class Stdout:
+    """Reads the wrapper's stdout. `feed` returns the command's bytes in it; marks land in `seen`."""
+
+    def __init__(self, nonce: str) -> None:
+        self.seen = Parsed()
+        self.talk = b""
+        self._mark = b"\x1e" + nonce.encode()
+        self._at = _At.TALK
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Bytes that could be the beginning of a mark are kept until more has come."""
+        buffer = self._rest + data if self._rest else data
+        self._rest = b""
+        body: list[bytes] = []
+        while buffer and self._at is not _At.END:
+            start = buffer.find(self._mark)
+            if start < 0:
+                keep = _partial(buffer, self._mark)
+                self._take(buffer[: len(buffer) - keep], body)
+                self._rest = buffer[len(buffer) - keep :]
+                break
+            end = buffer.find(b"\n", start)
+            self._take(buffer[:start], body)
+            if end < 0:
+                self._rest = buffer[start:]
+                break
+            self._line(buffer[start + len(self._mark) : end].split())
+            buffer = buffer[end + 1 :]
+        return b"".join(body) if len(body) != 1 else body[0]
+
+    def end(self) -> bytes:
+        """The stream ended without a trailer: what was kept is the command's after all."""
+        rest, self._rest = self._rest, b""
+        return rest if self._at is _At.BODY else b""
+
+    def _take(self, data: bytes, body: list[bytes]) -> None:
+        if self._at is _At.BODY:
+            if data:
+                body.append(data)
+        elif self._at is _At.WORDS:
+            self.seen.words += data
+        else:
+            self.talk = (self.talk + data)[-TALK_LIMIT:]
+
+    def _line(self, fields: list[bytes]) -> None:
+        seen = self.seen
+        match fields:
+            case [b"ready"]:
+                seen.ready, self._at = True, _At.READY
+            case [b"absent"]:
+                seen.absent, self._at = True, _At.BODY
+            case [b"start", pid, *more] if pid.isdigit():
+                seen.pid, self._at = int(pid), _At.BODY
+                if len(more) > 1 and all(
+                    word.isdigit() for word in more
+                ):  # the start is missing without a /proc
+                    seen.roots = (seen.pid, *map(int, more))
+            case [b"exit", code] if code.isdigit():
+                seen.code, self._at = int(code), _At.WORDS
+            case _:
+                seen.complete, self._at = self._at is _At.WORDS, _At.END
+
+
+class Stderr:
+    """Reads the wrapper's stderr: talk, a mark, the command's bytes, a mark."""
+
+    def __init__(self, nonce: str) -> None:
+        self.talk = b""
+        self.started = self.ended = False
+        self._mark = b"\x1e" + nonce.encode() + b"\n"
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The command's bytes in `data`, kubectl's words among them."""
+        if self.ended:
+            return b""
+        buffer = self._rest + data
+        self._rest = b""
+        if not self.started:
+            talk, mark, buffer = buffer.partition(self._mark)
+            self.talk = (self.talk + talk)[-TALK_LIMIT:]
+            if not mark:
+                keep = _partial(talk, self._mark)
+                self._rest = talk[len(talk) - keep :]
+                self.talk = self.talk[: len(self.talk) - keep]
+                return b""
+            self.started = True
+        body, mark, _ = buffer.partition(self._mark)
+        if mark:
+            self.ended = True
+            return body
+        keep = _partial(body, self._mark)
+        self._rest = body[len(body) - keep :]
+        return body[: len(body) - keep]
+
+    def end(self) -> bytes:
+        """The stream ended without its mark."""
+        rest, self._rest = self._rest, b""
+        return rest if self.started else b""
+
+
+def _partial(data: bytes, mark: bytes) -> int:
+    """How many bytes at the end of `data` could begin `mark`."""
+    start = data.rfind(mark[:1], max(0, len(data) - len(mark) + 1))
+    return len(data) - start if start >= 0 and mark.startswith(data[start:]) else 0

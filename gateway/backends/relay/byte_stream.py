@@ -1,0 +1,36 @@
+"""A connection to an address that the runner reaches, as bytes."""
+
+from gateway.backends.relay.link_stream import LinkStream
+from gateway.errors import HopFailed
+from gateway.relay import wire
+
+
+class RelayBytes:
+    """See `ByteStream`."""
+
+    def __init__(self, stream: LinkStream) -> None:
+        self._stream = stream
+        self._eof = False
+
+    async def read(self) -> bytes:
+        """See `ByteStream.read`."""
+        while not self._eof:
+            batch = await self._stream.read()
+            if data := b"".join(body for kind, body in batch if kind == wire.STDOUT):
+                self._eof = any(kind == wire.EOF for kind, _ in batch)
+                return data
+            if not batch or any(kind == wire.EOF for kind, _ in batch):
+                self._eof = True
+        if self._stream.failure:
+            raise self._stream.failure
+        if self._stream.exit and "error" in self._stream.exit:
+            raise HopFailed("relay_lost", f"the connection was lost: {self._stream.exit['error']}")
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        """See `ByteStream.write`."""
+        await self._stream.write(data)
+
+    def write_eof(self) -> None:
+        """See `ByteStream.write_eof`."""
+        self._stream.write_eof()

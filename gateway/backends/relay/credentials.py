@@ -1,0 +1,84 @@
+"""Who this gateway is to its relays: a random id and a secret, kept under a lock by the one process that has it.
+
+A process that comes second takes a throw-away identity, whose relay goes soon after its last link.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.settings.config import Limits
+
+_THROW_AWAY = 2.0  # seconds that a relay without link and sessions waits for its gateway
+
+
+@dataclass(frozen=True)
+class RelayCredentials:
+    """`kept`: a later process of this gateway will be the same."""
+
+    name: str
+    secret: str
+    kept: bool
+
+    def settings(self, cluster: str, limits: Limits) -> dict[str, Any]:
+        """What a relay is told; two clusters behind one runner have one each. The key names its directory, and nobody
+        else can make it before.
+        """
+        key = hashlib.sha256(f"{self.name}\0{self.secret}\0{cluster}".encode()).hexdigest()[:24]
+        return {
+            "key": key,
+            "secret": self.secret,
+            **({} if self.kept else {"idle": _THROW_AWAY}),
+            "memory": limits.journal_memory,
+            "capacity": limits.journal_capacity,
+        }
+
+
+def throw_away() -> RelayCredentials:
+    """For this process only."""
+    return RelayCredentials(secrets.token_hex(8), secrets.token_hex(32), kept=False)
+
+
+@contextmanager
+def identity(directory: Path | None) -> Iterator[RelayCredentials]:
+    """The identity in the directory while the block has its lock, else a throw-away one."""
+    handle = _locked(directory) if directory else None
+    if handle is None:
+        yield throw_away()
+        return
+    try:
+        yield _kept(handle)
+    finally:
+        os.close(handle)
+
+
+def _locked(directory: Path) -> int | None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(directory / "relay", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _kept(handle: int) -> RelayCredentials:
+    try:
+        found = json.loads(os.pread(handle, 4096, 0))
+        return RelayCredentials(str(found["name"]), str(found["secret"]), kept=True)
+    except (ValueError, KeyError, TypeError):
+        made = throw_away()
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps({"name": made.name, "secret": made.secret}).encode(), 0)
+        return RelayCredentials(made.name, made.secret, kept=True)

@@ -1,0 +1,192 @@
+"""The gateway's end of a link: streams by number over one process, a byte every 5 s, and the end of all of them."""
+
+import asyncio
+import struct
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.backends.relay.bootstrap import arrive
+from gateway.backends.relay.flow_window import ActivityTracker
+from gateway.backends.relay.link_stream import LinkStream
+from gateway.backends.ssh import Process
+from gateway.errors import HopFailed
+from gateway.relay import wire
+
+PING = 5.0  # seconds between the bytes that keep the lease
+SILENCE = 20.0  # seconds without a word from the relay
+_PING = struct.Struct("!d")  # when it was sent
+
+
+class Link:
+    """`run` it; `lost` says why it is over. `after` hears what the relay has done after a command."""
+
+    def __init__(self, process: Process, after: Callable[[Mapping[str, Any]], None]) -> None:
+        self.streams: dict[int, LinkStream] = {}
+        self.about: dict[str, Any] = {}
+        self.lost: HopFailed | None = None
+        self.rtt = 0.0  # seconds there and back, the shortest seen
+        self._process = process
+        self._after = after
+        self._decoder = wire.Decoder()
+        self._company = ActivityTracker()
+        self._number = 0
+        self._over = asyncio.Event()
+        self._heard = time.monotonic()
+        self._pongs: dict[bytes, asyncio.Future[None]] = {}
+        self._busy: set[LinkStream] = set()  # those that bytes have just come for
+
+    async def arrive(self, nonce: str, settings: Mapping[str, Any]) -> None:
+        """Until the relay has said HELLO. Raises HopFailed."""
+        self._take(await arrive(self._process, nonce, settings))
+        while not self.about and not self.lost:
+            await self._read()
+        if self.lost:
+            raise self.lost
+
+    @property
+    def relay(self) -> object:
+        """Which daemon it is: another one knows nothing of this one's sessions."""
+        return self.about.get("id", self.about.get("pid"))  # an earlier version has no id
+
+    async def named(self) -> list[dict[str, Any]]:
+        """The relay's list of what may be attached again. To be asked before `run`. Raises HopFailed."""
+        if not self.about.get("named"):
+            return []
+        stream, text = self.open({"list": True}), b""
+        while not stream.ended:
+            await self._read()
+            text += b"".join(body for _, body in stream.take())
+        if self.lost:
+            raise self.lost
+        self.forget(stream)
+        try:
+            return [wire.decode_object(line) for line in text.splitlines()]
+        except wire.WireError as error:
+            raise HopFailed("relay_lost", f"the relay broke a rule of the link: {error}") from None
+
+    async def _read(self) -> None:
+        """Until `run` does."""
+        batch = await self._process.read()
+        if not batch:
+            self._closed()
+        for kind, data in batch:
+            self._arrived(kind, data)
+
+    async def run(self) -> None:
+        """Until the link is lost; then every stream of it has ended."""
+        async with asyncio.TaskGroup() as tasks:
+            watchers = [tasks.create_task(self._keep_lease()), tasks.create_task(self._watch_closed())]
+            self._process.deliver(self._arrived)
+            await self._over.wait()
+            for watcher in watchers:
+                watcher.cancel()
+
+    def open(self, request: Mapping[str, Any], window: int = wire.WINDOW) -> LinkStream:
+        """A new stream. Raises HopFailed when the link is lost."""
+        if self.lost:
+            raise self.lost
+        self._number += 1
+        credit = 0 if "attach" in request else wire.INPUT
+        stream = LinkStream(self._number, self.send, window, self._company, credit)
+        self.streams[self._number] = stream
+        self.send(wire.encode_request(self._number, {**request, "credit": window}))
+        return stream
+
+    def forget(self, stream: LinkStream) -> None:
+        """What still comes on it goes nowhere."""
+        self.streams.pop(stream.number, None)
+
+    def send(self, frames: bytes) -> None:
+        """Never waits: what is long has credit, and so an end."""
+        self._process.send(frames)
+
+    async def ping(self) -> float:
+        """Seconds there and back. Raises HopFailed when the link goes meanwhile."""
+        began = time.perf_counter()
+        body = _PING.pack(began)
+        self._pongs[body] = asyncio.get_running_loop().create_future()
+        self.send(wire.encode(wire.PING, 0, body))
+        try:
+            await self._pongs[body]
+        finally:
+            self._pongs.pop(body, None)
+        return time.perf_counter() - began
+
+    def fail(self, error: HopFailed) -> None:
+        """The link is over, and so is every stream of it."""
+        if self.lost:
+            return
+        self.lost = error
+        for stream in self.streams.values():
+            stream.fail(error)
+        for waiter in self._pongs.values():
+            if not waiter.done():
+                waiter.set_exception(error)
+        self._over.set()
+        self._process.close()
+
+    async def _watch_closed(self) -> None:
+        await self._process.wait_closed()
+        self._closed()
+
+    def _closed(self) -> None:
+        """The carrier ends with 0, whatever became of the daemon; other codes are those of who ended the carrier."""
+        if self._process.lost:
+            self.fail(self._process.failure())
+        elif self._process.exit_code == 0:
+            self.fail(HopFailed("relay_lost", "the relay in the runner ended without a word: it was killed"))
+        else:
+            self.fail(HopFailed("incus_lost", "incus exec ended: the instance or incus was stopped"))
+
+    def _arrived(self, kind: int, data: bytes) -> None:
+        """Called by the SSH connection, which a defect here must not end."""
+        if kind != 1:
+            return
+        try:
+            self._take(data)
+            for stream in self._busy:
+                stream.credit(self.rtt)
+        except Exception as defect:  # noqa: BLE001  # the link ends, and says so
+            self.fail(HopFailed("gateway_error", f"a defect: {type(defect).__name__}: {defect}"))
+        self._busy.clear()
+
+    def _take(self, data: bytes) -> None:
+        self._heard = time.monotonic()
+        try:
+            for frame in self._decoder.feed(data):
+                self._frame(*frame)
+        except wire.WireError as error:
+            self.fail(HopFailed("relay_lost", f"the relay broke a rule of the link: {error}"))
+
+    def _frame(self, kind: int, number: int, body: bytes) -> None:
+        if kind == wire.PONG:
+            self._pong(body)
+        elif kind == wire.HELLO:
+            self.about = wire.decode_object(body)
+            if self.about.get("protocol") != wire.PROTOCOL:
+                raise wire.WireError(f"protocol {self.about.get('protocol')}, not {wire.PROTOCOL}")
+        elif kind == wire.BYE:
+            reason = str(wire.decode_object(body).get("reason"))
+            self.fail(HopFailed("relay_lost", f"the relay ended the link: {reason}"))
+        elif kind == wire.AFTER:
+            self._after(wire.decode_after(body))
+        elif stream := self.streams.get(number):
+            stream.frame(kind, body)
+            if kind in (wire.STDOUT, wire.STDERR):
+                self._busy.add(stream)
+
+    def _pong(self, body: bytes) -> None:
+        if len(body) == _PING.size:
+            passed = time.perf_counter() - float(_PING.unpack(body)[0])
+            self.rtt = min(self.rtt or passed, passed)
+        waiter = self._pongs.get(body)
+        if waiter and not waiter.done():
+            waiter.set_result(None)
+
+    async def _keep_lease(self) -> None:
+        while True:
+            self.send(wire.encode(wire.PING, 0, _PING.pack(time.perf_counter())))
+            await asyncio.sleep(PING)
+            if time.monotonic() - self._heard > SILENCE:
+                self.fail(HopFailed("incus_lost", f"no word from the runner for {SILENCE:g} s"))

@@ -1,0 +1,147 @@
+"""The link of a chain: connected, lost, and connected again, for as long as the chain runs."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from gateway.backends.orphans.reaper import Reaper
+from gateway.backends.relay.bootstrap import RelayUnsupported, link_line
+from gateway.backends.relay.bundle import bundle
+from gateway.backends.relay.credentials import RelayCredentials
+from gateway.backends.relay.link import Link
+from gateway.backends.relay.session_registry import SessionRegistry
+from gateway.backends.ssh.host import Host
+from gateway.errors import HopFailed
+from gateway.settings.config import Cluster, Limits
+
+_BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts, unless somebody wants the link sooner
+_SOONEST = 1.0  # seconds
+_HOPELESS = 60.0  # seconds between attempts where the runner cannot have a relay
+GIVE_WAY = 60.0  # seconds between looks whether the relay of an earlier version is still needed
+
+
+class LinkSupervisor:
+    """Works inside `async with links.running():`. `keeper` gets each new link before anybody else does. `needed`:
+    somebody uses this one.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        limits: Limits,
+        host: Host,
+        identity: RelayCredentials,
+        reaper: Reaper,
+        keeper: SessionRegistry,
+        needed: Callable[[Link], bool],
+    ) -> None:
+        self._cluster = cluster
+        self._limits = limits
+        self._host = host
+        self._identity = identity
+        self._reaper = reaper
+        self._keeper = keeper
+        self._needed = needed
+        self._link: Link | None = None
+        self._failure: HopFailed | None = None
+        self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
+        self._wanted = asyncio.Event()
+        self._linked = asyncio.Event()
+
+    @property
+    def now(self) -> Link | None:
+        """The one that there is."""
+        return self._link
+
+    @property
+    def failure(self) -> HopFailed | None:
+        """Why there is no link; None while there is one, or while the first attempt is under way."""
+        return None if self._link and not self._link.lost else self._failure
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """On leaving it is closed, and no task is left."""
+        async with asyncio.TaskGroup() as tasks:
+            jobs = [tasks.create_task(self._keep()), tasks.create_task(self._renew())]
+            try:
+                yield
+            finally:
+                for job in jobs:
+                    job.cancel()
+
+    async def link(self) -> Link:
+        """The link, when there is one soon. Raises HopFailed with the reason why not."""
+        try:
+            async with asyncio.timeout(self._limits.start):
+                while not self._link or self._link.lost:
+                    self._settled.clear()
+                    self._wanted.set()
+                    await self._settled.wait()
+                    if self._failure and not self._link:
+                        raise self._failure
+                return self._link
+        except TimeoutError:
+            said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
+            raise self._failure or self._host.trouble or HopFailed("runner_timeout", said) from None
+
+    async def next(self) -> Link:
+        """Waits for as long as it takes, and does not hurry the keeper of the link."""
+        while not self._link or self._link.lost:
+            self._linked.clear()
+            await self._linked.wait()
+        return self._link
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._connected() as link:
+                    failures = 0
+                    await link.run()
+            except HopFailed as error:
+                self._failure = error
+                self._settled.set()
+            never = isinstance(self._failure, RelayUnsupported) and self._failure.never
+            if never:
+                self._keeper.no_relay()
+            began = time.monotonic()
+            self._wanted.clear()
+            pause = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_HOPELESS if never else pause):
+                    await self._wanted.wait()
+                    await asyncio.sleep(max(0.0, began + _SOONEST * bool(failures) - time.monotonic()))
+            failures += 1
+
+    async def _renew(self) -> None:
+        """After an upgrade the relay of before goes on with its sessions; the first link without any is the last to it."""
+        while True:
+            await asyncio.sleep(GIVE_WAY)
+            link = self._link
+            if link and link.about.get("version") != bundle().version and not self._needed(link):
+                link.fail(HopFailed("relay_lost", "the relay of an earlier version gives way to this one's"))
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Link]:
+        nonce = secrets.token_hex(12)
+        async with self._host.process(link_line(self._cluster.vm, nonce)) as process:
+            link = Link(process, self._reaper.on_report)
+            try:
+                async with asyncio.timeout(self._limits.start):
+                    await link.arrive(nonce, self._identity.settings(self._cluster.name, self._limits))
+                    await self._keeper.linked(link)
+            except TimeoutError:
+                said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
+                raise HopFailed("runner_timeout", said) from None
+            self._reaper.set_relay(link.relay)
+            self._link, self._failure = link, None
+            self._linked.set()
+            self._settled.set()
+            try:
+                yield link
+            finally:
+                self._link = None
+                link.fail(HopFailed("shutdown", "the gateway closed the link"))
+                self._failure = link.lost

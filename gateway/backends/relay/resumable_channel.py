@@ -1,0 +1,181 @@
+"""A channel that outlives links: when one is lost it waits for the next, and goes on at the byte where it was."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+from gateway.backends.relay.channel import RelayChannel
+from gateway.backends.relay.link import Link
+from gateway.backends.relay.link_stream import LinkStream
+from gateway.backends.resume import RecoveredSession, ResumeListener
+from gateway.errors import HopFailed
+from gateway.protocol.messages import Stream
+from gateway.protocol.outcome import Outcome
+from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.relay import wire
+
+
+class ResumableRelayChannel(RelayChannel):
+    """See `ResumableChannel`; of a terminal, whose output is one stream, so that its journal's offsets are the session's.
+
+    `stream`: the one that started it; None for one that was found, which attaches when its output is read.
+    `links` waits for a link. `grace`: seconds.
+    """
+
+    def __init__(
+        self,
+        stream: LinkStream | None,
+        links: Callable[[], Awaitable[Link]],
+        found: RecoveredSession,
+        target: Target,
+        command: Command,
+        owner: ResumeListener,
+        grace: float,
+    ) -> None:
+        super().__init__(stream or _lost(), target, command, kubectl=bool(target.pod))
+        self.name = found.name
+        self.left = False
+        self._links = links
+        self._owner = owner
+        self._grace = grace
+        self._offset = found.start  # of the next output
+        self._received = found.received  # input before it has come there
+        self._held = bytearray()  # input from there on that was sent
+        self._size: TerminalSize | None = None
+        self._note: Mapping[str, Any] | None = None
+        self._seen = 0
+        self._unknown: Outcome | None = None
+        self._attached = asyncio.Event()
+        self._found = stream is None
+        self._stream.received = self._arrived
+
+    @property
+    def stream(self) -> LinkStream:
+        """On the link that it has, or had last."""
+        return self._stream
+
+    async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
+        """See `Channel.output`."""
+        while True:
+            while batch := await self._stream.read():
+                for kind, body in batch:
+                    if kind == wire.STDOUT:
+                        self._offset += len(body)
+                        yield Stream.STDOUT, body
+                    elif kind == wire.GAP:
+                        self._goes_on_at(wire.decode_offset(body))
+            if self._stream.exit is not None or not await self._again():
+                break
+        self._last()
+
+    async def write(self, data: bytes) -> None:
+        """See `Channel.write`. What is lost on its way is sent again."""
+        self._fed.more(data)
+        view = memoryview(data)
+        while view and self._stream.exit is None:
+            if self._stream.ended:
+                self._attached.clear()
+                await self._attached.wait()
+            elif room := await self._stream.room():
+                part = bytes(view[:room])
+                view = view[room:]
+                self._held += part
+                self._stream.put(part)
+
+    def resize(self, size: TerminalSize) -> None:
+        """See `Channel.resize`."""
+        self._size = size
+        super().resize(size)
+
+    def seen(self, offset: int) -> None:
+        """See `ResumableChannel.seen`."""
+        self._seen = max(self._seen, offset)
+        self._stream.tell(wire.SEEN, offset.to_bytes(8, "big"))
+
+    def skip(self) -> None:
+        """See `ResumableChannel.skip`."""
+        self._stream.say(wire.SKIP)
+
+    def note(self, note: Mapping[str, Any]) -> None:
+        """See `ResumableChannel.note`."""
+        self._note = note
+        self._stream.tell(wire.NOTE, json.dumps(dict(note), ensure_ascii=False).encode())
+
+    def leave(self) -> None:
+        """See `ResumableChannel.leave`."""
+        self.left = True
+
+    def _arrived(self, offset: int) -> None:
+        if offset > self._received:
+            del self._held[: offset - self._received]
+            self._received = offset
+            self._owner.on_input_acknowledged(offset)
+
+    def _goes_on_at(self, offset: int) -> None:
+        if offset > self._offset:
+            self._offset = offset
+            self._owner.on_output_gap(offset)
+
+    async def _again(self) -> bool:
+        """Attaches over the next link that holds. No when there is none in time, or the relay there knows nothing."""
+        failure = self._stream.failure or HopFailed("relay_lost", "the link was lost")
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._grace
+        told = not self._found
+        self._found = False
+        if told:
+            self._owner.on_hop_status(failure.outcome(), self._grace)
+        try:
+            async with asyncio.timeout_at(until):
+                while True:
+                    try:
+                        known = await self._attach(await self._links())
+                        break
+                    except HopFailed as error:
+                        told = True
+                        self._owner.on_hop_status(error.outcome(), until - clock())
+        except TimeoutError:
+            return False
+        if not known:
+            said = f"{failure.message}; the relay that is there now has no such session"
+            self._unknown = Outcome("relay_lost", said)
+            return False
+        if told:
+            self._owner.on_hop_status(None, 0.0)
+        return True
+
+    async def _attach(self, link: Link) -> bool:
+        """Raises HopFailed when the link goes meanwhile."""
+        stream = link.open({"attach": self.name, "offset": self._offset})
+        try:
+            await stream.start()
+        except BaseException:
+            link.forget(stream)
+            raise
+        if stream.exit and stream.exit.get("unknown"):
+            link.forget(stream)
+            return False
+        self._stream, about = stream, stream.started or {}
+        self._goes_on_at(int(about.get("offset", 0)))
+        self._arrived(int(about.get("received", 0)))
+        stream.received = self._arrived
+        stream.put(bytes(self._held))
+        if self._size:
+            super().resize(self._size)
+        if self._note is not None:
+            self.note(self._note)
+        if self._seen:
+            self.seen(self._seen)
+        self._attached.set()
+        return True
+
+    def _explain(self, code: int | None, words: bytes) -> Outcome:
+        return self._unknown or super()._explain(code, words)
+
+
+def _lost() -> LinkStream:
+    """As if there had been a link."""
+    stream = LinkStream.nowhere()
+    stream.fail(HopFailed("relay_lost", "the gateway that had the session ended"))
+    return stream

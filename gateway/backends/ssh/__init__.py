@@ -1,0 +1,9 @@
+"""SSH: the only place that imports asyncssh, but for the demo's server. Its errors stop here."""
+
+from gateway.backends.ssh.client import Ask as Prompt
+from gateway.backends.ssh.client import Waiting
+from gateway.backends.ssh.connection import Connection, connect
+from gateway.backends.ssh.passphrase import Passphrase
+from gateway.backends.ssh.process import Process
+
+__all__ = ["Connection", "Passphrase", "Process", "Prompt", "Waiting", "connect"]

@@ -1,0 +1,81 @@
+"""An SSH agent: its keys and its signatures, over one connection (OpenSSH's PROTOCOL.agent, through asyncssh)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import asyncssh
+
+from gateway.backends.ssh.key_files import KeyUnusable, PublicKey, from_wire
+from gateway.log import printable
+
+_FLAGS = {"rsa-sha2-256": 2, "rsa-sha2-512": 4}  # SSH_AGENT_RSA_SHA2_*: without one an agent signs with SHA-1
+
+
+@dataclass
+class Agent:
+    """A connected agent, or none. `keys`: comment and key, in the agent's order. `remark`: why there are none."""
+
+    client: asyncssh.SSHAgentClient | None = None
+    keys: tuple[tuple[str, PublicKey], ...] = ()
+    remark: str = ""
+
+    async def sign(self, key: PublicKey, algorithm: str, data: bytes, seconds: float) -> bytes:
+        """The signature of `data` with one of the keys. The agent may ask a person: that takes up to `seconds`. Raises
+        KeyUnusable where the agent or that person refuses, or the agent is gone. After a time-out or a cancellation
+        this connection to the agent signs no more.
+        """
+        client, self.client = (
+            self.client,
+            None,
+        )  # an answer that comes too late would be taken for the next one's
+        if client is None:
+            raise KeyUnusable("the SSH agent has not answered before")
+        try:
+            async with asyncio.timeout(seconds):
+                signature = await client.sign(key.blob, data, _FLAGS.get(algorithm, 0))
+        except TimeoutError:
+            raise KeyUnusable(f"the SSH agent did not sign within {seconds:g} s") from None
+        except ValueError as error:
+            self.client = client
+            raise KeyUnusable(f"the SSH agent refused to sign: {error}") from None
+        self.client = client
+        return signature
+
+
+@asynccontextmanager
+async def connected(path: str, seconds: float) -> AsyncIterator[Agent]:
+    """The agent that listens at `path` (empty: none), connected while the block runs. What is absent or refuses, answers
+    nothing within `seconds`, or answers something else than keys, is an agent without keys.
+    """
+    if not path:
+        yield Agent()
+        return
+    client = asyncssh.SSHAgentClient(path)
+    try:
+        yield await _listed(client, path, seconds)
+    finally:
+        client.close()
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(seconds):
+                await client.wait_closed()
+
+
+async def _listed(client: asyncssh.SSHAgentClient, path: str, seconds: float) -> Agent:
+    try:
+        async with asyncio.timeout(seconds):
+            await client.connect()
+            pairs = await client.get_keys()
+    except TimeoutError:
+        return Agent(remark=f"the SSH agent at {path} did not answer within {seconds:g} s")
+    except OSError as error:
+        return Agent(remark=f"the SSH agent at {path} cannot be reached: {error.strerror or error}")
+    except ValueError as error:
+        return Agent(remark=f"the SSH agent at {path} lists no keys: {error}")
+    keys = ((_comment(pair), from_wire(pair.algorithm, pair.public_data)) for pair in pairs)
+    return Agent(client, tuple((comment, key) for comment, key in keys if key))
+
+
+def _comment(pair: asyncssh.SSHKeyPair) -> str:
+    return printable(pair.get_comment(errors="replace") or "without a name")

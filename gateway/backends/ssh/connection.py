@@ -1,0 +1,116 @@
+"""One SSH connection to the management host: the logins that lead to it, and its channels."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import asyncssh
+from asyncssh.constants import OPEN_REQUEST_PTY_FAILED
+
+from gateway.backends.ssh.ask import ask, parse_host
+from gateway.backends.ssh.client import Ask, Waiting
+from gateway.backends.ssh.jumps import route
+from gateway.backends.ssh.login import LoggedIn, People, login
+from gateway.backends.ssh.passphrase import Passphrase
+from gateway.backends.ssh.process import RAW, Process
+from gateway.errors import HopFailed
+from gateway.protocol.target import TerminalSize
+from gateway.settings.config import Cluster, Limits
+
+_WINDOW = 4 << 20  # bytes that sshd may send ahead: 2 MiB at 50 ms would be 40 MB/s
+
+
+class Connection:
+    """A logged-in connection. `channels` is the pool's count; `lost` is set when it is gone."""
+
+    def __init__(self, way: Sequence[LoggedIn]) -> None:
+        """`way`: the jump hosts, and the management host last."""
+        self.channels = 0
+        self.room = 8  # channels: sshd's MaxSessions is 10
+        self._way = way
+        self._host = way[-1]
+        self.lost = self._host.lost
+        self._processes: set[Process] = set()
+
+    @property
+    def opened(self) -> int:
+        """Channels that the far side has opened, and not closed yet."""
+        self._processes = {one for one in self._processes if not one.closed}
+        return sum(one.opened for one in self._processes)
+
+    async def open(self, line: str, size: TerminalSize | None) -> Process:
+        """Runs an exec line; with a size in a raw terminal. Raises HopFailed: ssh_busy, ssh_lost. When cancelled, nothing
+        is left open that outlives the connection.
+        """
+        terminal: dict[str, Any] = (
+            {"term_type": "xterm-256color", "term_size": (size.columns, size.rows), "term_modes": RAW}
+            if size
+            else {}
+        )
+        process = Process(lambda: self._host.words)
+        self._processes.add(process)
+        try:
+            connection = self._host.connection
+            assert connection
+            await connection.create_session(
+                lambda: process, line, encoding=None, window=_WINDOW, send_env=None, env=None,
+                request_pty="force" if size else False, **terminal,
+            )  # fmt: skip
+        except asyncio.CancelledError:
+            if process.opened:
+                process.close()
+            else:  # the channel will be open and nobody's, until the connection ends: it gets no more of them
+                self.room = 0
+            raise
+        except asyncssh.ChannelOpenError as error:
+            self._processes.discard(process)
+            raise self._refusal(error) from None
+        except (asyncssh.Error, OSError) as error:
+            raise HopFailed(
+                "ssh_lost", f"the connection to the management host was lost: {error}{self._host.words}"
+            ) from None
+        return process
+
+    def _refusal(self, error: asyncssh.ChannelOpenError) -> HopFailed:
+        if error.code == OPEN_REQUEST_PTY_FAILED:
+            said = "the management host gives this key no terminal (no-pty or restrict in authorized_keys, or PermitTTY no)"
+            return HopFailed("ssh_restricted", said)
+        code = "ssh_lost" if self.lost.is_set() else "ssh_busy"
+        return HopFailed(code, f"the management host opened no channel: {error.reason}")
+
+    def close(self) -> None:
+        """Ends it with all its channels, at once."""
+        for hop in reversed(self._way):
+            hop.close()
+
+    async def wait_closed(self) -> None:
+        """Its sockets are closed, and the proxy commands have ended."""
+        for hop in reversed(self._way):
+            await hop.wait_closed()
+
+
+async def connect(
+    cluster: Cluster,
+    limits: Limits,
+    passphrase: Passphrase,
+    prompt: Ask | None = None,
+    waiting: Waiting = lambda _: nullcontext(),
+) -> Connection:
+    """Logs in as the user's own ssh would, through the jump hosts that its settings name. Raises HopFailed with what to do.
+
+    `waiting` is entered while a login waits for somebody. When cancelled, nothing is left open.
+    """
+    people, way = People(passphrase, prompt, waiting), list[LoggedIn]()
+    try:
+        target = await ask(cluster, parse_host(cluster.ssh_host), limits)
+        for settings in await route(target, lambda jump: ask(cluster, jump, limits)):
+            key_required = "ssh_key" in cluster.explicit
+            way.append(
+                await login(settings, way[-1] if way else None, limits, people, key_required=key_required)
+            )
+    except BaseException:
+        for hop in reversed(way):
+            hop.close()
+        raise
+    return Connection(way)

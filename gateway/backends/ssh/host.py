@@ -1,0 +1,145 @@
+"""The management host: exec lines on shared SSH connections, for every chain that goes through it."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from gateway.backends.ssh import Connection, Passphrase, Process, Prompt, connect
+from gateway.backends.ssh.attendance import Attendance
+from gateway.backends.ssh.pausable_timeout import PausableTimeout
+from gateway.backends.ssh.pool import Pool
+from gateway.errors import HopFailed
+from gateway.protocol.target import TerminalSize
+from gateway.settings.config import Cluster, Limits
+
+log = structlog.get_logger()
+
+_BLAMES_THE_RUNNER = ("runner_failed", "runner_timeout")
+_WORDS = 400  # bytes of what the host says in place of an answer
+_LOSSES = 3  # connections that may be gone before one opens a channel; nothing has started by then
+
+
+class Host:
+    """Works inside `async with host.running():`."""
+
+    def __init__(self, cluster: Cluster, limits: Limits, prompt: Prompt | None = None) -> None:
+        self._cluster = cluster
+        self._limits = limits
+        self._prompt = prompt
+        self._passphrase = Passphrase(prompt)
+        self._patience = PausableTimeout()
+        self._attendance = Attendance(cluster.name, self._patience)
+        self._said = ""  # why the last login failed, as the log has it
+        self._pool = Pool(
+            self._login, patience=self._patience.now, attended=lambda: self._attendance.attended
+        )
+        self.running = self._pool.running
+        self._apart: list[Connection] = []
+
+    def counts(self) -> dict[str, int]:
+        """For metrics; `channels` are those that were not opened `apart`."""
+        counts = self._pool.counts()
+        return {**counts, "channels": counts["channels"] - sum(map(self._pool.has, self._apart))}
+
+    @property
+    def trouble(self) -> HopFailed | None:
+        """Why the last login failed, while none has succeeded since."""
+        return self._pool.trouble
+
+    async def _login(self) -> Connection:
+        """A connection of the pool's. The log tells when logins begin to fail, and when they work again."""
+        try:
+            async with self._attendance.turn() as waiting:
+                made = await connect(self._cluster, self._limits, self._passphrase, self._prompt, waiting)
+        except HopFailed as error:
+            if error.message != self._said:
+                self._said = error.message
+                log.warning(
+                    "ssh_login_failed", cluster=self._cluster.name, code=error.code, reason=error.message
+                )
+            raise
+        if self._said:
+            log.info("ssh_login_works_again", cluster=self._cluster.name)
+            self._said = ""
+        return made
+
+    @asynccontextmanager
+    async def process(
+        self, line: str, size: TerminalSize | None = None, *, apart: bool = False
+    ) -> AsyncIterator[Process]:
+        """A channel on a connection that has room. A connection that is full or gone is left for another one; where
+        the host has no room at all, waits for it, at most `Limits.start` seconds. Raises HopFailed.
+        """
+        until, losses, again = self._patience.now() + self._limits.start, 0, False
+        while True:
+            async with self._connection(until, first=again, apart=apart) as connection:
+                try:
+                    process = await self._open(connection, line, size)
+                except HopFailed as error:
+                    losses, again = losses + (error.code != "ssh_busy"), True
+                    if error.code == "ssh_restricted" or losses >= _LOSSES or self._patience.now() >= until:
+                        raise
+                    continue
+                try:
+                    yield process
+                except HopFailed as error:
+                    raise (await self._diagnosed(connection, error)) from None
+                finally:
+                    process.close()
+                return
+
+    @asynccontextmanager
+    async def _connection(self, until: float, *, first: bool, apart: bool) -> AsyncIterator[Connection]:
+        async with self._pool.connection(until, first=first) as connection:
+            self._apart += [connection] * apart
+            try:
+                yield connection
+            finally:
+                if apart:
+                    self._apart.remove(connection)
+
+    async def _open(self, connection: Connection, line: str, size: TerminalSize | None) -> Process:
+        try:
+            async with asyncio.timeout(self._limits.ssh_channel):
+                process = await connection.open(line, size)
+        except TimeoutError:
+            connection.room = 0
+            raise HopFailed("ssh_lost", "the management host opened no channel in time") from None
+        except HopFailed as error:
+            if error.code == "ssh_busy":
+                self._pool.full(connection, error)
+            elif error.code != "ssh_restricted":
+                connection.room = 0
+            raise
+        self._pool.took(connection)
+        return process
+
+    async def _diagnosed(self, connection: Connection, error: HopFailed) -> HopFailed:
+        """The error, or ssh_restricted where it blames the runner for a host that runs no command of ours: for this key
+        (command= in authorized_keys), or for all (ForceCommand, the login shell).
+        """
+        if error.code not in _BLAMES_THE_RUNNER:
+            return error
+        one, other, said = secrets.randbelow(10**6), secrets.randbelow(10**6), b""
+        try:
+            async with asyncio.timeout(self._limits.ssh_channel):
+                probe = await connection.open(f"expr {one} + {other}", None)
+                try:
+                    probe.write_eof()
+                    while batch := await probe.read():
+                        said = (said + b"".join(data for _, data in batch))[-_WORDS:]
+                finally:
+                    probe.close()
+        except (HopFailed, TimeoutError):
+            return error
+        if str(one + other).encode() in said:
+            return error
+        words = said.decode("utf-8", "replace").strip() or "nothing"
+        return HopFailed(
+            "ssh_restricted",
+            "the management host does not run our commands for this key or account (command= in authorized_keys, "
+            f"ForceCommand, or its login shell): it says {words!a}",
+        )

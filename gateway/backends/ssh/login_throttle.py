@@ -1,0 +1,94 @@
+"""When the next login may begin: few at a time (sshd's MaxStartups), fewer and later when the host turns them away, and
+none for a while after refusals, which it counts (PerSourcePenalties).
+"""
+
+from collections.abc import Callable
+
+from gateway.errors import HopFailed
+
+DIALS = 4  # logins at the same time
+REFUSALS = 3  # in a row open the breaker
+PAUSE = 60.0  # seconds that it stays open
+ASKED_PAUSE = 600.0  # seconds that it stays open at most after a person was asked in vain, PAUSE at first
+_STREAK = 4  # logins in a row that succeed, until one more at a time is tried
+_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds, after logins in a row that the host turned away
+_IN_VAIN = (
+    "ssh_unconfirmed",
+    "ssh_refused",
+    "ssh_config",
+)  # ends of a login for which a person may have been asked
+_REFUSED = ("ssh_refused", "ssh_host_key")
+
+
+class LoginThrottle:
+    """Knows what the last ones came to. `trouble`: why the last one failed, until one succeeds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.trouble: HopFailed | None = None
+        self._clock = clock
+        self._abreast = DIALS
+        self._streak = 0
+        self._failures = 0
+        self._refusals = 0
+        self._in_vain = 0  # logins in a row for which a person was asked in vain
+        self._refusal: HopFailed | None = None
+        self._next = 0.0
+        self._broken_until = 0.0
+
+    @property
+    def abreast(self) -> int:
+        """How many may be under way now."""
+        return self._abreast if self.pause <= 0 else 0
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next one may begin."""
+        return max(self._next - self._clock(), self.broken)
+
+    @property
+    def broken(self) -> float:
+        """Seconds that the breaker stays open; 0 while it is closed."""
+        return max(0.0, self._broken_until - self._clock())
+
+    def succeeded(self) -> None:
+        """One did. How many at a time grows slowly."""
+        self.trouble = None
+        self._refusals = self._in_vain = 0
+        self._streak += 1
+        if self._streak >= _STREAK:
+            self._streak, self._abreast = 0, min(self._abreast + 1, DIALS)
+
+    def worked(self) -> None:
+        """A channel was opened on what one led to: only that shows that the host takes us. No more pauses."""
+        self._failures = 0
+        self._next = 0.0
+
+    def refused(self, error: HopFailed, *, attended: bool = False) -> None:
+        """A login ended with `error`. Opens the breaker after refusals in a row, and at once where a person was asked in
+        vain, who is not to be asked again and again.
+        """
+        self.trouble = error
+        if attended and error.code in _IN_VAIN:
+            self._refusal = error
+            self._broken_until = self._clock() + min(PAUSE * 2**self._in_vain, ASKED_PAUSE)
+            self._in_vain += 1
+        elif error.code in _REFUSED:
+            self._refusal = error
+            self._refusals += 1
+            if self._refusals >= REFUSALS:
+                self._broken_until = self._clock() + PAUSE
+
+    def turned_away(self, error: HopFailed) -> None:
+        """One ended with `error`, or led to nothing, and another one may do better a little later."""
+        self.trouble = error
+        self._streak, self._abreast = 0, 1
+        self._next = self._clock() + _PAUSES[min(self._failures, len(_PAUSES) - 1)]
+        self._failures += 1
+
+    def check(self) -> None:
+        """Raises HopFailed while the breaker is open."""
+        if self.broken and (refusal := self._refusal):
+            why = "since somebody was asked in vain" if self._in_vain else f"after {self._refusals} refusals"
+            raise HopFailed(
+                refusal.code, f"{refusal.message}; no further login for {self.broken:.0f} s {why}"
+            )

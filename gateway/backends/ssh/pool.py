@@ -1,0 +1,250 @@
+"""Which connection gets the next channel: at most 8 each, a new one when all are full, one kept warm.
+
+Who asks waits in a line while the host may have room. Knows nothing of SSH: a connection is what `dial` returns.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Generic, TypeVar, cast
+
+from gateway.backends.ssh.channel_capacity import CHANNELS, ChannelCapacity, Connection
+from gateway.backends.ssh.login_throttle import LoginThrottle
+from gateway.errors import HopFailed
+
+IDLE = 60.0  # seconds after which an unused connection beyond the first is closed
+_TICK = 10.0  # seconds between looks at idle connections
+_BACKOFF = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts to keep one warm
+_FOREVER = 1e6  # seconds
+
+C = TypeVar("C", bound=Connection)
+
+
+class Pool(Generic[C]):
+    """Works inside `async with pool.running():`. `patience`: the clock of deadlines; `attended`: a person was just asked."""
+
+    def __init__(
+        self,
+        dial: Callable[[], Awaitable[C]],
+        clock: Callable[[], float] = time.monotonic,
+        patience: Callable[[], float] | None = None,
+        attended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._dial = dial
+        self._attended = attended
+        self._clock = clock
+        self._patience = patience or clock
+        self._logins = LoginThrottle(clock)
+        self._open: dict[C, ChannelCapacity[C]] = {}
+        self._usual = CHANNELS  # channels that a new connection probably may have
+        self._waiting: deque[asyncio.Future[C]] = deque()
+        self._dials: set[asyncio.Task[None]] = set()
+        self._later: asyncio.TimerHandle | None = None
+        self._tasks: asyncio.TaskGroup
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """On leaving, every connection is closed and no task is left."""
+        async with asyncio.TaskGroup() as self._tasks:
+            keeper = self._tasks.create_task(self._keep_warm())
+            try:
+                yield
+            finally:
+                keeper.cancel()
+                for dial in self._dials:
+                    dial.cancel()
+                self._dials.clear()
+                self._tell(HopFailed("shutdown", "the gateway is being stopped"))
+                if self._later:
+                    self._later.cancel()
+                for connection in self._open:
+                    connection.close()
+                for connection in self._open:
+                    await connection.wait_closed()
+                self._open.clear()
+
+    @asynccontextmanager
+    async def connection(self, until: float = float("inf"), *, first: bool = False) -> AsyncIterator[C]:
+        """A connection with room for one more channel, counted until the block is left. Waits where none has, at most
+        until `patience` says `until`; `first`: ahead of the others. Raises HopFailed when that was too long, when a login
+        failed in a way that waiting does not mend, or at once while the breaker is open. Cancelling is safe.
+        """
+        connection = await self._acquire(until, first=first)
+        try:
+            yield connection
+        finally:
+            self._give_back(connection)
+
+    def took(self, connection: C) -> None:
+        """A channel was opened on it."""
+        if room := self._open.get(connection):
+            room.took()
+            self._usual = max(self._usual, room.proven)
+            self._logins.worked()
+            self._serve()
+
+    def full(self, connection: C, error: HopFailed) -> None:
+        """The host opened no further channel on it: `error`. There is less room than was thought, for now."""
+        if room := self._open.get(connection):
+            if room.full():
+                self._usual = max(1, connection.room)
+            if not connection.room:
+                self._logins.turned_away(error)
+
+    @property
+    def trouble(self) -> HopFailed | None:
+        """Why the last login failed, while none has succeeded since."""
+        return self._logins.trouble
+
+    def has(self, connection: C) -> bool:
+        """It is one of those that are open."""
+        return connection in self._open
+
+    def counts(self) -> dict[str, int]:
+        """For metrics."""
+        broken = self._logins.broken
+        return {
+            "connections": len(self._open),
+            "channels": sum(connection.channels for connection in self._open),
+            "logins": len(self._dials),
+            "waiting": sum(not turn.done() for turn in self._waiting),
+            "breaker_open": int(broken > 0),
+            "breaker_seconds": round(broken),
+        }
+
+    async def _acquire(self, until: float, *, first: bool) -> C:
+        turn: asyncio.Future[C] = asyncio.get_running_loop().create_future()
+        (self._waiting.appendleft if first else self._waiting.append)(turn)
+        try:
+            self._serve()
+            if not turn.done():
+                self._logins.check()
+            await self._wait(turn, until)
+            return turn.result()
+        except BaseException:
+            if turn.done() and not turn.cancelled() and not turn.exception():
+                self._give_back(turn.result())  # the turn was ours: pass it on
+            raise
+        finally:
+            turn.cancel()
+            with suppress(ValueError):
+                self._waiting.remove(turn)
+
+    async def _wait(self, turn: asyncio.Future[C], until: float) -> None:
+        while not turn.done():
+            left = until - self._patience()
+            if left <= 0:
+                raise self._late()
+            # its clock may stand
+            await asyncio.wait({turn}, timeout=max(left, 0.1) if left < _FOREVER else None)
+
+    def _give_back(self, connection: C) -> None:
+        connection.channels -= 1
+        if not connection.room and not connection.channels:
+            connection.close()
+        self._serve()
+
+    def _serve(self) -> None:
+        """Room goes to those who wait, in their order; for the others there are logins."""
+        for lost in [one for one in self._open if one.lost.is_set()]:
+            del self._open[lost]
+            lost.close()  # with the jump hosts before it, which live on
+        while self._waiting:
+            if self._waiting[0].done():
+                self._waiting.popleft()
+                continue
+            connection = next((one for one, room in self._open.items() if room.free()), None)
+            if connection is None:
+                break
+            connection.channels += 1
+            self._open[connection].idle_since = None
+            self._waiting.popleft().set_result(connection)
+        if self._waiting:
+            self._start_dials()
+
+    def _start_dials(self) -> None:
+        needed = -(-len(self._waiting) // self._usual)
+        while len(self._dials) < min(needed, self._logins.abreast):
+            self._dials.add(self._tasks.create_task(self._login()))
+        pauses = [room.rest for room in self._open.values() if room.rest > 0]
+        if not self._dials:
+            pauses.append(self._logins.pause)
+        self._serve_in(min(pauses, default=0.0))
+
+    def _serve_in(self, seconds: float) -> None:
+        if self._later:
+            self._later.cancel()
+        if seconds > 0:
+            self._later = asyncio.get_running_loop().call_later(seconds, self._serve)
+
+    async def _login(self) -> None:
+        error: HopFailed | None = None
+        try:
+            connection = await self._dial()
+        except HopFailed as failed:
+            error = failed
+        except Exception as defect:  # noqa: BLE001  # in one login: it must not end the others' sessions
+            text = f"login failed unexpectedly: {type(defect).__name__}: {defect}"
+            error = HopFailed("gateway_error", text)
+        finally:  # at once: several may end in the same moment, and each must know whether it is the last
+            self._dials.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        if error:
+            self._failed(error)
+        else:
+            self._logins.succeeded()
+            self._open[connection] = ChannelCapacity(connection, self._usual, self._clock)
+            self._serve()
+
+    def _failed(self, error: HopFailed) -> None:
+        """Waiting helps where the host only turned a login away, or cannot be reached while another one lives."""
+        lives = any(one.room and not one.lost.is_set() for one in self._open)
+        if error.code == "ssh_busy" or (error.code == "ssh_unreachable" and lives):
+            self._logins.turned_away(error)
+            self._serve()
+            return
+        self._logins.refused(error, attended=self._attended())
+        if not self._dials:  # no other login may still serve them
+            self._tell(error)
+
+    def _tell(self, error: HopFailed) -> None:
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_exception(error)
+
+    def _late(self) -> HopFailed:
+        others = sum(not turn.done() for turn in self._waiting) - 1
+        text = f"the management host had no room for another session in time, and {others} more wait"
+        return HopFailed("ssh_busy", f"{text}: {self.trouble.message}" if self.trouble else text)
+
+    async def _keep_warm(self) -> None:
+        failures = 0
+        while True:
+            self._serve()
+            self._close_idle()
+            if self._open:
+                failures = 0
+                with suppress(TimeoutError):  # wait_for of Python 3.11 loses a cancellation here
+                    async with asyncio.timeout(_TICK):
+                        await next(iter(self._open)).lost.wait()
+                continue
+            if not self._dials and self._logins.pause <= 0:
+                self._dials.add(self._tasks.create_task(self._login()))
+            if self._dials:
+                await asyncio.wait(self._dials)
+            if not self._open:
+                backoff = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
+                await asyncio.sleep(max(backoff, self._logins.pause))
+                failures += 1
+
+    def _close_idle(self) -> None:
+        now = self._clock()
+        for connection, room in list(self._open.items())[1:]:
+            if connection.channels:
+                room.idle_since = None
+            elif room.idle_since is None:
+                room.idle_since = now
+            elif now - room.idle_since > IDLE:
+                connection.room = 0
+                connection.close()

@@ -1,0 +1,154 @@
+"""`dap config`: write and show settings."""
+
+import json as json_format
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli import help_texts
+from gateway.cli.console import safe
+from gateway.cli.options import Json
+from gateway.errors import ConfigError
+from gateway.masking import MASK, mask_url
+from gateway.settings.config import (
+    CLUSTER_SETTINGS,
+    GATEWAY_SETTINGS,
+    MODES,
+    Config,
+    Limits,
+    Setting,
+    config_path,
+)
+from gateway.settings.loader import load
+
+app = typer.Typer(help="Write and show settings.", rich_markup_mode=None, no_args_is_help=True)
+_ASKED = ("ssh_host", "vm")  # what nobody can guess
+
+
+@app.command(help=help_texts.CONFIG_INIT)
+def init(  # noqa: PLR0913, PLR0917  # one option a setting
+    ssh_host: Annotated[
+        str | None, typer.Option(metavar="[USER@]HOST[:PORT]", help="Management host.")
+    ] = None,
+    ssh_key: Annotated[str | None, typer.Option(metavar="FILE", help="Private key.")] = None,
+    ssh_known_hosts: Annotated[str | None, typer.Option(metavar="FILE", help="Trusted host keys.")] = None,
+    ssh_config: Annotated[
+        str | None, typer.Option(metavar="FILE", help="OpenSSH's settings, as ssh -F FILE; none: no file.")
+    ] = None,
+    vm: Annotated[str | None, typer.Option(metavar="NAME", help="Incus instance, the runner.")] = None,
+    kube_context: Annotated[str | None, typer.Option(metavar="NAME", help="Context in the runner.")] = None,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NS", help="Of pods named without one; default: the context's.")
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="MODE", help="plain, relay, or auto: relay where python3 is.")
+    ] = None,
+    listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where dap serve listens.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    given = {
+        "ssh_host": ssh_host, "ssh_key": ssh_key, "ssh_known_hosts": ssh_known_hosts,
+        "ssh_config": ssh_config, "vm": vm, "kube_context": kube_context, "namespace": namespace, "mode": mode,
+        "listen": listen,
+    }  # fmt: skip
+    path = config_path()
+    if path.exists() and not force:
+        raise ConfigError(f"{path} is there already: edit it, or replace it with --force")
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        _ask(given)
+    _write(path, document(given), force=force)
+    print(f"wrote {path}")
+
+
+@app.command()
+def show(json: Json = False) -> None:
+    """Every setting, its value, and where that comes from. Secrets are not shown."""
+    path, rows = config_path(), list(_rows(load()))
+    if json:
+        shown = {key: {"value": value, "origin": origin} for key, value, origin in rows}
+        print(json_format.dumps({"file": str(path), "settings": shown}, indent=2))
+        return
+    print(f"# {safe(str(path))}{'' if path.exists() else ' (not there; dap config init writes it)'}")
+    keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for key, value, origin in rows:
+        print(f"{safe(key):{keys}}  {safe(value) or '-':{min(values, 40)}}  {safe(origin)}")
+
+
+def document(given: Mapping[str, str | None]) -> str:
+    """The text of config.toml. Raises ConfigError for a mode that does not exist."""
+    if given.get("mode") not in (None, *MODES):
+        raise ConfigError(f"mode is {given['mode']!r}; use one of {', '.join(MODES)}")
+    lines = [
+        "# Settings of dap. Flags and environment variables win over this file: `dap config show` tells.",
+        "",
+        "# One table for each cluster; dap --cluster NAME chooses. The variables are for `default` alone.",
+        "[clusters.default]",
+        *_section(CLUSTER_SETTINGS, given),
+        "",
+        "[gateway]",
+        *_section(GATEWAY_SETTINGS, given),
+        "",
+        "# Seconds, bytes and numbers; 0 turns off idle, max_age and what begins with sessions.",
+        "[limits]",
+        *(f"# {row.name} = {row.default}" for row in fields(Limits)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _section(rows: Iterable[Setting], given: Mapping[str, str | None]) -> Iterator[str]:
+    for row in rows:
+        value = given.get(row.key)
+        yield f"# {row.meaning} ({row.env})"
+        # JSON's quoting is TOML's, but for this one character
+        quoted = json_format.dumps(value or row.default, ensure_ascii=False).replace("\x7f", "\\u007f")
+        yield f"{'' if value else '# '}{row.key} = {quoted}"
+
+
+def _ask(given: dict[str, str | None]) -> None:
+    for row in CLUSTER_SETTINGS:
+        if row.key in _ASKED and given[row.key] is None:
+            given[row.key] = typer.prompt(row.meaning, default=row.default, err=True)
+
+
+def _write(path: Path, text: str, *, force: bool) -> None:
+    """Private from its first byte on, and never half written."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(
+        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(text)
+    try:
+        if force:
+            draft.replace(path)
+        else:
+            path.hardlink_to(draft)  # fails if another made it meanwhile
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already: edit it, or replace it with --force") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _rows(config: Config) -> Iterator[tuple[str, str, str]]:
+    for name, cluster in config.clusters.items():
+        for row in CLUSTER_SETTINGS:
+            key = f"clusters.{name}.{row.key}"
+            yield key, str(getattr(cluster, row.key)), config.origins[key]
+    for row in GATEWAY_SETTINGS:
+        value, key = getattr(config, row.key), f"gateway.{row.key}"
+        values = value if isinstance(value, tuple) else (str(value),)
+        yield key, ",".join(_masked(row, text) for text in values), config.origins[key]
+    for limit in fields(Limits):
+        value = getattr(config.limits, limit.name)
+        yield f"limits.{limit.name}", str(value), "default" if value == limit.default else str(config_path())
+
+
+def _masked(row: Setting, text: str) -> str:
+    if row.secret:
+        return MASK if text else ""
+    return mask_url(text)

@@ -1,0 +1,44 @@
+"""`dap open`: a one-use link for a browser."""
+
+from urllib.parse import quote
+
+from gateway.client import http
+from gateway.client.endpoint import needed
+from gateway.client.exit_status import REFUSED, GatewayFailed
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.target import KINDS, Target
+from gateway.settings.loader import load
+
+_CREATED = 201
+
+
+def target(name: str, cluster: str, namespace: str, container: str | None) -> Target:
+    """POD (also deploy/NAME) with the options, or CLUSTER/NS/POD[/CONTAINER]. Raises BadRequest."""
+    parts = name.split("/")
+    if len(parts) == 1 or (len(parts) == 2 and parts[0] in KINDS):
+        return Target.parse(cluster, namespace or None, name, container)
+    if len(parts) not in (3, 4):
+        raise BadRequest(f"{name!r} is neither POD nor CLUSTER/NS/POD[/CONTAINER]")
+    return Target.parse(parts[0], parts[1] or None, parts[2], parts[3] if len(parts) == 4 else container)
+
+
+def link(wanted: Target | None, whose: str | None) -> str:
+    """Asks the running gateway. `whose`: None for a link of one's own. Raises GatewayFailed, ConfigError."""
+    body = {"target": _path(wanted)} if wanted else {}
+    if whose is not None:
+        body["for"] = whose
+    status, answer = http.request(needed(load()), "POST", "/gateway/v1/tickets", body)
+    fields = answer if isinstance(answer, dict) else {}
+    url = fields.get("url")
+    if status != _CREATED or not isinstance(url, str):
+        said = fields.get("message")
+        raise GatewayFailed(REFUSED, f"the gateway gave no ticket: {said or f'HTTP {status}'}")
+    return url
+
+
+def _path(wanted: Target) -> str:
+    """As behind the page's address: what a part is to have of `/`, as in deploy/NAME, is escaped. The namespace is empty
+    where it is not named.
+    """
+    parts = [wanted.cluster, wanted.namespace, wanted.pod, *([wanted.container] if wanted.container else [])]
+    return "/".join(quote(part, safe="") for part in parts)

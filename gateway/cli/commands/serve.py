@@ -1,0 +1,63 @@
+"""`dap serve`: the gateway in the foreground."""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from gateway.cli.terminal.tty import ask
+from gateway.settings.config import Cluster, Config
+from gateway.settings.loader import load
+
+if TYPE_CHECKING:
+    from gateway.demo import DemoSettings
+    from gateway.server.run import Serving
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    console = "console"
+    json = "json"
+
+
+def run(listen: str | None, *, demo: bool, log: LogFormat) -> None:
+    """Until SIGTERM or SIGINT. Raises ConfigError."""
+    config = load(flags={"gateway.listen": listen} if listen else {})
+    asyncio.run(_serve(config, demo=demo, log=log))
+
+
+async def _serve(config: Config, *, demo: bool, log: LogFormat) -> None:
+    # here, since they load SSH and HTTP servers, which no other command needs
+    from gateway import log as logs  # noqa: PLC0415
+    from gateway.server.run import serve  # noqa: PLC0415
+
+    logs.setup(log.value)
+    async with AsyncExitStack() as stack:
+        if demo:
+            from gateway.demo import WARNING, demo_chain  # noqa: PLC0415
+
+            print(WARNING, file=sys.stderr, flush=True)
+            config = demo_config(config, await stack.enter_async_context(demo_chain()))
+        await serve(config, banner=_banner, prompt=_prompt)
+
+
+def demo_config(config: Config, demo: "DemoSettings") -> Config:
+    """The same settings with one cluster, `default`, which is the demo's."""
+    cluster = Cluster(
+        "default", demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, "", "auto",
+        frozenset(["ssh_host", "ssh_key", "ssh_known_hosts", "ssh_config", "vm", "mode"]), "none",
+    )  # fmt: skip
+    return replace(config, clusters={"default": cluster})
+
+
+def _banner(serving: "Serving") -> None:
+    for url in serving.urls:
+        print(f"dap: serving on {url}")
+    print(f"dap: open in a browser (works once, for five minutes): {serving.link}", flush=True)
+
+
+async def _prompt(question: str, echo: bool) -> str | None:
+    return await ask(question, echo)

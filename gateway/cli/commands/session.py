@@ -1,0 +1,119 @@
+"""A session on this terminal or these pipes, until its end, and the exit status that comes of it."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
+
+from gateway.cli import signals
+from gateway.cli.console import say
+from gateway.cli.terminal import tty
+from gateway.cli.terminal.pipes import Pipes
+from gateway.cli.terminal.shell import Shell
+from gateway.cli.terminal.stdio import OutputClosed, Sink
+from gateway.cli.terminal.tty import Terminal
+from gateway.client.endpoint import Endpoint, gateway
+from gateway.client.exit_status import End, GatewayFailed, GivenUp
+from gateway.client.request import path
+from gateway.client.verify import Verification
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.target import Command, Target, Verb
+from gateway.settings.loader import load
+
+_INTERRUPTED = 130
+_SIGPIPE = 128 + 13  # what a shell shows for tools that die of a closed pipe
+_LAST_WORDS = 0.5  # seconds for what was said last to reach the terminal
+
+Talk = Callable[[Endpoint, Sink], Awaitable[End]]
+
+
+def command(verb: Verb, argv: tuple[str, ...], *, stdin: bool, tty: bool) -> Command:
+    """All output is wanted. As with kubectl, a terminal needs one here. Raises BadRequest for unusable argv."""
+    if tty and stdin and not os.isatty(0):
+        say("stdin is no terminal, so the command gets none either")
+        tty = False
+    return Command(argv, verb, stdin=stdin, stdout=True, stderr=not tty, tty=tty)
+
+
+def run(
+    target: Target, wanted: Command, *, quiet: bool, resumable: bool = False, verify: bool = False
+) -> int:
+    """Runs the command to our exit status. Raises ConfigError, and OSError for output that cannot be written.
+
+    `resumable`: a terminal outlives its connection, where the gateway can keep it. `verify`: proves exit code and length
+    of a command without a terminal.
+    """
+    terminal = Terminal(0) if wanted.tty and wanted.stdin else None
+    proof = Verification(wanted.argv) if verify else None
+    if proof:
+        wanted = replace(wanted, argv=proof.argv)
+
+    # scripts know where they go, and read our stderr
+    tells = bool(target.pod) and not target.namespace and not quiet and os.isatty(2)
+
+    async def talk(endpoint: Endpoint, sink: Sink) -> End:
+        sized = replace(wanted, size=tty.size()) if wanted.tty else wanted
+        if terminal is None:
+            pipes = Pipes(sink, sized, proof)
+            pipes.tells = tells
+            return await pipes.run(endpoint, path(target, sized))
+        wish = path(target, sized, resumable=resumable)
+        shell = Shell(endpoint, sink, terminal, sized.size)
+        shell.tells = tells
+        return await shell.open(wish)
+
+    return _run(gateway(load(), quiet=quiet, terminal=terminal), talk, terminal)
+
+
+def take_over(session: str, endpoint: Endpoint) -> int:
+    """Goes on here with a session that lives already. As `run`; raises BadRequest without a terminal."""
+    if not os.isatty(0):
+        raise BadRequest("stdin is no terminal, and a session to attach to is one")
+    terminal = Terminal(0)
+
+    async def talk(endpoint: Endpoint, sink: Sink) -> End:
+        return await Shell(endpoint, sink, terminal, None).take_over(session)
+
+    return _run(nullcontext(endpoint), talk, terminal)
+
+
+def _run(opened: AbstractAsyncContextManager[Endpoint], talk: Talk, terminal: Terminal | None) -> int:
+    give_up = terminal.restore if terminal else lambda: None
+    return signals.run(_session(opened, talk, terminal), give_up)
+
+
+async def _session(
+    opened: AbstractAsyncContextManager[Endpoint], talk: Talk, terminal: Terminal | None
+) -> int:
+    sink, interrupted = Sink(), False
+    try:
+        with terminal or nullcontext():
+            async with opened as endpoint:
+                try:
+                    end = await talk(endpoint, sink)
+                finally:
+                    await _settle(sink)
+                    if terminal:
+                        terminal.restore()
+    except OutputClosed:
+        return _SIGPIPE
+    except GatewayFailed as error:
+        end = error.end
+    except GivenUp as decision:
+        end, interrupted = decision.end, True
+    finally:
+        sink.close()
+    if end.exit_code is None:
+        if terminal and terminal.was_raw:
+            print(file=sys.stderr)  # the command left the cursor where it liked
+        say(str(end))
+    return _INTERRUPTED if interrupted else end.exit_status
+
+
+async def _settle(sink: Sink) -> None:
+    with contextlib.suppress(TimeoutError, OutputClosed, OSError):
+        async with asyncio.timeout(_LAST_WORDS):
+            await sink.drain()

@@ -1,0 +1,148 @@
+"""`dap sessions`, `dap attach`, `dap kill`: what runs in the gateway, whoever opened it."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from gateway.cli.commands import session
+from gateway.cli.console import safe, say
+from gateway.client import http
+from gateway.client.endpoint import Endpoint, running
+from gateway.client.exit_status import REFUSED, UNREACHABLE, USAGE, GatewayFailed
+from gateway.protocol.outcome import CODES
+from gateway.settings.loader import load
+
+_PATH = "/gateway/v1/sessions"
+_OK, _DONE, _NOT_FOUND = 200, 204, 404
+_COLUMNS = ("SESSION", "TARGET", "COMMAND", "AGE", "IDLE", "IN", "OUT", "CLIENT", "IDENTITY")
+_COMMAND_WIDTH = 30  # characters of a command in the table
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A session of the list. `cells`: as the table shows it, in the order of its columns."""
+
+    name: str
+    resumable: bool
+    cells: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, body: Any, now: float) -> "Listed":
+        """`now`: seconds since the epoch. Raises KeyError, TypeError or ValueError for what is no session."""
+        target = "/".join(
+            str(body[part]) for part in ("cluster", "namespace", "pod", "container") if body[part]
+        )
+        command = " ".join(str(argument) for argument in body["command"] or ("(shell)",))
+        if len(command) > _COMMAND_WIDTH:
+            command = command[: _COMMAND_WIDTH - 1] + "…"
+        client = "attached" if body["attached"] else "waiting"
+        cells = (
+            body["name"], target, command, _span(now - body["opened"]), _span(body["idle"]), _amount(body["in"]),
+            _amount(body["out"]), client, body["identity"],
+        )  # fmt: skip
+        return cls(body["name"], bool(body["resumable"]), tuple(safe(cell) for cell in cells))
+
+
+def show(*, as_json: bool) -> int:
+    """Prints the list. Raises GatewayFailed, ConfigError."""
+    body = _ask(_needed())
+    if as_json:
+        print(json.dumps(body))
+    elif found := _parse(body):
+        print(_table(found))
+    else:
+        say("no sessions")
+    return 0
+
+
+def attach(name: str | None) -> int:
+    """Takes the session over; without a name the only one there is. Our exit status, as of a shell."""
+    endpoint = _needed()
+    if name is None:
+        every = _parse(_ask(endpoint))
+        found = [one for one in every if one.resumable]
+        if not found:
+            raise _unknown(f"there is no session to attach to ({len(every)} that cannot be resumed)")
+        if len(found) > 1:
+            say("which one? dap attach SESSION")
+            print(_table(found), flush=True)
+            return USAGE
+        name = found[0].name
+    return session.take_over(name, endpoint)
+
+
+def kill(name: str, reason: str) -> int:
+    """Ends the session; whoever has it is told the reason. Raises GatewayFailed, ConfigError."""
+    query = f"?{urlencode({'reason': reason}, quote_via=quote)}" if reason else ""
+    status, answer = http.request(_needed(), "DELETE", f"{_PATH}/{quote(name, safe='')}{query}")
+    if status == _NOT_FOUND:
+        raise _unknown(CODES["session_unknown"].meaning)
+    if status != _DONE:
+        raise _refused(status, answer)
+    return 0
+
+
+def _needed() -> Endpoint:
+    endpoint = running(load())
+    if endpoint is None:
+        raise GatewayFailed(
+            UNREACHABLE,
+            "no gateway is running: start one with dap serve, or name one with DAP_GATEWAY_URL (a command that runs "
+            "its own gateway keeps its session to itself)",
+        )
+    return endpoint
+
+
+def _ask(endpoint: Endpoint) -> Any:
+    status, answer = http.request(endpoint, "GET", _PATH)
+    if status != _OK:
+        raise _refused(status, answer)
+    if not isinstance(answer, dict):
+        raise _unreadable()
+    return answer
+
+
+def _parse(body: Any) -> list[Listed]:
+    now = time.time()
+    try:
+        return [Listed.parse(one, now) for one in body["sessions"]]
+    except (KeyError, TypeError, ValueError):
+        raise _unreadable() from None
+
+
+def _unreadable() -> GatewayFailed:
+    return GatewayFailed(REFUSED, "the gateway's list of sessions cannot be read: is it of another version?")
+
+
+def _unknown(message: str) -> GatewayFailed:
+    return GatewayFailed("session_unknown", message)
+
+
+def _refused(status: int, answer: Any) -> GatewayFailed:
+    return http.refusal(status, json.dumps(answer).encode())
+
+
+def _table(found: list[Listed]) -> str:
+    rows = [_COLUMNS, *(one.cells for one in found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _span(seconds: float) -> str:
+    """As 42s, 12m, 3h or 5d."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size:.0f}{unit}"
+    return f"{max(seconds, 0):.0f}s"
+
+
+def _amount(size: float) -> str:
+    """As 42, 1.5k or 20M bytes."""
+    for unit in ("", "k", "M", "G"):
+        if size < 1000 or unit == "G":
+            break
+        size /= 1000
+    return f"{size:.0f}{unit}" if size >= 10 or not unit else f"{size:.1f}{unit}"

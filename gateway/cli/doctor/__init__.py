@@ -1,0 +1,1 @@
+"""The checks of `dap doctor` that need no gateway."""

@@ -1,0 +1,105 @@
+"""The keys: read from the terminal, held until the gateway has them, and looked at for the few that are for us."""
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.cli.terminal.notices import Absence
+from gateway.cli.terminal.stdio import Source
+from gateway.client.connection import Connection
+from gateway.client.exit_status import End, GivenUp
+from gateway.client.input_buffer import InputBuffer
+from gateway.client.resume import broken
+from gateway.protocol.outcome import Hop
+
+_CTRL_C = b"\x03"
+_ESCAPE = b"\r~."  # as ssh's
+
+
+class Keyboard:
+    """`ready`: the command runs, its terminal is raw, and keys may be read. `why`: the end when the person gives up.
+
+    Only while nothing can arrive, and only then, two are ours: Ctrl-C, once the line that says so is on the screen
+    (before that it may well be meant for the program), and `~.` after Enter.
+    """
+
+    def __init__(self, absence: Absence, why: Callable[[], End]) -> None:
+        self.ready = asyncio.Event()
+        self._absence = absence
+        self._why = why
+        self._held = InputBuffer()
+        self._last = b""
+        self._resumable = False
+        self._ended = False  # the terminal has hung up
+        self._typed = asyncio.Event()  # there may be something to send
+        self._room = asyncio.Event()
+
+    async def read(self) -> None:
+        """Until the terminal hangs up. Raises GivenUp."""
+        await self.ready.wait()
+        source = Source(0)
+        while data := await source.read():
+            data = self._look(data)
+            while self._held.room < len(data):
+                self._room.clear()
+                await self._room.wait()
+            self._held.add(data)
+            self._typed.set()
+        if self._resumable:  # nobody will ever type again: as when a terminal is closed
+            raise GivenUp(End("client_closed", Hop.CLIENT, "the terminal hung up"))
+        self._ended = True
+        self._typed.set()
+
+    async def send(self, connection: Connection) -> None:
+        """Sends what is held, as far as there is credit, as long as the connection lives."""
+        while True:
+            data = self._held.next()
+            if data:
+                self._room.set()
+                await connection.send(data)
+            elif self._ended and not self._held.waiting:
+                await connection.half_close()
+                return
+            else:
+                self._typed.clear()
+                await self._typed.wait()
+
+    def begin(self, offset: int, window: int) -> None:
+        """The first hello of a session that acknowledges."""
+        self._resumable = True
+        self._held.begin(offset, window)
+
+    def limit(self, window: int) -> None:
+        """The hello of a session that ends with its connection: so much input may be on its way."""
+        self._held.begin(0, window)
+
+    def again(self, offset: int, window: int) -> None:
+        """The hello after a loss. Raises GatewayFailed for an offset that cannot be."""
+        if not self._held.again(offset, window):
+            raise broken("it has received what was never sent")
+        self._wake()
+
+    def received(self, offset: int) -> None:
+        """Input before `offset` has arrived. Raises as `again`."""
+        if not self._held.received(offset):
+            raise broken("it has received what was never sent")
+        self._wake()
+
+    def close(self) -> None:
+        """Frees what is held."""
+        self._held.close()
+
+    def _wake(self) -> None:
+        self._typed.set()
+        self._room.set()
+
+    def _look(self, data: bytes) -> bytes:
+        typed = self._last + data
+        self._last = typed[1 - len(_ESCAPE) :]
+        if self._absence.lost:
+            if _ESCAPE in typed or (self._absence.told and _CTRL_C in data):
+                raise GivenUp(self._why())
+            self._absence.tell()
+        elif _CTRL_C in data and self._held.waiting:
+            self._held.discard()  # as the line discipline of a terminal does
+            return data[data.rindex(_CTRL_C) :]
+        return data

@@ -1,0 +1,83 @@
+"""A session on pipes: stdin to the command, its output to stdout and stderr. It ends with its connection."""
+
+import asyncio
+from typing import Any
+
+from gateway.cli.console import say_namespace
+from gateway.cli.terminal import tty
+from gateway.cli.terminal.stdio import Sink, Source
+from gateway.cli.terminal.window_size import WindowSize
+from gateway.client.connection import Connection, attach
+from gateway.client.endpoint import Endpoint
+from gateway.client.exit_status import End, first
+from gateway.client.verify import Verification
+from gateway.protocol.messages import Control, Output, Stream
+from gateway.protocol.target import Command
+
+
+class Pipes:
+    """Run once. A command may have a terminal all the same, without our keys: `-t` alone."""
+
+    tells = False  # set it for a line that says in which namespace the pod is
+
+    def __init__(self, sink: Sink, command: Command, proof: Verification | None = None) -> None:
+        self._sink = sink
+        self._proof = proof
+        self._command = command
+        self._ready = asyncio.Event()  # input may flow: a pipe can be filled before the command runs
+        self._sizes = WindowSize(command.size, None)
+
+    async def run(self, endpoint: Endpoint, path: str) -> End:
+        """Until the session's end. Raises GatewayFailed, OutputClosed."""
+        async with attach(endpoint, path) as connection:
+            try:
+                with tty.resized() as changed:
+                    end = await self._attend(connection, changed)
+            except BaseExceptionGroup as errors:
+                raise first(errors) from None
+            await connection.closed()
+        return end
+
+    async def _attend(self, connection: Connection, changed: asyncio.Event) -> End:
+        jobs: list[Any] = [self._sink.watch()]
+        if self._command.stdin:
+            jobs.append(self._input(connection))
+        if self._command.tty:
+            jobs += [self._sizes.listen(changed), self._sizes.send(connection)]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+            end = await self._output(connection)
+            for task in tasks:
+                task.cancel()
+        return end
+
+    async def _output(self, connection: Connection) -> End:
+        while True:
+            match await connection.receive():
+                case Output(stream, data):
+                    self._started()
+                    if self._proof:
+                        data = self._proof.take(stream, data)
+                    if data:
+                        await self._sink.write(stream, data)
+                case Control(body):
+                    if body["type"] == "hello" and self.tells:
+                        say_namespace(body)
+                    if body["type"] in ("hello", "started"):
+                        self._started()
+                case End() as end:
+                    if self._proof:
+                        self._sink.put(Stream.STDERR, self._proof.rest())
+                    await self._sink.drain()
+                    return self._proof.judge(end) if self._proof else end
+
+    def _started(self) -> None:
+        self._ready.set()
+        self._sizes.ready.set()
+
+    async def _input(self, connection: Connection) -> None:
+        await self._ready.wait()
+        source = Source(0)
+        while data := await source.read():
+            await connection.send(data)
+        await connection.half_close()

@@ -1,0 +1,1 @@
+"""The Python client of a gateway, which `dap` stands on."""

@@ -1,0 +1,250 @@
+"""One session over a WebSocket: the only place that knows the `websockets` library."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidStatus,
+    WebSocketException,
+)
+from websockets.frames import CloseCode
+from websockets.proxy import get_proxy, parse_proxy
+from websockets.typing import Subprotocol
+from websockets.uri import parse_uri
+
+from gateway import __version__
+from gateway.client.endpoint import Endpoint
+from gateway.client.exit_status import (
+    LOST,
+    REFUSED,
+    UNREACHABLE,
+    End,
+    GatewayFailed,
+    from_control,
+    from_status,
+)
+from gateway.client.http import refusal, why
+from gateway.dial import ATTEMPT_DELAY, dial
+from gateway.protocol import codec
+from gateway.protocol.codec import CHUNK
+from gateway.protocol.errors import ProtocolError
+from gateway.protocol.messages import ClientMessage, Control, Ended, HalfClose, Output, Resize, Stdin, Stream
+from gateway.protocol.subprotocols import OWN
+from gateway.protocol.target import TerminalSize
+from gateway.timeouts import wait_within
+
+_OPEN = 15.0  # seconds for the handshake; what the far side takes comes after it
+_CLOSE = 2.0  # seconds for the closing handshake
+_HURRY = 0.3  # seconds for it after Ctrl-C and the like
+_PING = 15.0  # seconds between pings: proxies and the gateway see that we live
+_SILENCE = 45  # seconds until a peer that acknowledges nothing is lost
+_PROXY = (
+    "the proxy that the environment names (HTTPS_PROXY, ALL_PROXY or the like) cannot be used: "
+    "it has to be http://[USER:PASSWORD@]HOST:PORT, or with https, what is special in USER and PASSWORD as %XX"
+)
+
+
+_QUIET = logging.getLogger("gateway.cli.websockets")  # what it has to say, its exceptions say
+_QUIET.disabled = True
+
+
+class _Listening(ClientConnection):
+    """Notes when the peer was last heard: a pong may stand behind much output, but any byte is a sign of life."""
+
+    heard = 0.0  # the event loop's clock
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self.loop.time()
+        super().data_received(data)
+
+
+class Connection:
+    """A session's connection. Only one task may receive; sending and receiving are independent."""
+
+    def __init__(self, websocket: _Listening) -> None:
+        self._websocket = websocket
+        self._end: End | None = None
+
+    @property
+    def heard(self) -> float:
+        """When the last byte came, on the event loop's clock."""
+        return self._websocket.heard
+
+    async def receive(self) -> Output | Control | End:
+        """The next output or control message, or the end. Raises GatewayFailed if the connection is lost.
+
+        Safe to cancel.
+        """
+        while True:
+            try:
+                message = codec.decode_server(await self._websocket.recv(decode=False), OWN)
+            except ConnectionClosed as error:
+                if self._end:
+                    return self._end
+                raise _lost(error) from None
+            except ProtocolError as error:
+                raise GatewayFailed(LOST, f"the gateway broke the protocol: {error}") from None
+            match message:
+                case Output():
+                    return message
+                case Control(body) if body["type"] in ("end", "refused"):
+                    self._end = from_control(dict(body))
+                case Control():
+                    return message
+                case Ended(status):
+                    return self._end or from_status(status)
+
+    async def send(self, data: bytes) -> None:
+        """Input for the command. Waits while the gateway takes none; after the end it goes nowhere."""
+        for start in range(0, len(data), CHUNK):
+            await self._send(Stdin(data[start : start + CHUNK]))
+
+    async def resize(self, size: TerminalSize) -> None:
+        """The terminal has a new size."""
+        await self._send(Resize(size))
+
+    async def half_close(self) -> None:
+        """No more input will come."""
+        await self._send(HalfClose(Stream.STDIN))
+
+    async def control(self, kind: str, **fields: object) -> None:
+        """A control message of our own subprotocol."""
+        await self._send(Control({"type": kind, **fields}))
+
+    async def ping(self) -> None:
+        """Asks for a sign of life; `heard` tells whether one came."""
+        with contextlib.suppress(ConnectionClosed):
+            await self._websocket.ping()
+
+    def abandon(self) -> None:
+        """Gives the connection up for lost, without a close: a session that can be resumed lives on."""
+        self._websocket.transport.abort()
+
+    async def closed(self) -> int:
+        """The code with which the gateway closed, after the end. Waits 2 s at most, then closes itself."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE):
+                await self._websocket.wait_closed()
+        return self._websocket.close_code or CloseCode.NO_STATUS_RCVD
+
+    async def _send(self, message: ClientMessage) -> None:
+        payload = codec.encode(message, OWN)
+        if payload is not None:
+            with contextlib.suppress(ConnectionClosed):  # the receiver sees it too, and says why
+                await self._websocket.send(payload)
+
+
+@asynccontextmanager
+async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
+    """Opens the connection; leaving the context closes it. Raises GatewayFailed."""
+    try:
+        websocket = await _connect(endpoint, path)
+    except InvalidStatus as error:
+        raise refusal(error.response.status_code, bytes(error.response.body or b"")) from None
+    except OSError as error:  # before ValueError: a certificate that is not trusted is both
+        message = f"cannot reach the gateway at {endpoint}: {why(error)}"
+        raise GatewayFailed(UNREACHABLE, message, passing=True) from None
+    except (InvalidProxy, ValueError, ImportError):  # their words quote the password
+        raise GatewayFailed(REFUSED, f"cannot reach the gateway at {endpoint}: {_PROXY}") from None
+    except (InvalidHandshake, WebSocketException) as error:
+        message = f"no gateway answers at {endpoint}: {why(error)}"
+        raise GatewayFailed(REFUSED, message, passing=True) from None
+    async with websocket:
+        _notice_loss(websocket)
+        if websocket.subprotocol != OWN.name:
+            raise GatewayFailed(REFUSED, f"the server at {endpoint} does not speak {OWN.name}")
+        assert isinstance(websocket, _Listening)
+        try:
+            yield Connection(websocket)
+        except BaseException:
+            await _hurry(websocket)
+            raise
+
+
+async def _hurry(websocket: ClientConnection) -> None:
+    """1000, which ends the session (the context itself would say 1011); what still comes is of no interest. Where the
+    gateway takes no more input the close cannot get there behind it, and the end of the connection has to say it.
+    """
+    websocket.close_timeout = _HURRY
+    try:
+        await wait_within(websocket.close(), 2 * _HURRY)
+    finally:
+        websocket.transport.abort()
+
+
+async def _connect(endpoint: Endpoint, path: str) -> ClientConnection:
+    url = endpoint.url.replace("http", "ws", 1) + path
+    if endpoint.socket:
+        return await unix_connect(str(endpoint.socket), url, **_settings(endpoint))
+    to = parse_uri(url)
+    proxy = None if endpoint.local else get_proxy(to)
+    if proxy:
+        return await _through(proxy, url, endpoint)
+    begun = time.monotonic()
+    sock = await dial(to.host, to.port, seconds=_OPEN)
+    address = sock.getpeername()[0]
+    left = _OPEN - (time.monotonic() - begun)
+    try:
+        return await connect(url, proxy=None, sock=sock, **_settings(endpoint) | {"open_timeout": left})
+    except TimeoutError:
+        raise OSError(f"{address} took the connection and gave no answer within {_OPEN:g} s") from None
+    except OSError:
+        raise
+    except ValueError:  # a redirect, which would need another socket
+        raise InvalidHandshake(
+            f"{address} answers with a redirect: the URL is not the gateway's own"
+        ) from None
+
+
+async def _through(proxy: str, url: str, endpoint: Endpoint) -> ClientConnection:
+    try:
+        return await connect(url, proxy=proxy, happy_eyeballs_delay=ATTEMPT_DELAY, **_settings(endpoint))
+    except TimeoutError:
+        by = parse_proxy(proxy)
+        raise OSError(f"no answer through the proxy {by.host}:{by.port} within {_OPEN:g} s") from None
+
+
+def _settings(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "create_connection": _Listening,
+        "subprotocols": [Subprotocol(OWN.name)],
+        "additional_headers": endpoint.headers,
+        "user_agent_header": f"dap/{__version__}",
+        "compression": None,
+        "max_size": None,
+        "open_timeout": _OPEN,
+        "close_timeout": _CLOSE,
+        "ping_interval": _PING,
+        "ping_timeout": None,  # a pong may wait behind output or input that is held up, and prove nothing
+        "logger": _QUIET,
+    }
+
+
+def _notice_loss(websocket: ClientConnection) -> None:
+    """Has the kernel find out when the network is gone (RFC 1122, 4.2.3.6; RFC 5482), busy or idle."""
+    sock = websocket.transport.get_extra_info("socket")
+    if sock.family == socket.AF_UNIX:
+        return
+    options = {"TCP_KEEPIDLE": _SILENCE // 3, "TCP_KEEPINTVL": _SILENCE // 9, "TCP_KEEPCNT": 6}
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (options | {"TCP_USER_TIMEOUT": _SILENCE * 1000}).items():
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _lost(error: ConnectionClosed) -> GatewayFailed:
+    close = error.rcvd
+    message = "the connection to the gateway was lost"
+    if close is not None:
+        message = f"the gateway closed the connection ({close.code} {close.reason})".replace(" )", ")")
+    return GatewayFailed(LOST, message, passing=True)

@@ -1,0 +1,136 @@
+"""Where the gateway is: DAP_GATEWAY_URL, else the local Unix socket if one answers, else inside this command."""
+
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gateway.cli.console import say
+from gateway.cli.terminal.tty import Terminal, ask
+from gateway.client.exit_status import UNREACHABLE, GatewayFailed, first
+from gateway.errors import ConfigError
+from gateway.masking import mask_url
+from gateway.settings.config import Config, bearer_token, socket_path, state_dir
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_KNOCK = 2.0  # seconds for the socket to take a connection
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`url` starts with http:// or https:// and has no slash at its end. `socket`: go there instead of TCP."""
+
+    url: str
+    socket: Path | None = None
+    token: str = field(default="", repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The credential. At the Unix socket it is who we are."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    @property
+    def local(self) -> bool:
+        """On this machine, where no proxy stands in between."""
+        return self.socket is not None or urlsplit(self.url).hostname in _LOOPBACK
+
+    def __str__(self) -> str:
+        return str(self.socket or mask_url(self.url))
+
+
+def running(config: Config) -> Endpoint | None:
+    """The gateway that is named, or answers on the Unix socket. Raises ConfigError for a URL of no use."""
+    if config.url:
+        return _remote(config)
+    path = socket_path()
+    return Endpoint("http://localhost", path) if _answers(path) else None
+
+
+def needed(config: Config) -> Endpoint:
+    """As `running`, for what makes no sense with a gateway that ends with the command."""
+    endpoint = running(config)
+    if endpoint is None:
+        raise GatewayFailed(UNREACHABLE, "no gateway is running: start one with dap serve")
+    return endpoint
+
+
+@asynccontextmanager
+async def gateway(
+    config: Config, *, quiet: bool = False, terminal: Terminal | None = None
+) -> AsyncIterator[Endpoint]:
+    """The running gateway, or one of our own for as long as the context is open."""
+    endpoint = running(config)
+    if endpoint is not None:
+        yield endpoint
+        return
+    # here, since it loads the whole server, and most commands find a gateway running
+    import structlog  # noqa: PLC0415
+
+    from gateway.server.run import embedded  # noqa: PLC0415
+
+    # the screen is the command's: what went wrong is said once, at the end
+    def waits(_: object, __: str, event: structlog.typing.EventDict) -> str:
+        if event["event"] == "ssh_login_waits" and not quiet:
+            say(f"waiting for {event['waiting_for']}")
+        raise structlog.DropEvent
+
+    structlog.configure([waits], structlog.make_filtering_bound_logger(logging.WARNING))
+
+    if not quiet:
+        say("no gateway is running, so this command runs its own (dap serve keeps one ready)")
+
+    async def prompt(question: str, echo: bool) -> str | None:
+        return await ask(question, echo, terminal)
+
+    ended: BaseException | None = None
+    try:
+        async with embedded(config, prompt=prompt) as path:
+            try:
+                yield Endpoint("http://localhost", path)
+            except BaseException as error:
+                ended = error
+                raise
+    except BaseExceptionGroup as errors:  # of the gateway's TaskGroups, around what ended the command
+        raise (ended or first(errors)) from None
+
+
+def _remote(config: Config) -> Endpoint:
+    shown = mask_url(config.url)
+    try:
+        parts = urlsplit(config.url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    if scheme not in ("http", "https") or not host or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ConfigError(f"gateway.url is {shown!r}: use a URL such as https://dap.example.com")
+    local = host in _LOOPBACK
+    if scheme == "http" and not local:
+        raise ConfigError(f"gateway.url is {shown!r}: beyond this machine use https, for the token's sake")
+    # the token in the state directory opens the gateway of this machine: it is for no other
+    token = config.token or (_stored_token() if local else "")
+    if not token:
+        raise ConfigError(f"set DAP_GATEWAY_TOKEN to the token of the gateway at {shown}")
+    return Endpoint(f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}", token=token)
+
+
+def _stored_token() -> str:
+    try:
+        return bearer_token((state_dir() / "token").read_text("utf-8"), str(state_dir() / "token"))
+    except (OSError, UnicodeError):
+        return ""
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+        knock.settimeout(_KNOCK)
+        try:
+            knock.connect(str(path))
+        except BlockingIOError:  # a gateway is there: so many wait for it that no more may
+            return True
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,98 @@
+"""Single HTTP requests to the gateway. The standard library's client is enough and starts fast."""
+
+import asyncio
+import http.client
+import json
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.client.endpoint import Endpoint
+from gateway.client.exit_status import REFUSED, UNREACHABLE, GatewayFailed
+from gateway.dial import dial
+from gateway.masking import mask
+from gateway.protocol.status import Status
+
+_ANSWER_LIMIT = 16 << 20  # bytes
+_PASSING = (404, 408, 429)  # what a proxy says while there is no gateway behind it
+
+
+def request(
+    endpoint: Endpoint, method: str, path: str, body: object = None, *, timeout: float = 30.0
+) -> tuple[int, Any]:
+    """HTTP status and parsed JSON, None for what is none. Blocks up to `timeout` seconds. Raises GatewayFailed."""
+    connection = _connection(endpoint, timeout)
+    content = None if body is None else json.dumps(body).encode()
+    headers = endpoint.headers | ({"Content-Type": "application/json"} if content else {})
+    try:
+        connection.request(method, urlsplit(endpoint.url).path + path, content, headers)
+        response = connection.getresponse()
+        answer = response.read(_ANSWER_LIMIT)
+    except (OSError, http.client.HTTPException) as error:
+        at = f" ({connection.address})" if connection.address else ""
+        message = f"no answer from the gateway at {endpoint}: {why(error)}{at}"
+        raise GatewayFailed(UNREACHABLE, message) from None
+    finally:
+        connection.close()
+    try:
+        return response.status, json.loads(answer)
+    except ValueError:
+        return response.status, None
+
+
+def refusal(status: int, answer: bytes) -> GatewayFailed:
+    """An HTTP refusal in words: those of its Status object if it has one."""
+    try:
+        said = Status.parse(answer)
+    except RecursionError:
+        said = None
+    message = (said.message or said.reason) if said else f"HTTP {status}"
+    if status == 401:
+        message += ": check DAP_GATEWAY_TOKEN"
+    passing = status >= 500 or status in _PASSING
+    return GatewayFailed(REFUSED, f"the gateway refused: {message}", passing=passing)
+
+
+def why(error: BaseException) -> str:
+    """An exception in a few words, never empty, without the credentials that a library may have put there."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return mask(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
+class _TcpConnection(http.client.HTTPConnection):
+    """HTTP over `gateway.dial`: http.client waits for one address to time out before it tries the next."""
+
+    address = ""  # the one that took the connection
+
+    def connect(self) -> None:
+        assert self.timeout
+        self.sock = asyncio.run(dial(self.host, self.port, seconds=self.timeout))
+        self.address = self.sock.getpeername()[0]
+        self.sock.settimeout(self.timeout)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    address = ""  # the endpoint names its path
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class _TlsConnection(http.client.HTTPSConnection, _TcpConnection):
+    """The same with TLS, which HTTPSConnection.connect begins on what the next class has connected."""
+
+
+def _connection(endpoint: Endpoint, timeout: float) -> _UnixConnection | _TcpConnection:
+    if endpoint.socket:
+        return _UnixConnection(str(endpoint.socket), timeout)
+    parts = urlsplit(endpoint.url)
+    kind = _TlsConnection if parts.scheme == "https" else _TcpConnection
+    return kind(parts.hostname or "", parts.port, timeout=timeout)

@@ -1,0 +1,82 @@
+"""The attach endpoint of our own: a client comes back to its session, or takes it over."""
+
+import asyncio
+from typing import NamedTuple
+
+import structlog
+from aiohttp import WSMsgType, web
+
+from gateway.access.identity import Identity
+from gateway.access.tokens import allowed
+from gateway.errors import Refused
+from gateway.protocol.codec import ClientDecoder
+from gateway.protocol.errors import ProtocolError
+from gateway.protocol.messages import Control
+from gateway.protocol.subprotocols import OWN
+from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.refusals import Refusal
+from gateway.server.routes.exec import LEAVE, refusal, refuse_in_band, row_of
+from gateway.server.websocket.resumable_attachment import follow
+from gateway.server.websocket.socket import Socket, handshake, upgrade
+from gateway.sessions.resumable import ResumableSession
+
+log = structlog.get_logger()
+routes = web.RouteTableDef()
+FIRST = 10.0  # seconds for the message that says which secret and which offset
+
+
+class Wish(NamedTuple):
+    """What the first message asks for."""
+
+    secret: str | None
+    offset: int | None
+
+
+@routes.get("/gateway/v1/sessions/{name}/attach")
+async def serve_attach(request: web.Request) -> web.StreamResponse:
+    """The WebSocket becomes the session's client, or is refused in band."""
+    gateway = request.app[GATEWAY]
+    if row_of(request) is not OWN:
+        raise Refusal(403, "sessions are attached to on v1.dap-gateway only")
+    websocket = handshake(request, OWN, gateway.config.limits.close)
+    await upgrade(websocket, request, OWN)
+    try:
+        wish = await _wish(websocket)
+        session = await gateway.find(request.match_info["name"])
+        offset = _admit(session, request[IDENTITY], wish)
+    except ProtocolError as error:
+        await websocket.hang_up(error.close_code, str(error), LEAVE)
+        return websocket
+    except Exception as error:  # noqa: BLE001  # the guard of who has been let in
+        outcome = refusal(error, OWN)
+        gateway.metrics.refused(outcome.code)
+        await refuse_in_band(websocket, OWN, outcome)
+        return websocket
+    log.info("session_attached", session=session.name, offset=offset, by_identity=wish.secret is None)
+    await follow(websocket, session, gateway, offset, wish.secret)
+    return websocket
+
+
+def _admit(session: ResumableSession, identity: Identity, wish: Wish) -> int:
+    """The offset where it goes on. Raises Refused."""
+    offset = session.admit(identity, wish.secret, wish.offset)
+    if not allowed(identity, "attach", session.target, session.command, whose=session.identity):
+        raise Refused("not_allowed", f"{identity.name} may not attach to {session.target}")
+    return offset
+
+
+async def _wish(websocket: Socket) -> Wish:
+    """Raises Refused, ProtocolError."""
+    try:
+        async with asyncio.timeout(FIRST):
+            message = await websocket.receive()
+    except TimeoutError:
+        raise Refused("bad_request", f"no attach message came within {FIRST:g} s") from None
+    said = ClientDecoder(OWN).decode(message.data) if message.type is WSMsgType.BINARY else []
+    match said:
+        case [
+            Control({"type": "attach", "secret": str() | None as secret, "offset": int() | None as offset})
+        ]:
+            if not isinstance(offset, bool):
+                return Wish(secret, offset)
+    raise Refused("bad_request", "the first message is an attach with secret and offset")

@@ -1,0 +1,191 @@
+"""The exec and attach endpoints: from a request to a session with an attachment."""
+
+from dataclasses import replace
+
+import structlog
+from aiohttp import WSCloseCode, hdrs, web
+
+from gateway.access.tokens import BEARER, offered_protocols
+from gateway.backends.contract import ClusterApi
+from gateway.errors import HopFailed, Refused
+from gateway.protocol import query
+from gateway.protocol.codec import encode
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.messages import Control, Ended
+from gateway.protocol.outcome import CODES, Outcome, located
+from gateway.protocol.status import failure
+from gateway.protocol.subprotocols import Subprotocol, negotiate
+from gateway.protocol.target import Command, Target, Verb
+from gateway.server import lookup
+from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.refusals import Refusal
+from gateway.server.websocket.attachment import Attachment
+from gateway.server.websocket.resumable_attachment import follow
+from gateway.server.websocket.socket import Socket, handshake, upgrade
+from gateway.sessions.quota import Slot
+from gateway.sessions.resumable import ResumableSession
+from gateway.sessions.session import Session
+
+log = structlog.get_logger()
+routes = web.RouteTableDef()
+LEAVE = 10.0  # seconds for a client that was refused to close
+_POD = "/api/v1/namespaces/{namespace}/pods/{pod}"
+
+
+@routes.get(_POD + "/{verb:exec|attach}")
+@routes.post(_POD + "/{verb:exec|attach}")
+@routes.get("/clusters/{cluster}" + _POD + "/{verb:exec|attach}")
+@routes.post("/clusters/{cluster}" + _POD + "/{verb:exec|attach}")
+@routes.get("/gateway/v1/clusters/{cluster}/pods/{pod}/{verb:exec|attach}")
+@routes.get("/gateway/v1/clusters/{cluster}/{verb:run}")
+async def serve_command(request: web.Request) -> web.StreamResponse:
+    """One command through the WebSocket that this request becomes, or a Status that says why not. Our own clients, which
+    are told in band, are let in before that is known: a hop that hangs may take longer than a handshake.
+    """
+    gateway = request.app[GATEWAY]
+    row = row_of(request)
+    limits = gateway.config.limits
+    websocket = handshake(request, row, limits.close)
+    if row.control:
+        await upgrade(websocket, request, row)
+    try:
+        session = await _begin(request, row)
+    except Exception as error:  # noqa: BLE001  # the guard of who has been let in
+        outcome = refusal(error, row)
+        gateway.metrics.refused(outcome.code)
+        return await _refuse(websocket, row, outcome)
+    if isinstance(session, ResumableSession):
+        await follow(websocket, session, gateway, 0)
+        return websocket
+    gone: Outcome | None = Outcome("client_lost")
+    try:
+        if not row.control:
+            await upgrade(websocket, request, row)
+        attachment = Attachment(websocket, row, session, limits, gateway.metrics)
+        gone = await attachment.until_gone()
+    finally:
+        if gone is not None:  # the one place that decides what a session does without its client: it ends
+            session.end(gone)
+        gateway.release(session)
+    if gone is not None:
+        await attachment.leave(gone)
+    return websocket
+
+
+async def _begin(request: web.Request, row: Subprotocol) -> Session:
+    """The command has been started, and as far as can be known at once the cluster does not refuse it. Raises
+    BadRequest, Refused; then nothing of it goes on.
+    """
+    gateway, identity = request.app[GATEWAY], request[IDENTITY]
+    target, command = _parse(request, row)
+    place = gateway.admit(identity, target, command)
+    api = gateway.backends[target.cluster].cluster
+    try:
+        if target.pod and not target.namespace:
+            target = replace(target, namespace=await gateway.namespaces.get(target.cluster))
+        found = await _found(api, target, row)
+    finally:
+        place.free()  # its own is that of the pod which was found
+    place = gateway.admit(identity, found.target, command)
+    session = await _open(request, row, found.target, command, place)
+    try:
+        if target.pod:
+            await lookup.beside(api, session, row, seen=found.seen)
+    except BaseException as error:
+        session.end(error.outcome() if isinstance(error, Refused) else Outcome("client_lost"))
+        gateway.release(session)
+        if isinstance(error, Refused):
+            raise _located(error, target) from None
+        raise
+    return session
+
+
+async def _found(api: ClusterApi, target: Target, row: Subprotocol) -> lookup.ResolvedPod:
+    """See `lookup.before`."""
+    try:
+        return await lookup.before(api, target, row) if target.pod else lookup.ResolvedPod(target)
+    except Refused as error:
+        raise _located(error, target) from None
+
+
+def _located(error: Refused, target: Target) -> Refused:
+    """The same error, whose message says in which namespace the pod is."""
+    outcome = located(error.outcome(), target)
+    return Refused(outcome.code, outcome.message, outcome.status)
+
+
+async def _open(
+    request: web.Request, row: Subprotocol, target: Target, command: Command, place: Slot
+) -> Session:
+    """One that can be resumed, where the client can do that and the way to the cluster keeps sessions."""
+    gateway, identity = request.app[GATEWAY], request[IDENTITY]
+    wanted = row.control and query.resumable(request.rel_url.raw_query_string)
+    try:
+        keeper = await gateway.keeper(target, command) if wanted else None
+    except BaseException:
+        place.free()
+        raise
+    if keeper:
+        return gateway.keep(identity, target, command, place, keeper)
+    return gateway.open(identity, target, command, place)
+
+
+def row_of(request: web.Request) -> Subprotocol:
+    """Raises Refusal where there is nothing to upgrade to."""
+    if request.method == "POST":
+        raise Refusal(
+            400, "this gateway serves exec through WebSocket only (kubectl 1.31 or newer), not through SPDY"
+        )
+    if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+        raise Refusal(400, "Upgrade request required")
+    row = negotiate(name for name in offered_protocols(request) if not name.startswith(BEARER))
+    if row is None:
+        raise Refusal(403, "no subprotocol in common: use v5.channel.k8s.io")
+    return row
+
+
+def _parse(request: web.Request, row: Subprotocol) -> tuple[Target, Command]:
+    where = request.match_info
+    verb: Verb = where["verb"]  # type: ignore[assignment]  # the route's pattern allows only these
+    fields = query.parse_query(request.rel_url.raw_query_string)
+    cluster = where.get("cluster", "default")
+    if verb == "run":
+        if not row.control:
+            raise BadRequest("a command in the runner is served on v1.dap-gateway only")
+        return Target(cluster), query.command(verb, fields, row)
+    if "namespace" not in where and not row.control:
+        raise BadRequest("name the pod's namespace: a pod without one is served on v1.dap-gateway only")
+    target = Target.parse(cluster, where.get("namespace"), where["pod"], query.container(fields))
+    return target, query.command(verb, fields, row)
+
+
+def refusal(error: Exception, row: Subprotocol) -> Outcome:
+    """What a client is told of it. A defect is raised where HTTP can still say it."""
+    match error:
+        case Refused() | HopFailed():
+            return error.outcome()
+        case BadRequest():
+            return Outcome("bad_request", str(error))
+    if not row.control:
+        raise error
+    log.error("request_defect", exc_info=error)
+    return Outcome("gateway_error")
+
+
+async def _refuse(websocket: Socket, row: Subprotocol, outcome: Outcome) -> web.StreamResponse:
+    """Before the upgrade, or, since a browser cannot read a refused handshake, in band for our own clients."""
+    status = outcome.status or failure(CODES[outcome.code].http, outcome.message)
+    if not row.control:
+        raise Refusal(status.code, outcome.message, status)
+    await refuse_in_band(websocket, row, outcome)
+    return websocket
+
+
+async def refuse_in_band(websocket: Socket, row: Subprotocol, outcome: Outcome) -> None:
+    """For our own clients; closes."""
+    status = outcome.status or failure(CODES[outcome.code].http, outcome.message)
+    for message in (Control(outcome.as_control("refused")), Ended(status)):
+        payload = encode(message, row)
+        assert isinstance(payload, bytes)
+        await websocket.send_bytes(payload)
+    await websocket.hang_up(WSCloseCode.OK, "", LEAVE)

@@ -1,0 +1,115 @@
+"""What `kubectl exec`, `attach` and `cp` read of an API server before they come to the point: the same answers, read only.
+
+A path is put together from checked names; of a query only a label selector goes on.
+"""
+
+import json
+import re
+from typing import Any
+
+from aiohttp import web
+
+from gateway.backends.kube import pod as pods
+from gateway.errors import HopFailed, Refused
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.target import Target
+from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.refusals import Refusal
+
+routes = web.RouteTableDef()
+_OTHER = "/clusters/{cluster}"
+_SELECTOR = re.compile(r"[A-Za-z0-9_./=!,() -]{1,1000}")
+_DISCOVERY = ("/api", "/apis", "/api/v1", "/apis/apps/v1", "/apis/batch/v1")
+_KINDS = (
+    *(f"/api/v1/namespaces/{{namespace}}/{kind}" for kind in ("pods", "services", "replicationcontrollers")),
+    *(
+        f"/apis/apps/v1/namespaces/{{namespace}}/{kind}"
+        for kind in ("deployments", "statefulsets", "replicasets", "daemonsets")
+    ),
+    "/apis/batch/v1/namespaces/{namespace}/jobs",
+)
+
+
+async def discovery(request: web.Request) -> web.Response:
+    """What kinds there are, so that kubectl knows what it may ask for: those of the groups below."""
+    path = _pattern(request)
+    found = await _read(request, path, Target(_cluster(request)))
+    if path == "/apis":
+        found["groups"] = [
+            _known(group) for group in found.get("groups") or [] if group["name"] in ("apps", "batch")
+        ]
+    return _answer(found)
+
+
+async def one(request: web.Request) -> web.Response:
+    """A pod, or what leads to pods."""
+    target = _named(request, request.match_info["name"])
+    path = _pattern(request).format(namespace=target.namespace, name=target.pod)
+    return _answer(await _read(request, path, target))
+
+
+async def selected(request: web.Request) -> web.Response:
+    """The pods of a selector: so kubectl looks for those of a workload."""
+    selector = request.query.get("labelSelector", "")
+    if not _SELECTOR.fullmatch(selector):
+        raise Refusal(400, "pods are listed by labelSelector only")
+    target = _named(request, "all")
+    return _answer(
+        await _read(
+            request, pods.selected(target.namespace, selector), Target(target.cluster, target.namespace)
+        )
+    )
+
+
+for _prefix in ("", _OTHER):
+    for _path in _DISCOVERY:
+        routes.get(_prefix + _path, allow_head=False)(discovery)
+    for _path in _KINDS:
+        routes.get(f"{_prefix}{_path}/{{name}}", allow_head=False)(one)
+    routes.get(f"{_prefix}/api/v1/namespaces/{{namespace}}/pods", allow_head=False)(selected)
+
+
+def _pattern(request: web.Request) -> str:
+    """The route's path, as the API server has it."""
+    resource = request.match_info.route.resource
+    assert resource
+    return resource.canonical.removeprefix(_OTHER)
+
+
+def _cluster(request: web.Request) -> str:
+    return request.match_info.get("cluster", "default")
+
+
+def _named(request: web.Request, name: str) -> Target:
+    try:
+        target = Target.parse(_cluster(request), request.match_info["namespace"], name, None)
+    except BadRequest as error:
+        raise Refusal(400, str(error)) from None
+    if "/" in target.pod:
+        raise Refusal(400, f"{name!a} is not a name")
+    return target
+
+
+def _known(group: dict[str, Any]) -> dict[str, Any]:
+    """Without versions that nobody gets here."""
+    first = {"groupVersion": f"{group['name']}/v1", "version": "v1"}
+    return {**group, "versions": [first], "preferredVersion": first}
+
+
+async def _read(request: web.Request, path: str, target: Target) -> dict[str, Any]:
+    """Raises Refusal, with the API server's own Status where it gave one."""
+    gateway = request.app[GATEWAY]
+    try:
+        gateway.permit(request[IDENTITY], "get", target)
+        return await gateway.backends[target.cluster].cluster.get(path)
+    except (HopFailed, Refused) as error:
+        outcome = error.outcome()
+        gateway.metrics.refused(outcome.code)
+        status = outcome.as_status()
+        raise Refusal(status.code, status.message, status) from None
+
+
+def _answer(found: dict[str, Any]) -> web.Response:
+    return web.Response(
+        body=json.dumps(found, separators=(",", ":")).encode(), content_type="application/json"
+    )

@@ -1,0 +1,87 @@
+"""The sessions that live: who has which, and how somebody else ends one."""
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from gateway.access.identity import Identity
+from gateway.access.tokens import allowed
+from gateway.log import printable
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.outcome import CODES, Outcome
+from gateway.protocol.query import parse_query
+from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.gateway import Gateway
+from gateway.server.refusals import Refusal
+from gateway.sessions.record import shown
+from gateway.sessions.session import Session
+
+log = structlog.get_logger()
+routes = web.RouteTableDef()
+REASON = 200  # characters
+
+
+@routes.get("/gateway/v1/sessions")
+async def list_sessions(request: web.Request) -> web.Response:
+    """One's own sessions, or, for who may, all of them; the oldest first."""
+    found = [one for one in _live(request.app[GATEWAY]) if _may(request[IDENTITY], "list", one)]
+    found.sort(key=lambda session: session.times.began)
+    return web.json_response({"sessions": [_row(session) for session in found]})
+
+
+@routes.delete("/gateway/v1/sessions/{name}")
+async def kill(request: web.Request) -> web.Response:
+    """Ends a session and waits for its end; its client is told who did it and why (`?reason=`)."""
+    gateway, identity = request.app[GATEWAY], request[IDENTITY]
+    reason = _reason(request)
+    session = next((one for one in _live(gateway) if one.name == request.match_info["name"]), None)
+    if session is None or not _may(identity, "list", session):
+        raise Refusal(404, CODES["session_unknown"].meaning)
+    if not _may(identity, "kill", session):
+        raise Refusal(403, f"{identity.name} may not end this session")
+    session.end(Outcome("killed", f"ended by {identity.name}" + (f": {reason}" if reason else "")))
+    log.info("session_killed", session=session.name, by=identity.name, proof=identity.proof, reason=reason)
+    await asyncio.wait({session.over}, timeout=gateway.config.limits.finish + 1)
+    return web.Response(status=204)
+
+
+def _live(gateway: Gateway) -> list[Session]:
+    """Those whose end does not only wait to be told."""
+    return [session for session in gateway.sessions if not session.over.done()]
+
+
+def _may(identity: Identity, verb: str, session: Session) -> bool:
+    return allowed(identity, verb, session.target, session.command, whose=session.identity)
+
+
+def _reason(request: web.Request) -> str:
+    try:
+        fields = dict(parse_query(request.rel_url.raw_query_string))
+    except BadRequest as error:
+        raise Refusal(400, str(error)) from None
+    given = fields.get("reason", "").strip()[: REASON + 1]  # escaping makes nothing shorter
+    reason = printable(given)
+    if len(reason) > REASON:
+        raise Refusal(400, f"a reason has at most {REASON} characters")
+    return reason
+
+
+def _row(session: Session) -> dict[str, Any]:
+    target, command = session.target, session.command
+    names = {name: getattr(target, name) or None for name in ("cluster", "namespace", "pod", "container")}
+    return {
+        "name": session.name,
+        "identity": session.identity.name,
+        **names,
+        "command": shown(command.argv) or None,
+        "tty": command.tty,
+        "opened": round(time.time() - session.times.elapsed(), 3),
+        "idle": round(session.lifetime.idle(), 1),
+        "attached": session.attached,
+        "resumable": session.resumable,
+        "in": session.bytes_in,
+        "out": session.output.end,
+    }

@@ -1,0 +1,148 @@
+"""What is ours alone: tickets and page tokens, and the state of gateway and hops."""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from gateway import __version__
+from gateway.access.identity import Identity
+from gateway.access.tokens import TICKET_LIFE, TOKEN_LIFE, allowed, bearer
+from gateway.backends.contract import HopCheck
+from gateway.errors import HopFailed, Refused
+from gateway.protocol.target import Target
+from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.refusals import Refusal
+
+routes = web.RouteTableDef()
+_BODY = 10.0  # seconds for a body to come
+_NAME = re.compile(r"[\w.@+-]{1,64}", re.ASCII)  # of a person
+
+log = structlog.get_logger()
+
+
+@routes.get("/healthz")
+async def healthz(_: web.Request) -> web.Response:
+    """Alive: the event loop answers."""
+    return web.Response(text="ok\n")
+
+
+@routes.get("/readyz")
+async def readyz(request: web.Request) -> web.Response:
+    """Every hop of every cluster, checked at most 15 s ago; and its SSH connections, with the breaker, as they are."""
+    gateway = request.app[GATEWAY]
+    async with asyncio.TaskGroup() as tasks:
+        checks = {
+            name: tasks.create_task(gateway.checks.get(name, backend))
+            for name, backend in gateway.backends.items()
+        }
+    clusters = {
+        name: _shown(*check.result()) | {"ssh": dict(gateway.backends[name].connections())}
+        for name, check in checks.items()
+    }
+    ready = not gateway.stopping and all(hop["ok"] for row in clusters.values() for hop in row["hops"])
+    return web.json_response({"ready": ready, "clusters": clusters}, status=200 if ready else 503)
+
+
+@routes.get("/metrics")
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus' text format."""
+    text = request.app[GATEWAY].metrics.text()
+    return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+@routes.get("/gateway/v1/info")
+async def info(request: web.Request) -> web.Response:
+    """Who you are here, and what there is."""
+    names = [{"name": name} for name in request.app[GATEWAY].backends]
+    return web.json_response({"version": __version__, "clusters": names, "identity": request[IDENTITY].name})
+
+
+@routes.get("/gateway/v1/clusters/{cluster}/namespace")
+async def namespace(request: web.Request) -> web.Response:
+    """The namespace of a pod that is named without one, as it is now."""
+    gateway, cluster = request.app[GATEWAY], request.match_info["cluster"]
+    try:
+        gateway.permit(request[IDENTITY], "get", Target(cluster))
+        return web.json_response({"namespace": await gateway.namespaces.get(cluster)})
+    except (HopFailed, Refused) as error:
+        status = error.outcome().as_status()
+        raise Refusal(status.code, status.message, status) from None
+
+
+@routes.post("/gateway/v1/tickets")
+async def new_ticket(request: web.Request) -> web.Response:
+    """A browser link: its ticket is good for one use within TICKET_LIFE. `for`: whose it is, where it is not the
+    asker's own; what is opened with it is theirs alone.
+    """
+    gateway, identity = request.app[GATEWAY], request[IDENTITY]
+    if not allowed(identity, "ticket", None, None):
+        raise Refusal(
+            403, f"{identity.name} may not make tickets here: only who runs the gateway, and no page"
+        )
+    body = await _body(request)
+    target, other = body.get("target", ""), body.get("for")
+    if not isinstance(target, str) or len(target) > 600 or not target.isprintable():
+        raise Refusal(400, 'target must be text like "default/default/web-0"')
+    ticket = gateway.tokens.ticket(_holder(identity, other))
+    answer = {"ticket": ticket, "url": gateway.link(ticket, target), "expiresIn": int(TICKET_LIFE)}
+    return web.json_response(answer, status=201)
+
+
+@routes.post("/gateway/v1/token")
+async def trade_ticket(request: web.Request) -> web.Response:
+    """A ticket for a page token; open, since the ticket is the credential."""
+    ticket = (await _body(request)).get("ticket")
+    traded = request.app[GATEWAY].tokens.trade(ticket) if isinstance(ticket, str) else None
+    if traded is None:
+        request.app[GATEWAY].metrics.refused("ticket")
+        raise Refusal(401, "this ticket is unknown, used or expired: run 'dap open' for a fresh link")
+    token, identity = traded
+    return web.json_response({"token": token, "expiresIn": int(TOKEN_LIFE), "identity": identity.name})
+
+
+@routes.delete("/gateway/v1/token")
+async def revoke_token(request: web.Request) -> web.Response:
+    """The page token that this request carries ends."""
+    request.app[GATEWAY].tokens.revoke(bearer(request) or "")
+    return web.Response(status=204)
+
+
+def _holder(asks: Identity, other: object) -> Identity:
+    if other is None:
+        return asks
+    if not isinstance(other, str) or not _NAME.fullmatch(other):
+        raise Refusal(400, "for must be a name: letters, digits and . _ @ + -, at most 64 of them")
+    log.info("link_made", by=asks.name, proof=asks.proof, whose=other)
+    return Identity(other, "page")
+
+
+def _shown(ago: float, hops: list[HopCheck]) -> dict[str, Any]:
+    rows = [
+        {
+            "hop": str(one.hop),
+            "ok": one.ok,
+            "ms": one.ms,
+            "code": one.outcome.code if one.outcome else None,
+            "message": one.outcome.message if one.outcome else one.note,
+        }
+        for one in hops
+    ]
+    return {"hops": rows, "checkedSecondsAgo": round(ago, 1)}
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(_BODY):
+            data = await request.read()
+        body = json.loads(data) if data else {}
+    except TimeoutError:
+        raise Refusal(408, f"the body did not come within {_BODY:g} s") from None
+    except (ValueError, RecursionError, web.RequestPayloadError):
+        raise Refusal(400, "the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise Refusal(400, "the body must be a JSON object")
+    return body

@@ -1,0 +1,1 @@
+"""A WebSocket and the session that is attached to it."""

@@ -1,0 +1,70 @@
+"""Whether a client lives: its pings are answered, and silence is noticed."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from gateway.protocol.messages import Control
+from gateway.protocol.outcome import Outcome
+from gateway.server.websocket.socket import Gone, Socket
+from gateway.settings.config import Limits
+
+_TICK = 0.5  # seconds between looks at the connection
+
+
+class Keepalive:
+    """Of one connection. `say` sends a message; `blocked`: nobody reads, since the command does not take its input."""
+
+    def __init__(self, socket: Socket, limits: Limits, say: Callable[[Control], Awaitable[None]]) -> None:
+        self.blocked = False
+        self._socket = socket
+        self._limits = limits
+        self._say = say
+        self._data: bytes | None = None
+        self._asked = 0  # by ping messages of our own
+        self._pinged = asyncio.Event()
+
+    def ping(self, data: bytes) -> None:
+        """A ping has come."""
+        self._data = data
+        self._pinged.set()
+
+    def ask(self) -> None:
+        """A ping message of our own has come."""
+        self._asked += 1
+        self._pinged.set()
+
+    async def answer(self) -> None:
+        """The latest one (RFC 6455, 5.5.3), apart from the reader: a pong waits behind output, input must not. A page,
+        which hears nothing of those, has a message of our own for it.
+        """
+        while True:
+            await self._pinged.wait()
+            self._pinged.clear()
+            while self._asked:
+                self._asked -= 1
+                await self._say(Control({"type": "pong"}))
+            if self._data is not None:
+                data, self._data = self._data, None
+                await self._socket.pong(data)
+
+    async def watch(self) -> None:
+        """Pings, for proxies and so that the client's kernel has something to acknowledge, and listens for silence.
+        Raises Gone.
+
+        While nobody reads, the end of the connection may stand behind what is not read, and a ping would ask a client
+        that cannot write for an answer: an unsolicited pong (RFC 6455, 5.5.3) finds out whether somebody is there.
+        """
+        limits, pinged = self._limits, time.monotonic()
+        while True:
+            await asyncio.sleep(min(_TICK, limits.ping))
+            stuck = self.blocked or self._socket.unsent
+            if stuck and self._socket.hung_up:
+                raise Gone(Outcome("client_lost"))
+            if self._socket.unacknowledged > limits.silence:
+                raise Gone(Outcome("client_lost", f"no sign of the client for {limits.silence:g} s"))
+            if self.blocked and not self._socket.unsent:
+                await self._socket.pong()
+            elif not stuck and time.monotonic() - pinged >= limits.ping:
+                pinged = time.monotonic()
+                await self._socket.ping()

@@ -1,0 +1,118 @@
+"""The WebSocket under an attachment: what aiohttp leaves to us, or does in a way that a session cannot wait for."""
+
+import asyncio
+import re
+import select
+import socket
+import struct
+from contextlib import suppress
+
+from aiohttp import ClientError, WSCloseCode, hdrs, web
+
+from gateway.protocol.codec import MAX_MESSAGE, MAX_OWN
+from gateway.protocol.errors import ProtocolError
+from gateway.protocol.outcome import Outcome
+from gateway.protocol.subprotocols import Subprotocol
+from gateway.server.refusals import Refusal
+
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+_TCP_INFO = struct.Struct("2x2B20xI28xI")  # linux/tcp.h: retransmits, probes, unacked, last_ack_recv
+
+
+class Socket(web.WebSocketResponse):
+    """What breaks WebSocket's rules comes out of `receive` as a ProtocolError at once: aiohttp would first wait for an
+    answer to its close frame, which it does not read any more, while the session runs on.
+    """
+
+    transport: asyncio.Transport
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+        """As aiohttp's, whose `receive` calls it too."""
+        if code != WSCloseCode.OK:
+            raise ProtocolError("the client broke the rules of WebSocket", code)
+        return await super().close(code=code, message=message, drain=drain)
+
+    async def hang_up(self, code: int, message: str, seconds: float) -> None:
+        """Closes with `code`, waits at most so long for the answer, and drops the connection."""
+        with suppress(TimeoutError, ConnectionError, ClientError):
+            async with asyncio.timeout(seconds):
+                await super().close(code=code, message=message.encode()[:120])
+        self.transport.abort()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        return self.transport.get_write_buffer_size()
+
+    @property
+    def _sock(self) -> socket.socket | None:
+        """None where it is closed: after a reset asyncio does that before anybody hears of the end."""
+        sock: socket.socket | None = self.get_extra_info("socket")
+        return None if sock is None or sock.fileno() < 0 else sock
+
+    @property
+    def hung_up(self) -> bool:
+        """The peer has closed its side: to be asked while nobody reads, and so nobody would hear of it."""
+        sock = self._sock
+        if sock is None:
+            return True
+        watch = select.poll()
+        watch.register(sock.fileno(), getattr(select, "POLLRDHUP", 0))
+        return bool(watch.poll(0))
+
+    @property
+    def unacknowledged(self) -> float:
+        """Seconds since the peer's kernel acknowledged anything, 0 where it owes nothing.
+
+        Pongs prove less: a client that does not read for a while (a pager, a library between two calls) sends none,
+        and is well. TCP_USER_TIMEOUT would end it too. One unanswered probe of a closed window is usual, two are not.
+        """
+        sock = self._sock
+        if sock is None or sock.family == socket.AF_UNIX or not hasattr(socket, "TCP_INFO"):
+            return 0.0
+        raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        retransmits, probes, unacked, last = _TCP_INFO.unpack(raw)
+        return last / 1000 if (unacked and retransmits) or probes > 1 else 0.0
+
+
+def handshake(request: web.Request, row: Subprotocol, close_timeout: float) -> Socket:
+    """What the request will become; nothing has been said yet. Raises Refusal where it is no proper handshake."""
+    if not _KEY.fullmatch(request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")):
+        raise Refusal(400, "Sec-WebSocket-Key is not the base64 of 16 bytes")
+    websocket = Socket(
+        protocols=(row.name,) if row.name else (),
+        timeout=close_timeout,
+        autoping=False,
+        compress=False,
+        max_msg_size=(MAX_OWN if row.control else MAX_MESSAGE) + 2,
+        writer_limit=64 * 1024,
+    )
+    if not websocket.can_prepare(_offering(request, row)).ok:
+        raise Refusal(400, "Bad Request")
+    return websocket
+
+
+async def upgrade(websocket: Socket, request: web.Request, row: Subprotocol) -> None:
+    """The 101. ConnectionError where the client has left."""
+    await websocket.prepare(_offering(request, row))
+    if request.transport is None:
+        raise ConnectionResetError("the client left during the handshake")
+    websocket.transport = request.transport
+
+
+def _offering(request: web.Request, row: Subprotocol) -> web.Request:
+    """The request as if it offered the chosen name alone: aiohttp looks at one header line and logs what it does not
+    find there, a token among them.
+    """
+    headers = request.headers.copy()
+    headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
+    if row.name:
+        headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = row.name
+    return request.clone(headers=headers)
+
+
+class Gone(Exception):  # noqa: N818  # carries the outcome out of a TaskGroup
+    """The client is gone, or has to go."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome

@@ -1,0 +1,1 @@
+"""What lives from the first request of a command to its outcome."""

@@ -1,0 +1,55 @@
+"""What an earlier life of this gateway left at its relays: taken over as soon as they are reached."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from gateway.backends.contract import Backend
+from gateway.backends.resume import RecoveredSession, ResumableBackend
+from gateway.errors import Refused
+
+log = structlog.get_logger()
+
+
+class Recovery:
+    """`run` it for each cluster that is in `clusters`. `adopt` says no to what it cannot make a session of."""
+
+    def __init__(
+        self, backends: Mapping[str, Backend], adopt: Callable[[str, RecoveredSession], bool]
+    ) -> None:
+        self._adopt = adopt
+        self._looked: dict[str, asyncio.Event] = {}
+        self._backends = {
+            name: backend
+            for name, backend in backends.items()
+            if isinstance(backend, ResumableBackend) and backend.survives
+        }
+        for name in self._backends:
+            self._looked[name] = asyncio.Event()
+
+    @property
+    def clusters(self) -> list[str]:
+        """Those that may have something."""
+        return list(self._looked)
+
+    async def run(self, cluster: str) -> None:
+        """For as long as the gateway runs."""
+        backend = self._backends[cluster]
+        async for found in backend.found():
+            for one in found:
+                if not self._adopt(cluster, one):
+                    log.warning("session_disowned", session=one.name, cluster=cluster)
+                    backend.disown(one.name)
+            self._looked[cluster].set()
+
+    async def looked(self, seconds: float) -> None:
+        """Until all clusters have been looked at once. Raises Refused where one is not reached in time."""
+        waiting = [name for name, event in self._looked.items() if not event.is_set()]
+        try:
+            async with asyncio.timeout(seconds):
+                for name in waiting:
+                    await self._looked[name].wait()
+        except TimeoutError:
+            said = f"the gateway was started again and has not reached what it left in {', '.join(waiting)}"
+            raise Refused("ssh_unreachable", said) from None

@@ -1,0 +1,157 @@
+"""Where settings come from: flags over the environment over config.toml over defaults."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import ConfigError
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.target import Target, check_namespace
+from gateway.settings.config import (
+    CLUSTER_SETTINGS,
+    GATEWAY_SETTINGS,
+    MODES,
+    Cluster,
+    Config,
+    Limits,
+    Setting,
+    bearer_token,
+    config_path,
+    expand,
+)
+
+_MAY_BE_OFF = frozenset({"idle", "max_age", "sessions", "sessions_per_identity", "sessions_per_target"})
+
+
+def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = None) -> Config:
+    """Reads everything. Raises ConfigError with the file or variable to mend. `flags`: "gateway.listen" -> value."""
+    path = config_path(env)
+    document = _read(path)
+    unknown = set(document) - {"gateway", "clusters", "limits"}
+    if unknown:
+        raise ConfigError(f"{path}: unknown table {min(unknown)!r}; there are gateway, clusters.NAME, limits")
+    _only(_table(document, "gateway", path), {row.key for row in GATEWAY_SETTINGS}, "gateway", path)
+    layers = _Layers(env, dict(flags or {}), document, path)
+    gateway = {row.key: layers.value("gateway", row, from_env=True) for row in GATEWAY_SETTINGS}
+    names = ["default", *(name for name in _table(document, "clusters", path) if name != "default")]
+    clusters = {name: layers.cluster(name) for name in names}
+    limits = layers.limits()
+    return Config(
+        clusters,
+        gateway["listen"],
+        gateway["public_url"].rstrip("/"),
+        _list(gateway["allowed_hosts"]),
+        _list(gateway["allowed_origins"]),
+        gateway["url"].rstrip("/"),
+        bearer_token(gateway["token"], f"gateway.token ({layers.origins['gateway.token']})"),
+        limits,
+        layers.origins,
+    )
+
+
+@dataclass
+class _Layers:
+    env: Mapping[str, str]
+    flags: dict[str, str]
+    document: dict[str, Any]
+    path: Path
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def value(self, table: str, row: Setting, *, from_env: bool) -> str:
+        name = f"{table}.{row.key}"
+        value, origin = row.default, "default"
+        section: Any = self.document
+        for part in table.split("."):
+            section = _table(section, part, self.path)
+        if row.key in section:
+            value, origin = _toml_text(section[row.key], name, self.path), str(self.path)
+        if from_env and row.env in self.env:
+            value, origin = self.env[row.env], f"environment {row.env}"
+        if name in self.flags:
+            value, origin = self.flags[name], "flag"
+        self.origins[name] = origin
+        return value
+
+    def cluster(self, name: str) -> Cluster:
+        try:
+            Target.parse(name, "default", "pod", None)
+        except BadRequest as error:
+            raise ConfigError(f"{self.path}: {error}") from None
+        table = f"clusters.{name}"
+        given = _table(_table(self.document, "clusters", self.path), name, self.path)
+        _only(given, {row.key for row in CLUSTER_SETTINGS}, table, self.path)
+        got = {row.key: self.value(table, row, from_env=name == "default") for row in CLUSTER_SETTINGS}
+        explicit = frozenset(key for key in got if self.origins[f"{table}.{key}"] != "default")
+        if got["mode"] not in MODES:
+            raise ConfigError(f"{table}.mode is {got['mode']!r}; use one of {', '.join(MODES)}")
+        if not got["vm"].isprintable() or got["vm"].startswith("-") or not got["vm"]:
+            raise ConfigError(
+                f"{table}.vm is {got['vm']!r}; name an Incus instance, as `incus list` shows it"
+            )
+        self._check_namespace(table, got["namespace"])
+        paths = {key: expand(got[key], self.env) for key in ("ssh_key", "ssh_known_hosts")}
+        config = str(expand(got["ssh_config"], self.env)) if got["ssh_config"] else ""
+        return Cluster(
+            name, got["ssh_host"], paths["ssh_key"], paths["ssh_known_hosts"],
+            got["vm"], got["kube_context"], got["mode"], explicit, config, got["namespace"],
+        )  # fmt: skip
+
+    def _check_namespace(self, table: str, name: str) -> None:
+        try:
+            if name:
+                check_namespace(name)
+        except BadRequest as error:
+            origin = self.origins[f"{table}.namespace"]
+            raise ConfigError(f"{table}.namespace ({origin}): {error}") from None
+
+    def limits(self) -> Limits:
+        given = _table(self.document, "limits", self.path)
+        _only(given, {row.name for row in fields(Limits)}, "limits", self.path)
+        sizes = {name for name in given if isinstance(getattr(Limits, name), int)}
+        for name, value in given.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+            least = 1 if name in sizes else 1e-3
+            if not number or (value < least and not (name in _MAY_BE_OFF and value == 0)):
+                kind = "0 (off) or a number above it" if name in _MAY_BE_OFF else "a number above 0"
+                raise ConfigError(f"{self.path}: limits.{name} must be {kind}")
+        return Limits(**{name: int(value) if name in sizes else value for name, value in given.items()})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def _table(document: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
+    table = document.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: {name} must be a table, as in [{name}]")
+    return table
+
+
+def _only(given: Mapping[str, Any], known: set[str], table: str, path: Path) -> None:
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"{path}: unknown setting {table}.{name}; known are {', '.join(sorted(known))}")
+
+
+def _toml_text(value: Any, name: str, path: Path) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ",".join(value)
+    if not isinstance(value, str):
+        raise ConfigError(f"{path}: {name} must be text in quotes")
+    return value
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,239 @@
+"""The cluster's API through the demo's chain: the same answers with a relay and without; the proxy's life."""
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientConnectionResetError
+from support.leaks import gone
+from support.served import cluster_at
+
+from gateway.backends.auto import chain
+from gateway.backends.relay.credentials import throw_away
+from gateway.backends.relay.proxy import NAME
+from gateway.errors import HopFailed
+from gateway.protocol.outcome import Hop
+from gateway.settings.config import Limits
+
+POD = "/api/v1/namespaces/default/pods/web-0"
+
+
+@asynccontextmanager
+async def backend_on(demo, mode="relay"):
+    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
+    async with chain(cluster, Limits(), None, throw_away()) as one:
+        yield one
+
+
+async def proxies(backend):
+    """The pids of the proxies in the relay's directory."""
+    return running((await backend.link()).about["directory"])
+
+
+def absent(path, seconds=8):
+    end = time.monotonic() + seconds
+    while path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    return not path.exists()
+
+
+def running(directory):
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes()
+        except OSError:
+            continue
+        if f"{directory}/{NAME}".encode() in line:
+            found.append(int(entry.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("mode", ["relay", "plain", "auto"])
+async def test_get_and_list(demo, mode):
+    async with backend_on(demo, mode) as backend:
+        pod = await backend.cluster.get(POD)
+        assert [one["name"] for one in pod["spec"]["containers"]] == ["side", "main"]
+        found = await backend.cluster.list("/api/v1/namespaces/default/pods?labelSelector=app%3Dapi")
+        assert {pod["metadata"]["labels"]["app"] for pod in found} == {"api"}
+        assert len(found) == 2
+
+
+@pytest.mark.parametrize("mode", ["relay", "plain"])
+async def test_what_is_missing_is_said_in_the_servers_words(demo, mode):
+    async with backend_on(demo, mode) as backend:
+        with pytest.raises(HopFailed) as failed:
+            await backend.cluster.get(POD.replace("web-0", "nope"))
+
+    assert failed.value.code == "pod_not_found"
+    assert failed.value.status.json(http=True) == (
+        b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods \\"nope\\" not found",'
+        b'"reason":"NotFound","details":{"name":"nope","kind":"pods"},"code":404}\n'
+    )
+
+
+@pytest.mark.parametrize("mode", ["relay", "plain"])
+async def test_an_answer_that_is_too_long_is_an_error(demo, mode):
+    async with backend_on(demo, mode) as backend:
+        with pytest.raises(HopFailed, match="more than 100 bytes"):
+            await backend.cluster.get(POD, size=100)
+        assert await backend.cluster.get(POD)
+
+
+async def test_without_a_relay_there_is_no_watch(demo):
+    async with backend_on(demo, "plain") as backend:
+        assert not backend.cluster.watches
+        with pytest.raises(HopFailed, match="no watch"):
+            async for _ in backend.cluster.watch("/api/v1/pods"):
+                pass
+        assert await backend.cluster.may("create", "pods/exec", "default", "web-0") is None
+
+
+async def test_a_watch_ends_when_it_is_left(demo):
+    async with backend_on(demo) as backend:
+        assert backend.cluster.watches
+        async with aclosing(backend.cluster.watch("/api/v1/pods")) as events:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(events), 0.5)
+        assert await backend.cluster.get("/version")
+
+
+async def test_it_may_ask_whether_it_may(demo):
+    async with backend_on(demo) as backend:
+        assert await backend.cluster.may("create", "pods/exec", "default", "web-0") is True
+
+
+async def test_a_yes_is_good_for_a_while_and_for_what_was_asked_alone(demo):
+    async with backend_on(demo) as backend:
+        asked, answer = [], backend.cluster._answer
+
+        async def counted(*what):
+            asked.append(what)
+            return await answer(*what)
+
+        backend.cluster._answer = counted
+        for name in ("web-0", "web-0", "bash-0"):
+            assert await backend.cluster.may("create", "pods/exec", "default", name)
+        assert len(asked) == 2
+
+
+async def test_exec_is_nothing_for_the_proxy(demo):
+    async with backend_on(demo) as backend:
+        with pytest.raises(HopFailed, match="403: Forbidden"):
+            await backend.cluster.get(f"{POD}/exec")
+
+
+async def test_one_proxy_that_is_no_session(demo):
+    async with backend_on(demo) as backend:
+        assert await proxies(backend) == []
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(10):
+                tasks.create_task(backend.cluster.get(POD))
+        (one,) = await proxies(backend)
+        counts = backend.connections()
+        assert (counts["connections"], counts["links"], counts["channels"]) == (1, 1, 0)
+        directory = Path((await backend.link()).about["directory"])
+        assert (directory / NAME).stat().st_mode & 0o777 == 0o700
+        hops = await backend.check()
+        assert [(hop.hop, hop.ok) for hop in hops][-1] == (Hop.CLUSTER, True)
+        assert await proxies(backend) == [one]
+
+    assert await asyncio.to_thread(gone, one, 8)
+    assert await asyncio.to_thread(absent, directory)
+
+
+async def test_a_proxy_that_was_killed_is_started_again(demo):
+    async with backend_on(demo) as backend:
+        await backend.cluster.get(POD)
+        (one,) = await proxies(backend)
+        os.kill(one, signal.SIGKILL)
+        await backend.cluster.get(POD)
+        (other,) = await proxies(backend)
+        assert other != one
+
+
+async def test_one_whose_end_is_not_heard_of_yet_is_started_again(demo, monkeypatch):
+    """The connection that there was is cut, the next is refused."""
+    async with backend_on(demo) as backend:
+        await backend.cluster.get(POD)
+        (one,), api = await proxies(backend), backend.cluster
+        address, request, asked = api._proxy._address, api._session.request, []
+
+        async def first_cut(*arguments, **options):
+            asked.append(arguments)
+            if len(asked) == 1:
+                os.kill(one, signal.SIGKILL)
+                while api._proxy._address:  # noqa: ASYNC110  # nothing sets an event
+                    await asyncio.sleep(0.01)
+                api._proxy._address = address
+                raise ClientConnectionResetError
+            return await request(*arguments, **options)
+
+        monkeypatch.setattr(api._session, "request", first_cut)
+        assert (await api.get(POD))["metadata"]["name"] == "web-0"
+        assert len(asked) == 2
+
+
+async def test_two_who_find_its_credentials_old_start_one_more(demo):
+    async with backend_on(demo) as backend:
+        await backend.cluster.get(POD)
+        (before,) = await proxies(backend)
+        proxy = backend.cluster._proxy
+        proxy.restart()
+        await asyncio.sleep(0)  # it is ending
+        proxy.restart()
+        assert (await backend.cluster.get(POD))["metadata"]["name"] == "web-0"
+        assert gone(before)
+
+
+async def test_a_proxy_that_hangs_costs_one_answer(demo):
+    async with backend_on(demo) as backend:
+        await backend.cluster.get(POD)
+        (one,) = await proxies(backend)
+        os.kill(one, signal.SIGSTOP)
+        with pytest.raises(HopFailed) as failed:
+            await backend.cluster.get(POD, seconds=0.5)
+        assert failed.value.code == "cluster_unreachable"
+        await backend.cluster.get(POD)
+        assert await proxies(backend) != [one]
+
+
+async def test_a_lost_link_takes_the_proxy_along(demo):
+    async with backend_on(demo) as backend:
+        await backend.cluster.get(POD)
+        (one,) = await proxies(backend)
+        os.kill((await backend.link()).about["pid"], signal.SIGKILL)
+        assert await asyncio.to_thread(gone, one, 8)
+        assert await backend.cluster.get(POD)
+
+
+async def test_without_kubectl_there_is_a_reason(own_demo):
+    (own_demo.directory / "bin" / "kubectl").unlink()
+    profile = own_demo.directory / "runner" / ".profile"
+    profile.write_text(f"{profile.read_text()}PATH={own_demo.directory}/bin:{own_demo.directory}/few\n")
+    few = own_demo.directory / "few"
+    few.mkdir()
+    for name in ("sh", "bash"):
+        (few / name).symlink_to(f"/bin/{name}")
+    (few / "python3").symlink_to(Path("/usr/bin/python3"))
+    async with backend_on(own_demo) as backend:
+        for _ in range(2):
+            with pytest.raises(HopFailed) as failed:
+                await backend.cluster.get(POD)
+            assert failed.value.code == "kubectl_missing"
+        hops = await backend.check()
+        assert [hop.hop for hop in hops] == [Hop.SSH, Hop.INCUS, Hop.RUNNER]  # each once
+        assert hops[-1].outcome.code == "kubectl_missing"
+
+
+async def test_words_of_a_kubectl_that_cannot_serve(own_demo):
+    path = own_demo.directory / "bin" / "kubectl"
+    path.write_text('#!/bin/sh\necho "error: error loading config file: yaml" >&2; exit 1\n')
+    async with backend_on(own_demo) as backend:
+        with pytest.raises(HopFailed, match="error loading config file") as failed:
+            await backend.cluster.get(POD)
+        assert failed.value.code == "kubectl_failed"

@@ -1,0 +1,322 @@
+"""Every route, every door: who is let in, from where. Walks the app's own router and sends real requests.
+
+Field S1 (a route without a credential), S2 (a foreign page), S3 (a rebound DNS name), S23 (fetch metadata).
+"""
+
+import base64
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from support.peer import OWN, UPGRADE, V5, once
+from support.served import TOKEN
+
+from gateway.server.app import OPEN, create_app
+
+OPEN_ROUTES = {
+    ("GET", "/"),
+    ("GET", "/assets/{name}"),
+    ("GET", "/healthz"),
+    ("POST", "/gateway/v1/token"),
+}
+"""Whoever adds a route without a credential has to say so here."""
+
+KNOWN = {"cluster": "default", "namespace": "default", "pod": "web-0", "name": "none.js"}
+SOCKETS = ((), (*UPGRADE, V5), (*UPGRADE, OWN))
+
+
+def routes(gateway):
+    """(method, pattern, a path that fits it) of every route; more than one path where it names verbs."""
+    found = []
+    for route in create_app(gateway).router.routes():
+        pattern = route.resource.canonical
+        assert route.method != "*"
+        info = route.resource.get_info()
+        verbs = re.search(r"\(\?P<verb>([^)]*)\)", getattr(info.get("pattern"), "pattern", ""))
+        for verb in verbs[1].split("|") if verbs else [""]:
+            path = pattern
+            for name, value in (KNOWN | {"verb": verb}).items():
+                path = path.replace(f"{{{name}}}", value)
+            assert "{" not in path, f"say in KNOWN what {path} may be"
+            query = "?command=true&stdout=1" if verb else ""
+            found.append((route.method, pattern, path + query))
+    return found
+
+
+def knocks(gateway):
+    """Every route plainly and, as far as it is a GET, as a WebSocket of both kinds, on every listener."""
+    for method, pattern, path in routes(gateway):
+        for headers in SOCKETS if method == "GET" else ((),):
+            yield method, pattern, path, headers
+
+
+def is_open(method, pattern):
+    return ("GET" if method == "HEAD" else method, pattern) in OPEN_ROUTES
+
+
+def test_what_is_open_is_what_is_listed():
+    assert OPEN == OPEN_ROUTES
+
+
+def test_the_walk_sees_the_routes(edge):
+    """A walk that finds nothing would prove nothing."""
+    found = {path.partition("?")[0] for _, _, path in routes(edge.gateway)}
+
+    assert {
+        "/api/v1/namespaces/default/pods/web-0/exec",
+        "/api/v1/namespaces/default/pods/web-0/attach",
+        "/clusters/default/api/v1/namespaces/default/pods/web-0/exec",
+        "/gateway/v1/clusters/default/run",
+        "/gateway/v1/tickets",
+        "/gateway/v1/sessions",
+        "/metrics",
+        "/readyz",
+        "/",
+    } <= found
+
+
+@pytest.mark.parametrize(
+    "proof", [(), (("Authorization", "Bearer unknown"),), (("Authorization", "Basic eDp5"),)]
+)
+async def test_no_route_answers_without_a_credential(edge, proof):
+    """401 with a Status for all but the open ones, before anything is upgraded or opened."""
+    for method, pattern, path, headers in knocks(edge.gateway):
+        answer = await once(edge.url, method, path, (*headers, *proof))
+        if is_open(method, pattern):
+            assert answer.code in (200, 404) or "this ticket is unknown" in str(answer.status), (method, path)
+            continue
+        assert answer.code == 401, (method, path, headers)
+        assert answer.headers["www-authenticate"] == "Bearer"
+        if method != "HEAD":
+            assert answer.status["reason"] == "Unauthorized"
+    assert not edge.backend.opened
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+async def test_what_is_no_route_says_nothing_without_a_credential(edge, method):
+    """Unknown paths and methods: whoever is not let in learns nothing of what there is."""
+    for path in (
+        "/nope",
+        "/api/v1/namespaces/default/pods",
+        "/assets",
+        "/assets/a/b",
+        "/healthz/",
+        "//",
+        "/gateway/v1/",
+    ):
+        assert (await once(edge.url, method, path)).code == 401, path
+    for path in ("/metrics", "/readyz", "/gateway/v1/info", "/gateway/v1/tickets", "/gateway/v1/sessions"):
+        assert (await once(edge.url, method, path)).code == 401, path
+
+
+def wrong_hosts(url):
+    host = urlsplit(url).netloc
+    name, port = host.split(":")
+    return [
+        "evil.test", f"evil.test:{port}", name, f"{name}:{int(port) + 1}", f"{name}.:{port}", f"{host}.", "localhost",
+        f"localhost:{port}", f"[::1]:{port}", f"[::ffff:127.0.0.1]:{port}", f"127.1:{port}", f"2130706433:{port}",
+        f"x@{host}", f"{host}@evil.test", f"{host},evil.test", f"{host}/", f"{name}:0{port}", "*",
+    ]  # fmt: skip
+
+
+async def test_no_route_answers_to_a_wrong_host(edge):
+    """A page whose name was rebound to this address carries its own name, with every credential it may have."""
+    for method, _, path, headers in knocks(edge.gateway):
+        answer = await once(edge.url, method, path, (*headers, edge.proof), host="evil.test")
+        assert answer.code == 403, (method, path)
+    assert not edge.backend.opened
+
+
+async def test_hosts_are_exact(edge):
+    exec_path = "/api/v1/namespaces/default/pods/web-0/exec?command=true&stdout=1"
+    for wrong in wrong_hosts(edge.url):
+        for path, headers in (("/healthz", ()), (exec_path, (*UPGRADE, V5)), (exec_path, (*UPGRADE, OWN))):
+            answer = await once(edge.url, "GET", path, (*headers, edge.proof), host=wrong)
+            assert answer.code == 403, wrong
+            assert answer.status["reason"] == "Forbidden"
+    assert (await once(edge.url, "GET", "/healthz", host=None)).code in (400, 403)
+    assert (await once(edge.url, "GET", "/healthz", (("Host", ""),), host=None)).code in (400, 403)
+    assert not edge.backend.opened
+
+
+async def test_two_hosts_are_refused_and_forwarded_ones_ignored(edge):
+    right = urlsplit(edge.url).netloc
+    for pair in (("evil.test", right), (right, "evil.test"), (right, right)):
+        answer = await once(edge.url, "GET", "/healthz", [("Host", one) for one in pair], host=None)
+        assert answer.code in (400, 403), pair
+    for name in ("X-Forwarded-Host", "Forwarded", "X-Host", "X-Original-Host"):
+        said = (name, f"host={right}" if name == "Forwarded" else right)
+        assert (await once(edge.url, "GET", "/healthz", (said,), host="evil.test")).code == 403
+        said = (name, "host=evil.test" if name == "Forwarded" else "evil.test")
+        assert (await once(edge.url, "GET", "/healthz", (said,))).code == 200
+
+
+async def test_an_absolute_target_does_not_stand_for_the_host(edge):
+    """RFC 9112, 3.2.2: a proxy's form of a request."""
+    assert (
+        await once(edge.url, "GET", "http://evil.test/metrics", (edge.proof,), host="evil.test")
+    ).code == 403
+    assert (await once(edge.url, "GET", "http://evil.test/metrics")).code in (400, 401, 403)
+
+
+async def test_localhost_has_all_its_names_in_any_case(edge_with):
+    edge = await edge_with(listen="localhost:0")
+    port = urlsplit(edge.url).port
+    where = f"http://127.0.0.1:{port}"
+
+    for host in (f"localhost:{port}", f"LocalHost:{port}", f"127.0.0.1:{port}"):
+        assert (await once(where, "GET", "/healthz", host=host)).code == 200, host
+        assert (
+            await once(where, "GET", "/metrics", (edge.proof, ("Origin", f"http://{host}")))
+        ).code == 200, host
+    for host in (
+        "localhost",
+        "localhost:80",
+        f"localhost.:{port}",
+        f"evil.localhost:{port}",
+        f"localhost:{port}.",
+    ):
+        assert (await once(where, "GET", "/healthz", host=host)).code == 403, host
+    for host in ("localhost", "localhost:80", f"evil.localhost:{port}"):
+        origin = ("Origin", f"http://{host}")
+        assert (await once(where, "GET", "/metrics", (edge.proof, origin))).code == 403, host
+
+
+async def test_ipv6_is_a_name_of_its_own(edge_with):
+    """Bound with localhost, where the machine has it."""
+    edge = await edge_with(listen="localhost:0")
+    port = urlsplit(edge.url).port
+    has = f"[::1]:{port}" in edge.gateway.places._hosts
+
+    answer = await once(f"http://127.0.0.1:{port}", "GET", "/healthz", host=f"[::1]:{port}")
+
+    assert answer.code == (200 if has else 403)
+    for wrong in (f"[::]:{port}", f"[0:0:0:0:0:0:0:1]:{port}", f"::1:{port}", f"[::1%25lo]:{port}", "[::1]"):
+        assert (await once(f"http://127.0.0.1:{port}", "GET", "/healthz", host=wrong)).code == 403, wrong
+
+
+def foreign_origins(url):
+    host = urlsplit(url).netloc
+    name, port = host.split(":")
+    return [
+        "null", "", "evil.test", "http://evil.test", f"http://evil.test:{port}", f"https://{host}", f"http://{name}",
+        f"http://{name}:{int(port) + 1}", f"http://sub.{host}", f"http://evil.localhost:{port}", f"http://{name}.:{port}",
+        f"http://{host}.evil.test", f"http://{host}@evil.test", f"http://{host} http://evil.test", f"{host}",
+        f"ws://{host}", "file://", "chrome-extension://abcdef", "http://localhost", f"http://localhost:{port}",
+        "http://xn--e1afmkfd.test", "http://ex\xe4mple.test",
+    ]  # fmt: skip
+
+
+async def test_no_route_answers_a_foreign_page(edge):
+    for method, _, path, headers in knocks(edge.gateway):
+        answer = await once(edge.url, method, path, (*headers, edge.proof, ("Origin", "http://evil.test")))
+        assert answer.code == 403, (method, path)
+    assert not edge.backend.opened
+
+
+async def test_origins_are_exact(edge):
+    path = "/api/v1/namespaces/default/pods/web-0/exec?command=true&stdout=1"
+    for origin in foreign_origins(edge.url):
+        for row in (V5, OWN):
+            answer = await once(edge.url, "GET", path, (*UPGRADE, row, edge.proof, ("Origin", origin)))
+            assert answer.code == 403, origin
+        assert (
+            await once(edge.url, "POST", "/gateway/v1/token", (("Origin", origin),), body=b"{}")
+        ).code == 403
+    both = (("Origin", edge.url), ("Origin", "http://evil.test"))
+    for pair in (both, both[::-1]):
+        assert (await once(edge.url, "GET", path, (*UPGRADE, V5, edge.proof, *pair))).code == 403
+    assert not edge.backend.opened
+
+
+async def test_no_foreign_page_is_given_leave_to_read(edge):
+    """No CORS header on any answer, a preflight's neither."""
+    asks = (("Origin", "http://evil.test"), ("Access-Control-Request-Method", "GET"))
+    for method, _, path in [*routes(edge.gateway), ("OPTIONS", "", "/metrics")]:
+        for origin in (asks, (("Origin", edge.url), asks[1])):
+            answer = await once(edge.url, method, path, (edge.proof, *origin))
+            assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+async def test_the_own_page_is_let_in(edge):
+    for origin in (edge.url, edge.url.upper()):
+        answer = await once(edge.url, "GET", "/gateway/v1/info", (edge.proof, ("Origin", origin)))
+        assert answer.code == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense"])
+async def test_requests_from_other_sites_are_refused_without_an_origin_too(edge, site):
+    """An image or a script of another page: no Origin, but browsers say where it is from."""
+    for method, _, path in routes(edge.gateway):
+        for mode in ("no-cors", "cors", "websocket", ""):
+            headers = (edge.proof, ("Sec-Fetch-Site", site), *((("Sec-Fetch-Mode", mode),) if mode else ()))
+            answer = await once(edge.url, method, path, headers)
+            assert answer.code == 403, (method, path, mode)
+
+
+async def test_a_link_from_elsewhere_opens_the_page(edge):
+    followed = (
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Dest", "document"),
+    )
+
+    assert (await once(edge.url, "GET", "/", followed)).code in (200, 404)  # 404 before the page is built
+    assert (await once(edge.url, "GET", "/metrics", followed)).code == 401
+
+
+async def test_a_proxys_names_are_allowed_when_they_are_set(edge_with):
+    edge = await edge_with(
+        public_url="https://gate.example.com", allowed_hosts=("gate.internal:8080",),
+        allowed_origins=("https://other.example.com/",),
+    )  # fmt: skip
+
+    async def code(host="", *headers):
+        return (await once(edge.url, "GET", "/gateway/v1/info", (edge.proof, *headers), host=host)).code
+
+    for host in ("gate.example.com", "GATE.example.com", "gate.internal:8080"):
+        assert await code(host) == 200
+    for origin in ("https://gate.example.com", "https://other.example.com"):
+        assert await code("gate.example.com", ("Origin", origin)) == 200
+    for origin in (
+        "http://gate.example.com",
+        "https://gate.example.com:8443",
+        "https://gate.example.com.evil.test",
+    ):
+        assert await code("gate.example.com", ("Origin", origin)) == 403
+
+
+async def test_the_unix_socket_has_the_same_doors(edge):
+    """The peer's uid is its credential; Host and Origin are looked at all the same."""
+    path = "/api/v1/namespaces/default/pods/web-0/exec?command=true&stdout=1"
+    assert (await once(edge.socket, "GET", "/gateway/v1/info")).code == 200
+    for host in ("evil.test", "localhost:80", "localhost.", "localhost:8080", "127.0.0.1"):
+        for headers in SOCKETS:
+            assert (await once(edge.socket, "GET", path, headers, host=host)).code == 403, host
+    for origin in ("null", "http://evil.test", "http://localhost", "https://localhost"):
+        for headers in SOCKETS:
+            assert (await once(edge.socket, "GET", path, (*headers, ("Origin", origin)))).code == 403, origin
+    assert not edge.backend.opened
+
+
+async def test_a_token_is_not_looked_for_on_the_unix_socket(edge):
+    """A wrong one neither helps nor hurts there."""
+    answer = await once(edge.socket, "GET", "/gateway/v1/info", (("Authorization", "Bearer wrong"),))
+
+    assert answer.code == 200
+
+
+async def test_a_cookie_or_a_query_is_no_credential(edge):
+    """A browser sends cookies to every port of localhost; a URL ends in logs and histories."""
+    encoded = base64.urlsafe_b64encode(TOKEN.encode()).decode()
+    for path in (f"/gateway/v1/info?token={TOKEN}", f"/gateway/v1/info?access_token={TOKEN}"):
+        assert (await once(edge.url, "GET", path)).code == 401
+    for cookie in (f"token={TOKEN}", f"Authorization=Bearer {TOKEN}", f"dap={encoded}"):
+        assert (await once(edge.url, "GET", "/gateway/v1/info", (("Cookie", cookie),))).code == 401
+    for name in ("X-Token", "X-Forwarded-User", "X-Remote-User", "Proxy-Authorization"):
+        assert (await once(edge.url, "GET", "/gateway/v1/info", ((name, f"Bearer {TOKEN}"),))).code == 401
+
+
+async def test_no_answer_sets_a_cookie(edge):
+    for method, _, path in routes(edge.gateway):
+        assert "set-cookie" not in (await once(edge.url, method, path, (edge.proof,))).headers

@@ -1,0 +1,62 @@
+"""What a relay keeps for the gateway's next life, and the secret of an attach."""
+
+import json
+
+import pytest
+
+from gateway.access.identity import Identity
+from gateway.protocol.target import Command, Target
+from gateway.relay.resumable_command import NOTE
+from gateway.sessions.record import Secret, SessionRecord
+
+TARGET = Target("default", "n" * 63, ("p" * 63 + ".") * 3 + "p", "c" * 63)
+
+
+def note(*argv: str, name: str = "me", groups: tuple[str, ...] = ()) -> SessionRecord:
+    command = Command(argv, "exec", stdin=True, stdout=True, tty=True, session="s1")
+    return SessionRecord(Identity(name, "token", groups), TARGET, command, ("a" * 64, "b" * 64))
+
+
+def test_it_comes_back():
+    one = note("sh", "-c", "echo größer 終", groups=("ops", "dev"))
+
+    found = SessionRecord.parse("s1", json.loads(json.dumps(one.body())))
+
+    assert found == one
+    assert found.command.ours
+
+
+@pytest.mark.parametrize("text", ["x", "終", "\x01", "😀", '"', "\\"])
+@pytest.mark.parametrize("count", [1, 300, 100_000])
+def test_the_relay_takes_it_however_long_the_command_is(text, count):
+    body = note(*[text] * min(count, 5000), text * count, name=text * 500, groups=(text * 500,) * 50).body()
+
+    assert len(json.dumps(body)) <= NOTE
+    assert SessionRecord.parse("s1", body) is not None
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"identity": 3}, {"verb": "format"}, {"secrets": None}, {"target": ["x"]}]
+)
+def test_what_somebody_else_wrote_is_none(broken):
+    body = note("sh").body()
+
+    assert SessionRecord.parse("s1", {**body, **broken} if broken else {}) is None
+
+
+def test_the_secret_that_was_used_is_good_until_the_new_one_was():
+    secret = Secret()
+    assert not secret.is_good("")
+    first = secret.renew()
+    lost = [secret.renew(first) for _ in range(3)]  # hellos that never came
+    assert secret.is_good(first)
+    assert [secret.is_good(one) for one in lost] == [False, False, True]
+    assert secret.confirm()
+    assert not secret.confirm()
+    assert not secret.is_good(first)
+    assert secret.is_good(lost[-1])
+    taken = secret.renew()
+    assert not secret.is_good(lost[-1])
+    assert secret.is_good(taken)
+    assert not secret.is_good("\ud800")
+    assert taken not in str(secret.hashes)

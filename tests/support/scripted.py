@@ -1,0 +1,210 @@
+"""A backend without a chain: it keeps the contract, and its commands behave, well or badly, as their name says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from gateway.backends.contract import HopCheck
+from gateway.errors import HopFailed
+from gateway.protocol.messages import Stream
+from gateway.protocol.outcome import Hop, Outcome, ended
+from gateway.protocol.status import failure
+from gateway.protocol.target import Command, Target, TerminalSize
+
+CHUNK = bytes(32768)
+
+
+class Scripted:
+    """Commands:
+
+    true        ends at once
+    echo WORDS  says its words
+    cat         says what it reads, until the end of its input
+    hold        neither reads nor says anything
+    flood N     says N MiB as fast as it can
+    drip        says 32 KiB a millisecond, for ever
+    refuse      does not start: the management host refuses
+    forbidden   is refused by the API server
+    completed   is refused by kubectl
+    never       never starts
+    defect      does not start: a bug
+    late        says one byte, then: a bug
+
+    `sizes`, `read`: what the last command was given. `open`: commands that run.
+    """
+
+    def __init__(self) -> None:
+        self.sizes: list[TerminalSize] = []
+        self.read = bytearray()
+        self.opened: list[tuple[Target, Command]] = []
+        self.running = 0
+        self.default_namespace: str | Exception = "default"
+        self.asked_namespace = 0
+        self.changed = asyncio.Event()
+        self.cluster = Answers()
+        self.fated = Fated()
+        self.hops = [HopCheck(hop, 1.0) for hop in (Hop.SSH, Hop.INCUS, Hop.RUNNER, Hop.CLUSTER)]
+
+    @asynccontextmanager
+    async def exec(self, target: Target, command: Command) -> AsyncIterator["Spoken"]:
+        self.opened.append((target, command))
+        self.sizes, self.read = [], bytearray()
+        if command.size:
+            self.sizes.append(command.size)
+        what = command.argv[0] if command.argv else "cat"
+        self.running += 1
+        self.changed.set()
+        try:
+            if what == "never":
+                await asyncio.Event().wait()
+            if what == "refuse":
+                raise HopFailed("ssh_refused", "no login")
+            if what == "defect":
+                raise LookupError("a bug with a secret in it")
+            yield Spoken(self, what, command)
+        finally:
+            self.running -= 1
+            self.changed.set()
+
+    async def namespace(self) -> str:
+        """`default_namespace`, which may be an error; counts in `asked_namespace`."""
+        self.asked_namespace += 1
+        if isinstance(self.default_namespace, Exception):
+            raise self.default_namespace
+        return self.default_namespace
+
+    def fate(self, _: Target) -> "Fated":
+        return self.fated
+
+    async def until(self, running: int, seconds: float = 10.0) -> None:
+        """TimeoutError unless so many commands run within the time."""
+        async with asyncio.timeout(seconds):
+            while self.running != running:
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def check(self) -> list[HopCheck]:
+        return self.hops
+
+    def leftovers(self) -> Mapping[str, int]:
+        """Nothing."""
+        return {}
+
+    def connections(self) -> Mapping[str, int]:
+        return {"connections": 1, "channels": self.running}
+
+    def orphans(self) -> Mapping[str, int]:
+        return {"finish": 2, "lease": 1}
+
+
+class Fated:
+    """Of every pod. `lost_as`: set it when the pod is gone. `truly`: what the ends of commands were in truth."""
+
+    def __init__(self) -> None:
+        self.lost_as: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.truly: dict[bool, Outcome] = {}
+
+    async def lost(self) -> Outcome:
+        return await asyncio.shield(self.lost_as)
+
+    async def explain(self, outcome: Outcome, *, patient: bool, unasked: bool = False) -> Outcome:  # noqa: ARG002  # its ends are scripted
+        return self.truly.get(patient, outcome)
+
+
+class Answers:
+    """The cluster's API. `objects`: what is at a path, an object, a list of them, or an error; every pod that is not in
+    there is well. `slow`: an answer never comes. `error`: what all is answered with. `allowed`: what `may` says.
+    """
+
+    def __init__(self) -> None:
+        self.watches = True
+        self.objects: dict[str, Any] = {}
+        self.asked: list[str] = []
+        self.slow = False
+        self.error: Exception | None = None
+        self.allowed: bool | None = True
+
+    async def get(self, path: str, **_: Any) -> dict[str, Any]:
+        found: dict[str, Any] = await self._answer(path, pod_called(path.rpartition("/")[2]))
+        return found
+
+    async def list(self, path: str, **_: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await self._answer(path, [])
+        return found
+
+    async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
+        allowed: bool | None = await self._answer(f"{verb} {resource} {namespace}/{name}", self.allowed)
+        return allowed
+
+    async def _answer(self, path: str, usual: Any) -> Any:
+        self.asked.append(path)
+        if self.slow:
+            await asyncio.Event().wait()
+        found = self.error or self.objects.get(path, usual)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def pod_called(name: str, *containers: str, **spec: Any) -> dict[str, Any]:
+    """A pod that is well."""
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    rows = [{"name": container} for container in containers or ("main",)]
+    return {
+        "metadata": {"name": name, "uid": name},
+        "spec": {"nodeName": "n", "containers": rows, **spec},
+        "status": {"phase": "Running", "conditions": [ready]},
+    }
+
+
+class Spoken:
+    """The channel."""
+
+    def __init__(self, backend: Scripted, what: str, command: Command) -> None:
+        self._backend = backend
+        self._what = what
+        self._command = command
+        self._input: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
+        match self._what:
+            case "echo":
+                yield Stream.STDOUT, " ".join(self._command.argv[1:]).encode()
+            case "cat":
+                while data := await self._input.get():
+                    yield Stream.STDOUT, data
+            case "flood":
+                for _ in range(int(self._command.argv[1]) * 32):
+                    yield Stream.STDOUT, CHUNK
+                    await asyncio.sleep(0)
+            case "drip":
+                while True:
+                    yield Stream.STDOUT, CHUNK
+                    await asyncio.sleep(0.001)
+            case "hold":
+                await asyncio.Event().wait()
+            case "late":
+                yield Stream.STDOUT, b"x"
+                raise LookupError("a bug in mid-stream")
+
+    async def write(self, data: bytes) -> None:
+        if self._what == "hold":
+            await asyncio.Event().wait()
+        self._backend.read += data
+        self._input.put_nowait(data)
+
+    def write_eof(self) -> None:
+        self._input.put_nowait(b"")
+
+    def resize(self, size: TerminalSize) -> None:
+        self._backend.sizes.append(size)
+
+    async def wait(self) -> Outcome:
+        if self._what == "completed":
+            return Outcome("pod_completed", "it has finished")
+        if self._what == "forbidden":
+            said = 'pods "p" is forbidden: User "u" may not'
+            status = failure(403, said, details={"name": "p", "kind": "pods"})
+            return Outcome("forbidden", said, status=status)
+        return ended(0)

@@ -1,0 +1,123 @@
+/** What a person is told while a session goes on: bars that come and go by themselves. */
+
+import { hopName, type EndingWords } from "../endings.ts";
+import type { SessionEvent } from "../events.ts";
+import { MOST } from "../input.ts";
+import type { Disposable } from "../lifecycle.ts";
+import { Notices, until, type Button } from "../notices.ts";
+import type { Session } from "../session.ts";
+import { megabytes } from "../words.ts";
+
+/** Milliseconds before waiting input is spoken of: most pastes are gone by then. */
+const PATIENCE = 1000;
+
+type Kind = "away" | "hop" | "warning" | "held" | "tooMuch" | "end" | "elsewhere";
+type Of<Type extends SessionEvent["type"]> = Extract<SessionEvent, { type: Type }>;
+
+export class LiveNotices implements Disposable {
+  readonly #what: string;
+  readonly #notices = new Notices<Kind>();
+  #patience: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(what: string) {
+    this.#what = what;
+  }
+
+  get element(): HTMLElement {
+    return this.#notices.element;
+  }
+
+  away(event: Of<"away">, tryNow: () => void): void {
+    const lost = navigator.onLine ? "The connection to the gateway is lost." : "This computer is offline.";
+    this.#notices.hide("hop", "warning", "end"); // what they say is not known any more
+    this.#notices.show("away", {
+      mood: "busy",
+      text: `${lost} The ${this.#what} is kept, and this page tries to reach it again.`,
+      count: until(event.until),
+      buttons: [{ label: "Try now", press: tryNow }],
+    });
+  }
+
+  back(): void {
+    this.#notices.hide("away");
+  }
+
+  hop({ code, hop, seconds }: Of<"hop">): void {
+    if (!code) return this.#notices.hide("hop");
+    const text = `${capital(hopName(hop))} is lost. The ${this.#what} is kept, and the gateway tries to reach it again.`;
+    const left = until(Date.now() + (seconds ?? 0) * 1000);
+    this.#notices.show("hop", { mood: "busy", text, ...(seconds !== undefined && { count: left }) });
+  }
+
+  warning({ code, seconds }: Of<"warning">): void {
+    if (!code) return this.#notices.hide("warning");
+    const idle = `Nothing has happened here for a while. The ${this.#what} will be ended: press any key to keep it.`;
+    const aged = `The ${this.#what} has nearly reached the age that is allowed, and will be ended.`;
+    const text = code === "idle" ? idle : aged;
+    this.#notices.show("warning", { mood: "bad", text, count: until(Date.now() + seconds * 1000) });
+  }
+
+  held(session: Session): void {
+    this.#patience ??= setTimeout(() => {
+      this.#patience = undefined;
+      if (session.held > 0) this.#showHeld(session);
+    }, PATIENCE);
+  }
+
+  tooMuch({ units }: Of<"tooMuch">): void {
+    this.#notices.show("tooMuch", {
+      mood: "bad",
+      text: `${megabytes(units)} of input were not sent: at most ${megabytes(MOST)} can wait for the program.`,
+      buttons: [{ label: "Hide", press: () => this.#notices.hide("tooMuch") }],
+    });
+  }
+
+  /** Asks before it calls. */
+  end(finish: () => void): void {
+    const hide = (): void => this.#notices.hide("end");
+    const end = (): void => {
+      hide();
+      finish();
+    };
+    const buttons = [{ label: "End it", press: end }, { label: "Keep it", focus: true, press: hide }];
+    this.#notices.show("end", { mood: "plain", text: `End this ${this.#what}, and what runs in it?`, buttons });
+  }
+
+  /** In place of everything else: the session is not this page's now. */
+  elsewhere({ sentence, mood }: EndingWords, buttons: readonly Button[]): void {
+    this.clear();
+    this.#notices.show("elsewhere", { mood: mood === "bad" ? "bad" : "plain", text: sentence, buttons });
+  }
+
+  clear(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
+    this.#notices.clear();
+  }
+
+  dispose(): void {
+    this.clear();
+    this.#notices.dispose();
+  }
+
+  #showHeld(session: Session): void {
+    const hide = (): void => this.#notices.hide("held");
+    const drop = (): void => {
+      session.drop();
+      hide();
+    };
+    this.#notices.show("held", {
+      mood: "plain",
+      text: "Input is waiting for the program to read it. Ctrl-C drops it.",
+      count: () => {
+        if (session.held === 0) hide();
+        return megabytes(session.held);
+      },
+      buttons: [{ label: "Drop it", press: drop }],
+    });
+  }
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
