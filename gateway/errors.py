@@ -43,3 +43,10 @@ class ConfigError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(mask(message))
+
+
+def why(error: BaseException) -> str:
+    """Says an exception in a few words, never none, without the credentials that a library may have put there."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return mask(getattr(error, "strerror", None) or str(error) or type(error).__name__)

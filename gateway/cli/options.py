@@ -1,62 +1,96 @@
 """The options that several commands share, and the command after `--`."""
 
-from typing import Annotated, Any
+import math
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
-import typer
-from typer.core import TyperCommand
+import click
 
 from gateway.errors import ConfigError
-from gateway.settings.loader import load
-
-# -x that we do not know may be the command's, where somebody forgot the `--`: command_line tells
-TAKES_COMMAND = {"allow_extra_args": True, "ignore_unknown_options": True}
+from gateway.protocol.target import Target
 
 
-class WithCommand(TyperCommand):
-    """Shows in the usage line what stands after `--`, which Typer never sees."""
+def _clusters(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from gateway.settings.loader import load  # noqa: PLC0415  # only completion asks here
 
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """As in kubectl's: exec [OPTIONS] POD -- CMD…."""
-        ours = [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
-        return [*ours, "[-- CMD…]" if self.name == "shell" else "-- CMD…"]
-
-
-def _clusters(incomplete: str) -> list[str]:
     try:
         return [name for name in load().clusters if name.startswith(incomplete)]
     except ConfigError:
         return []
 
 
-Pod = Annotated[str, typer.Argument(metavar="POD", help="A pod's name, or deploy/NAME, svc/NAME, sts/NAME.")]
-Namespace = Annotated[
-    str,
-    typer.Option(
-        "--namespace", "-n", metavar="NS", help="Default: the cluster's setting, or kubectl's there."
-    ),
-]
-Container = Annotated[
-    str | None,
-    typer.Option("--container", "-c", metavar="NAME", help="Which container, if the pod has several."),
-]
-Cluster = Annotated[
-    str,
-    typer.Option("--cluster", metavar="NAME", help="A cluster of config.toml.", autocompletion=_clusters),
-]
-Stdin = Annotated[bool, typer.Option("--stdin", "-i", help="Pass our stdin to the command.")]
-Tty = Annotated[bool, typer.Option("--tty", "-t", help="Give the command a terminal.")]
-Kill = Annotated[
-    bool,
-    typer.Option(
-        "--kill-on-disconnect",
-        help="End the command in the pod too when this ends before it. Needs sh there.",
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-Verify = Annotated[
-    bool, typer.Option("--verify", help="Prove exit code and length of the output (needs sh, tee, wc there).")
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")]
+pod = click.argument("pod", metavar="POD", help="A pod's name, or deploy/NAME, svc/NAME, sts/NAME.")
+namespace = click.option(
+    "--namespace", "-n", metavar="NS", help="Default: the cluster's setting, or kubectl's there."
+)
+container = click.option("--container", "-c", metavar="NAME", help="Which container, if the pod has several.")
+cluster = click.option(
+    "--cluster", metavar="NAME", default="default", show_default=True, shell_complete=_clusters,
+    help="A cluster of config.toml.",
+)  # fmt: skip
+stdin = click.option("--stdin", "-i", is_flag=True, help="Pass our stdin to the command.")
+tty = click.option("--tty", "-t", is_flag=True, help="Give the command a terminal.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+json = click.option("--json", is_flag=True, help="One JSON object instead of lines.")
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds, 1 or more."""
+
+    name = "number of seconds"  # as messages call it
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuses `nan` too, which is not below any number. Raises BadParameter (exit 2)."""
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        return seconds
+
+
+def target(command: Callable[..., int]) -> Callable[..., int]:
+    """Declares POD and the options that say where it is; the command gets them as one Target. Raises BadRequest."""
+
+    @pod
+    @namespace
+    @container
+    @cluster
+    @wraps(command)
+    def located(
+        *, pod: str, namespace: str | None, container: str | None, cluster: str, **others: object
+    ) -> int:
+        return command(target=Target.parse(cluster, namespace or None, pod, container), **others)
+
+    return located
+
+
+class WithCommand(click.Command):
+    """Takes a command after `--`, which click never sees, and passes it on as `argv`."""
+
+    # -x that we do not know may be the command's, where somebody forgot the `--`: _command_line tells
+    allow_extra_args = True
+    ignore_unknown_options = True
+    command_needed = True
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """As in kubectl's: exec [OPTIONS] POD -- CMD…."""
+        return [*super().collect_usage_pieces(ctx), "-- CMD…" if self.command_needed else "[-- CMD…]"]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Adds `argv` to the parameters. Raises UsageError (exit 2)."""
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:  # as completion parses what is not complete
+            ctx.params["argv"] = _command_line(ctx, needed=self.command_needed)
+        return rest
+
+
+class WithOptionalCommand(WithCommand):
+    """Takes a command after `--`, or none."""
+
+    command_needed = False
 
 
 def split(arguments: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
@@ -67,24 +101,18 @@ def split(arguments: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
     return arguments[:at], tuple(arguments[at + 1 :])
 
 
-def command_line(context: typer.Context, *, needed: bool = True) -> tuple[str, ...]:
-    """The command after `--`. Raises BadParameter (exit 2) where it is missing or stands in the wrong place."""
+def _command_line(context: click.Context, *, needed: bool) -> tuple[str, ...]:
+    """The command after `--`. Raises UsageError where it is missing or stands in the wrong place."""
     command: tuple[str, ...] | None = context.obj
     extra = context.args
-    if extra and (extra[0].startswith("-") or command is not None):
-        kind = "option" if extra[0].startswith("-") else "argument"
-        raise typer.BadParameter(f"no such {kind}: {extra[0]}", context)
+    for word in [context.params.get("pod", ""), *extra[:1]]:
+        if word.startswith("-"):
+            known = [name for option in context.command.params for name in option.opts]
+            raise click.NoSuchOption(word, possibilities=known, ctx=context)
+    if extra and command is not None:
+        context.fail(f"no such argument: {extra[0]}")
     if extra:
-        example = " ".join(["--", *extra])
-        raise typer.BadParameter(f"put -- before the command: … {example}", context)
+        context.fail(f"put -- before the command: … {' '.join(['--', *extra])}")
     if needed and not command:
-        raise typer.BadParameter(
-            f"name the command after --, as in: {context.command_path} … -- ls -l", context
-        )
+        context.fail(f"name the command after --, as in: {context.command_path} … -- ls -l")
     return command or ()
-
-
-def no_command(context: typer.Context) -> None:
-    """For commands that take none. Raises BadParameter (exit 2)."""
-    if context.obj is not None:
-        raise typer.BadParameter("this command takes nothing after --", context)

@@ -33,8 +33,9 @@ from gateway.client.exit_status import (
     from_control,
     from_status,
 )
-from gateway.client.http import refusal, why
+from gateway.client.http import refusal
 from gateway.dial import ATTEMPT_DELAY, dial
+from gateway.errors import why
 from gateway.protocol import codec
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.errors import ProtocolError

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import REFUSED, UNREACHABLE, GatewayFailed
 from gateway.dial import dial
-from gateway.masking import mask
+from gateway.errors import why
 from gateway.protocol.status import Status
 
 _ANSWER_LIMIT = 16 << 20  # bytes
@@ -51,13 +51,6 @@ def refusal(status: int, answer: bytes) -> GatewayFailed:
         message += ": check DAP_GATEWAY_TOKEN"
     passing = status >= 500 or status in _PASSING
     return GatewayFailed(REFUSED, f"the gateway refused: {message}", passing=passing)
-
-
-def why(error: BaseException) -> str:
-    """An exception in a few words, never empty, without the credentials that a library may have put there."""
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    return mask(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
 class _TcpConnection(http.client.HTTPConnection):

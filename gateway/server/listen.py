@@ -10,8 +10,10 @@ import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gateway.errors import ConfigError
+from gateway.masking import mask_url
 
 _BACKLOG = 128
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred of unix(7)
@@ -29,6 +31,21 @@ def names(listen: str) -> tuple[str, int]:
             "Listen on localhost and put a proxy with TLS in front (DAP_GATEWAY_PUBLIC_URL)"
         )
     return host, int(port)
+
+
+def public_url(url: str) -> str:
+    """Returns what links begin with. Raises ConfigError where it would put a password into each of them."""
+    try:
+        parts = urlsplit(url)
+        usable = "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"gateway.public_url is {mask_url(url)!r}: use a URL such as https://dap.example.com, "
+            "without user name and password, which would stand in every browser link"
+        )
+    return url
 
 
 @contextmanager

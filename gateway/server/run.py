@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -23,7 +22,6 @@ from gateway.access.page_tokens import PageFile
 from gateway.access.tokens import AllowedHosts, Tokens, owner
 from gateway.backends.ssh import Prompt
 from gateway.errors import ConfigError
-from gateway.masking import mask_url
 from gateway.server import listen
 from gateway.server.accept import doors
 from gateway.server.app import create_app
@@ -55,7 +53,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
     fd_limits.raise_limit()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    path, public = socket_path(), _public_url(config)
+    path, public = socket_path(), listen.public_url(config.public_url)
     with ExitStack() as stack:
         sockets = stack.enter_context(listen.loopback(config.listen))
         unix = stack.enter_context(listen.unix(path))
@@ -75,21 +73,6 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
                 log.info("stopping", sessions=len(gateway.sessions))
                 await gateway.stop()
     log.info("stopped")
-
-
-def _public_url(config: Config) -> str:
-    """What links begin with. Raises ConfigError where it would put a password into each of them."""
-    try:
-        parts = urlsplit(config.public_url)
-        usable = "@" not in parts.netloc and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigError(
-            f"gateway.public_url is {mask_url(config.public_url)!r}: use a URL such as https://dap.example.com, "
-            "without user name and password, which would stand in every browser link"
-        )
-    return config.public_url
 
 
 @asynccontextmanager

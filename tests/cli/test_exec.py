@@ -88,7 +88,7 @@ async def test_a_wrong_place_for_the_command_is_told(home):
     assert [done.code for done in (missing, nothing, empty, unknown)] == [2, 2, 2, 2]
     assert "put -- before the command: … -- ls -l /" in missing.err
     assert "after --" in nothing.err
-    assert "no such option: --nonsense" in unknown.err
+    assert "No such option '--nonsense'" in unknown.err
 
 
 async def test_a_hop_that_failed_is_named_and_gives_125(home):

@@ -51,7 +51,7 @@ async def test_version(home):
     "arguments",
     [["shel"], ["shell"], ["shell", "web-0", "bash"], ["exec", "--frob", "web-0"], ["probe", "web-0", "--", "ls"],
      ["probe", "web-0", "--timeout", "0"], ["serve", "--log", "xml"], ["open", "a/b"], ["run", "ls"],
-     ["doctor", "extra"], ["shell", "web-0", "-n"]],
+     ["probe", "web-0", "--timeout", "nan"], ["doctor", "extra"], ["shell", "web-0", "-n"]],
 )  # fmt: skip
 def test_wrong_usage_is_told_and_gives_2(call, arguments):
     done = call(*arguments)
@@ -62,17 +62,46 @@ def test_wrong_usage_is_told_and_gives_2(call, arguments):
 
 
 async def test_completion_knows_commands_and_clusters(home):
-    """Typer's protocol: the words so far come in the environment."""
+    """Click's protocol: the words so far come in the environment."""
     directory = home.path / "config" / "dap"
     directory.mkdir(parents=True)
     (directory / "config.toml").write_text("[clusters.east]\n")
 
     async def complete(line):
-        env = {"_DAP_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": line}
+        env = {"_DAP_COMPLETE": "zsh_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
         return (await home.dap(env=env)).out.decode()
 
     assert "shell" in await complete("dap sh")
     assert "east" in await complete("dap shell --cluster ea")
+
+
+@pytest.mark.parametrize(
+    ("shell", "start", "script"),
+    [("bash", ".bashrc", ".bash_completions/dap.sh"), ("zsh", ".zshrc", ".zfunc/_dap"),
+     ("fish", None, ".config/fish/completions/dap.fish")],
+)  # fmt: skip
+async def test_completion_is_installed_for_the_current_shell(home, shell, start, script):
+    """We are no shell: the login shell counts. A second time changes nothing, and what was in the file stays."""
+    env = {"SHELL": f"/bin/{shell}"}
+    if start:
+        (home.path / start).write_text("# mine")
+    shown = await home.dap("--show-completion", env=env)
+    done = await home.dap("--install-completion", env=env)
+    after = {path: path.read_text() for path in home.path.rglob("*") if path.is_file()}
+    again = await home.dap("--install-completion", env=env)
+
+    assert (shown.code, done.code, again.code) == (0, 0, 0)
+    assert f"{shell} completion installed in {home.path / script}" in done.out.decode()
+    assert after[home.path / script] == shown.out.decode()
+    assert after == {path: path.read_text() for path in home.path.rglob("*") if path.is_file()}
+    if start:
+        assert after[home.path / start].startswith("# mine\n")
+
+
+async def test_an_unknown_shell_is_told(home):
+    done = await home.dap("--show-completion", env={"SHELL": "/bin/tcsh"})
+
+    assert (done.code, done.err) == (1, "Error: Shell tcsh is not supported.\n")
 
 
 async def test_without_a_gateway_and_without_settings_the_hop_is_named(home):

@@ -1,18 +1,15 @@
 """`dap config`: write and show settings."""
 
-import json as json_format
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from gateway.cli import help_texts
 from gateway.cli.console import safe
-from gateway.cli.options import Json
 from gateway.errors import ConfigError
 from gateway.masking import MASK, mask_url
 from gateway.settings.config import (
@@ -26,36 +23,11 @@ from gateway.settings.config import (
 )
 from gateway.settings.loader import load
 
-app = typer.Typer(help="Write and show settings.", rich_markup_mode=None, no_args_is_help=True)
 _ASKED = ("ssh_host", "vm")  # what nobody can guess
 
 
-@app.command(help=help_texts.CONFIG_INIT)
-def init(  # noqa: PLR0913, PLR0917  # one option a setting
-    ssh_host: Annotated[
-        str | None, typer.Option(metavar="[USER@]HOST[:PORT]", help="Management host.")
-    ] = None,
-    ssh_key: Annotated[str | None, typer.Option(metavar="FILE", help="Private key.")] = None,
-    ssh_known_hosts: Annotated[str | None, typer.Option(metavar="FILE", help="Trusted host keys.")] = None,
-    ssh_config: Annotated[
-        str | None, typer.Option(metavar="FILE", help="OpenSSH's settings, as ssh -F FILE; none: no file.")
-    ] = None,
-    vm: Annotated[str | None, typer.Option(metavar="NAME", help="Incus instance, the runner.")] = None,
-    kube_context: Annotated[str | None, typer.Option(metavar="NAME", help="Context in the runner.")] = None,
-    namespace: Annotated[
-        str | None, typer.Option(metavar="NS", help="Of pods named without one; default: the context's.")
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option(metavar="MODE", help="plain, relay, or auto: relay where python3 is.")
-    ] = None,
-    listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where dap serve listens.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
-) -> None:
-    given = {
-        "ssh_host": ssh_host, "ssh_key": ssh_key, "ssh_known_hosts": ssh_known_hosts,
-        "ssh_config": ssh_config, "vm": vm, "kube_context": kube_context, "namespace": namespace, "mode": mode,
-        "listen": listen,
-    }  # fmt: skip
+def init(given: dict[str, str | None], *, force: bool) -> None:
+    """Writes config.toml; on a terminal, asks for what is missing. Raises ConfigError where the file is there already."""
     path = config_path()
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already: edit it, or replace it with --force")
@@ -65,13 +37,12 @@ def init(  # noqa: PLR0913, PLR0917  # one option a setting
     print(f"wrote {path}")
 
 
-@app.command()
-def show(json: Json = False) -> None:
-    """Every setting, its value, and where that comes from. Secrets are not shown."""
+def show(*, as_json: bool) -> None:
+    """Prints every setting, its value, and where that comes from. Secrets are not shown. Raises ConfigError."""
     path, rows = config_path(), list(_rows(load()))
-    if json:
+    if as_json:
         shown = {key: {"value": value, "origin": origin} for key, value, origin in rows}
-        print(json_format.dumps({"file": str(path), "settings": shown}, indent=2))
+        print(json.dumps({"file": str(path), "settings": shown}, indent=2))
         return
     print(f"# {safe(str(path))}{'' if path.exists() else ' (not there; dap config init writes it)'}")
     keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
@@ -105,14 +76,18 @@ def _section(rows: Iterable[Setting], given: Mapping[str, str | None]) -> Iterat
         value = given.get(row.key)
         yield f"# {row.meaning} ({row.env})"
         # JSON's quoting is TOML's, but for this one character
-        quoted = json_format.dumps(value or row.default, ensure_ascii=False).replace("\x7f", "\\u007f")
+        quoted = json.dumps(value or row.default, ensure_ascii=False).replace("\x7f", "\\u007f")
         yield f"{'' if value else '# '}{row.key} = {quoted}"
 
 
 def _ask(given: dict[str, str | None]) -> None:
-    for row in CLUSTER_SETTINGS:
-        if row.key in _ASKED and given[row.key] is None:
-            given[row.key] = typer.prompt(row.meaning, default=row.default, err=True)
+    try:
+        for row in CLUSTER_SETTINGS:
+            if row.key in _ASKED and given[row.key] is None:
+                given[row.key] = click.prompt(row.meaning, default=row.default, err=True)
+    except click.Abort:
+        print(file=sys.stderr)  # the question has no end of line
+        raise
 
 
 def _write(path: Path, text: str, *, force: bool) -> None:

@@ -12,7 +12,7 @@ from gateway.settings.loader import load
 _CREATED = 201
 
 
-def target(name: str, cluster: str, namespace: str, container: str | None) -> Target:
+def target(name: str, cluster: str, namespace: str | None, container: str | None) -> Target:
     """POD (also deploy/NAME) with the options, or CLUSTER/NS/POD[/CONTAINER]. Raises BadRequest."""
     parts = name.split("/")
     if len(parts) == 1 or (len(parts) == 2 and parts[0] in KINDS):

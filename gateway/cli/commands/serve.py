@@ -4,37 +4,33 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gateway.cli.terminal.tty import ask
+from gateway.server import listen as addresses
 from gateway.settings.config import Cluster, Config
 from gateway.settings.loader import load
 
 if TYPE_CHECKING:
     from gateway.demo import DemoSettings
+    from gateway.log import Format
     from gateway.server.run import Serving
 
 
-class LogFormat(StrEnum):
-    """How log lines are written."""
-
-    console = "console"
-    json = "json"
-
-
-def run(listen: str | None, *, demo: bool, log: LogFormat) -> None:
-    """Until SIGTERM or SIGINT. Raises ConfigError."""
+def run(listen: str | None, *, demo: bool, log: "Format") -> None:
+    """Serves until SIGTERM or SIGINT. Raises ConfigError, for settings of no use before the servers are imported."""
     config = load(flags={"gateway.listen": listen} if listen else {})
+    addresses.names(config.listen)
+    addresses.public_url(config.public_url)
     asyncio.run(_serve(config, demo=demo, log=log))
 
 
-async def _serve(config: Config, *, demo: bool, log: LogFormat) -> None:
+async def _serve(config: Config, *, demo: bool, log: "Format") -> None:
     # here, since they load SSH and HTTP servers, which no other command needs
     from gateway import log as logs  # noqa: PLC0415
     from gateway.server.run import serve  # noqa: PLC0415
 
-    logs.setup(log.value)
+    logs.setup(log)
     async with AsyncExitStack() as stack:
         if demo:
             from gateway.demo import WARNING, demo_chain  # noqa: PLC0415

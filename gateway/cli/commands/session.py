@@ -30,12 +30,12 @@ _LAST_WORDS = 0.5  # seconds for what was said last to reach the terminal
 Talk = Callable[[Endpoint, Sink], Awaitable[End]]
 
 
-def command(verb: Verb, argv: tuple[str, ...], *, stdin: bool, tty: bool) -> Command:
+def command(verb: Verb, argv: tuple[str, ...], *, stdin: bool, tty: bool, kill: bool = False) -> Command:
     """All output is wanted. As with kubectl, a terminal needs one here. Raises BadRequest for unusable argv."""
     if tty and stdin and not os.isatty(0):
         say("stdin is no terminal, so the command gets none either")
         tty = False
-    return Command(argv, verb, stdin=stdin, stdout=True, stderr=not tty, tty=tty)
+    return Command(argv, verb, stdin=stdin, stdout=True, stderr=not tty, tty=tty, kill=kill)
 
 
 def run(

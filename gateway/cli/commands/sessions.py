@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from gateway.cli.commands import session
 from gateway.cli.console import safe, say
 from gateway.client import http
 from gateway.client.endpoint import Endpoint, running
@@ -70,6 +69,8 @@ def attach(name: str | None) -> int:
             print(_table(found), flush=True)
             return USAGE
         name = found[0].name
+    from gateway.cli.commands import session  # noqa: PLC0415  # a list needs no terminal and no WebSocket
+
     return session.take_over(name, endpoint)
 
 
