@@ -1,4 +1,4 @@
-"""The commands of `dap` and their options. Each imports what it needs when it runs: help and completion start at once."""
+"""The commands of `dap` and their options. A command imports its work when it runs: help and completion start fast."""
 
 from typing import TYPE_CHECKING
 

@@ -36,10 +36,7 @@ def main() -> None:
     except OSError as error:
         say(f"client: {error.filename or 'input or output'}: {why(error)}")
         status = HOP_FAILED
-    except (
-        KeyboardInterrupt,
-        click.Abort,
-    ):  # Abort: of click, which takes the Ctrl-C, or the end of an answer
+    except (KeyboardInterrupt, click.Abort):  # click makes an Abort of Ctrl-C, and of Ctrl-D at a question
         status = 130
     except Exception as error:  # noqa: BLE001  # a defect: told like everything else, in full with python -X dev
         if sys.flags.dev_mode:

@@ -70,13 +70,13 @@ def target(command: Callable[..., int]) -> Callable[..., int]:
 class WithCommand(click.Command):
     """Takes a command after `--`, which click never sees, and passes it on as `argv`."""
 
-    # -x that we do not know may be the command's, where somebody forgot the `--`: _command_line tells
+    # an unknown -x may be the command's, where somebody forgot the `--`: _command_line tells them apart
     allow_extra_args = True
     ignore_unknown_options = True
     command_needed = True
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """As in kubectl's: exec [OPTIONS] POD -- CMD…."""
+        """Adds the command, as kubectl does: exec [OPTIONS] POD -- CMD…."""
         return [*super().collect_usage_pieces(ctx), "-- CMD…" if self.command_needed else "[-- CMD…]"]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -94,7 +94,7 @@ class WithOptionalCommand(WithCommand):
 
 
 def split(arguments: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
-    """Ours and the command's: everything after the first `--`, untouched. None where there is no `--`."""
+    """Returns our arguments and the command's: everything after the first `--`, untouched. None where there is no `--`."""
     if "--" not in arguments:
         return arguments, None
     at = arguments.index("--")
@@ -102,7 +102,7 @@ def split(arguments: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
 
 
 def _command_line(context: click.Context, *, needed: bool) -> tuple[str, ...]:
-    """The command after `--`. Raises UsageError where it is missing or stands in the wrong place."""
+    """Returns the command after `--`. Raises UsageError where it is missing or stands in the wrong place."""
     command: tuple[str, ...] | None = context.obj
     extra = context.args
     for word in [context.params.get("pod", ""), *extra[:1]]:
