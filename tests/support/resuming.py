@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from support.exec_client import Access
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.protocol import State
 from websockets.typing import Subprotocol as Name
 
 LIMIT = 30.0  # seconds that any wait may take
@@ -157,7 +158,8 @@ class Resuming:
 
     async def _say(self, stream: int, body: bytes) -> None:
         assert self.socket
-        await self.socket.send(bytes([stream]) + body)
+        if self.socket.state is State.OPEN:  # else it would wait for the end, which stands behind unread output
+            await self.socket.send(bytes([stream]) + body)
 
     async def _push(self) -> None:
         while True:
