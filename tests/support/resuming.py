@@ -158,7 +158,9 @@ class Resuming:
 
     async def _say(self, stream: int, body: bytes) -> None:
         assert self.socket
-        if self.socket.state is State.OPEN:  # else it would wait for the end, which stands behind unread output
+        if (
+            self.socket.state is State.OPEN
+        ):  # else it would wait for the end, which stands behind unread output
             await self.socket.send(bytes([stream]) + body)
 
     async def _push(self) -> None:
