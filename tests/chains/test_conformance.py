@@ -268,7 +268,7 @@ async def test_a_client_that_pauses_loses_nothing(access):
 
 async def test_echo_many_times_without_a_lost_output(access):
     """Close never overtakes output (1,000 times on the real chain: DAP_ECHO=1000)."""
-    times = int(os.environ.get("DAP_ECHO", "40"))
+    times = int(os.environ.get("DAP_ECHO", "20"))
     turns = asyncio.Semaphore(8)
 
     async def one(number: int):

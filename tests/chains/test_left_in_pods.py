@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from support.exec_client import Access, Request, run
 from support.marks import marked, until
 from support.opened import PIPES, TTY, opened
+from support.repeated import again
 from support.served import config_for, served
 
 from gateway.protocol.subprotocols import OWN
@@ -33,9 +34,14 @@ async def counted(gateway, **expected: int) -> None:
     await until(lambda: {name: counts(gateway).get(name, 0) for name in expected} == expected)
 
 
-@pytest.mark.parametrize("how", ["close", "vanish"])
-@pytest.mark.parametrize("streams", [TTY, PIPES], ids=["terminal", "pipes"])
-@pytest.mark.parametrize("pod", ["bash-0", "web-0"])
+@pytest.mark.parametrize(
+    ("pod", "streams", "how"),
+    [
+        ("bash-0", TTY, "vanish"), ("bash-0", PIPES, "close"), ("web-0", TTY, "close"), ("web-0", PIPES, "vanish"),
+        again("bash-0", TTY, "close"), again("bash-0", PIPES, "vanish"), again("web-0", TTY, "vanish"),
+        again("web-0", PIPES, "close"),
+    ],
+)  # fmt: skip
 async def test_a_shell_and_all_it_has_started_is_ended(gateway, pod, streams, how):
     """Foreground and background; nohup and setsid live."""
     async with opened(access(gateway), pod=pod, streams=streams) as one:

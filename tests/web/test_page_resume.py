@@ -6,6 +6,7 @@ import re
 
 import pytest
 from playwright.async_api import expect
+from support.repeated import again
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 ALTERNATE = r"printf '\033[?1049h\033[2J\033[3;3Hfull screen'"
@@ -271,7 +272,7 @@ async def test_a_lost_hop_is_named_until_it_is_back(tab, server):
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [("idle", "press any key to keep it"), ("max_age", "reached the age")]
+    ("code", "words"), [("idle", "press any key to keep it"), again("max_age", "reached the age")]
 )
 async def test_a_warning_counts_down_and_goes(tab, server, code, words):
     session = await opened(tab, server)
@@ -290,9 +291,7 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize(
-    "code", [*list(ENDS)[:1], *(pytest.param(code, marks=pytest.mark.repetition) for code in list(ENDS)[1:])]
-)
+@pytest.mark.parametrize("code", [*list(ENDS)[:1], *map(again, list(ENDS)[1:])])
 async def test_an_end_in_plain_words(tab, server, code):
     session = await opened(tab, server)
     session.finish(code, "gateway", "\x1b[2J<b>maintenance</b>\n")
@@ -433,7 +432,7 @@ async def test_closing_the_tab_leaves_the_session(tab, server):
     assert session.heard.closes != [1000]
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("scheme", ["dark", again("light")])
 async def test_bars_fit_a_narrow_window(new_tab, server, scheme):
     async with new_tab(viewport={"width": 400, "height": 700}, color_scheme=scheme) as tab:
         session = await opened(tab, server)

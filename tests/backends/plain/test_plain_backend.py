@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import asyncssh
 import pytest
+from support.repeated import again
 from support.served import cluster_at
 from support.sshd import LOOPBACK, sshd, wire
 
@@ -200,9 +201,7 @@ async def test_something_else_listens(tmp_path, key):
 
 FORMS = [("openssh", True), ("openssh", False), ("pkcs8-pem", True), ("pkcs8-pem", False)]
 # A public key beside it changes when a passphrase is asked for, not what comes of it
-EACH_FORM = [
-    pytest.param(form, public, marks=[pytest.mark.repetition] if public else []) for form, public in FORMS
-]
+EACH_FORM = [again(form, public) if public else (form, public) for form, public in FORMS]
 
 
 @pytest.mark.parametrize(("form", "public"), FORMS)
@@ -594,7 +593,7 @@ async def test_a_session_that_begins_on_a_frozen_connection_finds_another(tmp_pa
         assert between.connections >= 2
 
 
-@pytest.mark.parametrize("sessions", [2, 3])
+@pytest.mark.parametrize("sessions", [2, again(3)])
 async def test_a_host_that_takes_fewer_sessions_gets_more_connections(sessions):
     """MaxSessions below our 8."""
     async with demo_chain(max_sessions=sessions) as demo:

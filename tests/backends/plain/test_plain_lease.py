@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from support.leaks import alive, tasks_back
+from support.repeated import again
 from support.served import cluster_at
 from support.sshd import LOOPBACK, wire
 from support.wrapped import environment
@@ -532,7 +533,7 @@ async def test_what_outlives_its_session_is_ended(demo, tmp_path, kind):
         await eventually(lambda: sum(chain.orphans().values()))
 
 
-@pytest.mark.parametrize("shell", ["sh", "tcsh"])
+@pytest.mark.parametrize("shell", [again("sh"), "tcsh"])
 async def test_a_gateway_that_is_killed_leaves_nothing_and_its_next_life_is_left_alone(shell):
     """Whatever the login shell of the management host is, which reads all that is sent there."""
     program = shutil.which(shell)

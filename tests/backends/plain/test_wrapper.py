@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.leaks import alive
+from support.repeated import again
 from support.wrapped import NONCE, bash, environment, in_terminal, piped
 
 from gateway.backends.plain.wrapper import Parsed, Stderr, Stdout, exec_line, send_argv
@@ -204,7 +205,7 @@ def test_an_absent_program(tmp_path, tty, kubectl):
     assert run.stdout == run.stderr == b""
 
 
-@pytest.mark.parametrize("argv", [("no-such-program",), ("sh", "-c", "exit 3")])
+@pytest.mark.parametrize("argv", [again(("no-such-program",)), ("sh", "-c", "exit 3")])
 def test_the_term_that_answers_the_end_is_never_too_early(tmp_path, argv):
     """Eight at a time, so that the wrapper is often interrupted between its end mark and its own end."""
     with ThreadPoolExecutor(8) as threads:
