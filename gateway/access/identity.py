@@ -1,6 +1,9 @@
 """Who a user is."""
 
+import os
+import pwd
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -10,3 +13,19 @@ class Identity:
     name: str
     proof: str
     groups: tuple[str, ...] = ()
+
+
+@cache
+def owner() -> str:
+    """Returns the name of the gateway's own user. The uid on the Unix socket, the token in the home and a link that the
+    gateway made for itself all prove this one user, so that the sessions are the same person's from everywhere.
+    """
+    return user(os.getuid())
+
+
+def user(uid: int) -> str:
+    """Returns the name of a user of this machine; "uid-NUMBER" where the machine has no name for the number."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid-{uid}"

@@ -6,9 +6,10 @@ from typing import Final
 import structlog
 from aiohttp import hdrs, web
 
-from gateway.access.tokens import identify
+from gateway.access.tokens import Unauthorized, identify
 from gateway.server.app_keys import GATEWAY, IDENTITY
 from gateway.server.gateway import Gateway
+from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
 from gateway.server.routes import attach, kube_reads, page, sessions, state
 from gateway.server.routes import exec as exec_route
@@ -55,12 +56,15 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    gateway = request.app[GATEWAY]
-    if why := gateway.places.refuse(request):
+    gateway, peer = request.app[GATEWAY], peer_of(request)
+    if why := gateway.hosts.refuse(peer):
         gateway.metrics.refused("place")
         raise Refusal(403, why)
     if not _open(request):
-        identity = identify(request, gateway.tokens)
+        try:
+            identity = identify(peer, gateway.tokens)
+        except Unauthorized:
+            raise Refusal(401, "Unauthorized") from None
         if identity is None:
             gateway.metrics.refused("unauthorized")
             raise Refusal(401, "Unauthorized")

@@ -10,8 +10,10 @@ from urllib.parse import quote
 
 import structlog
 
+from gateway.access.hosts import AllowedHosts
 from gateway.access.identity import Identity
-from gateway.access.tokens import AllowedHosts, Tokens, allowed
+from gateway.access.policy import allowed
+from gateway.access.tokens import Tokens
 from gateway.backends.auto import chain
 from gateway.backends.contract import Backend
 from gateway.backends.relay.credentials import identity
@@ -41,7 +43,7 @@ class Gateway:
     config: Config
     backends: dict[str, Backend]
     tokens: Tokens
-    places: AllowedHosts
+    hosts: AllowedHosts
     tasks: asyncio.TaskGroup
     metrics: Metrics = field(default_factory=Metrics)
     checks: HealthCache = field(default_factory=HealthCache)

@@ -17,9 +17,10 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway import fd_limits
-from gateway.access.identity import Identity
+from gateway.access.hosts import AllowedHosts
+from gateway.access.identity import Identity, owner
 from gateway.access.page_tokens import PageFile
-from gateway.access.tokens import AllowedHosts, Tokens, owner
+from gateway.access.tokens import Tokens
 from gateway.backends.ssh import Prompt
 from gateway.errors import ConfigError
 from gateway.server import listen

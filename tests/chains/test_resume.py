@@ -16,8 +16,7 @@ from support.repeated import seeds
 from support.resuming import Resuming, shell
 from support.served import cluster_at, config_for, served
 
-from gateway.access.identity import Identity
-from gateway.access.tokens import owner
+from gateway.access.identity import Identity, owner
 from gateway.backends.resume import RecoveredSession
 from gateway.errors import Refused
 from gateway.protocol.outcome import Outcome

@@ -9,7 +9,8 @@ import pytest
 from support.peer import OWN, UPGRADE, V5, once, peer
 from support.served import TOKEN
 
-from gateway.access.tokens import BEARER, TICKET_LIFE, TOKEN_LIFE, Tokens, owner
+from gateway.access.identity import owner
+from gateway.access.tokens import BEARER, TICKET_LIFE, TOKEN_LIFE, Tokens
 from gateway.errors import ConfigError
 from gateway.server.run import token
 
@@ -339,9 +340,7 @@ def test_the_unix_socket_is_its_owners_alone(edge):
 
 async def test_a_stranger_on_the_unix_socket_may_do_nothing(edge, monkeypatch):
     """Only root can pass the socket's mode; were somebody else let in, `allowed` still says no."""
-    from gateway.access.identity import Identity
-
-    monkeypatch.setattr("gateway.access.tokens._peer", lambda _: Identity("stranger", "uid"))
+    monkeypatch.setattr("gateway.server.peer._uid", lambda _: os.getuid() + 12345)
 
     assert (await once(edge.socket, "POST", "/gateway/v1/tickets")).code == 403
     assert (await once(edge.socket, "GET", EXEC, (*UPGRADE, V5))).code == 403

@@ -13,8 +13,7 @@ from test_session_life import leave, status, until
 from test_sessions import opened, page
 
 from gateway import fd_limits
-from gateway.access.identity import Identity
-from gateway.access.tokens import owner
+from gateway.access.identity import Identity, owner
 from gateway.errors import Refused
 from gateway.protocol.target import Target
 from gateway.server import accept

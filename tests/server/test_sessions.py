@@ -11,8 +11,7 @@ from support.exec_client import Request
 from support.peer import OWN, V5, once, peer
 from test_session_life import status
 
-from gateway.access.identity import Identity
-from gateway.access.tokens import owner
+from gateway.access.identity import Identity, owner
 from gateway.server.routes.sessions import REASON
 from gateway.settings.config import Limits
 

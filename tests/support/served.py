@@ -11,7 +11,8 @@ from typing import Any
 from support.leaks import tasks_back
 from support.marks import until
 
-from gateway.access.tokens import AllowedHosts, Tokens
+from gateway.access.hosts import AllowedHosts
+from gateway.access.tokens import Tokens
 from gateway.backends.contract import Backend
 from gateway.server import listen
 from gateway.server.gateway import Gateway, running

@@ -7,7 +7,7 @@ import structlog
 from aiohttp import WSMsgType, web
 
 from gateway.access.identity import Identity
-from gateway.access.tokens import allowed
+from gateway.access.policy import allowed
 from gateway.errors import Refused
 from gateway.protocol.codec import ClientDecoder
 from gateway.protocol.errors import ProtocolError

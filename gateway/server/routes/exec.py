@@ -18,6 +18,7 @@ from gateway.protocol.subprotocols import Subprotocol, negotiate
 from gateway.protocol.target import Command, Target, Verb
 from gateway.server import lookup
 from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
 from gateway.server.websocket.attachment import Attachment
 from gateway.server.websocket.resumable_attachment import follow
@@ -138,7 +139,7 @@ def row_of(request: web.Request) -> Subprotocol:
         )
     if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
         raise Refusal(400, "Upgrade request required")
-    row = negotiate(name for name in offered_protocols(request) if not name.startswith(BEARER))
+    row = negotiate(name for name in offered_protocols(peer_of(request)) if not name.startswith(BEARER))
     if row is None:
         raise Refusal(403, "no subprotocol in common: use v5.channel.k8s.io")
     return row

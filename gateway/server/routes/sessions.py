@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from gateway.access.identity import Identity
-from gateway.access.tokens import allowed
+from gateway.access.policy import allowed
 from gateway.log import printable
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.outcome import CODES, Outcome

@@ -10,11 +10,13 @@ from aiohttp import web
 
 from gateway import __version__
 from gateway.access.identity import Identity
-from gateway.access.tokens import TICKET_LIFE, TOKEN_LIFE, allowed, bearer
+from gateway.access.policy import allowed
+from gateway.access.tokens import TICKET_LIFE, TOKEN_LIFE, bearer
 from gateway.backends.contract import HopCheck
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.target import Target
 from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
 
 routes = web.RouteTableDef()
@@ -107,7 +109,7 @@ async def trade_ticket(request: web.Request) -> web.Response:
 @routes.delete("/gateway/v1/token")
 async def revoke_token(request: web.Request) -> web.Response:
     """The page token that this request carries ends."""
-    request.app[GATEWAY].tokens.revoke(bearer(request) or "")
+    request.app[GATEWAY].tokens.revoke(bearer(peer_of(request)) or "")
     return web.Response(status=204)
 
 

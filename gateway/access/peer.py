@@ -1,0 +1,22 @@
+"""Who is at the other end of a request, as far as a server can see it: what every decision here is made from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The other end of one request. `uid`: of the process at the other end of the Unix socket, None over TCP; `lines`: the
+    header lines as they came, (name, value).
+    """
+
+    uid: int | None
+    lines: tuple[tuple[str, str], ...]
+
+    def all(self, name: str) -> list[str]:
+        """Returns the values of all lines of a header, in their order."""
+        wanted = name.lower()
+        return [value for line, value in self.lines if line.lower() == wanted]
+
+    def first(self, name: str, default: str = "") -> str:
+        """Returns the value of the header's first line, or `default` where there is none."""
+        return next(iter(self.all(name)), default)
