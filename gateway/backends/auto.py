@@ -1,18 +1,19 @@
 """Which chain reaches a cluster: through a relay where the runner can have one, else the plain one."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from gateway.backends.contract import READ, SIZE, Backend, Channel, Event, HopCheck, PodMonitor
+from gateway.backends.contract import READ, SIZE, Backend, Channel, Event, HopCheck, PodMonitor, Stats
 from gateway.backends.orphans.reaper import Reaper
 from gateway.backends.plain.backend import PlainBackend
 from gateway.backends.relay import RelayBackend
 from gateway.backends.relay.bootstrap import RelayUnsupported
 from gateway.backends.relay.credentials import RelayCredentials
+from gateway.backends.relay.resume import RelayResume
 from gateway.backends.ssh import Prompt
 from gateway.backends.ssh.host import Host
 from gateway.errors import HopFailed
@@ -47,8 +48,9 @@ class AutoBackend:
         self._relay = relay
         self._plain = plain
         self._said = ""
-        self.keep, self.adopt, self.found, self.disown = relay.keep, relay.adopt, relay.found, relay.disown
-        self.cluster = AutoApi(self._chosen, lambda: not isinstance(relay.failure, RelayUnsupported))
+        self.resume = AutoResume(relay.resume, self._has_relay)
+        self.dial = relay.dial  # where there is no relay it says so, when it is asked
+        self.kube = AutoApi(self._chosen, lambda: not isinstance(relay.failure, RelayUnsupported))
 
     async def namespace(self) -> str:
         """See `Backend.namespace`."""
@@ -60,28 +62,11 @@ class AutoBackend:
         async with (await self._chosen()).exec(target, command) as channel:
             yield channel
 
-    def fate(self, target: Target) -> PodMonitor:
-        """See `Backend.fate`."""
-        return (self._plain if isinstance(self._relay.failure, RelayUnsupported) else self._relay).fate(
+    def monitor(self, target: Target) -> PodMonitor:
+        """See `Backend.monitor`."""
+        return (self._plain if isinstance(self._relay.failure, RelayUnsupported) else self._relay).monitor(
             target
         )
-
-    @property
-    def grace(self) -> float:
-        """See `ResumableBackend.grace`."""
-        return self._relay.grace
-
-    @property
-    def survives(self) -> bool:
-        """See `ResumableBackend.survives`."""
-        return self._relay.survives
-
-    async def keeping(self) -> bool:
-        """See `ResumableBackend.keeping`: no where the plain chain would be taken."""
-        try:
-            return await self._chosen() is self._relay
-        except HopFailed:
-            return False
 
     async def check(self) -> list[HopCheck]:
         """See `Backend.check`; the runner's row says which mode it is."""
@@ -94,18 +79,17 @@ class AutoBackend:
         checks = await self._plain.check()
         return [replace(one, note=f"{one.note}: {self._said}" if one.note else "") for one in checks]
 
-    def connections(self) -> Mapping[str, int]:
-        """See `Backend.connections`."""
-        return {**self._plain.connections(), **self._relay.connections()}
+    def stats(self) -> Stats:
+        """See `Backend.stats`; the reaper's counts are of both."""
+        plain, relay = self._plain.stats(), self._relay.stats()
+        orphans = {where: count + relay.orphans.get(where, 0) for where, count in plain.orphans.items()}
+        return Stats({**plain.connections, **relay.connections}, relay.leftovers, orphans)
 
-    def orphans(self) -> Mapping[str, int]:
-        """See `Backend.orphans`."""
-        relay = self._relay.orphans()
-        return {where: count + relay.get(where, 0) for where, count in self._plain.orphans().items()}
-
-    def leftovers(self) -> Mapping[str, int]:
-        """See `Backend.leftovers`."""
-        return self._relay.leftovers()  # of both
+    async def _has_relay(self) -> bool:
+        try:
+            return await self._chosen() is self._relay
+        except HopFailed:
+            return False
 
     async def _chosen(self) -> PlainBackend | RelayBackend:
         failure = self._relay.failure
@@ -126,6 +110,16 @@ class AutoBackend:
             log.warning("relay_impossible", cluster=self._name, reason=failure.message, instead="plain")
 
 
+class AutoResume:
+    """See `Resume`; that of the relay, which is ready where the relay would be taken."""
+
+    def __init__(self, relay: RelayResume, ready: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+        self.grace, self.survives = relay.grace, relay.survives
+        self.keep, self.recover = relay.keep, relay.recover
+        self.found, self.discard = relay.found, relay.discard
+        self.ready = ready
+
+
 class AutoApi:
     """See `ClusterApi`; that of the chain which is taken."""
 
@@ -142,20 +136,20 @@ class AutoApi:
 
     async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
         """See `ClusterApi.get`."""
-        return await (await self._chosen()).cluster.get(path, seconds=seconds, size=size)
+        return await (await self._chosen()).kube.get(path, seconds=seconds, size=size)
 
     async def list(self, path: str, *, seconds: float = READ, size: int = SIZE) -> list[dict[str, Any]]:
         """See `ClusterApi.list`."""
-        return await (await self._chosen()).cluster.list(path, seconds=seconds, size=size)
+        return await (await self._chosen()).kube.list(path, seconds=seconds, size=size)
 
     async def watch(
         self, path: str, *, seconds: float = READ, size: int = SIZE
     ) -> AsyncGenerator[Event, None]:
         """See `ClusterApi.watch`."""
-        async with aclosing((await self._chosen()).cluster.watch(path, seconds=seconds, size=size)) as events:
+        async with aclosing((await self._chosen()).kube.watch(path, seconds=seconds, size=size)) as events:
             async for event in events:
                 yield event
 
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
         """See `ClusterApi.may`."""
-        return await (await self._chosen()).cluster.may(verb, resource, namespace, name)
+        return await (await self._chosen()).kube.may(verb, resource, namespace, name)

@@ -3,11 +3,14 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Hop, Outcome
 from gateway.protocol.target import Command, Target, TerminalSize
+
+if TYPE_CHECKING:
+    from gateway.backends.resume import Resume
 
 
 class Channel(Protocol):
@@ -105,61 +108,17 @@ class ClusterApi(Protocol):
 class PodMonitor(Protocol):
     """What becomes of a session's pod and container."""
 
-    async def lost(self) -> Outcome:
+    async def wait_lost(self) -> Outcome:
         """Returns when the pod was deleted, or the container has ended, since this was called; for ever, where the
         cluster cannot be watched. Cancel it when the session is over.
         """
         ...
 
-    async def explain(self, outcome: Outcome, *, patient: bool, unasked: bool = False) -> Outcome:
-        """What the end of the command was in truth: its own, or that of the pod or container around it. `patient`: its
+    async def diagnose(self, outcome: Outcome, *, may_wait: bool, suspicious: bool = False) -> Outcome:
+        """What the end of the command was in truth: its own, or that of the pod or container around it. `may_wait`: its
         client would rather know that than have the same words as from an API server, and waits up to some seconds
-        where it may be either. `unasked`: nobody has typed what could have ended it, so that a 0 is doubted, too, and
+        where it may be either. `suspicious`: nobody has typed what could have ended it, so that a 0 is doubted, too, and
         every client waits: it is an error where the container has ended.
-        """
-        ...
-
-
-class Backend(Protocol):
-    """A way to one cluster."""
-
-    @property
-    def cluster(self) -> ClusterApi:
-        """What its API server says."""
-        ...
-
-    async def namespace(self) -> str:
-        """The namespace of a pod that is named without one: the cluster's setting, else that of the kubeconfig context
-        there, as it is now; asking may cost a process in the runner. Raises HopFailed.
-        """
-        ...
-
-    def exec(self, target: Target, command: Command) -> AbstractAsyncContextManager[Channel]:
-        """Entering starts the command, or raises HopFailed with the hop that refused. Leaving ends whatever still
-        runs on our side of the pod, unread output or not, within `Limits.finish` seconds, also when cancelled. What a
-        marked command leaves in the pod is ended soon after, and nobody waits for it.
-        """
-        ...
-
-    def fate(self, target: Target) -> PodMonitor:
-        """Of a session there."""
-        ...
-
-    async def check(self) -> list[HopCheck]:
-        """Every hop in order, up to the first that does not answer; within `Limits.check` seconds."""
-        ...
-
-    def connections(self) -> Mapping[str, int]:
-        """What /metrics and /readyz show: open connections and channels, who waits, the breaker."""
-        ...
-
-    def leftovers(self) -> Mapping[str, int]:
-        """What /metrics shows: sessions that may have left something in their pods, by what came of it."""
-        ...
-
-    def orphans(self) -> Mapping[str, int]:
-        """How many commands outlived their session and had to be killed, so far. `finish`: within `Limits.finish`,
-        `lease`: by what watches over them in the runner.
         """
         ...
 
@@ -182,9 +141,69 @@ class ByteStream(Protocol):
         ...
 
 
-class Dialer(Backend, Protocol):
-    """A backend that reaches more than pods; where there is none, `kubectl get --raw` has to do."""
+class Dial(Protocol):
+    """Opens connections that begin in the runner."""
 
-    def dial(self, address: str) -> AbstractAsyncContextManager[ByteStream]:
-        """`tcp:HOST:PORT` or `unix:/PATH`, as the runner reaches it. Raises HopFailed. Leaving closes it."""
+    def __call__(self, address: str) -> AbstractAsyncContextManager[ByteStream]:
+        """Connects to `tcp:HOST:PORT` or `unix:/PATH`, as the runner reaches it. Leaving closes the connection. Raises
+        HopFailed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What /metrics and /readyz show of a backend, each count under its label.
+
+    `connections`: open connections and channels, who waits, the breaker. `leftovers`: sessions that may have left
+    something in their pods, by what came of it. `orphans`: commands that outlived their session and had to be killed, so
+    far, by who did it (`finish`: within `Limits.finish`; `lease`: what watches over them in the runner).
+    """
+
+    connections: Mapping[str, int]
+    leftovers: Mapping[str, int]
+    orphans: Mapping[str, int]
+
+
+class Backend(Protocol):
+    """A way to one cluster. What it can do is fixed for its life: an attribute that is None says that it cannot."""
+
+    @property
+    def kube(self) -> ClusterApi:
+        """What the cluster's API server says."""
+        ...
+
+    @property
+    def resume(self) -> "Resume | None":
+        """Sessions that outlive the gateway's link to them, and the gateway itself."""
+        ...
+
+    @property
+    def dial(self) -> Dial | None:
+        """Connections from the runner to more than pods; where there are none, `kubectl get --raw` has to do."""
+        ...
+
+    async def namespace(self) -> str:
+        """The namespace of a pod that is named without one: the cluster's setting, else that of the kubeconfig context
+        there, as it is now; asking may cost a process in the runner. Raises HopFailed.
+        """
+        ...
+
+    def exec(self, target: Target, command: Command) -> AbstractAsyncContextManager[Channel]:
+        """Entering starts the command, or raises HopFailed with the hop that refused. Leaving ends whatever still
+        runs on our side of the pod, unread output or not, within `Limits.finish` seconds, also when cancelled. What a
+        marked command leaves in the pod is ended soon after, and nobody waits for it.
+        """
+        ...
+
+    def monitor(self, target: Target) -> PodMonitor:
+        """Of a session there."""
+        ...
+
+    async def check(self) -> list[HopCheck]:
+        """Every hop in order, up to the first that does not answer; within `Limits.check` seconds."""
+        ...
+
+    def stats(self) -> Stats:
+        """Returns the counts of this moment."""
         ...

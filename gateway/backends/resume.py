@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
-from gateway.backends.contract import Backend, Channel
+from gateway.backends.contract import Channel
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target
 
@@ -62,9 +62,8 @@ class ResumableChannel(Channel, Protocol):
         ...
 
 
-@runtime_checkable
-class ResumableBackend(Backend, Protocol):
-    """A backend that can keep sessions."""
+class Resume(Protocol):
+    """How a backend keeps sessions."""
 
     @property
     def grace(self) -> float:
@@ -76,8 +75,8 @@ class ResumableBackend(Backend, Protocol):
         """A later process of this gateway will find what it keeps."""
         ...
 
-    async def keeping(self) -> bool:
-        """It would keep a session that is opened now. Within `Limits.start` seconds."""
+    async def ready(self) -> bool:
+        """Returns whether a session that is opened now would be kept. Within `Limits.start` seconds."""
         ...
 
     def keep(
@@ -86,7 +85,7 @@ class ResumableBackend(Backend, Protocol):
         """As `exec`, for a terminal. `name` is new. Leaving ends the command as soon as there is a link for saying it."""
         ...
 
-    def adopt(
+    def recover(
         self, found: RecoveredSession, target: Target, command: Command, owner: ResumeListener
     ) -> AbstractAsyncContextManager[ResumableChannel]:
         """The channel of one that was found; its output begins at `found.start`."""
@@ -94,10 +93,10 @@ class ResumableBackend(Backend, Protocol):
 
     def found(self) -> AsyncIterator[list[RecoveredSession]]:
         """Those that nobody here has, each time that a link has come up; an empty list says that there are none. Each
-        has to be adopted or disowned.
+        has to be recovered or discarded.
         """
         ...
 
-    def disown(self, name: str) -> None:
+    def discard(self, name: str) -> None:
         """Nobody wants this one that was found: it is ended."""
         ...

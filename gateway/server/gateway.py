@@ -17,7 +17,7 @@ from gateway.access.tokens import Tokens
 from gateway.backends.auto import chain
 from gateway.backends.contract import Backend
 from gateway.backends.relay.credentials import identity
-from gateway.backends.resume import RecoveredSession, ResumableBackend
+from gateway.backends.resume import RecoveredSession, Resume
 from gateway.backends.ssh import Prompt
 from gateway.errors import Refused
 from gateway.protocol.outcome import Outcome
@@ -82,12 +82,12 @@ class Gateway:
         if not allowed(identity, verb, target, command):
             raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}")
 
-    async def keeper(self, target: Target, command: Command) -> ResumableBackend | None:
-        """The backend, where it would keep this one: a terminal. Within `Limits.start` seconds."""
-        backend = self.backends[target.cluster]
-        if not (command.tty and command.stdin and command.stdout and isinstance(backend, ResumableBackend)):
+    async def keeper(self, target: Target, command: Command) -> Resume | None:
+        """Returns what would keep this session, a terminal; None where nothing would. Within `Limits.start` seconds."""
+        resume = self.backends[target.cluster].resume
+        if not (resume and command.tty and command.stdin and command.stdout):
             return None
-        return backend if await backend.keeping() else None
+        return resume if await resume.ready() else None
 
     def open(self, identity: Identity, target: Target, command: Command, place: Slot) -> Session:
         """Starts an admitted session in the gateway's own TaskGroup. Its place is free when nothing of it runs."""
@@ -97,12 +97,12 @@ class Gateway:
         return session
 
     def keep(
-        self, identity: Identity, target: Target, command: Command, place: Slot, backend: ResumableBackend
+        self, identity: Identity, target: Target, command: Command, place: Slot, resume: Resume
     ) -> ResumableSession:
         """The same for one that outlives its client."""
         name = secrets.token_hex(8)
         note = SessionRecord(identity, target, replace(command, session=name), ())
-        session = ResumableSession(name, note, backend, self.config.limits)
+        session = ResumableSession(name, note, self.backends[target.cluster], resume, self.config.limits)
         self.start(session, place)
         return session
 
@@ -113,9 +113,9 @@ class Gateway:
         if self.stopping:
             return True
         note, backend = SessionRecord.parse(found.name, found.note), self.backends[cluster]
-        if note is None or note.target.cluster != cluster or not isinstance(backend, ResumableBackend):
+        if note is None or note.target.cluster != cluster or backend.resume is None:
             return False
-        session = ResumableSession(found.name, note, backend, self.config.limits, found)
+        session = ResumableSession(found.name, note, backend, backend.resume, self.config.limits, found)
         self.start(session, self.quota.take(note.identity, note.target))
         return True
 

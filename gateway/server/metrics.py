@@ -83,10 +83,11 @@ class _Backends(Collector):
             labels=["cluster", "where"],
         )
         for cluster, backend in self.rows.items():
-            for what, count in backend.connections().items():
+            stats = backend.stats()
+            for what, count in stats.connections.items():
                 ssh.add_metric([cluster, what], count)
-            for what, count in backend.leftovers().items():
+            for what, count in stats.leftovers.items():
                 left.add_metric([cluster, what], count)
-            for where, count in backend.orphans().items():
+            for where, count in stats.orphans.items():
                 orphans.add_metric([cluster, where], count)
         yield from (ssh, left, orphans)

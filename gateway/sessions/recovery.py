@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from gateway.backends.contract import Backend
-from gateway.backends.resume import RecoveredSession, ResumableBackend
+from gateway.backends.resume import RecoveredSession
 from gateway.errors import Refused
 
 log = structlog.get_logger()
@@ -20,12 +20,12 @@ class Recovery:
     ) -> None:
         self._adopt = adopt
         self._looked: dict[str, asyncio.Event] = {}
-        self._backends = {
-            name: backend
+        self._resumes = {
+            name: backend.resume
             for name, backend in backends.items()
-            if isinstance(backend, ResumableBackend) and backend.survives
+            if backend.resume and backend.resume.survives
         }
-        for name in self._backends:
+        for name in self._resumes:
             self._looked[name] = asyncio.Event()
 
     @property
@@ -35,12 +35,12 @@ class Recovery:
 
     async def run(self, cluster: str) -> None:
         """For as long as the gateway runs."""
-        backend = self._backends[cluster]
-        async for found in backend.found():
+        resume = self._resumes[cluster]
+        async for found in resume.found():
             for one in found:
                 if not self._adopt(cluster, one):
                     log.warning("session_disowned", session=one.name, cluster=cluster)
-                    backend.disown(one.name)
+                    resume.discard(one.name)
             self._looked[cluster].set()
 
     async def looked(self, seconds: float) -> None:

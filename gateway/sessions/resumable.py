@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 from gateway.access.identity import Identity
-from gateway.backends.contract import Channel
-from gateway.backends.resume import RecoveredSession, ResumableBackend, ResumableChannel
+from gateway.backends.contract import Backend, Channel
+from gateway.backends.resume import RecoveredSession, ResumableChannel, Resume
 from gateway.errors import Refused
 from gateway.protocol.outcome import Outcome
 from gateway.relay.journal import Journal
@@ -39,21 +39,22 @@ class ResumableSession(Session):
         self,
         name: str,
         note: SessionRecord,
-        backend: ResumableBackend,
+        backend: Backend,
+        resume: Resume,
         limits: Limits,
         found: RecoveredSession | None = None,
     ) -> None:
         super().__init__(name, note.identity, note.target, note.command, backend, limits)
         self.output = Journal(limits.journal_memory, limits.journal_capacity, newest=True)
         self.resumable = True
-        self.grace = backend.grace
-        self.survives = backend.survives
+        self.grace = resume.grace
+        self.survives = resume.survives
         self.trouble: Trouble | None = None
         self.left = False  # to the next life of the gateway
         self.found = found
         # the attachment that has it; itself until whoever opens it is attached
         self.holder: object | None = None if found else self
-        self._keeps = backend
+        self._resume = resume
         self._opened = note.opened
         self.counted = note.counted  # its end, by an earlier life
         self._ended = False  # the end waits to be told, and is counted
@@ -199,9 +200,9 @@ class ResumableSession(Session):
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[Channel]:
         if self.found:
-            opened = self._keeps.adopt(self.found, self.target, self._sized(), self)
+            opened = self._resume.recover(self.found, self.target, self._sized(), self)
         else:
-            opened = self._keeps.keep(self.target, self._sized(), self.name, self._note().body(), self)
+            opened = self._resume.keep(self.target, self._sized(), self.name, self._note().body(), self)
         async with opened as channel:
             self._channel = channel
             self._take_note()

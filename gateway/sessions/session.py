@@ -150,13 +150,13 @@ class Session:
 
     async def _exec(self, tasks: asyncio.TaskGroup) -> None:
         self._resized.clear()
-        fate = self._backend.fate(self.target)
+        monitor = self._backend.monitor(self.target)
         async with self._open() as channel:
             self.times.mark("started")
             self._starts()
             self._changed()
             pumps = [tasks.create_task(self._feed(channel)), tasks.create_task(self._follow_size(channel))]
-            pumps.append(tasks.create_task(self._outlive(fate)))
+            pumps.append(tasks.create_task(self._outlive(monitor)))
             async for stream, data in channel.output():
                 if self._wanted(stream):
                     self.times.mark("first_byte")
@@ -164,7 +164,9 @@ class Session:
                     self.lifetime.touch()
                     self._changed()
             outcome = await channel.wait()
-            self._settle(await fate.explain(outcome, patient=self.command.ours, unasked=self._unasked()))
+            self._settle(
+                await monitor.diagnose(outcome, may_wait=self.command.ours, suspicious=self._unasked())
+            )
             for pump in pumps:
                 pump.cancel()
 
@@ -213,9 +215,9 @@ class Session:
             if self._size:
                 channel.resize(self._size)
 
-    async def _outlive(self, fate: PodMonitor) -> None:
+    async def _outlive(self, monitor: PodMonitor) -> None:
         """A pod that was deleted ends its sessions, also when kubectl does not hear of it."""
-        outcome = await fate.lost()
+        outcome = await monitor.wait_lost()
         await asyncio.sleep(_LAST)
         self.end(outcome)
 

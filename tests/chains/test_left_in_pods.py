@@ -26,7 +26,7 @@ def access(gateway) -> Access:
 
 
 def counts(gateway) -> dict[str, int]:
-    return dict(gateway.gateway.backends["default"].leftovers())
+    return dict(gateway.gateway.backends["default"].stats().leftovers)
 
 
 async def counted(gateway, **expected: int) -> None:

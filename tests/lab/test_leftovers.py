@@ -101,7 +101,7 @@ async def test_a_broken_hop_leaves_nothing(gateway, lab, fault, undo, streams):
         try:
             await asyncio.to_thread(lab, "fault", fault)
             await until(lambda: not marked(shell.name) and not marked(command.name), WITHIN + 30)
-            counts = gateway.gateway.backends["default"].leftovers()
+            counts = gateway.gateway.backends["default"].stats().leftovers
             # a relay that has left before the gateway had a link again could not tell: it is looked once more
             await until(lambda: counts.get("reaped", 0) + counts.get("nothing", 0) == 2, WITHIN)
         finally:

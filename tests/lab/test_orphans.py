@@ -118,10 +118,10 @@ async def gone(mark: str, mine: dict[int, str], seconds: float) -> float:
     return time.monotonic() - began
 
 
-async def watched(connections, seconds: float = 20) -> None:
+async def watched(stats, seconds: float = 20) -> None:
     """Waits for the lease."""
     async with asyncio.timeout(seconds):
-        while not connections()["leases"]:  # noqa: ASYNC110  # nothing sets an event
+        while not stats().connections["leases"]:  # noqa: ASYNC110  # nothing sets an event
             await asyncio.sleep(0.05)
 
 
@@ -129,7 +129,7 @@ async def watched(connections, seconds: float = 20) -> None:
 async def test_a_broken_hop_leaves_nothing_on_the_way(gateway, lab, mark, fault, undo, request):
     backend = gateway.gateway.backends["default"]
     async with sessions(Access(gateway.url, gateway.token), mark) as (talks, mine):
-        await watched(backend.connections)
+        await watched(backend.stats)
         try:
             await asyncio.to_thread(lab, "fault", fault)
             ended = max(await asyncio.gather(*talks))
@@ -215,7 +215,7 @@ async def test_a_killed_gateway_leaves_nothing_and_its_next_life_and_others_live
     """Started again at once; and another gateway on the same runner."""
     home = Home(tmp_path_factory.mktemp("home"))
     async with sessions(Access(gateway.url, gateway.token), mark) as (_, others):
-        await watched(gateway.gateway.backends["default"].connections)
+        await watched(gateway.gateway.backends["default"].stats)
         known = leases()
         async with serving(home, cluster) as (process, access), sessions(access, mark) as (talks, mine):
             async with asyncio.timeout(20):

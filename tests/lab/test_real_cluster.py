@@ -29,7 +29,7 @@ async def test_a_warm_answer_is_quick(backend, record_property):
     took = []
     for _ in range(101):
         began = time.perf_counter()
-        assert (await backend.cluster.get(POD))["metadata"]["name"] == "bash-0"
+        assert (await backend.kube.get(POD))["metadata"]["name"] == "bash-0"
         took.append((time.perf_counter() - began) * 1000)
 
     record_property("cluster.get p50 ms", round(statistics.median(took[1:]), 2))
@@ -38,7 +38,7 @@ async def test_a_warm_answer_is_quick(backend, record_property):
 
 async def test_errors_are_the_api_servers_own(backend):
     with pytest.raises(HopFailed) as failed:
-        await backend.cluster.get("/api/v1/namespaces/default/pods/nope")
+        await backend.kube.get("/api/v1/namespaces/default/pods/nope")
 
     assert failed.value.status.json(http=True) == (
         b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods \\"nope\\" not found",'
@@ -48,14 +48,14 @@ async def test_errors_are_the_api_servers_own(backend):
 
 async def test_kubectls_own_filter_is_in_force(backend):
     with pytest.raises(HopFailed, match="403: Forbidden"):
-        await backend.cluster.get(f"{POD}/exec")
-    assert await backend.cluster.may("create", "pods/exec", "default", "bash-0") is True
+        await backend.kube.get(f"{POD}/exec")
+    assert await backend.kube.may("create", "pods/exec", "default", "bash-0") is True
 
 
 async def test_a_check_sees_a_kubeconfig_that_is_gone(backend):
     """As the next session would; the proxy that runs has read it long ago."""
     assert all(one.ok for one in await backend.check())
-    assert await backend.cluster.get(POD)
+    assert await backend.kube.get(POD)
     await in_the_runner(backend, "mv ~/.kube/config ~/.kube/away")
     try:
         *passed, cluster = await backend.check()
@@ -76,7 +76,7 @@ async def in_the_runner(backend, script):
 
 async def test_a_watch_begins_with_what_is_there(backend):
     path = "/api/v1/namespaces/default/pods?fieldSelector=metadata.name%3Dbash-0"
-    async with aclosing(backend.cluster.watch(path)) as events:
+    async with aclosing(backend.kube.watch(path)) as events:
         event = await anext(events)
 
     assert (event.kind, event.object["metadata"]["name"]) == ("ADDED", "bash-0")

@@ -288,10 +288,10 @@ async def test_without_python_the_plain_chain_is_taken_and_says_so(cluster, lab,
                     "plain (mode auto): the runner has no python3 that its login shell could run"
                 ]
                 assert [row["instead"] for row in logs if row["event"] == "relay_impossible"] == ["plain"]
-                assert backend.connections()["links"] == 0
+                assert backend.stats().connections["links"] == 0
 
                 await asyncio.to_thread(lab, "fault", "runner-python")
-                await until(lambda: backend.connections()["links"] == 1, 20)
+                await until(lambda: backend.stats().connections["links"] == 1, 20)
                 await works_again(access)
                 assert [one.note for one in await backend.check() if one.note] == ["relay (mode auto)"]
     finally:

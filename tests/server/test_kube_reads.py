@@ -36,18 +36,18 @@ async def get(edge, path, method="GET"):
     ],
 )
 async def test_what_goes_on(edge, path, asked):
-    edge.backend.cluster.objects[asked] = {"kind": "X", "groups": []}
+    edge.backend.kube.objects[asked] = {"kind": "X", "groups": []}
 
     answer = await get(edge, path)
 
     assert (answer.code, answer.headers["content-type"]) == (200, "application/json")
     assert json.loads(answer.body) == {"kind": "X", "groups": []}
-    assert edge.backend.cluster.asked == [asked]
+    assert edge.backend.kube.asked == [asked]
 
 
 async def test_groups_are_those_that_lead_to_pods(edge):
     versions = [{"groupVersion": "batch/v1", "version": "v1"}, {"groupVersion": "batch/v2", "version": "v2"}]
-    edge.backend.cluster.objects["/apis"] = {
+    edge.backend.kube.objects["/apis"] = {
         "groups": [
             {"name": "batch", "versions": versions},
             {"name": "rbac.authorization.k8s.io", "versions": []},
@@ -85,7 +85,7 @@ async def test_what_does_not(edge, path, code):
 
     assert answer.code == code
     assert answer.status["status"] == "Failure"
-    assert edge.backend.cluster.asked == []
+    assert edge.backend.kube.asked == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -93,19 +93,19 @@ async def test_nothing_is_changed(edge, method):
     answer = await get(edge, f"{PODS}/web-0", method)
 
     assert answer.code in (404, 405)
-    assert edge.backend.cluster.asked == []
+    assert edge.backend.kube.asked == []
 
 
 async def test_it_takes_a_credential(edge):
     answer = await once(edge.url, "GET", f"{PODS}/web-0")
 
     assert answer.code == 401
-    assert edge.backend.cluster.asked == []
+    assert edge.backend.kube.asked == []
 
 
 async def test_errors_are_the_api_servers_own(edge):
     status = failure(404, 'pods "p" not found', details={"name": "p", "kind": "pods"})
-    edge.backend.cluster.objects[f"{PODS}/p"] = HopFailed("pod_not_found", status.message, status)
+    edge.backend.kube.objects[f"{PODS}/p"] = HopFailed("pod_not_found", status.message, status)
 
     answer = await get(edge, f"{PODS}/p")
 
@@ -113,7 +113,7 @@ async def test_errors_are_the_api_servers_own(edge):
 
 
 async def test_a_hop_that_fails_is_named(edge):
-    edge.backend.cluster.error = HopFailed("cluster_unreachable", "no way")
+    edge.backend.kube.error = HopFailed("cluster_unreachable", "no way")
 
     answer = await get(edge, f"{PODS}/p")
 

@@ -37,7 +37,7 @@ def request(argv=("echo", "hi"), **more):
 
 @pytest.mark.parametrize("row", [V5, V4], ids=["v5", "v4"])
 async def test_a_missing_pod_is_refused_before_the_upgrade(edge, access, row):
-    edge.backend.cluster.objects[f"{PODS}/p"] = HopFailed("pod_not_found", NOT_FOUND.message, NOT_FOUND)
+    edge.backend.kube.objects[f"{PODS}/p"] = HopFailed("pod_not_found", NOT_FOUND.message, NOT_FOUND)
 
     said = await run(access, request(("hold",)), row=row)
 
@@ -49,7 +49,7 @@ async def test_a_missing_pod_is_refused_before_the_upgrade(edge, access, row):
 
 
 async def test_our_own_clients_hear_it_in_band(edge, access):
-    edge.backend.cluster.objects[f"{PODS}/p"] = HopFailed("pod_not_found", NOT_FOUND.message, NOT_FOUND)
+    edge.backend.kube.objects[f"{PODS}/p"] = HopFailed("pod_not_found", NOT_FOUND.message, NOT_FOUND)
 
     said = await run(access, request(), row=OWN)
 
@@ -73,7 +73,7 @@ async def test_our_own_clients_hear_it_in_band(edge, access):
     ids=["container", "several", "pending"],
 )
 async def test_what_the_api_server_would_not_connect_to(edge, access, pod, asked, message):
-    edge.backend.cluster.objects[f"{PODS}/p"] = pod
+    edge.backend.kube.objects[f"{PODS}/p"] = pod
 
     said = await run(access, request(**asked))
 
@@ -82,7 +82,7 @@ async def test_what_the_api_server_would_not_connect_to(edge, access, pod, asked
 
 async def test_a_command_without_a_container_runs_only_where_there_is_one(edge, access):
     """Kubectl would take a default one: nothing is started before it is known."""
-    cluster = edge.backend.cluster
+    cluster = edge.backend.kube
     cluster.objects[f"{PODS}/p"] = pod_called("p", "a", "b")
 
     assert (await run(access, request(container=""))).refusal.code == 400
@@ -96,7 +96,7 @@ async def test_a_command_without_a_container_runs_only_where_there_is_one(edge, 
 async def test_our_own_clients_get_the_default_container(edge, access):
     pod = pod_called("p", "a", "b")
     pod["metadata"]["annotations"] = {"kubectl.kubernetes.io/default-container": "b"}
-    edge.backend.cluster.objects[f"{PODS}/p"] = pod
+    edge.backend.kube.objects[f"{PODS}/p"] = pod
 
     said = await run(access, request(container=""), row=OWN)
 
@@ -114,7 +114,7 @@ async def test_our_own_clients_get_the_default_container(edge, access):
 async def test_a_workload_is_its_ready_pod(edge, access, row, name):
     unready = pod_called("api-1")
     unready["status"]["conditions"] = []
-    cluster = edge.backend.cluster
+    cluster = edge.backend.kube
     cluster.objects = {
         "/apis/apps/v1/namespaces/default/deployments/api": {
             "spec": {"selector": {"matchLabels": {"app": "a/b"}}}
@@ -136,7 +136,7 @@ async def test_a_workload_without_a_ready_pod_says_what_there_is(edge, access):
         "phase": "Running",
         "containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}],
     }
-    cluster = edge.backend.cluster
+    cluster = edge.backend.kube
     cluster.objects = {
         "/api/v1/namespaces/default/services/web": {"spec": {"selector": {"app": "web"}}},
         f"{PODS}?labelSelector=app%3Dweb": [unready],
@@ -152,7 +152,7 @@ async def test_a_workload_without_a_ready_pod_says_what_there_is(edge, access):
 
 
 async def test_a_service_that_selects_nothing_is_no_way_to_a_pod(edge, access):
-    edge.backend.cluster.objects = {"/api/v1/namespaces/default/services/web": {"spec": {}}}
+    edge.backend.kube.objects = {"/api/v1/namespaces/default/services/web": {"spec": {}}}
 
     said = await run(access, request(pod="svc/web"), row=OWN)
 
@@ -161,13 +161,13 @@ async def test_a_service_that_selects_nothing_is_no_way_to_a_pod(edge, access):
 
 async def test_a_workload_that_cannot_be_looked_up_is_kubectls_to_find(edge, access):
     busy = failure(503, "later")
-    edge.backend.cluster.objects["/apis/apps/v1/namespaces/default/deployments/api"] = HopFailed(
+    edge.backend.kube.objects["/apis/apps/v1/namespaces/default/deployments/api"] = HopFailed(
         "cluster_failed", "", busy
     )
 
     assert (await run(access, request(pod="deploy/api"))).stdout == b"hi"
     assert edge.backend.opened[0][0].pod == "deploy/api"
-    assert len(edge.backend.cluster.asked) == 1
+    assert len(edge.backend.kube.asked) == 1
 
 
 async def test_pod_and_its_name_are_a_pod(edge, access):
@@ -176,7 +176,7 @@ async def test_pod_and_its_name_are_a_pod(edge, access):
 
 
 async def test_who_may_not_exec_is_refused_in_kubectls_words(edge, access):
-    edge.backend.cluster.allowed = False
+    edge.backend.kube.allowed = False
 
     said = await run(access, request(("forbidden",)))
 
@@ -189,7 +189,7 @@ async def test_who_may_not_exec_is_refused_in_kubectls_words(edge, access):
 @pytest.mark.usefixtures("quick")
 async def test_who_gets_in_all_the_same_is_let_in(edge, access):
     """Kubectl decides: an older server asks for another verb."""
-    edge.backend.cluster.allowed = False
+    edge.backend.kube.allowed = False
 
     assert (await run(access, request())).stdout == b"hi"
     assert (await run(access, request(("true",)))).status.exit_code == 0
@@ -209,8 +209,8 @@ async def test_who_gets_in_all_the_same_is_let_in(edge, access):
 @pytest.mark.parametrize("row", [V5, OWN], ids=["v5", "own"])
 @pytest.mark.usefixtures("quick")
 async def test_a_cluster_that_cannot_be_asked_stops_nobody(edge, access, row, error, container):
-    edge.backend.cluster.slow = error is None
-    edge.backend.cluster.objects[f"{PODS}/p"] = error
+    edge.backend.kube.slow = error is None
+    edge.backend.kube.objects[f"{PODS}/p"] = error
 
     said = await run(access, request(container=container), row=row)
 
@@ -220,19 +220,19 @@ async def test_a_cluster_that_cannot_be_asked_stops_nobody(edge, access, row, er
 
 async def test_without_a_relay_kubectl_is_waited_for(edge, access):
     """To look would cost a second kubectl, and the first one says the same."""
-    edge.backend.cluster.watches = False
+    edge.backend.kube.watches = False
 
     assert (await run(access, request(("forbidden",)))).refusal.code == 403
     said = await run(access, request(("forbidden",)), row=OWN)
     assert [control["type"] for control in said.controls] == ["hello", "started", "end"]
     assert said.controls[-1]["code"] == "forbidden"
     assert (await run(access, request())).stdout == b"hi"
-    assert edge.backend.cluster.asked == []
+    assert edge.backend.kube.asked == []
 
 
 @pytest.mark.usefixtures("quick")
 async def test_without_a_relay_a_silent_command_is_let_in_soon(edge, access):
-    edge.backend.cluster.watches = False
+    edge.backend.kube.watches = False
 
     async def script(talk):
         await talk.stdin(b"x")
@@ -241,21 +241,21 @@ async def test_without_a_relay_a_silent_command_is_let_in_soon(edge, access):
     said = await run(access, request(("cat",), streams=("stdin", "stdout")), script)
 
     assert said.stdout == b"x"
-    assert edge.backend.cluster.asked == []
+    assert edge.backend.kube.asked == []
 
 
 async def test_without_a_relay_only_a_container_that_is_not_named_is_looked_up(edge, access):
-    edge.backend.cluster.watches = False
-    edge.backend.cluster.objects[f"{PODS}/p"] = pod_called("p", "a", "b")
+    edge.backend.kube.watches = False
+    edge.backend.kube.objects[f"{PODS}/p"] = pod_called("p", "a", "b")
 
     assert (await run(access, request(container=""))).refusal.code == 400
-    assert edge.backend.cluster.asked == [f"{PODS}/p"]
+    assert edge.backend.kube.asked == [f"{PODS}/p"]
     assert edge.backend.opened == []
 
 
 async def test_a_pod_that_has_finished_may_have_no_such_container(edge, access):
     """Without a relay kubectl looks at the pod's phase first, an API server never does."""
-    edge.backend.cluster.watches = False
+    edge.backend.kube.watches = False
 
     said = await run(access, request(("completed",), container="x"))
     assert said.refusal.body == failure(400, "container x is not valid for pod p").json(http=True)
@@ -274,7 +274,7 @@ async def test_a_bad_handshake_starts_nothing(edge):
 
 @pytest.mark.usefixtures("quick")
 async def test_a_client_that_leaves_during_the_lookup_leaves_nothing(edge):
-    edge.backend.cluster.slow = True
+    edge.backend.kube.slow = True
     async with peer(edge.url) as client:
         path = f"{PODS}/p/exec?command=hold&stdout=1&container=main"
         client.request("GET", path, (*UPGRADE, V5_HEADER, edge.proof))
@@ -284,7 +284,7 @@ async def test_a_client_that_leaves_during_the_lookup_leaves_nothing(edge):
 
 async def test_the_lookup_does_not_hold_up_the_start(edge):
     """The command runs before the cluster has said anything."""
-    edge.backend.cluster.slow = True
+    edge.backend.kube.slow = True
     async with peer(edge.url) as client:
         path = f"{PODS}/p/exec?command=hold&stdout=1&container=main"
         client.request("GET", path, (*UPGRADE, V5_HEADER, edge.proof))

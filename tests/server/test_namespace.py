@@ -136,7 +136,7 @@ async def test_a_missing_pod_is_told_with_its_namespace(edge, access):
     edge.backend.default_namespace = "team-a"
     status = failure(404, 'pods "p" not found', details={"name": "p", "kind": "pods"})
     error = HopFailed("pod_not_found", status.message, status)
-    edge.backend.cluster.objects["/api/v1/namespaces/team-a/pods/p"] = error
+    edge.backend.kube.objects["/api/v1/namespaces/team-a/pods/p"] = error
 
     ours = await run(access, Unnamed(("hold",), pod="p"), row=OWN)
     kubernetes = await run(access, Request(("hold",), pod="p", namespace="team-a"), row=V5)

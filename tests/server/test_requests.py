@@ -111,7 +111,7 @@ async def test_bad_names_are_refused_and_shown_escaped(edge, pod):
 )
 async def test_workloads_and_odd_but_right_names_pass(edge, name, pod):
     """Where the cluster cannot be asked kubectl finds a workload's pod."""
-    edge.backend.cluster.error = HopFailed("cluster_unreachable", "no way")
+    edge.backend.kube.error = HopFailed("cluster_unreachable", "no way")
     async with peer(edge.url) as client:
         await client.upgrade(
             f"/api/v1/namespaces/default/pods/{name}/exec?command=true&stdout=1", (V5, edge.proof)

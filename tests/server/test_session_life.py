@@ -121,7 +121,8 @@ async def test_on_the_chain_nothing_is_left_of_a_lost_client(gateway, argv, tty)
         client.reset()
     stubborn = argv[0] == "sh"
     await until(
-        lambda: not gateway.gateway.sessions and not backend.connections()["channels"], 6 if stubborn else 2
+        lambda: not gateway.gateway.sessions and not backend.stats().connections["channels"],
+        6 if stubborn else 2,
     )
 
 
@@ -137,7 +138,7 @@ async def test_on_the_chain_a_client_may_leave_before_the_start(gateway):
             await client.upgrade(command("sleep", "600"), (V5, ("Authorization", f"Bearer {TOKEN}")))
             await asyncio.sleep(0.01 * turn)
             client.reset()
-    await until(lambda: not gateway.gateway.sessions and not backend.connections()["channels"], 4)
+    await until(lambda: not gateway.gateway.sessions and not backend.stats().connections["channels"], 4)
 
 
 # a client that is slow, silent, or says too much

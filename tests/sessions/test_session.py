@@ -550,7 +550,7 @@ def test_nobody_typed_lately_at_a_session_of_an_earlier_life():
         grace, survives = 1.0, True
 
         @asynccontextmanager
-        async def adopt(self, _found, target, command, _owner):
+        async def recover(self, _found, target, command, _owner):
             async with self.exec(target, command) as channel:
                 channel.note = lambda _: None
                 yield channel
@@ -558,7 +558,8 @@ def test_nobody_typed_lately_at_a_session_of_an_earlier_life():
     async def story():
         script = Script([ended(0)])
         note = SessionRecord(Identity("me", "token"), Target("default", "ns", "pod"), TERMINAL, ())
-        session = ResumableSession("s", note, Kept(script), Limits(), RecoveredSession("s", {}, 0, 0, 0, 0))
+        kept = Kept(script)
+        session = ResumableSession("s", note, kept, kept, Limits(), RecoveredSession("s", {}, 0, 0, 0, 0))
         assert await finished(session) == ended(0)
         assert script.unasked == [True]
 

@@ -1,11 +1,11 @@
 """A backend whose one command follows a script, on any clock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from gateway.backends.contract import Channel, ClusterApi, HopCheck, PodMonitor
+from gateway.backends.contract import Channel, ClusterApi, HopCheck, PodMonitor, Stats
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize
@@ -72,42 +72,34 @@ class ScriptedBackend:
         """Always the same."""
         return "default"
 
-    def fate(self, target: Target) -> PodMonitor:
+    def monitor(self, target: Target) -> PodMonitor:
         """As the script has it."""
         del target
-        return _Fated(self.script)
+        return _Monitor(self.script)
 
     async def check(self) -> list[HopCheck]:
         """Nothing to check."""
         return []
 
-    def leftovers(self) -> Mapping[str, int]:
+    def stats(self) -> Stats:
         """Nothing."""
-        return {}
-
-    def connections(self) -> Mapping[str, int]:
-        """None."""
-        return {}
-
-    def orphans(self) -> Mapping[str, int]:
-        """None."""
-        return {}
+        return Stats({}, {}, {})
 
 
-class _Fated:
+class _Monitor:
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    async def lost(self) -> Outcome:
+    async def wait_lost(self) -> Outcome:
         for step in self._script.lost:
             if isinstance(step, Outcome):
                 return step
             await _play(step)
         return await asyncio.Event().wait()  # type: ignore[return-value]  # never
 
-    async def explain(self, outcome: Outcome, *, patient: bool, unasked: bool = False) -> Outcome:
-        self._script.unasked.append(unasked)
-        return (self._script.truth if patient else None) or outcome
+    async def diagnose(self, outcome: Outcome, *, may_wait: bool, suspicious: bool = False) -> Outcome:
+        self._script.unasked.append(suspicious)
+        return (self._script.truth if may_wait else None) or outcome
 
 
 class _Scripted:

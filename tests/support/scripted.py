@@ -1,11 +1,11 @@
 """A backend without a chain: it keeps the contract, and its commands behave, well or badly, as their name says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gateway.backends.contract import HopCheck
+from gateway.backends.contract import HopCheck, Stats
 from gateway.errors import HopFailed
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Hop, Outcome, ended
@@ -42,8 +42,9 @@ class Scripted:
         self.default_namespace: str | Exception = "default"
         self.asked_namespace = 0
         self.changed = asyncio.Event()
-        self.cluster = Answers()
-        self.fated = Fated()
+        self.kube = Answers()
+        self.resume = self.dial = None
+        self.fated = Monitor()
         self.hops = [HopCheck(hop, 1.0) for hop in (Hop.SSH, Hop.INCUS, Hop.RUNNER, Hop.CLUSTER)]
 
     @asynccontextmanager
@@ -74,7 +75,7 @@ class Scripted:
             raise self.default_namespace
         return self.default_namespace
 
-    def fate(self, _: Target) -> "Fated":
+    def monitor(self, _: Target) -> "Monitor":
         return self.fated
 
     async def until(self, running: int, seconds: float = 10.0) -> None:
@@ -87,29 +88,22 @@ class Scripted:
     async def check(self) -> list[HopCheck]:
         return self.hops
 
-    def leftovers(self) -> Mapping[str, int]:
-        """Nothing."""
-        return {}
-
-    def connections(self) -> Mapping[str, int]:
-        return {"connections": 1, "channels": self.running}
-
-    def orphans(self) -> Mapping[str, int]:
-        return {"finish": 2, "lease": 1}
+    def stats(self) -> Stats:
+        return Stats({"connections": 1, "channels": self.running}, {}, {"finish": 2, "lease": 1})
 
 
-class Fated:
+class Monitor:
     """Of every pod. `lost_as`: set it when the pod is gone. `truly`: what the ends of commands were in truth."""
 
     def __init__(self) -> None:
         self.lost_as: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.truly: dict[bool, Outcome] = {}
 
-    async def lost(self) -> Outcome:
+    async def wait_lost(self) -> Outcome:
         return await asyncio.shield(self.lost_as)
 
-    async def explain(self, outcome: Outcome, *, patient: bool, unasked: bool = False) -> Outcome:  # noqa: ARG002  # its ends are scripted
-        return self.truly.get(patient, outcome)
+    async def diagnose(self, outcome: Outcome, *, may_wait: bool, suspicious: bool = False) -> Outcome:  # noqa: ARG002  # its ends are scripted
+        return self.truly.get(may_wait, outcome)
 
 
 class Answers:

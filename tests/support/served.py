@@ -68,7 +68,7 @@ async def served(config: Config, directory: Path, *, alone: bool = True) -> Asyn
                 for name, backend in gateway.backends.items():
                     with suppress(TimeoutError):  # a look at what a session has left may be under way
                         await until(partial(_quiet, backend), 10)
-                    counts = backend.connections()
+                    counts = backend.stats().connections
                     assert counts["channels"] == 0, f"{name}: {counts}"
     if alone:
         left = await tasks_back(before | {asyncio.current_task()})
@@ -76,4 +76,4 @@ async def served(config: Config, directory: Path, *, alone: bool = True) -> Asyn
 
 
 def _quiet(backend: Backend) -> bool:
-    return not backend.connections()["channels"]
+    return not backend.stats().connections["channels"]

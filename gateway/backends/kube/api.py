@@ -3,16 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 
-from gateway.backends.contract import READ, SIZE, Event
+from gateway.backends.contract import READ, SIZE, ByteStream, Event
 from gateway.backends.kube import answers
 from gateway.backends.kube.connector import RelayConnector
-from gateway.backends.relay.proxy import Proxy
 from gateway.errors import HopFailed
 
 _HOST = "http://localhost"  # the Host that kubectl proxy wants to hear
@@ -21,6 +20,27 @@ _PROBE = 2.0  # seconds for that
 _YES = 60.0  # seconds
 _NO_ANSWER = ("cluster_unreachable", "kubeconfig_missing")
 _STALE = 5.0  # seconds that credentials are surely good for: younger, a 401 is the cluster's last word
+
+
+class Proxy(Protocol):
+    """What adds the runner's credentials to a request: a `kubectl proxy`, wherever it runs."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since the proxy began to listen."""
+        ...
+
+    def connection(self) -> AbstractAsyncContextManager[ByteStream]:
+        """Connects to the proxy and starts one where none runs. Leaving closes the connection. Raises HopFailed."""
+        ...
+
+    def restart(self) -> None:
+        """Ends the proxy that runs, with its connections; the next use starts another."""
+        ...
+
+    async def run(self) -> None:
+        """Starts a proxy whenever one is wanted; never returns."""
+        ...
 
 
 class RelayApi:

@@ -156,8 +156,8 @@ class KubePodMonitor:
         self._ended = asyncio.Event()
         self._watched: Watched | None = None
 
-    async def lost(self) -> Outcome:
-        """See `PodMonitor.lost`."""
+    async def wait_lost(self) -> Outcome:
+        """See `PodMonitor.wait_lost`."""
         if self._named and self._pods.api.watches:
             await asyncio.sleep(SHORT)
             async with self._pods.watched(self._target) as watched:
@@ -168,22 +168,22 @@ class KubePodMonitor:
                     await watched.change()
         return await asyncio.Event().wait()  # type: ignore[return-value]  # never
 
-    async def explain(self, outcome: Outcome, *, patient: bool, unasked: bool = False) -> Outcome:
-        """See `PodMonitor.explain`."""
-        zero = unasked and outcome.exit_code == 0
+    async def diagnose(self, outcome: Outcome, *, may_wait: bool, suspicious: bool = False) -> Outcome:
+        """See `PodMonitor.diagnose`."""
+        zero = suspicious and outcome.exit_code == 0
         if not self._named or not (zero or outcome.exit_code == _KILLED or outcome.code in _DOUBTFUL):
             return outcome
-        patient = patient or zero
+        may_wait = may_wait or zero
         if self._now() - self._end_at > RECENT:
             self._end = None
             self._ended.clear()
-            if patient:
+            if may_wait:
                 with suppress(TimeoutError, HopFailed):
                     followed = self._watched is not None and self._watched.known
                     await (asyncio.wait_for(self._ended.wait(), PATIENCE) if followed else self._look())
         if self._end is None:
             return outcome
-        return self._end if patient else replace(self._end, status=outcome.as_status())
+        return self._end if may_wait else replace(self._end, status=outcome.as_status())
 
     async def _look(self) -> None:
         """Without a watch, from when the command has ended: a restart shows if the kubelet is not ahead of us. An answer

@@ -3,11 +3,11 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from gateway.backends.contract import HopCheck, blame
+from gateway.backends.contract import HopCheck, Stats, blame
 from gateway.backends.kube import kubectl
 from gateway.backends.kube.namespace import context_namespace
 from gateway.backends.kube.pod_monitor import KubePodMonitor, Pods
@@ -49,8 +49,9 @@ class PlainBackend:
         self._own = host is None
         self._host = host or Host(cluster, limits)
         self._lease = Lease(cluster, limits, self._host, tick)
-        self.cluster = RawApi(self._kubectl, cluster.kube_context)
-        self._pods = Pods(self.cluster)
+        self.kube = RawApi(self._kubectl, cluster.kube_context)
+        self.resume = self.dial = None
+        self._pods = Pods(self.kube)
         self._reaper = reaper or Reaper(limits)
         self._turns = asyncio.Semaphore(STARTS)
         self._killed = 0
@@ -67,17 +68,10 @@ class PlainBackend:
             await stack.enter_async_context(self._pods.running())
             yield
 
-    def connections(self) -> Mapping[str, int]:
-        """See `Backend.connections`; the lease's channel is not among the channels."""
-        return {**self._host.counts(), "leases": int(self._lease.up)}
-
-    def orphans(self) -> Mapping[str, int]:
-        """See `Backend.orphans`."""
-        return {"finish": self._killed, "lease": self._lease.ended}
-
-    def leftovers(self) -> Mapping[str, int]:
-        """See `Backend.leftovers`."""
-        return self._reaper.counts
+    def stats(self) -> Stats:
+        """See `Backend.stats`; the lease's channel is not among the channels."""
+        connections = {**self._host.counts(), "leases": int(self._lease.up)}
+        return Stats(connections, self._reaper.counts, {"finish": self._killed, "lease": self._lease.ended})
 
     async def namespace(self) -> str:
         """See `Backend.namespace`."""
@@ -135,8 +129,8 @@ class PlainBackend:
         look = kubectl.argv(target, _LOOK, self._cluster.kube_context)
         return (command.session, *look[: -len(_LOOK.argv)])
 
-    def fate(self, target: Target) -> KubePodMonitor:
-        """See `Backend.fate`."""
+    def monitor(self, target: Target) -> KubePodMonitor:
+        """See `Backend.monitor`."""
         return KubePodMonitor(self._pods, target)
 
     async def check(self) -> list[HopCheck]:

@@ -50,7 +50,7 @@ class SessionRegistry:
         """Somebody here has it."""
         self._names.add(name)
 
-    def disown(self, name: str, link: Link | None) -> None:
+    def discard(self, name: str, link: Link | None) -> None:
         """Ends it there, at the latest over the next link."""
         self._names.discard(name)
         self._unwanted.add(name)
@@ -63,7 +63,7 @@ class SessionRegistry:
         self._names.discard(channel.name)
         if not link or link.streams.get(stream.number) is not stream:
             if not channel.left:
-                self.disown(channel.name, link)
+                self.discard(channel.name, link)
             return
         try:
             if not channel.left:

@@ -80,7 +80,7 @@ async def _begin(request: web.Request, row: Subprotocol) -> Session:
     gateway, identity = request.app[GATEWAY], request[IDENTITY]
     target, command = _parse(request, row)
     place = gateway.admit(identity, target, command)
-    api = gateway.backends[target.cluster].cluster
+    api = gateway.backends[target.cluster].kube
     try:
         if target.pod and not target.namespace:
             target = replace(target, namespace=await gateway.namespaces.get(target.cluster))

@@ -101,7 +101,7 @@ async def _read(request: web.Request, path: str, target: Target) -> dict[str, An
     gateway = request.app[GATEWAY]
     try:
         gateway.permit(request[IDENTITY], "get", target)
-        return await gateway.backends[target.cluster].cluster.get(path)
+        return await gateway.backends[target.cluster].kube.get(path)
     except (HopFailed, Refused) as error:
         outcome = error.outcome()
         gateway.metrics.refused(outcome.code)

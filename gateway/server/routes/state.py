@@ -42,7 +42,7 @@ async def readyz(request: web.Request) -> web.Response:
             for name, backend in gateway.backends.items()
         }
     clusters = {
-        name: _shown(*check.result()) | {"ssh": dict(gateway.backends[name].connections())}
+        name: _shown(*check.result()) | {"ssh": dict(gateway.backends[name].stats().connections)}
         for name, check in checks.items()
     }
     ready = not gateway.stopping and all(hop["ok"] for row in clusters.values() for hop in row["hops"])

@@ -56,9 +56,9 @@ def running(directory):
 @pytest.mark.parametrize("mode", ["relay", "plain", "auto"])
 async def test_get_and_list(demo, mode):
     async with backend_on(demo, mode) as backend:
-        pod = await backend.cluster.get(POD)
+        pod = await backend.kube.get(POD)
         assert [one["name"] for one in pod["spec"]["containers"]] == ["side", "main"]
-        found = await backend.cluster.list("/api/v1/namespaces/default/pods?labelSelector=app%3Dapi")
+        found = await backend.kube.list("/api/v1/namespaces/default/pods?labelSelector=app%3Dapi")
         assert {pod["metadata"]["labels"]["app"] for pod in found} == {"api"}
         assert len(found) == 2
 
@@ -67,7 +67,7 @@ async def test_get_and_list(demo, mode):
 async def test_what_is_missing_is_said_in_the_servers_words(demo, mode):
     async with backend_on(demo, mode) as backend:
         with pytest.raises(HopFailed) as failed:
-            await backend.cluster.get(POD.replace("web-0", "nope"))
+            await backend.kube.get(POD.replace("web-0", "nope"))
 
     assert failed.value.code == "pod_not_found"
     assert failed.value.status.json(http=True) == (
@@ -80,51 +80,51 @@ async def test_what_is_missing_is_said_in_the_servers_words(demo, mode):
 async def test_an_answer_that_is_too_long_is_an_error(demo, mode):
     async with backend_on(demo, mode) as backend:
         with pytest.raises(HopFailed, match="more than 100 bytes"):
-            await backend.cluster.get(POD, size=100)
-        assert await backend.cluster.get(POD)
+            await backend.kube.get(POD, size=100)
+        assert await backend.kube.get(POD)
 
 
 async def test_without_a_relay_there_is_no_watch(demo):
     async with backend_on(demo, "plain") as backend:
-        assert not backend.cluster.watches
+        assert not backend.kube.watches
         with pytest.raises(HopFailed, match="no watch"):
-            async for _ in backend.cluster.watch("/api/v1/pods"):
+            async for _ in backend.kube.watch("/api/v1/pods"):
                 pass
-        assert await backend.cluster.may("create", "pods/exec", "default", "web-0") is None
+        assert await backend.kube.may("create", "pods/exec", "default", "web-0") is None
 
 
 async def test_a_watch_ends_when_it_is_left(demo):
     async with backend_on(demo) as backend:
-        assert backend.cluster.watches
-        async with aclosing(backend.cluster.watch("/api/v1/pods")) as events:
+        assert backend.kube.watches
+        async with aclosing(backend.kube.watch("/api/v1/pods")) as events:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(anext(events), 0.5)
-        assert await backend.cluster.get("/version")
+        assert await backend.kube.get("/version")
 
 
 async def test_it_may_ask_whether_it_may(demo):
     async with backend_on(demo) as backend:
-        assert await backend.cluster.may("create", "pods/exec", "default", "web-0") is True
+        assert await backend.kube.may("create", "pods/exec", "default", "web-0") is True
 
 
 async def test_a_yes_is_good_for_a_while_and_for_what_was_asked_alone(demo):
     async with backend_on(demo) as backend:
-        asked, answer = [], backend.cluster._answer
+        asked, answer = [], backend.kube._answer
 
         async def counted(*what):
             asked.append(what)
             return await answer(*what)
 
-        backend.cluster._answer = counted
+        backend.kube._answer = counted
         for name in ("web-0", "web-0", "bash-0"):
-            assert await backend.cluster.may("create", "pods/exec", "default", name)
+            assert await backend.kube.may("create", "pods/exec", "default", name)
         assert len(asked) == 2
 
 
 async def test_exec_is_nothing_for_the_proxy(demo):
     async with backend_on(demo) as backend:
         with pytest.raises(HopFailed, match="403: Forbidden"):
-            await backend.cluster.get(f"{POD}/exec")
+            await backend.kube.get(f"{POD}/exec")
 
 
 async def test_one_proxy_that_is_no_session(demo):
@@ -132,9 +132,9 @@ async def test_one_proxy_that_is_no_session(demo):
         assert await proxies(backend) == []
         async with asyncio.TaskGroup() as tasks:
             for _ in range(10):
-                tasks.create_task(backend.cluster.get(POD))
+                tasks.create_task(backend.kube.get(POD))
         (one,) = await proxies(backend)
-        counts = backend.connections()
+        counts = backend.stats().connections
         assert (counts["connections"], counts["links"], counts["channels"]) == (1, 1, 0)
         directory = Path((await backend.link()).about["directory"])
         assert (directory / NAME).stat().st_mode & 0o777 == 0o700
@@ -148,10 +148,10 @@ async def test_one_proxy_that_is_no_session(demo):
 
 async def test_a_proxy_that_was_killed_is_started_again(demo):
     async with backend_on(demo) as backend:
-        await backend.cluster.get(POD)
+        await backend.kube.get(POD)
         (one,) = await proxies(backend)
         os.kill(one, signal.SIGKILL)
-        await backend.cluster.get(POD)
+        await backend.kube.get(POD)
         (other,) = await proxies(backend)
         assert other != one
 
@@ -159,8 +159,8 @@ async def test_a_proxy_that_was_killed_is_started_again(demo):
 async def test_one_whose_end_is_not_heard_of_yet_is_started_again(demo, monkeypatch):
     """The connection that there was is cut, the next is refused."""
     async with backend_on(demo) as backend:
-        await backend.cluster.get(POD)
-        (one,), api = await proxies(backend), backend.cluster
+        await backend.kube.get(POD)
+        (one,), api = await proxies(backend), backend.kube
         address, request, asked = api._proxy._address, api._session.request, []
 
         async def first_cut(*arguments, **options):
@@ -180,35 +180,35 @@ async def test_one_whose_end_is_not_heard_of_yet_is_started_again(demo, monkeypa
 
 async def test_two_who_find_its_credentials_old_start_one_more(demo):
     async with backend_on(demo) as backend:
-        await backend.cluster.get(POD)
+        await backend.kube.get(POD)
         (before,) = await proxies(backend)
-        proxy = backend.cluster._proxy
+        proxy = backend.kube._proxy
         proxy.restart()
         await asyncio.sleep(0)  # it is ending
         proxy.restart()
-        assert (await backend.cluster.get(POD))["metadata"]["name"] == "web-0"
+        assert (await backend.kube.get(POD))["metadata"]["name"] == "web-0"
         assert gone(before)
 
 
 async def test_a_proxy_that_hangs_costs_one_answer(demo):
     async with backend_on(demo) as backend:
-        await backend.cluster.get(POD)
+        await backend.kube.get(POD)
         (one,) = await proxies(backend)
         os.kill(one, signal.SIGSTOP)
         with pytest.raises(HopFailed) as failed:
-            await backend.cluster.get(POD, seconds=0.5)
+            await backend.kube.get(POD, seconds=0.5)
         assert failed.value.code == "cluster_unreachable"
-        await backend.cluster.get(POD)
+        await backend.kube.get(POD)
         assert await proxies(backend) != [one]
 
 
 async def test_a_lost_link_takes_the_proxy_along(demo):
     async with backend_on(demo) as backend:
-        await backend.cluster.get(POD)
+        await backend.kube.get(POD)
         (one,) = await proxies(backend)
         os.kill((await backend.link()).about["pid"], signal.SIGKILL)
         assert await asyncio.to_thread(gone, one, 8)
-        assert await backend.cluster.get(POD)
+        assert await backend.kube.get(POD)
 
 
 async def test_without_kubectl_there_is_a_reason(own_demo):
@@ -223,7 +223,7 @@ async def test_without_kubectl_there_is_a_reason(own_demo):
     async with backend_on(own_demo) as backend:
         for _ in range(2):
             with pytest.raises(HopFailed) as failed:
-                await backend.cluster.get(POD)
+                await backend.kube.get(POD)
             assert failed.value.code == "kubectl_missing"
         hops = await backend.check()
         assert [hop.hop for hop in hops] == [Hop.SSH, Hop.INCUS, Hop.RUNNER]  # each once
@@ -235,5 +235,5 @@ async def test_words_of_a_kubectl_that_cannot_serve(own_demo):
     path.write_text('#!/bin/sh\necho "error: error loading config file: yaml" >&2; exit 1\n')
     async with backend_on(own_demo) as backend:
         with pytest.raises(HopFailed, match="error loading config file") as failed:
-            await backend.cluster.get(POD)
+            await backend.kube.get(POD)
         assert failed.value.code == "kubectl_failed"

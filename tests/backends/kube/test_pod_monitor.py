@@ -74,13 +74,13 @@ class Api:
 
 @asynccontextmanager
 async def followed(api, count=1):
-    """Sessions in the pod, each a fate and the task that waits for the pod's loss."""
+    """Sessions in the pod, each a monitor and the task that waits for the pod's loss."""
     watches = Pods(api)
     async with watches.running(), asyncio.TaskGroup() as tasks:
-        fates = [KubePodMonitor(watches, TARGET) for _ in range(count)]
-        lost = [tasks.create_task(fate.lost()) for fate in fates]
+        monitors = [KubePodMonitor(watches, TARGET) for _ in range(count)]
+        lost = [tasks.create_task(monitor.wait_lost()) for monitor in monitors]
         await asyncio.sleep(SHORT + 0.1)
-        yield fates, lost
+        yield monitors, lost
         for task in lost:
             task.cancel()
 
@@ -91,9 +91,9 @@ async def followed(api, count=1):
 def test_an_end_that_no_pod_can_cause_is_not_doubted(outcome):
     async def story():
         api = Api()
-        async with followed(api) as (fates, _):
+        async with followed(api) as (monitors, _):
             api.becomes(pod("b", 1))
-            assert await fates[0].explain(outcome, patient=True) is outcome
+            assert await monitors[0].diagnose(outcome, may_wait=True) is outcome
         assert now() == pytest.approx(SHORT + 0.1)
 
     run(story())
@@ -102,9 +102,9 @@ def test_an_end_that_no_pod_can_cause_is_not_doubted(outcome):
 @pytest.mark.parametrize("watches", [True, False])
 def test_a_command_that_was_killed_alone_keeps_its_code(watches):
     async def story():
-        async with followed(Api(watches=watches)) as (fates, _):
+        async with followed(Api(watches=watches)) as (monitors, _):
             began = now()
-            assert await fates[0].explain(KILLED, patient=True) is KILLED
+            assert await monitors[0].diagnose(KILLED, may_wait=True) is KILLED
             assert now() - began == pytest.approx(PATIENCE)
 
     run(story())
@@ -125,10 +125,10 @@ def test_a_command_that_was_killed_alone_keeps_its_code(watches):
 def test_what_the_kubelet_says_a_little_later_is_waited_for(watches, after, code):
     async def story():
         api = Api(watches=watches)
-        async with followed(api) as (fates, _):
+        async with followed(api) as (monitors, _):
             began = now()
             asyncio.get_running_loop().call_later(1.2, after, api)
-            outcome = await fates[0].explain(KILLED, patient=True)
+            outcome = await monitors[0].diagnose(KILLED, may_wait=True)
             assert now() - began < PATIENCE
         assert (outcome.code, outcome.exit_code) == (code, None)
         assert outcome.as_status().reason == "InternalError"
@@ -152,11 +152,11 @@ def test_a_0_that_nobody_asked_for_may_be_the_containers_end(watches, patient, a
 
     async def story():
         api = Api(watches=watches)
-        async with followed(api) as (fates, _):
+        async with followed(api) as (monitors, _):
             asyncio.get_running_loop().call_later(after, happens, api)
             await asyncio.sleep(0.1)
             began = now()
-            outcome = await fates[0].explain(ended(0), patient=patient, unasked=True)
+            outcome = await monitors[0].diagnose(ended(0), may_wait=patient, suspicious=True)
             waited = now() - began
         assert outcome.code == code
         assert outcome.exit_code == (0 if code == "exited" else None)
@@ -178,9 +178,9 @@ def test_without_a_watch_one_look_is_for_all_and_may_take_its_time():
             return await quick(path, **more)
 
         api.get = get
-        async with followed(api, 20) as (fates, _), asyncio.TaskGroup() as tasks:
+        async with followed(api, 20) as (monitors, _), asyncio.TaskGroup() as tasks:
             api.pod = None
-            ends = [tasks.create_task(fate.explain(KILLED, patient=True)) for fate in fates]
+            ends = [tasks.create_task(monitor.diagnose(KILLED, may_wait=True)) for monitor in monitors]
         assert {task.result().code for task in ends} == {"pod_deleted"}
         assert len(api.asked) == 1
 
@@ -190,9 +190,9 @@ def test_without_a_watch_one_look_is_for_all_and_may_take_its_time():
 def test_other_codes_of_a_command_are_its_own_even_then():
     async def story():
         api = Api()
-        async with followed(api) as (fates, _):
+        async with followed(api) as (monitors, _):
             api.becomes(pod("b", 1))
-            assert await fates[0].explain(ended(3), patient=True, unasked=True) == ended(3)
+            assert await monitors[0].diagnose(ended(3), may_wait=True, suspicious=True) == ended(3)
 
     run(story())
 
@@ -202,13 +202,13 @@ def test_kubernetes_clients_get_their_137_at_once():
 
     async def story():
         api = Api()
-        async with followed(api, 2) as (fates, _):
+        async with followed(api, 2) as (monitors, _):
             began = now()
-            assert await fates[0].explain(KILLED, patient=False) is KILLED
+            assert await monitors[0].diagnose(KILLED, may_wait=False) is KILLED
             api.becomes(pod("b", 1))
             await asyncio.sleep(0)
             await asyncio.sleep(0.1)
-            outcome = await fates[1].explain(KILLED, patient=False)
+            outcome = await monitors[1].diagnose(KILLED, may_wait=False)
             assert now() - began < 1
         assert outcome.code == "container_restarted"
         assert outcome.as_status() == KILLED.as_status()
@@ -221,10 +221,10 @@ def test_an_old_restart_does_not_explain_a_new_137():
 
     async def story():
         api = Api()
-        async with followed(api) as (fates, _):
+        async with followed(api) as (monitors, _):
             api.becomes(pod("b", 1))
             await asyncio.sleep(RECENT + 1)
-            assert await fates[0].explain(KILLED, patient=True) is KILLED
+            assert await monitors[0].diagnose(KILLED, may_wait=True) is KILLED
 
     run(story())
 
@@ -232,10 +232,10 @@ def test_an_old_restart_does_not_explain_a_new_137():
 def test_a_connection_that_broke_with_the_pod_is_the_pods_end():
     async def story():
         api = Api()
-        async with followed(api) as (fates, _):
+        async with followed(api) as (monitors, _):
             api.deleted()
             await asyncio.sleep(0.1)
-            outcome = await fates[0].explain(Outcome("cluster_lost", "x"), patient=True)
+            outcome = await monitors[0].diagnose(Outcome("cluster_lost", "x"), may_wait=True)
         assert outcome.code == "pod_deleted"
 
     run(story())
@@ -287,7 +287,7 @@ def test_a_short_session_costs_no_watch():
         watches = Pods(api)
         async with watches.running():
             with suppress(TimeoutError):
-                await asyncio.wait_for(KubePodMonitor(watches, TARGET).lost(), SHORT / 2)
+                await asyncio.wait_for(KubePodMonitor(watches, TARGET).wait_lost(), SHORT / 2)
         assert api.asked == []
 
     run(story())
@@ -308,13 +308,13 @@ def test_a_watch_that_ends_is_begun_again_with_what_is_there_then():
 def test_while_a_watch_is_to_begin_again_the_pod_is_looked_at():
     async def story():
         api = Api()
-        async with followed(api) as (fates, _):
+        async with followed(api) as (monitors, _):
             api.queues[0].put_nowait(None)
             api.broken = HopFailed("cluster_unreachable", "no way")
             await asyncio.sleep(1)  # it was tried in vain, and will be later
             api.broken = None
             api.pod = pod("b", 1)
-            outcome = await fates[0].explain(ended(0), patient=True, unasked=True)
+            outcome = await monitors[0].diagnose(ended(0), may_wait=True, suspicious=True)
         assert outcome.code == "container_restarted"
 
     run(story())
@@ -326,8 +326,8 @@ def test_a_defect_of_a_look_or_a_watch_is_logged_and_ends_nobody(watches):
         api = Api(watches=watches)
         api.broken = LookupError()
         with capture_logs() as logs:
-            async with followed(api) as (fates, lost):
-                assert await fates[0].explain(KILLED, patient=True) is KILLED
+            async with followed(api) as (monitors, lost):
+                assert await monitors[0].diagnose(KILLED, may_wait=True) is KILLED
                 api.broken = None
                 await asyncio.sleep(10)
                 api.deleted()
@@ -343,8 +343,8 @@ def test_a_cluster_that_does_not_answer_is_asked_again():
     async def story():
         api = Api()
         api.broken = HopFailed("cluster_unreachable", "no way")
-        async with followed(api) as (fates, lost):
-            assert await fates[0].explain(KILLED, patient=True) is KILLED
+        async with followed(api) as (monitors, lost):
+            assert await monitors[0].diagnose(KILLED, may_wait=True) is KILLED
             api.broken = None
             await asyncio.sleep(10)
             api.deleted()
@@ -359,10 +359,10 @@ def test_what_has_no_pods_name_is_nobodys(target):
         api = Api()
         watches = Pods(api)
         async with watches.running():
-            fate = KubePodMonitor(watches, target)
+            monitor = KubePodMonitor(watches, target)
             with suppress(TimeoutError):
-                await asyncio.wait_for(fate.lost(), 100)
-            assert await fate.explain(KILLED, patient=True) is KILLED
+                await asyncio.wait_for(monitor.wait_lost(), 100)
+            assert await monitor.diagnose(KILLED, may_wait=True) is KILLED
         assert api.asked == []
 
     run(story())

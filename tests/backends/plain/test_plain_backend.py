@@ -516,7 +516,7 @@ async def chain_of(cluster, limits=LIMITS):
     chain = PlainBackend(cluster, limits)
     async with chain.running():
         yield chain
-        assert chain.connections()["channels"] == 0
+        assert chain.stats().connections["channels"] == 0
 
 
 @asynccontextmanager
@@ -614,7 +614,7 @@ async def test_a_host_that_takes_fewer_sessions_gets_more_connections(sessions):
 
             assert await asyncio.gather(*(one(number) for number in range(6))) == [0] * 6
             with_lease = -(-7 // sessions)  # when it takes so long that there is one
-            assert 6 // sessions <= chain.connections()["connections"] <= with_lease
+            assert 6 // sessions <= chain.stats().connections["connections"] <= with_lease
 
 
 async def test_starts_wait_for_their_turn_and_sessions_do_not_hold_it(tmp_path, monkeypatch):
@@ -665,7 +665,7 @@ STEPS = [
 async def test_cancelled_while_a_channel_is_opened_nothing_stays_open(tmp_path, key, steps):
     """Whatever the server has heard of by then."""
     async with sshd(key) as server, chain_of(cluster_of(server, tmp_path, key)) as chain:
-        await until(lambda: chain.connections()["connections"])
+        await until(lambda: chain.stats().connections["connections"])
 
         async def enter():
             async with chain.exec(POD, Command(("true",), stdout=True)):

@@ -473,7 +473,7 @@ async def sessions(cluster, kinds=KINDS, tick=1.0, limits=LIMITS):
     async with chain.running(), asyncio.TaskGroup() as tasks:
         pids: list[list[int]] = [[] for _ in kinds]
         running = [tasks.create_task(talk(chain, *one)) for one in zip(kinds, pids, strict=True)]
-        await eventually(lambda: all(pids) and chain.connections()["leases"])
+        await eventually(lambda: all(pids) and chain.stats().connections["leases"])
         yield chain, [pid for some in pids for pid in some], running
         for task in running:
             task.cancel()
@@ -489,7 +489,9 @@ async def test_a_cut_connection_leaves_nothing(demo, tmp_path):
         await eventually(lambda: not any(map(alive, pids)))
         assert {(await task).code for task in all_of_them} == {"ssh_lost"}
         await eventually(
-            lambda: chain.orphans()["lease"] == sum(not tty or script is STUBBORN for tty, script in KINDS)
+            lambda: (
+                chain.stats().orphans["lease"] == sum(not tty or script is STUBBORN for tty, script in KINDS)
+            )
         )
 
 
@@ -503,9 +505,9 @@ async def test_a_frozen_connection_leaves_nothing_and_others_live(own_demo, tmp_
         between.freeze()
         await eventually(lambda: not any(map(alive, pids)))
         assert all(map(alive, others))
-        assert other.orphans() == {"finish": 0, "lease": 0}
+        assert other.stats().orphans == {"finish": 0, "lease": 0}
         between.thaw()
-        await eventually(lambda: not chain.connections()["leases"])
+        await eventually(lambda: not chain.stats().connections["leases"])
 
 
 async def test_one_of_two_connections_is_lost_with_the_lease():
@@ -515,7 +517,9 @@ async def test_one_of_two_connections_is_lost_with_the_lease():
         async with sessions(cluster, [(False, WILLING)] * 6, tick=1.0) as (chain, pids, running):
             lease, (pid, _) = chain._lease._process, chain._lease._before
             lease._channel.get_connection().abort()
-            await eventually(lambda: chain.connections()["leases"] and chain._lease._process is not lease)
+            await eventually(
+                lambda: chain.stats().connections["leases"] and chain._lease._process is not lease
+            )
             await eventually(lambda: not alive(pid))  # by the new one's word, or it has acted
             ended = sum(task.done() for task in running)
             assert sum(map(alive, pids)) == 2 * (6 - ended)
@@ -530,7 +534,7 @@ async def test_what_outlives_its_session_is_ended(demo, tmp_path, kind):
     ):
         session.cancel()
         await eventually(lambda: not any(map(alive, pids)))
-        await eventually(lambda: sum(chain.orphans().values()))
+        await eventually(lambda: sum(chain.stats().orphans.values()))
 
 
 @pytest.mark.parametrize("shell", [again("sh"), "tcsh"])
@@ -563,13 +567,13 @@ async def test_it_goes_when_there_is_nothing_to_watch(demo, tmp_path, monkeypatc
         async with sessions(cluster, [(False, WILLING)], tick=0.2) as (chain, pids, (session,)):
             lease = chain._lease._process
             session.cancel()
-            await eventually(lambda: not chain.connections()["leases"])
+            await eventually(lambda: not chain.stats().connections["leases"])
             assert lease.exit_code == 0
-            assert chain.orphans() == {"finish": 0, "lease": 0}
+            assert chain.stats().orphans == {"finish": 0, "lease": 0}
             again: list[int] = []
             async with asyncio.TaskGroup() as tasks:
                 task = tasks.create_task(talk(chain, (False, WILLING), again))
-                await eventually(lambda: again and chain.connections()["leases"])
+                await eventually(lambda: again and chain.stats().connections["leases"])
                 task.cancel()
         assert not any(map(alive, pids + again))
 
@@ -581,7 +585,7 @@ async def test_one_that_is_only_just_starting_is_told_bye(demo, monkeypatch):
     chain, before = PlainBackend(cluster, LIMITS), asyncio.all_tasks()
     async with chain.running():
         assert (await talk(chain, (False, "sleep 0.7"), [])).exit_code == 0
-        assert not chain.connections()["leases"]
+        assert not chain.stats().connections["leases"]
     assert not await tasks_back(before, 5)
 
 
@@ -594,11 +598,11 @@ async def test_the_lease_knows_what_may_be_left_until_the_gateway_has_looked(dem
         async with chain.running():
             async with chain.exec(pod, kill) as channel:
                 await anext(aiter(channel.output()))
-                await eventually(lambda: chain._lease._looks and chain.connections()["leases"])
+                await eventually(lambda: chain._lease._looks and chain.stats().connections["leases"])
                 between.cut()
             assert len(chain._lease._looks) == 1
             await eventually(lambda: not chain._lease._looks)
-            assert chain.leftovers()["reaped"] == 1
+            assert chain.stats().leftovers["reaped"] == 1
 
 
 @pytest.mark.parametrize("script", ["exit 3", "sleep 1000", "echo nonsense; cat"])
@@ -609,8 +613,8 @@ async def test_a_lease_that_fails_fails_no_session(own_demo, tmp_path, monkeypat
         async with chain.running():
             outcome = await talk(chain, (False, "echo pid 1; sleep 1; echo go; exit 7"), [])
             assert outcome.exit_code == 7
-            assert not chain.connections()["leases"]
-            assert chain.connections()["channels"] == 0
+            assert not chain.stats().connections["leases"]
+            assert chain.stats().connections["channels"] == 0
 
 
 async def _main(host: str, key: str, known_hosts: str, vm: str) -> None:

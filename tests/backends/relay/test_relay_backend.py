@@ -60,7 +60,7 @@ async def test_the_relay_is_taken_where_there_is_python(own_demo):
         hops = await backend.check()
 
         assert (out, outcome.exit_code) == (b"hi\n", 0)
-        assert backend.connections()["links"] == 1
+        assert backend.stats().connections["links"] == 1
         assert [hop.note for hop in hops if hop.hop is Hop.RUNNER] == ["relay (mode auto)"]
         assert all(hop.ok for hop in hops)
 
@@ -97,7 +97,7 @@ async def test_only_where_there_never_was_a_relay_nothing_is_left_at_it(own_demo
     async with backend_on(own_demo) as backend, asyncio.TaskGroup() as tasks:
 
         async def first():
-            async for found in backend.found():
+            async for found in backend.resume.found():
                 return found
             return None
 
@@ -185,7 +185,7 @@ async def test_many_sessions_share_one_link(demo):
         async with asyncio.TaskGroup() as tasks:
             for number in range(60):
                 tasks.create_task(one(number))
-        counts = backend.connections()
+        counts = backend.stats().connections
         assert (counts["connections"], counts["links"], counts["channels"]) == (1, 1, 0)
 
 
@@ -197,8 +197,8 @@ async def test_a_session_left_early_is_ended_there(demo, tmp_path):
                 assert data
                 break
         assert gone(int((tmp_path / "pid").read_text()), 0)
-        assert backend.connections()["channels"] == 0
-        assert backend.orphans() == {"finish": 0}
+        assert backend.stats().connections["channels"] == 0
+        assert backend.stats().orphans == {"finish": 0}
 
 
 async def test_a_session_that_has_to_be_killed_is_counted(demo):
@@ -206,7 +206,7 @@ async def test_a_session_that_has_to_be_killed_is_counted(demo):
     async with backend_on(demo, "relay") as backend:
         async with backend.exec(RUNNER, Command(("sh", "-c", script), "run", stdout=True)) as channel:
             await anext(channel.output())
-        assert backend.orphans() == {"finish": 1}
+        assert backend.stats().orphans == {"finish": 1}
 
 
 async def test_two_gateways_on_one_runner(demo):

@@ -17,7 +17,6 @@ from support.served import cluster_at
 from gateway.backends.auto import AutoBackend, chain
 from gateway.backends.relay import RelayBackend
 from gateway.backends.relay.credentials import identity, throw_away
-from gateway.backends.resume import ResumableBackend
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target, TerminalSize
@@ -100,13 +99,14 @@ async def until(true, seconds=10.0) -> None:
 
 async def test_who_keeps_and_who_does_not(way):
     async with backend_on(way) as relay, backend_on(way, "auto") as auto, backend_on(way, "plain") as plain:
-        assert isinstance(relay, ResumableBackend)
         assert isinstance(auto, AutoBackend)
-        assert isinstance(auto, ResumableBackend)
-        assert not isinstance(plain, ResumableBackend)
-        assert await relay.keeping()
-        assert await auto.keeping()
-        assert not relay.survives
+        assert plain.resume is None
+        assert plain.dial is None
+        assert relay.dial
+        assert auto.dial
+        assert await relay.resume.ready()
+        assert await auto.resume.ready()
+        assert not relay.resume.survives
 
 
 async def test_auto_does_not_keep_where_it_takes_the_plain_chain(own_demo):
@@ -114,7 +114,7 @@ async def test_auto_does_not_keep_where_it_takes_the_plain_chain(own_demo):
     path.write_text("#!/bin/sh\nexit 0\n")
     path.chmod(0o700)
     async with way_to(own_demo) as way, backend_on(way, "auto") as auto:
-        assert not await auto.keeping()
+        assert not await auto.resume.ready()
 
 
 @pytest.mark.parametrize("seed", seeds(3))
@@ -126,7 +126,7 @@ async def test_output_and_input_are_whole_however_often_it_is_cut(way, seed):
     owner, got = Recorder(), bytearray()
     async with (
         backend_on(way) as backend,
-        backend.keep(RUNNER, terminal(script), "s", {}, owner) as channel,
+        backend.resume.keep(RUNNER, terminal(script), "s", {}, owner) as channel,
         asyncio.TaskGroup() as tasks,
     ):
         reader = tasks.create_task(drained(channel, got))
@@ -163,7 +163,7 @@ async def test_a_lost_hop_is_told_and_that_it_is_back(way):
     _, forwarder = way
     owner, got = Recorder(), bytearray()
     async with backend_on(way) as backend, asyncio.TaskGroup() as tasks:
-        async with backend.keep(RUNNER, terminal("cat"), "s", {}, owner) as channel:
+        async with backend.resume.keep(RUNNER, terminal("cat"), "s", {}, owner) as channel:
             reader = tasks.create_task(drained(channel, got))
             await channel.write(b"one\n")
             await until(lambda: b"one\r\none\r\n" in got)
@@ -171,7 +171,7 @@ async def test_a_lost_hop_is_told_and_that_it_is_back(way):
             forwarder.cut()
             await until(lambda: owner.troubles)
             assert owner.codes == ["ssh_lost"]
-            assert owner.seconds[0] == backend.grace == 120
+            assert owner.seconds[0] == backend.resume.grace == 120
             channel.resize(TerminalSize(100, 40))
             writer = tasks.create_task(channel.write(b"two\n"))
             await asyncio.sleep(0.3)
@@ -188,7 +188,7 @@ async def test_the_size_of_meanwhile_is_the_size_then(way):
     owner, got = Recorder(), bytearray()
     async with backend_on(way) as backend, asyncio.TaskGroup() as tasks:
         script = "trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done"
-        async with backend.keep(RUNNER, terminal(script), "s", {}, owner) as channel:
+        async with backend.resume.keep(RUNNER, terminal(script), "s", {}, owner) as channel:
             reader = tasks.create_task(drained(channel, got))
             await until(lambda: b"ready" in got)
             forwarder.cut()
@@ -204,7 +204,7 @@ async def test_it_ends_with_the_hop_when_the_grace_time_is_over(way):
     _, forwarder = way
     owner, got = Recorder(), bytearray()
     async with backend_on(way, grace=1.0) as backend:
-        async with backend.keep(RUNNER, terminal("sleep 1000"), "s", {}, owner) as channel:
+        async with backend.resume.keep(RUNNER, terminal("sleep 1000"), "s", {}, owner) as channel:
             asyncio.get_running_loop().call_later(0.3, forwarder.cut)
             asyncio.get_running_loop().call_later(0.2, setattr, forwarder, "broken", True)
             async with asyncio.timeout(10):
@@ -217,7 +217,7 @@ async def test_it_ends_at_once_when_the_relay_that_is_there_does_not_know_it(way
     owner, got = Recorder(), bytearray()
     async with backend_on(way) as backend:
         first = await backend.link()
-        async with backend.keep(RUNNER, terminal("sleep 1000"), "s", {}, owner) as channel:
+        async with backend.resume.keep(RUNNER, terminal("sleep 1000"), "s", {}, owner) as channel:
             asyncio.get_running_loop().call_later(0.3, os.kill, first.about["pid"], signal.SIGKILL)
             async with asyncio.timeout(20):
                 await drained(channel, got)
@@ -233,7 +233,7 @@ async def test_left_while_the_hop_is_lost_it_is_ended_over_the_next_link(way, tm
     pid = tmp_path / "pid"
     async with backend_on(way) as backend:
         script = f"echo $$ >{pid}; echo ready; exec sleep 1000"
-        async with backend.keep(RUNNER, terminal(script), "s", {}, owner) as channel:
+        async with backend.resume.keep(RUNNER, terminal(script), "s", {}, owner) as channel:
             reader = asyncio.create_task(drained(channel, got))  # noqa: TID251
             await until(lambda: b"ready" in got)
             forwarder.broken = True
@@ -251,11 +251,11 @@ async def test_the_next_life_of_the_gateway_finds_it(way, tmp_path):
     async with AsyncExitStack() as stack:
         with identity(tmp_path) as who:
             async with backend_on(way, who=who) as backend:
-                assert backend.survives
-                assert backend.grace == 600
-                looked = await anext(backend.found())
+                assert backend.resume.survives
+                assert backend.resume.grace == 600
+                looked = await anext(backend.resume.found())
                 assert looked == []
-                async with backend.keep(RUNNER, terminal("cat"), "s", {}, owner) as channel:
+                async with backend.resume.keep(RUNNER, terminal("cat"), "s", {}, owner) as channel:
                     reader = asyncio.create_task(drained(channel, got))  # noqa: TID251
                     await channel.write(b"one\n")
                     await until(lambda: b"one\r\none\r\n" in got)
@@ -268,13 +268,13 @@ async def test_the_next_life_of_the_gateway_finds_it(way, tmp_path):
                     await reader
         who = stack.enter_context(identity(tmp_path))
         backend = await stack.enter_async_context(backend_on(way, who=who))
-        (found,) = await anext(backend.found())
+        (found,) = await anext(backend.resume.found())
         assert (found.name, found.note) == ("s", note)
         assert (found.seen, found.start, found.end, found.received) == (5, 5, 10, 4)
         second, got = Recorder(), bytearray()
         async with (
             asyncio.TaskGroup() as tasks,
-            backend.adopt(found, RUNNER, terminal("cat"), second) as channel,
+            backend.resume.recover(found, RUNNER, terminal("cat"), second) as channel,
         ):
             reader = tasks.create_task(drained(channel, got))
             await channel.write(b"two\n\x04")
@@ -290,7 +290,7 @@ async def test_what_was_found_and_is_not_wanted_is_ended(way, tmp_path):
     with identity(tmp_path) as who:
         async with (
             backend_on(way, who=who) as backend,
-            backend.keep(
+            backend.resume.keep(
                 RUNNER, terminal(f"echo $$ >{tmp_path}/pid; exec sleep 1000"), "s", {}, Recorder()
             ) as channel,
         ):
@@ -301,8 +301,8 @@ async def test_what_was_found_and_is_not_wanted_is_ended(way, tmp_path):
     assert alive(pid)
     with identity(tmp_path) as who:
         async with backend_on(way, who=who) as backend:
-            (found,) = await anext(backend.found())
-            backend.disown(found.name)
+            (found,) = await anext(backend.resume.found())
+            backend.resume.discard(found.name)
             await until(lambda: not alive(pid))
 
 
@@ -314,7 +314,7 @@ async def test_output_that_was_dropped_is_a_gap(way, tmp_path):
     owner, got = Recorder(), bytearray()
     async with (
         backend_on(way, journal_capacity=200_000, journal_memory=50_000) as backend,
-        backend.keep(RUNNER, terminal(script), "s", {}, owner) as channel,
+        backend.resume.keep(RUNNER, terminal(script), "s", {}, owner) as channel,
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(drained(channel, got))
@@ -343,10 +343,12 @@ async def test_nobody_hears_of_names_that_were_used_before(way):
     chance = random.Random(5)
     async with backend_on(way) as backend:
         assert isinstance(backend, RelayBackend)
-        assert await anext(backend.found()) == []
+        assert await anext(backend.resume.found()) == []
         for number in range(12):
             with suppress(Exception):
-                async with backend.keep(RUNNER, terminal("echo hi"), f"s{number}", {}, Recorder()) as channel:
+                async with backend.resume.keep(
+                    RUNNER, terminal("echo hi"), f"s{number}", {}, Recorder()
+                ) as channel:
                     asyncio.get_running_loop().call_later(chance.uniform(0, 0.2), forwarder.cut)
                     got = bytearray()
                     async with asyncio.timeout(20):
@@ -354,7 +356,7 @@ async def test_nobody_hears_of_names_that_were_used_before(way):
                     assert got == b"hi\r\n"
         with suppress(TimeoutError):
             async with asyncio.timeout(1):
-                raise AssertionError(await anext(backend.found()))
+                raise AssertionError(await anext(backend.resume.found()))
 
 
 async def test_a_relay_is_known_by_more_than_its_pid(way):

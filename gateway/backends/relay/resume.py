@@ -1,0 +1,94 @@
+"""Sessions of a relay that outlive links, and the gateway."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from gateway.backends.orphans.reaper import Ended, Reaper
+from gateway.backends.relay.link import Link
+from gateway.backends.relay.link_supervisor import LinkSupervisor
+from gateway.backends.relay.resumable_channel import ResumableRelayChannel
+from gateway.backends.relay.session_registry import SessionRegistry
+from gateway.backends.relay.streams import RelayStreams
+from gateway.backends.resume import RecoveredSession, ResumeListener
+from gateway.errors import HopFailed
+from gateway.protocol.target import Command, Target
+from gateway.settings.config import Limits
+
+_ALONE = 120.0  # seconds at most that a session is kept for a gateway that will not be there again
+
+
+class RelayResume:
+    """See `Resume`. `survives`: a later process of this gateway has the same credentials; `context`: kubectl's."""
+
+    def __init__(
+        self,
+        streams: RelayStreams,
+        links: LinkSupervisor,
+        registry: SessionRegistry,
+        reaper: Reaper,
+        limits: Limits,
+        *,
+        survives: bool,
+        context: str,
+    ) -> None:
+        self.survives = survives
+        self.grace = limits.grace if survives else min(limits.grace, _ALONE)
+        self.found = registry.found
+        self._streams = streams
+        self._links = links
+        self._registry = registry
+        self._reaper = reaper
+        self._limits = limits
+        self._context = context
+
+    async def ready(self) -> bool:
+        """See `Resume.ready`."""
+        try:
+            await self._links.link()
+        except HopFailed:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def keep(
+        self, target: Target, command: Command, name: str, note: Mapping[str, Any], owner: ResumeListener
+    ) -> AsyncIterator[ResumableRelayChannel]:
+        """See `Resume.keep`."""
+        link = await self._links.link()
+        one = Ended(target, self._reaper.mark(command), self._streams.exec)
+        kept = {"name": name, "note": dict(note), "grace": self.grace, "newest": True}
+        after = self._reaper.request(one, self._context)
+        stream = link.open({**self._streams.request(target, one.command), **after, **kept})
+        self._registry.has(name)
+        new = RecoveredSession(name, note, 0, 0, 0, 0)
+        channel = ResumableRelayChannel(stream, self._links.next, new, target, one.command, owner, self.grace)
+        async with self._held(link, one, channel):
+            await self._streams.start(stream)
+            yield channel
+
+    @asynccontextmanager
+    async def recover(
+        self, found: RecoveredSession, target: Target, command: Command, owner: ResumeListener
+    ) -> AsyncIterator[ResumableRelayChannel]:
+        """See `Resume.recover`."""
+        channel = ResumableRelayChannel(None, self._links.next, found, target, command, owner, self.grace)
+        async with self._held(self._links.now, Ended(target, command, self._streams.exec), channel):
+            yield channel
+
+    def discard(self, name: str) -> None:
+        """See `Resume.discard`."""
+        self._registry.discard(name, self._links.now)
+
+    @asynccontextmanager
+    async def _held(
+        self, link: Link | None, one: Ended, channel: ResumableRelayChannel
+    ) -> AsyncIterator[None]:
+        if link:  # without one nobody knows yet which relay it would be
+            self._reaper.register_remote(one, link.relay)
+        try:
+            yield
+        finally:
+            await self._registry.end(channel, self._links.now, self._limits.finish)
+            if not channel.left:
+                self._reaper.on_exit(one, channel.stream.exit, channel.outcome)
