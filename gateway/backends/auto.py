@@ -7,37 +7,15 @@ from typing import Any
 
 import structlog
 
-from gateway.backends.contract import READ, SIZE, Backend, Channel, Event, HopCheck, PodMonitor, Stats
-from gateway.backends.orphans.reaper import Reaper
+from gateway.backends.contract import READ, SIZE, Channel, Event, HopCheck, PodMonitor, Stats
 from gateway.backends.plain.backend import PlainBackend
 from gateway.backends.relay import RelayBackend
 from gateway.backends.relay.bootstrap import RelayUnsupported
-from gateway.backends.relay.credentials import RelayCredentials
 from gateway.backends.relay.resume import RelayResume
-from gateway.backends.ssh import Prompt
-from gateway.backends.ssh.host import Host
 from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target
-from gateway.settings.config import Cluster, Limits
 
 log = structlog.get_logger()
-
-
-@asynccontextmanager
-async def chain(
-    cluster: Cluster, limits: Limits, prompt: Prompt | None, identity: RelayCredentials
-) -> AsyncIterator[Backend]:
-    """The backend that the cluster's mode asks for, with its connection to the management host kept warm."""
-    host, reaper = Host(cluster, limits, prompt), Reaper(limits)
-    async with host.running():
-        plain = PlainBackend(cluster, limits, host, reaper)
-        if cluster.mode == "plain":
-            async with plain.running(), reaper.running():
-                yield plain
-            return
-        relay = RelayBackend(cluster, limits, host, identity, reaper)
-        async with plain.running(), relay.running(), reaper.running():
-            yield relay if cluster.mode == "relay" else AutoBackend(cluster.name, relay, plain)
 
 
 class AutoBackend:

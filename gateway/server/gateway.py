@@ -14,8 +14,8 @@ from gateway.access.hosts import AllowedHosts
 from gateway.access.identity import Identity
 from gateway.access.policy import allowed
 from gateway.access.tokens import Tokens
-from gateway.backends.auto import chain
 from gateway.backends.contract import Backend
+from gateway.backends.factory import make
 from gateway.backends.relay.credentials import identity
 from gateway.backends.resume import RecoveredSession, Resume
 from gateway.backends.ssh import Prompt
@@ -238,7 +238,7 @@ async def running(
         backends: dict[str, Backend] = {}
         who = stack.enter_context(identity(state))
         for name, cluster in config.clusters.items():
-            backends[name] = await stack.enter_async_context(chain(cluster, config.limits, prompt, who))
+            backends[name] = await stack.enter_async_context(make(cluster, config.limits, prompt, who))
         async with asyncio.TaskGroup() as tasks:
             gateway = Gateway(config, backends, tokens, places, tasks)
             for name, backend in backends.items():

@@ -1,4 +1,4 @@
-"""Settings: which there are, and where their file is. Read once (layers.py), frozen, handed down.
+"""Settings: which there are, and where their file is. Read once (loader.py), frozen, handed down.
 
 Every value knows its origin, for `dap config show`, and so that a default of ours yields to ~/.ssh/config.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.errors import ConfigError
 
+KINDS = ("ssh",)
 MODES = ("auto", "relay", "plain")
 
 
@@ -26,6 +27,9 @@ class Setting:
 
 
 CLUSTER_SETTINGS = (
+    Setting(
+        "kind", "DAP_RUNNER_KIND", "ssh", "how the cluster is reached; ssh: a management host, then Incus"
+    ),
     Setting(
         "ssh_host",
         "DAP_RUNNER_SSH_HOST",
@@ -118,6 +122,7 @@ class Cluster:
     explicit: frozenset[str] = frozenset()
     ssh_config: str = ""  # a file; empty: ssh's own files; "none": no file
     namespace: str = ""  # of a pod that is named without one; empty: the context's
+    kind: str = "ssh"  # one of KINDS: which backend is made
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from gateway.protocol.target import Target, check_namespace
 from gateway.settings.config import (
     CLUSTER_SETTINGS,
     GATEWAY_SETTINGS,
+    KINDS,
     MODES,
     Cluster,
     Config,
@@ -86,8 +87,9 @@ class _Layers:
         _only(given, {row.key for row in CLUSTER_SETTINGS}, table, self.path)
         got = {row.key: self.value(table, row, from_env=name == "default") for row in CLUSTER_SETTINGS}
         explicit = frozenset(key for key in got if self.origins[f"{table}.{key}"] != "default")
-        if got["mode"] not in MODES:
-            raise ConfigError(f"{table}.mode is {got['mode']!r}; use one of {', '.join(MODES)}")
+        for key, known in (("kind", KINDS), ("mode", MODES)):
+            if got[key] not in known:
+                raise ConfigError(f"{table}.{key} is {got[key]!r}; use one of {', '.join(known)}")
         if not got["vm"].isprintable() or got["vm"].startswith("-") or not got["vm"]:
             raise ConfigError(
                 f"{table}.vm is {got['vm']!r}; name an Incus instance, as `incus list` shows it"
@@ -97,7 +99,7 @@ class _Layers:
         config = str(expand(got["ssh_config"], self.env)) if got["ssh_config"] else ""
         return Cluster(
             name, got["ssh_host"], paths["ssh_key"], paths["ssh_known_hosts"],
-            got["vm"], got["kube_context"], got["mode"], explicit, config, got["namespace"],
+            got["vm"], got["kube_context"], got["mode"], explicit, config, got["namespace"], got["kind"],
         )  # fmt: skip
 
     def _check_namespace(self, table: str, name: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.backends.auto import chain
+from gateway.backends.factory import make
 from gateway.backends.relay.credentials import throw_away
 from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target
@@ -21,7 +21,7 @@ QUICK = 15.0  # milliseconds for a warm answer
 @pytest.fixture
 async def backend(cluster):
     """The real chain through its relay."""
-    async with chain(replace(cluster, mode="relay"), Limits(), None, throw_away()) as one:
+    async with make(replace(cluster, mode="relay"), Limits(), None, throw_away()) as one:
         yield one
 
 

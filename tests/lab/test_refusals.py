@@ -13,7 +13,7 @@ from support.lab import kubectl, namespace
 from support.served import config_for, served
 from test_differential import comparable
 
-from gateway.backends.auto import chain
+from gateway.backends.factory import make
 from gateway.backends.relay.credentials import throw_away
 from gateway.protocol.subprotocols import OWN, V4, V5
 from gateway.protocol.target import Command, Target
@@ -136,7 +136,7 @@ async def context_in_the_runner(kubeconfig: str, cluster) -> str:
     ]
     command = Command(("sh", "-c", _ADD, "sh", "dap-viewer", *data), "run", stdout=True, stderr=True)
     async with (
-        chain(cluster, Limits(), None, throw_away()) as backend,
+        make(cluster, Limits(), None, throw_away()) as backend,
         backend.exec(RUNNER, command) as channel,
     ):
         said = b"".join([data async for _, data in channel.output()])

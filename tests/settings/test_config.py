@@ -64,7 +64,7 @@ def test_flags_go_over_the_environment_over_the_file_over_defaults(write):
 
 def test_every_setting_has_its_variable(tmp_path):
     env = {
-        row.env: {"mode": "auto", "namespace": "shop"}.get(row.key, f"/{row.key}")
+        row.env: {"kind": "ssh", "mode": "auto", "namespace": "shop"}.get(row.key, f"/{row.key}")
         for row in (*CLUSTER_SETTINGS, *GATEWAY_SETTINGS)
     }
     config = load({"HOME": str(tmp_path), **env})

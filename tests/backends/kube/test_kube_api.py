@@ -12,7 +12,7 @@ from aiohttp import ClientConnectionResetError
 from support.leaks import gone
 from support.served import cluster_at
 
-from gateway.backends.auto import chain
+from gateway.backends.factory import make
 from gateway.backends.relay.credentials import throw_away
 from gateway.backends.relay.proxy import NAME
 from gateway.errors import HopFailed
@@ -25,7 +25,7 @@ POD = "/api/v1/namespaces/default/pods/web-0"
 @asynccontextmanager
 async def backend_on(demo, mode="relay"):
     cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
-    async with chain(cluster, Limits(), None, throw_away()) as one:
+    async with make(cluster, Limits(), None, throw_away()) as one:
         yield one
 
 

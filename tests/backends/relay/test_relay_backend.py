@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from support.leaks import gone
 from support.served import cluster_at
 
-from gateway.backends.auto import chain
+from gateway.backends.factory import make
 from gateway.backends.relay import bootstrap, link_supervisor
 from gateway.backends.relay.bundle import bundle
 from gateway.backends.relay.credentials import identity, throw_away
@@ -29,7 +29,7 @@ RUNNER = Target("default")
 @asynccontextmanager
 async def backend_on(demo, mode="auto", who=None, **limits):
     cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
-    async with chain(cluster, Limits(**limits), None, who or throw_away()) as one:
+    async with make(cluster, Limits(**limits), None, who or throw_away()) as one:
         yield one
 
 

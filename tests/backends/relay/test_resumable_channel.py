@@ -14,7 +14,8 @@ from support.leaks import alive
 from support.repeated import seeds
 from support.served import cluster_at
 
-from gateway.backends.auto import AutoBackend, chain
+from gateway.backends.auto import AutoBackend
+from gateway.backends.factory import make
 from gateway.backends.relay import RelayBackend
 from gateway.backends.relay.credentials import identity, throw_away
 from gateway.protocol.messages import Stream
@@ -81,7 +82,7 @@ async def backend_on(way, mode="relay", who=None, **limits):
     key = demo.known_hosts.read_text().split(" ", 1)[1]
     known.write_text(f"[127.0.0.1]:{forwarder.port} {key}")
     cluster = cluster_at(f"{user}@127.0.0.1:{forwarder.port}", demo.ssh_key, known, demo.instance, mode=mode)
-    async with chain(cluster, Limits(**limits), None, who or throw_away()) as one:
+    async with make(cluster, Limits(**limits), None, who or throw_away()) as one:
         yield one
 
 

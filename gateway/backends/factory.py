@@ -1,0 +1,44 @@
+"""Makes the backend of a cluster from its settings: the one place that knows which kinds there are."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from gateway.backends.auto import AutoBackend
+from gateway.backends.contract import Backend
+from gateway.backends.orphans.reaper import Reaper
+from gateway.backends.plain.backend import PlainBackend
+from gateway.backends.relay import RelayBackend
+from gateway.backends.relay.credentials import RelayCredentials
+from gateway.backends.ssh import Prompt
+from gateway.backends.ssh.host import Host
+from gateway.settings.config import Cluster, Limits
+
+Make = Callable[[Cluster, Limits, Prompt | None, RelayCredentials], AbstractAsyncContextManager[Backend]]
+
+
+def make(
+    cluster: Cluster, limits: Limits, prompt: Prompt | None, credentials: RelayCredentials
+) -> AbstractAsyncContextManager[Backend]:
+    """Makes the backend that the cluster's `kind` names. Entering starts what the backend keeps warm; leaving ends all of
+    it. `prompt` asks a person where a login needs one; None: nobody is there.
+    """
+    return KINDS[cluster.kind](cluster, limits, prompt, credentials)
+
+
+@asynccontextmanager
+async def _over_ssh(
+    cluster: Cluster, limits: Limits, prompt: Prompt | None, credentials: RelayCredentials
+) -> AsyncIterator[Backend]:
+    host, reaper = Host(cluster, limits, prompt), Reaper(limits)
+    async with host.running():
+        plain = PlainBackend(cluster, limits, host, reaper)
+        if cluster.mode == "plain":
+            async with plain.running(), reaper.running():
+                yield plain
+            return
+        relay = RelayBackend(cluster, limits, host, credentials, reaper)
+        async with plain.running(), relay.running(), reaper.running():
+            yield relay if cluster.mode == "relay" else AutoBackend(cluster.name, relay, plain)
+
+
+KINDS: Mapping[str, Make] = {"ssh": _over_ssh}
