@@ -57,7 +57,7 @@ class ResumableChannel(Channel, Protocol):
         """Replaces the note: at most 8 KiB of JSON."""
         ...
 
-    def leave(self) -> None:
+    def hand_over(self) -> None:
         """Leaving its context does not end the command from now on: a later life of this gateway finds it."""
         ...
 

@@ -145,7 +145,7 @@ class Gateway:
     def release(self, session: Session) -> None:
         """Nobody reads its output any more: what is kept of it goes, with its file, as soon as no more comes."""
         if isinstance(session, ResumableSession):
-            session.part(session, None)  # who opened it; not who has taken it over
+            session.detach(session, None)  # who opened it; not who has taken it over
         if task := self.sessions.get(session):
             task.add_done_callback(lambda _: session.output.discard())
         else:
@@ -158,7 +158,7 @@ class Gateway:
         self.stopping = True
         for session in self.sessions:
             if isinstance(session, ResumableSession) and session.survives:
-                session.leave()
+                session.hand_over()
             else:
                 session.end(Outcome("shutdown"))
         if self.sessions:
@@ -169,7 +169,7 @@ class Gateway:
         bound = _log(session)
         found = isinstance(session, ResumableSession) and session.found
         bound.info(
-            "session_found" if found else "session_opened",
+            "session_recovered" if found else "session_opened",
             proof=session.identity.proof,
             verb=session.command.verb,
             tty=session.command.tty,
@@ -192,7 +192,7 @@ class Gateway:
             place.free()
             self._forget_some()
         if isinstance(session, ResumableSession) and session.left:
-            _log(session).info("session_left", seconds=session.grace)
+            _log(session).info("session_handed_over", seconds=session.grace)
             return
         if isinstance(session, ResumableSession) and session.counted:
             return

@@ -39,7 +39,7 @@ class Recovery:
         async for found in resume.found():
             for one in found:
                 if not self._adopt(cluster, one):
-                    log.warning("session_disowned", session=one.name, cluster=cluster)
+                    log.warning("session_discarded", session=one.name, cluster=cluster)
                     resume.discard(one.name)
             self._looked[cluster].set()
 

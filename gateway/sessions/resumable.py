@@ -108,13 +108,13 @@ class ResumableSession(Session):
         self._changed()
         return secret
 
-    def confirm(self) -> None:
+    def confirm_secret(self) -> None:
         """The holder has said something that only a client with its hello can say."""
         self._confirmed = True
         if self._secret.confirm():
             self._take_note()
 
-    def part(self, holder: object, gone: Outcome | None) -> None:
+    def detach(self, holder: object, gone: Outcome | None) -> None:
         """The holder's connection is over; None: its client has heard the end. What a lost one leaves waits for the
         next; a client that closed it wants its end.
         """
@@ -129,7 +129,7 @@ class ResumableSession(Session):
         else:
             self._wait_for_client()
 
-    def see(self, offset: int) -> None:
+    def acknowledge_output(self, offset: int) -> None:
         """Output before it is not needed again."""
         self._seen = max(self._seen, offset)
         self.output.drop(offset)
@@ -144,11 +144,11 @@ class ResumableSession(Session):
             self._channel.skip()
         return self.output.skip_flood(offset)
 
-    def leave(self) -> None:
+    def hand_over(self) -> None:
         """Ends here, and goes on there: for a later life of this gateway."""
         if self._channel:
             self.left = True
-            self._channel.leave()
+            self._channel.hand_over()
         self.end(Outcome("shutdown"))
         self._changed()
 

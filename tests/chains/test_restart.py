@@ -143,7 +143,7 @@ async def test_a_stop_leaves_what_can_be_resumed_and_says_so(gateway):
     assert (kept.end, kept.status) == (None, None)
     assert other.closed[0] == 1000
     assert other.end["code"] == "shutdown"
-    (left,) = gateway.events("session_left")
+    (left,) = gateway.events("session_handed_over")
     assert left["session"] == kept.name
     assert [one["session"] for one in gateway.events("session_closed")] == [other.name]
 
@@ -219,7 +219,7 @@ async def test_nobody_comes_back(gateway, tmp_path):
             await asyncio.sleep(0.05)
     await gateway.end(signal.SIGTERM)
     assert [one["outcome"] for one in gateway.events("session_closed")] == ["client_lost"]
-    assert gateway.events("session_found")
+    assert gateway.events("session_recovered")
 
 
 async def test_an_end_that_was_not_told_yet_is_counted_once(gateway):

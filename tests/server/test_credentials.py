@@ -171,7 +171,7 @@ async def test_a_ticket_for_somebody_else_is_theirs(logged, edge):
     said = json.loads((await once(edge.url, "GET", INFO, (bearer(body["token"]),))).body)
 
     assert (body["identity"], said["identity"]) == ("ann.b@example.com", "ann.b@example.com")
-    (line,) = [line for line in logged().splitlines() if '"link_made"' in line]
+    (line,) = [line for line in logged().splitlines() if '"ticket_issued"' in line]
     assert json.loads(line)["whose"] == "ann.b@example.com"
     assert body["token"] not in line
 

@@ -102,8 +102,8 @@ class ResumableRelayChannel(RelayChannel):
         self._note = note
         self._stream.tell(wire.NOTE, json.dumps(dict(note), ensure_ascii=False).encode())
 
-    def leave(self) -> None:
-        """See `ResumableChannel.leave`."""
+    def hand_over(self) -> None:
+        """See `ResumableChannel.hand_over`."""
         self.left = True
 
     def _arrived(self, offset: int) -> None:

@@ -118,7 +118,7 @@ def _holder(asks: Identity, other: object) -> Identity:
         return asks
     if not isinstance(other, str) or not _NAME.fullmatch(other):
         raise Refusal(400, "for must be a name: letters, digits and . _ @ + -, at most 64 of them")
-    log.info("link_made", by=asks.name, proof=asks.proof, whose=other)
+    log.info("ticket_issued", by=asks.name, proof=asks.proof, whose=other)
     return Identity(other, "page")
 
 

@@ -99,11 +99,11 @@ class ResumableAttachment(Attachment):
             return  # it was said too late
         match said:
             case Stdin():
-                self._session.confirm()
+                self._session.confirm_secret()
             case Control({"type": "ping"}):
-                self._session.confirm()
+                self._session.confirm_secret()
             case Control({"type": "seen", "offset": offset}):
-                self._session.confirm()
+                self._session.confirm_secret()
                 self._see(offset)
             case _:
                 pass
@@ -116,7 +116,7 @@ class ResumableAttachment(Attachment):
             self._acknowledged = offset
             while self._gaps and self._gaps[0][0] < offset:
                 self._gaps.popleft()
-            self._session.see(offset)
+            self._session.acknowledge_output(offset)
             self._changed.set()
 
     def _typed(self, data: bytes) -> None:
@@ -149,6 +149,6 @@ async def follow(
     try:
         gone = await attachment.until_gone()
     finally:
-        session.part(attachment, gone)
+        session.detach(attachment, gone)
     if gone is not None:
         await attachment.leave(gone)

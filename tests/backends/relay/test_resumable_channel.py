@@ -263,7 +263,7 @@ async def test_the_next_life_of_the_gateway_finds_it(way, tmp_path):
                     channel.seen(5)
                     channel.note(note)
                     await asyncio.sleep(0.1)
-                    channel.leave()
+                    channel.hand_over()
                 reader.cancel()
                 with suppress(asyncio.CancelledError):
                     await reader
@@ -297,7 +297,7 @@ async def test_what_was_found_and_is_not_wanted_is_ended(way, tmp_path):
         ):
             await until((tmp_path / "pid").exists)
             await asyncio.sleep(0.1)
-            channel.leave()
+            channel.hand_over()
     pid = int((tmp_path / "pid").read_text())
     assert alive(pid)
     with identity(tmp_path) as who:
