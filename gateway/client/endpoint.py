@@ -2,14 +2,12 @@
 
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.cli.console import say
-from gateway.cli.terminal.tty import Terminal, ask
 from gateway.client.exit_status import UNREACHABLE, GatewayFailed, first
 from gateway.errors import ConfigError
 from gateway.masking import mask_url
@@ -17,6 +15,11 @@ from gateway.settings.config import Config, bearer_token, socket_path, state_dir
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _KNOCK = 2.0  # seconds for the socket to take a connection
+
+Say = Callable[[str], None]  # shows a message to the person
+Ask = Callable[
+    [str, bool], Awaitable[str | None]
+]  # the answer to a question, typed with or without echo, or None
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,13 @@ def needed(config: Config) -> Endpoint:
 
 @asynccontextmanager
 async def gateway(
-    config: Config, *, quiet: bool = False, terminal: Terminal | None = None
+    config: Config, *, say: Say | None = None, ask: Ask | None = None
 ) -> AsyncIterator[Endpoint]:
-    """The running gateway, or one of our own for as long as the context is open."""
+    """Yields the running gateway, or starts a gateway in this process that ends with the context.
+
+    `say` receives the messages of a gateway that is started here, `ask` the questions of its SSH logins, which fail
+    without `ask` where they need an answer. Starting a gateway configures structlog for the process. Raises ConfigError, GatewayFailed.
+    """
     endpoint = running(config)
     if endpoint is not None:
         yield endpoint
@@ -73,21 +80,18 @@ async def gateway(
 
     # the screen is the command's: what went wrong is said once, at the end
     def waits(_: object, __: str, event: structlog.typing.EventDict) -> str:
-        if event["event"] == "ssh_login_waits" and not quiet:
+        if event["event"] == "ssh_login_waits" and say:
             say(f"waiting for {event['waiting_for']}")
         raise structlog.DropEvent
 
     structlog.configure([waits], structlog.make_filtering_bound_logger(logging.WARNING))
 
-    if not quiet:
+    if say:
         say("no gateway is running, so this command runs its own (dap serve keeps one ready)")
-
-    async def prompt(question: str, echo: bool) -> str | None:
-        return await ask(question, echo, terminal)
 
     ended: BaseException | None = None
     try:
-        async with embedded(config, prompt=prompt) as path:
+        async with embedded(config, prompt=ask) as path:
             try:
                 yield Endpoint("http://localhost", path)
             except BaseException as error:

@@ -6,10 +6,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from gateway.cli import signals
+from gateway.cli.connect import gateway
 from gateway.cli.doctor.check import Check, Report, failed, passed
 from gateway.cli.doctor.ssh_checks import ssh_checks, unreadable
 from gateway.client import http
-from gateway.client.endpoint import Endpoint, gateway
+from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import HOP_FAILED, GatewayFailed
 from gateway.errors import ConfigError
 from gateway.settings.config import Cluster, Config, Limits, config_path

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from gateway.cli import signals
 from gateway.cli.commands import doctor
 from gateway.cli.commands.probe_script import FIRST, SCRIPT, CheckFailed, HopEnded, ProbeScript, Skipped
+from gateway.cli.connect import gateway
 from gateway.cli.console import safe
 from gateway.client.connection import attach
-from gateway.client.endpoint import Endpoint, gateway
+from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import HOP_FAILED, End, GatewayFailed
 from gateway.client.request import path
 from gateway.protocol.outcome import Hop

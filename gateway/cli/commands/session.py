@@ -9,13 +9,14 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 
 from gateway.cli import signals
+from gateway.cli.connect import gateway
 from gateway.cli.console import say
 from gateway.cli.terminal import tty
 from gateway.cli.terminal.pipes import Pipes
 from gateway.cli.terminal.shell import Shell
 from gateway.cli.terminal.stdio import OutputClosed, Sink
 from gateway.cli.terminal.tty import Terminal
-from gateway.client.endpoint import Endpoint, gateway
+from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import End, GatewayFailed, GivenUp
 from gateway.client.request import path
 from gateway.client.verify import Verification
