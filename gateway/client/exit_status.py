@@ -28,7 +28,10 @@ class End:
 
     @property
     def exit_status(self) -> int:
-        """The command's own, or 125; 126 and 127 where the container could not start the command."""
+        """Returns the command's own exit code; 2 for `bad_request`, 125 where another hop failed.
+
+        A container that could not start the command gives 127 where the command or a shell was not found, else 126.
+        """
         if self.exit_code is not None:
             return self.exit_code
         if self.code == "bad_request":

@@ -81,7 +81,11 @@ class Journal:
 
     @property
     def room(self) -> int:
-        """How many more bytes it takes."""
+        """Returns the capacity minus the bytes kept: how many more bytes fit without a drop.
+
+        The number is negative where the spool failed while it held bytes: the capacity is then what memory holds.
+        With `newest`, `append` takes more than this: the journal drops its oldest bytes first.
+        """
         return self._capacity - (self.end - self.start)
 
     def close(self) -> None:

@@ -15,13 +15,13 @@ from contextlib import suppress
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 Call = Callable[[], None]
-ResumeListener = Callable[[Exception], None]  # is told what a call of its own raised
+DefectHandler = Callable[[Exception], None]  # receives what a call of its owner raised
 
 
 class Timer:
     """What `Loop.later` gives; `cancel` may be called at any time."""
 
-    def __init__(self, call: Call, owner: ResumeListener | None = None) -> None:
+    def __init__(self, call: Call, owner: DefectHandler | None = None) -> None:
         self.call: Call | None = call
         self.owner = owner
 
@@ -35,7 +35,7 @@ class Watch:
 
     __slots__ = ("calls", "owner")
 
-    def __init__(self, owner: ResumeListener | None) -> None:
+    def __init__(self, owner: DefectHandler | None) -> None:
         self.calls: dict[int, Call] = {}
         self.owner = owner
 
@@ -51,11 +51,11 @@ class Loop:
         self._watched: dict[int, Watch] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._count = 0
-        self._children: dict[int, tuple[Callable[[int], None], ResumeListener | None]] = {}
+        self._children: dict[int, tuple[Callable[[int], None], DefectHandler | None]] = {}
         self._signals: dict[int, Call] = {}
         self._running = True
 
-    def on(self, fd: int, event: int, call: Call | None, owner: ResumeListener | None = None) -> None:
+    def on(self, fd: int, event: int, call: Call | None, owner: DefectHandler | None = None) -> None:
         """What to do when `fd` can be read (1) or written (2); None to look no longer."""
         known = self._watched.get(fd)
         watch = known or Watch(owner)
@@ -77,7 +77,7 @@ class Loop:
             self._selector.register(fd, mask, watch)
             self._watched[fd] = watch
 
-    def readable(self, fd: int, call: Call | None, owner: ResumeListener | None = None) -> None:
+    def readable(self, fd: int, call: Call | None, owner: DefectHandler | None = None) -> None:
         """See `on`."""
         self.on(fd, _READ, call, owner)
 
@@ -87,14 +87,14 @@ class Loop:
         self.on(fd, _WRITE, None)
         os.close(fd)
 
-    def later(self, seconds: float, call: Call, owner: ResumeListener | None = None) -> Timer:
+    def later(self, seconds: float, call: Call, owner: DefectHandler | None = None) -> Timer:
         """Calls once, after so long."""
         timer = Timer(call, owner)
         self._count += 1
         heapq.heappush(self._timers, (time.monotonic() + seconds, self._count, timer))
         return timer
 
-    def on_exit(self, pid: int, call: Callable[[int], None], owner: ResumeListener | None = None) -> None:
+    def on_exit(self, pid: int, call: Callable[[int], None], owner: DefectHandler | None = None) -> None:
         """Calls once with what waitpid says, when the child has ended."""
         self._children[pid] = (call, owner)
 
@@ -173,7 +173,7 @@ class Loop:
 class OwnLoop:
     """The loop as one owner sees it: what its calls raise is told to `owner`."""
 
-    def __init__(self, loop: Loop, owner: ResumeListener) -> None:
+    def __init__(self, loop: Loop, owner: DefectHandler) -> None:
         self._loop = loop
         self._owner = owner
 
@@ -203,7 +203,7 @@ def words(error: Exception) -> str:
     return f"a defect of the relay: {type(error).__name__}: {error}"
 
 
-def _tell(owner: ResumeListener | None, error: Exception) -> None:
+def _tell(owner: DefectHandler | None, error: Exception) -> None:
     if owner is None:
         raise error
     owner(error)

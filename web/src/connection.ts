@@ -29,14 +29,14 @@ export interface ConnectionListener {
 
 export class Connection implements Outlet, Disposable {
   readonly #socket: Socket;
-  readonly #pulse: Heartbeat;
+  readonly #heartbeat: Heartbeat;
   #listener: ConnectionListener | undefined;
   #opened = false;
 
   constructor(socket: Socket, listener: ConnectionListener) {
     this.#socket = socket;
     this.#listener = listener;
-    this.#pulse = new Heartbeat(
+    this.#heartbeat = new Heartbeat(
       () => this.say({ type: "control", control: { type: "ping" } }),
       () => this.#lost(),
     );
@@ -64,18 +64,18 @@ export class Connection implements Outlet, Disposable {
 
   /** From here on silence counts. */
   watch(): void {
-    this.#pulse.start();
+    this.#heartbeat.start();
   }
 
   /** Something happened that a connection may not have survived. */
   check(): void {
-    this.#pulse.check();
+    this.#heartbeat.check();
   }
 
   /** Nothing is told any more. */
   close(code: number): void {
     this.#listener = undefined;
-    this.#pulse.dispose();
+    this.#heartbeat.dispose();
     this.#socket.close(code);
   }
 
@@ -85,7 +85,7 @@ export class Connection implements Outlet, Disposable {
 
   #received(payload: Uint8Array): void {
     if (!this.#listener) return;
-    this.#pulse.heard();
+    this.#heartbeat.heard();
     const message = decode(payload);
     if (message.type !== "control" || message.control.type !== "pong") this.#listener.received(message);
   }

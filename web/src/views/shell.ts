@@ -29,7 +29,7 @@ export class ShellView implements Disposable {
   readonly #path: string;
   readonly #store = new Store();
   readonly #screen: Screen;
-  readonly #telling: LiveNotices;
+  readonly #notices: LiveNotices;
   readonly #bar: HTMLElement;
   #run: Run | undefined;
   /** True while Enter means a new session. */
@@ -42,10 +42,10 @@ export class ShellView implements Disposable {
     this.#what = shell.argv.length > 0 ? "command" : "shell";
     this.#path = execPath(shell.target, shell.argv);
     const place = make("div", { class: "screen" });
-    this.#telling = this.#store.add(new LiveNotices(this.#what));
+    this.#notices = this.#store.add(new LiveNotices(this.#what));
     this.#bar = this.#makeBar();
-    this.#telling.element.addEventListener("click", () => this.#screen.terminal.focus());
-    host.replaceChildren(make("div", { class: "stage" }, place, this.#telling.element), this.#bar);
+    this.#notices.element.addEventListener("click", () => this.#screen.terminal.focus());
+    host.replaceChildren(make("div", { class: "stage" }, place, this.#notices.element), this.#bar);
     this.#screen = this.#store.add(createScreen(place));
     this.#listen();
     shell.status.target(shell.target);
@@ -104,7 +104,7 @@ export class ShellView implements Disposable {
     const { status } = this.#shell;
     this.#bar.hidden = true;
     this.#invites = this.#taken = false;
-    this.#telling.clear();
+    this.#notices.clear();
     this.#run?.dispose();
     status.state("busy", how.kept ? "reconnecting" : "connecting");
     this.#run = new Run(this.#screen, { path: this.#path, ...how }, (event) => this.#handle(event));
@@ -116,7 +116,7 @@ export class ShellView implements Disposable {
     const ended = this.#run;
     tabStorage.forget(this.#path);
     this.#invites = false;
-    this.#telling.clear();
+    this.#notices.clear();
     say(this.#screen.terminal, [`New ${this.#what} in ${describeTarget(this.#shell.target)}`], () => {
       if (ended === this.#run) this.#start();
     });
@@ -132,29 +132,29 @@ export class ShellView implements Disposable {
           ...(isName(event.namespace) && { namespace: event.namespace }),
           ...(isName(event.container) && { container: event.container }),
         });
-        status.kept(event.grace, this.#what, () => this.#telling.end(() => this.#run?.session.finish()));
+        status.kept(event.grace, this.#what, () => this.#notices.end(() => this.#run?.session.finish()));
         return status.state("busy", "starting");
       case "started":
         return status.state("good", "connected");
       case "away":
         status.kept(undefined);
         status.state("busy", "reconnecting");
-        return this.#telling.away(event, () => this.#run?.session.check());
+        return this.#notices.away(event, () => this.#run?.session.check());
       case "unopened":
         return void this.#askWhy({ quiet: true });
       case "back":
-        this.#telling.back();
+        this.#notices.back();
         return status.state("good", "connected");
       case "hop":
         if (event.code) status.state("busy", `waiting: ${visible(event.hop)}`);
         else status.state("good", "connected");
-        return this.#telling.hop(event);
+        return this.#notices.hop(event);
       case "warning":
-        return this.#telling.warning(event);
+        return this.#notices.warning(event);
       case "held":
-        return session && this.#telling.held(session);
+        return session && this.#notices.held(session);
       case "tooMuch":
-        return this.#telling.tooMuch(event);
+        return this.#notices.tooMuch(event);
       case "ended":
         return void this.#ended(event.ending);
     }
@@ -163,7 +163,7 @@ export class ShellView implements Disposable {
   async #ended(ending: Ending): Promise<void> {
     const run = this.#run;
     this.#shell.status.kept(undefined);
-    this.#telling.clear();
+    this.#notices.clear();
     const words = ending.type === "unopened" ? await this.#askWhy({ quiet: false }) : describeEnding(ending, this.#what);
     if (!words || !run || run !== this.#run) return;
     this.#shell.status.state(words.mood, words.state);
@@ -183,12 +183,12 @@ export class ShellView implements Disposable {
     if (this.#taken) this.#run?.keep(true);
     else tabStorage.forget(this.#path);
     const again = { label: this.#what === "shell" ? "New shell" : "Run again", press: (): void => this.#again() };
-    if (!kept) return this.#telling.elsewhere(words, [again]);
+    if (!kept) return this.#notices.elsewhere(words, [again]);
     const label = this.#taken ? "Take it back" : "Try again";
     const secret = this.#taken ? null : kept.secret;
     const until = this.#taken ? kept.until : Date.now(); // one try: it is not kept any longer, as far as one knows
     const back = { label, press: (): void => this.#start({ kept: { ...kept, secret, until }, redraw: this.#alternate }) };
-    this.#telling.elsewhere(words, [back, again]);
+    this.#notices.elsewhere(words, [back, again]);
   }
 
   get #alternate(): boolean {
