@@ -7,7 +7,17 @@ import structlog
 from aiohttp import hdrs, web
 
 from gateway.access.tokens import Unauthorized, identify
-from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.app_keys import (
+    ACCESS,
+    BACKENDS,
+    CHECKS,
+    IDENTITY,
+    LIMITS,
+    LINKS,
+    METRICS,
+    NAMESPACES,
+    REGISTRY,
+)
 from gateway.server.gateway import Gateway
 from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
@@ -26,7 +36,14 @@ OPEN: Final = frozenset(
 def create_app(gateway: Gateway) -> web.Application:
     """All routes behind one guard."""
     app = web.Application(middlewares=[guard], client_max_size=64 * 1024)
-    app[GATEWAY] = gateway
+    app[ACCESS] = gateway.access
+    app[BACKENDS] = gateway.backends
+    app[CHECKS] = gateway.checks
+    app[LIMITS] = gateway.config.limits
+    app[LINKS] = gateway.links
+    app[METRICS] = gateway.metrics
+    app[NAMESPACES] = gateway.namespaces
+    app[REGISTRY] = gateway.registry
     for part in (exec_route, attach, kube_reads, state, sessions, page):
         app.add_routes(part.routes)
     return app
@@ -56,17 +73,17 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    gateway, peer = request.app[GATEWAY], peer_of(request)
-    if why := gateway.hosts.refuse(peer):
-        gateway.metrics.refused("place")
+    peer = peer_of(request)
+    if why := request.app[ACCESS].hosts.refuse(peer):
+        request.app[METRICS].refused("place")
         raise Refusal(403, why)
     if not _open(request):
         try:
-            identity = identify(peer, gateway.tokens)
+            identity = identify(peer, request.app[ACCESS].tokens)
         except Unauthorized:
             raise Refusal(401, "Unauthorized") from None
         if identity is None:
-            gateway.metrics.refused("unauthorized")
+            request.app[METRICS].refused("unauthorized")
             raise Refusal(401, "Unauthorized")
         request[IDENTITY] = identity
     return await handler(request)

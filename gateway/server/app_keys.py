@@ -1,9 +1,23 @@
-"""What the app and its requests carry."""
+"""What the app and its requests carry: each route takes the parts that it needs."""
 
 from aiohttp import web
 
+from gateway.access.access import Access
 from gateway.access.identity import Identity
-from gateway.server.gateway import Gateway
+from gateway.backends.contract import Backend
+from gateway.server.health_cache import HealthCache
+from gateway.server.metrics import Metrics
+from gateway.server.namespaces import Namespaces
+from gateway.server.page_links import PageLinks
+from gateway.sessions.registry import SessionRegistry
+from gateway.settings.config import Limits
 
-GATEWAY: web.AppKey[Gateway] = web.AppKey("gateway", Gateway)
+ACCESS: web.AppKey[Access] = web.AppKey("access", Access)
+BACKENDS: web.AppKey[dict[str, Backend]] = web.AppKey("backends", dict)
+CHECKS: web.AppKey[HealthCache] = web.AppKey("checks", HealthCache)
+LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
+LINKS: web.AppKey[PageLinks] = web.AppKey("links", PageLinks)
+METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+NAMESPACES: web.AppKey[Namespaces] = web.AppKey("namespaces", Namespaces)
+REGISTRY: web.AppKey[SessionRegistry] = web.AppKey("registry", SessionRegistry)
 IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity", Identity)

@@ -64,15 +64,15 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
             loop.add_signal_handler(number, stopped.set)
         tokens = Tokens(config.token or token(state_dir()), file=PageFile(state_dir()))
         async with running(config, tokens, places, prompt, state_dir()) as gateway:
-            gateway.base = public or f"http://{names[0]}"
+            gateway.links.base = public or f"http://{names[0]}"
             async with listening(gateway, [*sockets, unix]):
-                ticket = gateway.tokens.ticket(Identity(owner(), "uid"))
+                ticket = gateway.access.tokens.ticket(Identity(owner(), "uid"))
                 urls = tuple(f"http://{host}" for host in names)
-                banner(Serving(urls, gateway.link(ticket), path))
+                banner(Serving(urls, gateway.links.url(ticket), path))
                 log.info("serving", urls=urls, socket=str(path), clusters=list(gateway.backends))
                 await stopped.wait()
-                log.info("stopping", sessions=len(gateway.sessions))
-                await gateway.stop()
+                log.info("stopping", sessions=len(gateway.registry.sessions))
+                await gateway.registry.stop()
     log.info("stopped")
 
 
@@ -127,7 +127,7 @@ async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> Async
     await runner.setup()
     assert runner.server
     try:
-        async with doors(sockets, runner.server, lambda: gateway.quota.sessions):
+        async with doors(sockets, runner.server, lambda: gateway.registry.quota.sessions):
             yield
     finally:
         await runner.cleanup()

@@ -13,12 +13,12 @@ log = structlog.get_logger()
 
 
 class Recovery:
-    """`run` it for each cluster that is in `clusters`. `adopt` says no to what it cannot make a session of."""
+    """`run` it for each cluster that is in `clusters`. `recover` says no to what it cannot make a session of."""
 
     def __init__(
-        self, backends: Mapping[str, Backend], adopt: Callable[[str, RecoveredSession], bool]
+        self, backends: Mapping[str, Backend], recover: Callable[[str, RecoveredSession], bool]
     ) -> None:
-        self._adopt = adopt
+        self._adopt = recover
         self._looked: dict[str, asyncio.Event] = {}
         self._resumes = {
             name: backend.resume

@@ -138,7 +138,7 @@ async def test_the_gateways_own_end_leaves_nothing(cluster, tmp_path):
     async with served(config_for(cluster), tmp_path) as gateway, opened(access(gateway)) as one:
         await one.types(f"sh -c '{STUBBORN}'", until_left=2)
         name = one.name
-        await gateway.gateway.stop()
+        await gateway.gateway.registry.stop()
         await until(lambda: one.talk.transcript.statuses)
         assert one.talk.transcript.controls[-1]["code"] == "shutdown"
         await until(lambda: not marked(name))

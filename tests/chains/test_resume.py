@@ -51,8 +51,8 @@ def client(gateway):
 
 async def idle(gateway, seconds=20.0):
     async with asyncio.timeout(seconds):
-        while gateway.gateway.sessions:
-            await asyncio.wait(list(gateway.gateway.sessions.values()))
+        while gateway.gateway.registry.sessions:
+            await asyncio.wait(list(gateway.gateway.registry.sessions.values()))
 
 
 async def until(true, seconds=20.0):
@@ -142,7 +142,7 @@ async def test_one_that_nobody_comes_back_to_ends_after_the_grace_time(demo, tmp
         await client.until(lambda: client.seen == 0 and client.controls[-1]["type"] == "started")
         await asyncio.sleep(0.1)
         await client.cut()
-        (session,) = gateway.gateway.sessions
+        (session,) = gateway.gateway.registry.sessions
         await until(lambda: not session.attached)
         await idle(gateway)
         assert session.outcome.code == "client_lost"
@@ -226,7 +226,7 @@ async def test_who_took_it_over_before_it_was_refused_hears_why(gateway, client,
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(client.open(shell("cat")))
         await asked.wait()
-        (session,) = gateway.gateway.sessions
+        (session,) = gateway.gateway.registry.sessions
         other = await Resuming(client.access, name=session.name).attach(secret=None, offset=None)
         refused.set()
     await other.until(lambda: other.end)
@@ -236,10 +236,10 @@ async def test_who_took_it_over_before_it_was_refused_hears_why(gateway, client,
 
 async def test_what_is_found_while_the_gateway_stops_is_left_as_it_is(gateway, client):
     await client.open(shell("cat", pod=""))
-    one = gateway.gateway
+    one = gateway.gateway.registry
     (session,) = one.sessions
     one.stopping = True
-    assert one.adopt("default", RecoveredSession("f" * 16, session._note().body(), 0, 0, 0, 0))
+    assert one.recover("default", RecoveredSession("f" * 16, session._note().body(), 0, 0, 0, 0))
     assert list(one.sessions) == [session]
     other = await Resuming(client.access, name="f" * 16).attach(secret=None, offset=None)
     assert other.refused["code"] == "shutdown"
@@ -306,7 +306,7 @@ async def test_a_wrong_secret_is_refused_and_hurts_nobody(gateway, client, secre
 
 async def test_another_identity_is_refused_with_and_without_the_secret(gateway, client):
     await client.open(shell("cat", pod=""))
-    tokens = gateway.gateway.tokens
+    tokens = gateway.gateway.access.tokens
     page, _ = tokens.trade(tokens.ticket(Identity("ann", "page")))
     for secret in (client.secret, None):
         other = Resuming(Access(gateway.url, page), name=client.name)
@@ -321,7 +321,7 @@ async def test_another_identity_is_refused_with_and_without_the_secret(gateway, 
 async def test_the_gateways_user_goes_on_with_it_from_everywhere(gateway, client):
     """Opened with the token; taken over through the socket, and from there by a page from a link of its own."""
     await client.open(shell("cat"))
-    tokens = gateway.gateway.tokens
+    tokens = gateway.gateway.access.tokens
     page, _ = tokens.trade(tokens.ticket(Identity(owner(), "uid")))
     for access in (Access("", socket=str(gateway.socket)), Access(gateway.url, page)):
         before, client = client, Resuming(access, name=client.name)
@@ -358,7 +358,7 @@ async def test_a_client_without_an_offset_gets_the_newest(gateway, client):
     await client.open(shell("sh", "-c", RAW + LINES % 30_000 + "; sleep 1000", pod=""))
     await client.control(type="seen", offset=0)
     await client.until(lambda: len(client.output) == client.window)
-    (session,) = gateway.gateway.sessions
+    (session,) = gateway.gateway.registry.sessions
     every = b"ready\n" + lines(30_000)
     await until(lambda: session.output.end == len(every))
     await client.cut()
@@ -433,7 +433,7 @@ async def test_a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_k
         asked.set()
         await answered.wait()
 
-    monkeypatch.setattr(gateway.gateway, "keeper", late)
+    monkeypatch.setattr(gateway.gateway.registry, "keeper", late)
     await client._connect(shell("echo", "hi", pod=""))
     await asked.wait()
     answered.set()
@@ -468,7 +468,7 @@ async def test_its_end_is_told_to_a_client_that_was_away(gateway, client):
     await client.until(lambda: b"ready" in client.output)
     await client.type(b"\n")
     await client.cut()
-    (session,) = gateway.gateway.sessions
+    (session,) = gateway.gateway.registry.sessions
     await until(lambda: session.outcome)
     await asyncio.sleep(0.2)
     await client.attach()
@@ -487,7 +487,7 @@ async def test_an_end_by_somebody_else_is_told_too(gateway, client):
     await client.until(lambda: client.controls[-1]["type"] == "started")
     await asyncio.sleep(0.1)
     await client.cut()
-    (session,) = gateway.gateway.sessions
+    (session,) = gateway.gateway.registry.sessions
     session.end(Outcome("killed", "ended by admin: lunch"))
     await asyncio.sleep(0.5)
     await client.attach()
@@ -503,13 +503,13 @@ async def test_a_session_whose_client_is_away_is_ended_at_once(gateway, client):
     await client.open(shell("cat", pod=""))
     await client.until(lambda: client.controls[-1]["type"] == "started")
     await client.cut()
-    await until(lambda: not next(iter(gateway.gateway.sessions)).attached)
-    (session,) = gateway.gateway.sessions
+    await until(lambda: not next(iter(gateway.gateway.registry.sessions)).attached)
+    (session,) = gateway.gateway.registry.sessions
     access, once = Access(gateway.url, gateway.token), (("Connection", "close"),)
     path = f"/gateway/v1/sessions/{session.name}?reason=lunch"
     answer = await ask(access, path, once, method="DELETE", seconds=4)  # it was as long as it could be, 6 s
     assert (answer.code, answer.ended) == (204, True)
-    assert gateway.gateway.quota.sessions == 0
+    assert gateway.gateway.registry.quota.sessions == 0
     assert json.loads((await ask(access, "/gateway/v1/sessions", once)).body) == {"sessions": []}
     assert session.outcome.code == "killed"
     await client.attach()
@@ -523,7 +523,7 @@ async def test_a_shell_that_ended_while_its_client_was_away_has_no_place(gateway
     await client.open(shell("sh", "-c", "echo ready; sleep 1; exit 7", pod=""))
     await client.until(lambda: b"ready" in client.output)
     await client.cut()
-    await until(lambda: not gateway.gateway.quota.sessions)
+    await until(lambda: not gateway.gateway.registry.quota.sessions)
     await client.attach()
     await client.until(lambda: client.over)
     assert client.end["exitCode"] == 7
@@ -538,8 +538,8 @@ async def test_ends_that_wait_to_be_told_are_as_many_as_there_may_be_sessions(de
             await one.open(shell("sh", "-c", "echo ready; sleep 1; exit 7", pod=""))
             await one.until(lambda client=one: b"ready" in client.output)
             await one.cut()
-            await until(lambda: not gateway.gateway.quota.sessions)
-        await until(lambda: len(gateway.gateway.sessions) == 2)
+            await until(lambda: not gateway.gateway.registry.quota.sessions)
+        await until(lambda: len(gateway.gateway.registry.sessions) == 2)
         assert (await clients[0].attach()).refused["code"] == "session_unknown"
         for one in clients[1:]:
             await one.attach()
@@ -554,16 +554,16 @@ async def test_much_output_that_waits_keeps_its_place(gateway, client):
     await client.open(shell("sh", "-c", "echo ready; sleep 1; head -c 200000 /dev/zero; exit 7", pod=""))
     await client.until(lambda: b"ready" in client.output)
     await client.cut()
-    (session,) = gateway.gateway.sessions
+    (session,) = gateway.gateway.registry.sessions
     await until(session.over.done)
     await asyncio.sleep(0.1)
-    assert gateway.gateway.quota.sessions == 1
+    assert gateway.gateway.registry.quota.sessions == 1
     await client.attach()
     await client.until(lambda: client.over)
     assert client.end["exitCode"] == 7
     await client.gone()
     await idle(gateway)
-    await until(lambda: not gateway.gateway.quota.sessions)
+    await until(lambda: not gateway.gateway.registry.quota.sessions)
 
 
 async def test_an_interrupt_quiets_a_flood(gateway, client):
@@ -664,7 +664,7 @@ async def test_a_lost_hop_is_told_and_the_session_goes_on(demo, tmp_path):
 async def test_the_list_says_who_waits(gateway, client):
     await client.open(shell("cat", pod=""))
     await client.until(lambda: client.controls[-1]["type"] == "started")
-    (session,) = gateway.gateway.sessions
+    (session,) = gateway.gateway.registry.sessions
     assert (session.resumable, session.attached) == (True, True)
     await asyncio.sleep(0.1)
     await client.cut()

@@ -178,7 +178,7 @@ async def test_a_client_that_vanishes_leaves_nothing_on_the_way(cluster, mark, t
     ):
         with unreachable(int(running.url.rpartition(":")[2])):
             async with asyncio.timeout(60):
-                while running.gateway.sessions:  # noqa: ASYNC110  # nothing sets an event
+                while running.gateway.registry.sessions:  # noqa: ASYNC110  # nothing sets an event
                     await asyncio.sleep(0.1)
             await gone(mark, mine, BOUND)
 

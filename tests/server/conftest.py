@@ -77,8 +77,8 @@ class Edge:
     async def idle(self, seconds=10.0):
         """TimeoutError unless every session has ended within the time."""
         async with asyncio.timeout(seconds):
-            while self.gateway.sessions:
-                await asyncio.wait(list(self.gateway.sessions.values()))
+            while self.gateway.registry.sessions:
+                await asyncio.wait(list(self.gateway.registry.sessions.values()))
         assert self.backend.running == 0
 
 

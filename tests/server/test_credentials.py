@@ -43,7 +43,7 @@ class Clock:
 @pytest.fixture
 def clock(edge):
     clock = Clock()
-    edge.gateway.tokens = Tokens(TOKEN, clock)
+    edge.gateway.access.tokens = Tokens(TOKEN, clock)
     return clock
 
 
@@ -139,7 +139,7 @@ async def test_a_token_and_nothing_in_common_is_forbidden_not_chosen(edge):
 
 async def test_base64url_is_read_as_in_the_reference(edge):
     """`a?>~b` has every odd character of the alphabet."""
-    edge.gateway.tokens = Tokens("a?>~b")
+    edge.gateway.access.tokens = Tokens("a?>~b")
 
     answer = await once(edge.url, "GET", EXEC, (*UPGRADE, offer("v5.channel.k8s.io", BEARER + "YT8-fmI")))
 

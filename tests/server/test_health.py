@@ -114,7 +114,7 @@ async def test_a_check_that_is_a_defect_is_told_and_the_next_one_is_made(edge, l
 
 
 async def test_a_gateway_that_stops_is_alive_and_not_ready(edge):
-    await edge.gateway.stop()
+    await edge.gateway.registry.stop()
 
     assert (await ready(edge))[0] == 503
     assert (await once(edge.url, "GET", "/healthz")).code == 200

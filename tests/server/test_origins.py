@@ -186,7 +186,7 @@ async def test_ipv6_is_a_name_of_its_own(edge_with):
     """Bound with localhost, where the machine has it."""
     edge = await edge_with(listen="localhost:0")
     port = urlsplit(edge.url).port
-    has = f"[::1]:{port}" in edge.gateway.hosts._hosts
+    has = f"[::1]:{port}" in edge.gateway.access.hosts._hosts
 
     answer = await once(f"http://127.0.0.1:{port}", "GET", "/healthz", host=f"[::1]:{port}")
 

@@ -92,7 +92,7 @@ async def test_of_200_at_once_exactly_5_get_in(edge_with, protocol):
                 said = f"{owner()} has 5 sessions, and 5 is the limit: end one first"
                 assert answer.status["message"] == said
     await edge.idle()
-    assert edge.gateway.quota.sessions == 0
+    assert edge.gateway.registry.quota.sessions == 0
     assert edge.metric('dap_refused_total{code="too_many_sessions"}') == 195
 
 
@@ -132,9 +132,9 @@ async def test_a_place_is_free_when_its_session_has_really_ended(edge_with):
     async with peer(edge.url) as client:
         assert (await client.upgrade(path("cat"), (V5, edge.proof))).code == 429
     gate.set()
-    await until(lambda: edge.gateway.quota.sessions == 0)
+    await until(lambda: edge.gateway.registry.quota.sessions == 0)
     async with opened(edge, "cat"):
-        assert edge.gateway.quota.sessions == 1
+        assert edge.gateway.registry.quota.sessions == 1
     await edge.idle()
 
 
@@ -146,7 +146,7 @@ async def test_however_a_session_ends_its_place_is_free(edge_with, argv):
             assert (await client.upgrade(path(*argv), (V5, edge.proof))).code == 101
             assert (await client.rest())[-1] == (CLOSE, b"\x03\xe8")
         await edge.idle()
-        assert edge.gateway.quota.sessions == 0
+        assert edge.gateway.registry.quota.sessions == 0
 
 
 async def test_a_handshake_that_fails_half_way_takes_no_place(edge_with):
@@ -160,7 +160,7 @@ async def test_a_handshake_that_fails_half_way_takes_no_place(edge_with):
         async with peer(edge.url) as client:
             client.request("GET", path("cat"), (*UPGRADE, V5, edge.proof))
             client.reset()
-    await until(lambda: edge.gateway.quota.sessions == 0)
+    await until(lambda: edge.gateway.registry.quota.sessions == 0)
     async with opened(edge, "cat"):
         pass
 

@@ -76,7 +76,7 @@ async def test_a_client_that_leaves_without_having_read_ends_its_session(edge, h
     async with peer(edge.url, rcvbuf=4096) as client:
         await client.upgrade(command("drip"), (V5, edge.proof))
         await edge.backend.until(running=1)
-        (session,) = edge.gateway.sessions
+        (session,) = edge.gateway.registry.sessions
         await until(lambda: session.output.end > 8 * MIB)
         await leave(client, how)
         await edge.idle()
@@ -121,7 +121,7 @@ async def test_on_the_chain_nothing_is_left_of_a_lost_client(gateway, argv, tty)
         client.reset()
     stubborn = argv[0] == "sh"
     await until(
-        lambda: not gateway.gateway.sessions and not backend.stats().connections["channels"],
+        lambda: not gateway.gateway.registry.sessions and not backend.stats().connections["channels"],
         6 if stubborn else 2,
     )
 
@@ -138,7 +138,9 @@ async def test_on_the_chain_a_client_may_leave_before_the_start(gateway):
             await client.upgrade(command("sleep", "600"), (V5, ("Authorization", f"Bearer {TOKEN}")))
             await asyncio.sleep(0.01 * turn)
             client.reset()
-    await until(lambda: not gateway.gateway.sessions and not backend.stats().connections["channels"], 4)
+    await until(
+        lambda: not gateway.gateway.registry.sessions and not backend.stats().connections["channels"], 4
+    )
 
 
 # a client that is slow, silent, or says too much
@@ -224,7 +226,7 @@ async def test_an_interrupt_quiets_a_flood_that_waits(edge, row, streams, quiet)
     """It says how much is left out; nobody else gets less than all."""
     async with peer(edge.url, rcvbuf=4096) as client:
         await client.upgrade(command("flood", "64", streams=streams), (row, edge.proof))
-        (session,) = edge.gateway.sessions
+        (session,) = edge.gateway.registry.sessions
         async with asyncio.timeout(10):
             while session.output.end < 32 * MIB:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -265,7 +267,7 @@ async def test_at_the_cap_reading_stops_and_the_end_is_told_all_the_same(edge_wi
         await client.hear()
         await asyncio.sleep(0.2)
         assert client.writer.transport.get_write_buffer_size() > 16 * MIB, "not taken into memory"
-        await edge.gateway.stop()
+        await edge.gateway.registry.stop()
         heard = await client.rest()
     assert status(heard)["code"] == 503
 
@@ -457,14 +459,14 @@ async def test_a_backend_that_hangs_holds_nothing_up(edge):
         client.say(b"alive?", PING)
         while (await client.hear())[0] != PONG:
             pass
-        await edge.gateway.stop()
+        await edge.gateway.registry.stop()
         said = status(await client.rest())
 
     assert (said["reason"], said["code"]) == ("ServiceUnavailable", 503)
 
 
 async def test_what_comes_after_the_stop_is_refused(edge):
-    await edge.gateway.stop()
+    await edge.gateway.registry.stop()
 
     async with peer(edge.url) as client:
         assert (await client.upgrade(command("cat"), (V5, edge.proof))).status["code"] == 503
@@ -475,15 +477,15 @@ async def test_what_comes_after_the_stop_is_refused(edge):
 
 async def test_a_session_that_was_just_admitted_hears_of_the_stop(edge):
     """The upgrade lies between the two; it is admitted once more when its pod is known."""
-    admit, times = edge.gateway.admit, []
+    admit, times = edge.gateway.registry.admit, []
 
     def late(*what):
         place = admit(*what)
         times.append(what)
-        edge.gateway.stopping = len(times) == 2
+        edge.gateway.registry.stopping = len(times) == 2
         return place
 
-    edge.gateway.admit = late
+    edge.gateway.registry.admit = late
     async with peer(edge.url) as client:
         await client.upgrade(command("cat"), (V5, edge.proof))
         said = status(await client.rest())
@@ -499,7 +501,7 @@ async def test_every_outcome_can_be_told(edge):
         async with peer(edge.url) as client:
             await client.upgrade(command("cat"), (OWN, edge.proof))
             await edge.backend.until(running=1)
-            next(iter(edge.gateway.sessions)).end(
+            next(iter(edge.gateway.registry.sessions)).end(
                 Outcome(code, "\x1b[2J\ud800 words", exit_code=3 if code == "exited" else None)
             )
             heard = await client.rest()

@@ -56,13 +56,13 @@ async def kill(edge, name, query="", proof=None):
 
 def page(edge, name):
     """The proof of a page that belongs to somebody."""
-    tokens = edge.gateway.tokens
+    tokens = edge.gateway.access.tokens
     token, _ = tokens.trade(tokens.ticket(Identity(name, "uid")))
     return ("Authorization", f"Bearer {token}")
 
 
 def name_of(edge):
-    (session,) = edge.gateway.sessions
+    (session,) = edge.gateway.registry.sessions
     return session.name
 
 
@@ -156,7 +156,7 @@ async def test_the_user_hears_who_ended_the_session_and_why(edge, protocol):
     async with opened(edge, "cat", protocol=protocol) as client:
         answer = await kill(edge, name_of(edge), "?reason=" + quote("disk maintenance, back at 5"))
         assert (answer.code, answer.body) == (204, b"")
-        assert not edge.gateway.sessions
+        assert not edge.gateway.registry.sessions
         heard = await client.rest()
 
     said = status(heard)

@@ -61,10 +61,10 @@ async def served(config: Config, directory: Path, *, alone: bool = True) -> Asyn
         names = hosts(config.listen, sockets)
         places = AllowedHosts(names, config.public_url, config.allowed_hosts, config.allowed_origins)
         async with running(config, Tokens(TOKEN), places, None) as gateway:
-            gateway.base = f"http://{names[0]}"
+            gateway.links.base = f"http://{names[0]}"
             async with listening(gateway, [*sockets, unix]):
                 yield Served(f"http://{names[0]}", TOKEN, directory / "run" / "gateway.sock", gateway)
-                await gateway.stop()
+                await gateway.registry.stop()
                 for name, backend in gateway.backends.items():
                     with suppress(TimeoutError):  # a look at what a session has left may be under way
                         await until(partial(_quiet, backend), 10)

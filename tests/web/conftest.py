@@ -59,7 +59,7 @@ async def site(request, demo, tmp_path) -> AsyncIterator[Any]:
         return
     cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
     async with served(config_for(cluster), tmp_path) as running:
-        yield Real(running.url, running.gateway.tokens)
+        yield Real(running.url, running.gateway.access.tokens)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

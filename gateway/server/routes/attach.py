@@ -13,7 +13,7 @@ from gateway.protocol.codec import ClientDecoder
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import Control
 from gateway.protocol.subprotocols import OWN
-from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.app_keys import IDENTITY, LIMITS, METRICS, REGISTRY
 from gateway.server.refusals import Refusal
 from gateway.server.routes.exec import LEAVE, refusal, refuse_in_band, row_of
 from gateway.server.websocket.resumable_attachment import follow
@@ -35,25 +35,24 @@ class Wish(NamedTuple):
 @routes.get("/gateway/v1/sessions/{name}/attach")
 async def serve_attach(request: web.Request) -> web.StreamResponse:
     """The WebSocket becomes the session's client, or is refused in band."""
-    gateway = request.app[GATEWAY]
     if row_of(request) is not OWN:
         raise Refusal(403, "sessions are attached to on v1.dap-gateway only")
-    websocket = handshake(request, OWN, gateway.config.limits.close)
+    websocket = handshake(request, OWN, request.app[LIMITS].close)
     await upgrade(websocket, request, OWN)
     try:
         wish = await _wish(websocket)
-        session = await gateway.find(request.match_info["name"])
+        session = await request.app[REGISTRY].find(request.match_info["name"])
         offset = _admit(session, request[IDENTITY], wish)
     except ProtocolError as error:
         await websocket.hang_up(error.close_code, str(error), LEAVE)
         return websocket
     except Exception as error:  # noqa: BLE001  # the guard of who has been let in
         outcome = refusal(error, OWN)
-        gateway.metrics.refused(outcome.code)
+        request.app[METRICS].refused(outcome.code)
         await refuse_in_band(websocket, OWN, outcome)
         return websocket
     log.info("session_attached", session=session.name, offset=offset, by_identity=wish.secret is None)
-    await follow(websocket, session, gateway, offset, wish.secret)
+    await follow(websocket, session, request.app[LIMITS], request.app[METRICS], offset, wish.secret)
     return websocket
 
 

@@ -17,7 +17,7 @@ from gateway.protocol.status import failure
 from gateway.protocol.subprotocols import Subprotocol, negotiate
 from gateway.protocol.target import Command, Target, Verb
 from gateway.server import lookup
-from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.app_keys import BACKENDS, IDENTITY, LIMITS, METRICS, NAMESPACES, REGISTRY
 from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
 from gateway.server.websocket.attachment import Attachment
@@ -43,9 +43,8 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
     """One command through the WebSocket that this request becomes, or a Status that says why not. Our own clients, which
     are told in band, are let in before that is known: a hop that hangs may take longer than a handshake.
     """
-    gateway = request.app[GATEWAY]
     row = row_of(request)
-    limits = gateway.config.limits
+    limits = request.app[LIMITS]
     websocket = handshake(request, row, limits.close)
     if row.control:
         await upgrade(websocket, request, row)
@@ -53,21 +52,21 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
         session = await _begin(request, row)
     except Exception as error:  # noqa: BLE001  # the guard of who has been let in
         outcome = refusal(error, row)
-        gateway.metrics.refused(outcome.code)
+        request.app[METRICS].refused(outcome.code)
         return await _refuse(websocket, row, outcome)
     if isinstance(session, ResumableSession):
-        await follow(websocket, session, gateway, 0)
+        await follow(websocket, session, request.app[LIMITS], request.app[METRICS], 0)
         return websocket
     gone: Outcome | None = Outcome("client_lost")
     try:
         if not row.control:
             await upgrade(websocket, request, row)
-        attachment = Attachment(websocket, row, session, limits, gateway.metrics)
+        attachment = Attachment(websocket, row, session, limits, request.app[METRICS])
         gone = await attachment.until_gone()
     finally:
         if gone is not None:  # the one place that decides what a session does without its client: it ends
             session.end(gone)
-        gateway.release(session)
+        request.app[REGISTRY].release(session)
     if gone is not None:
         await attachment.leave(gone)
     return websocket
@@ -77,24 +76,24 @@ async def _begin(request: web.Request, row: Subprotocol) -> Session:
     """The command has been started, and as far as can be known at once the cluster does not refuse it. Raises
     BadRequest, Refused; then nothing of it goes on.
     """
-    gateway, identity = request.app[GATEWAY], request[IDENTITY]
+    identity = request[IDENTITY]
     target, command = _parse(request, row)
-    place = gateway.admit(identity, target, command)
-    api = gateway.backends[target.cluster].kube
+    place = request.app[REGISTRY].admit(identity, target, command)
+    api = request.app[BACKENDS][target.cluster].kube
     try:
         if target.pod and not target.namespace:
-            target = replace(target, namespace=await gateway.namespaces.get(target.cluster))
+            target = replace(target, namespace=await request.app[NAMESPACES].get(target.cluster))
         found = await _found(api, target, row)
     finally:
         place.free()  # its own is that of the pod which was found
-    place = gateway.admit(identity, found.target, command)
+    place = request.app[REGISTRY].admit(identity, found.target, command)
     session = await _open(request, row, found.target, command, place)
     try:
         if target.pod:
             await lookup.beside(api, session, row, seen=found.seen)
     except BaseException as error:
         session.end(error.outcome() if isinstance(error, Refused) else Outcome("client_lost"))
-        gateway.release(session)
+        request.app[REGISTRY].release(session)
         if isinstance(error, Refused):
             raise _located(error, target) from None
         raise
@@ -119,16 +118,16 @@ async def _open(
     request: web.Request, row: Subprotocol, target: Target, command: Command, place: Slot
 ) -> Session:
     """One that can be resumed, where the client can do that and the way to the cluster keeps sessions."""
-    gateway, identity = request.app[GATEWAY], request[IDENTITY]
+    identity = request[IDENTITY]
     wanted = row.control and query.resumable(request.rel_url.raw_query_string)
     try:
-        keeper = await gateway.keeper(target, command) if wanted else None
+        keeper = await request.app[REGISTRY].keeper(target, command) if wanted else None
     except BaseException:
         place.free()
         raise
     if keeper:
-        return gateway.keep(identity, target, command, place, keeper)
-    return gateway.open(identity, target, command, place)
+        return request.app[REGISTRY].keep(identity, target, command, place, keeper)
+    return request.app[REGISTRY].open(identity, target, command, place)
 
 
 def row_of(request: web.Request) -> Subprotocol:

@@ -13,7 +13,7 @@ from gateway.backends.kube import pod as pods
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
-from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.app_keys import BACKENDS, IDENTITY, METRICS, REGISTRY
 from gateway.server.refusals import Refusal
 
 routes = web.RouteTableDef()
@@ -98,13 +98,12 @@ def _known(group: dict[str, Any]) -> dict[str, Any]:
 
 async def _read(request: web.Request, path: str, target: Target) -> dict[str, Any]:
     """Raises Refusal, with the API server's own Status where it gave one."""
-    gateway = request.app[GATEWAY]
     try:
-        gateway.permit(request[IDENTITY], "get", target)
-        return await gateway.backends[target.cluster].kube.get(path)
+        request.app[REGISTRY].permit(request[IDENTITY], "get", target)
+        return await request.app[BACKENDS][target.cluster].kube.get(path)
     except (HopFailed, Refused) as error:
         outcome = error.outcome()
-        gateway.metrics.refused(outcome.code)
+        request.app[METRICS].refused(outcome.code)
         status = outcome.as_status()
         raise Refusal(status.code, status.message, status) from None
 

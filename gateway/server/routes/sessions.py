@@ -13,10 +13,10 @@ from gateway.log import printable
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.outcome import CODES, Outcome
 from gateway.protocol.query import parse_query
-from gateway.server.app_keys import GATEWAY, IDENTITY
-from gateway.server.gateway import Gateway
+from gateway.server.app_keys import IDENTITY, LIMITS, REGISTRY
 from gateway.server.refusals import Refusal
 from gateway.sessions.record import shown
+from gateway.sessions.registry import SessionRegistry
 from gateway.sessions.session import Session
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ REASON = 200  # characters
 @routes.get("/gateway/v1/sessions")
 async def list_sessions(request: web.Request) -> web.Response:
     """One's own sessions, or, for who may, all of them; the oldest first."""
-    found = [one for one in _live(request.app[GATEWAY]) if _may(request[IDENTITY], "list", one)]
+    found = [one for one in _live(request.app[REGISTRY]) if _may(request[IDENTITY], "list", one)]
     found.sort(key=lambda session: session.times.began)
     return web.json_response({"sessions": [_row(session) for session in found]})
 
@@ -35,22 +35,24 @@ async def list_sessions(request: web.Request) -> web.Response:
 @routes.delete("/gateway/v1/sessions/{name}")
 async def kill(request: web.Request) -> web.Response:
     """Ends a session and waits for its end; its client is told who did it and why (`?reason=`)."""
-    gateway, identity = request.app[GATEWAY], request[IDENTITY]
+    identity = request[IDENTITY]
     reason = _reason(request)
-    session = next((one for one in _live(gateway) if one.name == request.match_info["name"]), None)
+    session = next(
+        (one for one in _live(request.app[REGISTRY]) if one.name == request.match_info["name"]), None
+    )
     if session is None or not _may(identity, "list", session):
         raise Refusal(404, CODES["session_unknown"].meaning)
     if not _may(identity, "kill", session):
         raise Refusal(403, f"{identity.name} may not end this session")
     session.end(Outcome("killed", f"ended by {identity.name}" + (f": {reason}" if reason else "")))
     log.info("session_killed", session=session.name, by=identity.name, proof=identity.proof, reason=reason)
-    await asyncio.wait({session.over}, timeout=gateway.config.limits.finish + 1)
+    await asyncio.wait({session.over}, timeout=request.app[LIMITS].finish + 1)
     return web.Response(status=204)
 
 
-def _live(gateway: Gateway) -> list[Session]:
+def _live(registry: SessionRegistry) -> list[Session]:
     """Those whose end does not only wait to be told."""
-    return [session for session in gateway.sessions if not session.over.done()]
+    return [session for session in registry.sessions if not session.over.done()]
 
 
 def _may(identity: Identity, verb: str, session: Session) -> bool:

@@ -15,7 +15,7 @@ from gateway.access.tokens import TICKET_LIFE, TOKEN_LIFE, bearer
 from gateway.backends.contract import HopCheck
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.target import Target
-from gateway.server.app_keys import GATEWAY, IDENTITY
+from gateway.server.app_keys import ACCESS, BACKENDS, CHECKS, IDENTITY, LINKS, METRICS, NAMESPACES, REGISTRY
 from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
 
@@ -35,41 +35,42 @@ async def healthz(_: web.Request) -> web.Response:
 @routes.get("/readyz")
 async def readyz(request: web.Request) -> web.Response:
     """Every hop of every cluster, checked at most 15 s ago; and its SSH connections, with the breaker, as they are."""
-    gateway = request.app[GATEWAY]
     async with asyncio.TaskGroup() as tasks:
         checks = {
-            name: tasks.create_task(gateway.checks.get(name, backend))
-            for name, backend in gateway.backends.items()
+            name: tasks.create_task(request.app[CHECKS].get(name, backend))
+            for name, backend in request.app[BACKENDS].items()
         }
     clusters = {
-        name: _shown(*check.result()) | {"ssh": dict(gateway.backends[name].stats().connections)}
+        name: _shown(*check.result()) | {"ssh": dict(request.app[BACKENDS][name].stats().connections)}
         for name, check in checks.items()
     }
-    ready = not gateway.stopping and all(hop["ok"] for row in clusters.values() for hop in row["hops"])
+    ready = not request.app[REGISTRY].stopping and all(
+        hop["ok"] for row in clusters.values() for hop in row["hops"]
+    )
     return web.json_response({"ready": ready, "clusters": clusters}, status=200 if ready else 503)
 
 
 @routes.get("/metrics")
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus' text format."""
-    text = request.app[GATEWAY].metrics.text()
+    text = request.app[METRICS].text()
     return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
 @routes.get("/gateway/v1/info")
 async def info(request: web.Request) -> web.Response:
     """Who you are here, and what there is."""
-    names = [{"name": name} for name in request.app[GATEWAY].backends]
+    names = [{"name": name} for name in request.app[BACKENDS]]
     return web.json_response({"version": __version__, "clusters": names, "identity": request[IDENTITY].name})
 
 
 @routes.get("/gateway/v1/clusters/{cluster}/namespace")
 async def namespace(request: web.Request) -> web.Response:
     """The namespace of a pod that is named without one, as it is now."""
-    gateway, cluster = request.app[GATEWAY], request.match_info["cluster"]
+    cluster = request.match_info["cluster"]
     try:
-        gateway.permit(request[IDENTITY], "get", Target(cluster))
-        return web.json_response({"namespace": await gateway.namespaces.get(cluster)})
+        request.app[REGISTRY].permit(request[IDENTITY], "get", Target(cluster))
+        return web.json_response({"namespace": await request.app[NAMESPACES].get(cluster)})
     except (HopFailed, Refused) as error:
         status = error.outcome().as_status()
         raise Refusal(status.code, status.message, status) from None
@@ -80,7 +81,7 @@ async def new_ticket(request: web.Request) -> web.Response:
     """A browser link: its ticket is good for one use within TICKET_LIFE. `for`: whose it is, where it is not the
     asker's own; what is opened with it is theirs alone.
     """
-    gateway, identity = request.app[GATEWAY], request[IDENTITY]
+    identity = request[IDENTITY]
     if not allowed(identity, "ticket", None, None):
         raise Refusal(
             403, f"{identity.name} may not make tickets here: only who runs the gateway, and no page"
@@ -89,8 +90,8 @@ async def new_ticket(request: web.Request) -> web.Response:
     target, other = body.get("target", ""), body.get("for")
     if not isinstance(target, str) or len(target) > 600 or not target.isprintable():
         raise Refusal(400, 'target must be text like "default/default/web-0"')
-    ticket = gateway.tokens.ticket(_holder(identity, other))
-    answer = {"ticket": ticket, "url": gateway.link(ticket, target), "expiresIn": int(TICKET_LIFE)}
+    ticket = request.app[ACCESS].tokens.ticket(_holder(identity, other))
+    answer = {"ticket": ticket, "url": request.app[LINKS].url(ticket, target), "expiresIn": int(TICKET_LIFE)}
     return web.json_response(answer, status=201)
 
 
@@ -98,9 +99,9 @@ async def new_ticket(request: web.Request) -> web.Response:
 async def trade_ticket(request: web.Request) -> web.Response:
     """A ticket for a page token; open, since the ticket is the credential."""
     ticket = (await _body(request)).get("ticket")
-    traded = request.app[GATEWAY].tokens.trade(ticket) if isinstance(ticket, str) else None
+    traded = request.app[ACCESS].tokens.trade(ticket) if isinstance(ticket, str) else None
     if traded is None:
-        request.app[GATEWAY].metrics.refused("ticket")
+        request.app[METRICS].refused("ticket")
         raise Refusal(401, "this ticket is unknown, used or expired: run 'dap open' for a fresh link")
     token, identity = traded
     return web.json_response({"token": token, "expiresIn": int(TOKEN_LIFE), "identity": identity.name})
@@ -109,7 +110,7 @@ async def trade_ticket(request: web.Request) -> web.Response:
 @routes.delete("/gateway/v1/token")
 async def revoke_token(request: web.Request) -> web.Response:
     """The page token that this request carries ends."""
-    request.app[GATEWAY].tokens.revoke(bearer(peer_of(request)) or "")
+    request.app[ACCESS].tokens.revoke(bearer(peer_of(request)) or "")
     return web.Response(status=204)
 
 

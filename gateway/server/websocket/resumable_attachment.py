@@ -13,10 +13,11 @@ from gateway.protocol.messages import Control, HalfClose, Ignored, Output, Resiz
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import OWN
 from gateway.relay.journal import FLOOD
-from gateway.server.gateway import Gateway
+from gateway.server.metrics import Metrics
 from gateway.server.websocket.attachment import INTERRUPT, Attachment
 from gateway.server.websocket.socket import Gone, Socket
 from gateway.sessions.resumable import ResumableSession, Trouble
+from gateway.settings.config import Limits
 
 _QUIET = 1.0  # seconds after an interrupt in which that goes on
 
@@ -140,10 +141,15 @@ def _hop(trouble: Trouble | None) -> dict[str, Any]:
 
 
 async def follow(
-    websocket: Socket, session: ResumableSession, gateway: Gateway, offset: int, used: str | None = None
+    websocket: Socket,
+    session: ResumableSession,
+    limits: Limits,
+    metrics: Metrics,
+    offset: int,
+    used: str | None = None,
 ) -> None:
     """Until the client is gone, another one has the session, or its end was told."""
-    attachment = ResumableAttachment(websocket, OWN, session, gateway.config.limits, gateway.metrics)
+    attachment = ResumableAttachment(websocket, OWN, session, limits, metrics)
     attachment.enter(offset, used)
     gone: Outcome | None = Outcome("client_lost")
     try:

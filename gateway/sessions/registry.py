@@ -1,0 +1,209 @@
+"""Which sessions live, whose they are, and how many there may be: opened, recovered, found, and ended here."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from gateway.access.identity import Identity
+from gateway.access.policy import allowed
+from gateway.backends.contract import Backend
+from gateway.backends.resume import RecoveredSession, Resume
+from gateway.errors import Refused
+from gateway.protocol.outcome import Outcome
+from gateway.protocol.target import Command, Target
+from gateway.sessions.quota import Quota, Slot
+from gateway.sessions.record import SessionRecord
+from gateway.sessions.recovery import Recovery
+from gateway.sessions.resumable import NEWEST, ResumableSession
+from gateway.sessions.session import Session
+from gateway.settings.config import Limits
+
+log = structlog.get_logger()
+_UNTOLD = 500  # ends that wait, where any number of sessions may live
+
+
+@dataclass
+class SessionRegistry:
+    """Runs every session in `tasks`. `on_closed` is called with each session that has ended, `on_run` with the cluster
+    in whose runner a command has ended.
+    """
+
+    backends: Mapping[str, Backend]
+    limits: Limits
+    tasks: asyncio.TaskGroup
+    on_closed: Callable[[Outcome, Session], None]
+    on_run: Callable[[str], None]
+    sessions: dict[Session, asyncio.Task[None]] = field(default_factory=dict)
+    stopping: bool = False
+    quota: Quota = field(init=False)
+    recovery: Recovery = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.quota = Quota(self.limits)
+        self.recovery = Recovery(self.backends, self.recover)
+
+    def admit(self, identity: Identity, target: Target, command: Command) -> Slot:
+        """Reserves a slot for a session, to be given to `open` or `keep`, or freed. Raises Refused where the session may
+        not or cannot be opened here.
+        """
+        self.permit(identity, command.verb, target, command)
+        return self.quota.reserve(identity, target)
+
+    def permit(self, identity: Identity, verb: str, target: Target, command: Command | None = None) -> None:
+        """Raises Refused where an identity may not do this, or not here, or not any more."""
+        if self.stopping:
+            raise Refused("shutdown", "the gateway is being stopped")
+        if target.cluster not in self.backends:
+            known = ", ".join(self.backends)
+            raise Refused(
+                "cluster_unknown", f"this gateway has no cluster {target.cluster!a}; it has {known}"
+            )
+        if not allowed(identity, verb, target, command):
+            raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}")
+
+    async def keeper(self, target: Target, command: Command) -> Resume | None:
+        """Returns what would keep this session, a terminal; None where nothing would. Within `Limits.start` seconds."""
+        resume = self.backends[target.cluster].resume
+        if not (resume and command.tty and command.stdin and command.stdout):
+            return None
+        return resume if await resume.ready() else None
+
+    def open(self, identity: Identity, target: Target, command: Command, place: Slot) -> Session:
+        """Starts an admitted session in `tasks` and returns it. Its slot is free when nothing of the session runs."""
+        name, backend = secrets.token_hex(8), self.backends[target.cluster]
+        session = Session(name, identity, target, replace(command, session=name), backend, self.limits)
+        self.start(session, place)
+        return session
+
+    def keep(
+        self, identity: Identity, target: Target, command: Command, place: Slot, resume: Resume
+    ) -> ResumableSession:
+        """Does what `open` does, for a session that outlives its client."""
+        name = secrets.token_hex(8)
+        note = SessionRecord(identity, target, replace(command, session=name), ())
+        session = ResumableSession(name, note, self.backends[target.cluster], resume, self.limits)
+        self.start(session, place)
+        return session
+
+    def recover(self, cluster: str, found: RecoveredSession) -> bool:
+        """Goes on with a session that an earlier life of this gateway left. Returns False where the session's record
+        cannot be understood. While the gateway stops, what is found is left as it is.
+        """
+        if self.stopping:
+            return True
+        note, backend = SessionRecord.parse(found.name, found.note), self.backends[cluster]
+        if note is None or note.target.cluster != cluster or backend.resume is None:
+            return False
+        session = ResumableSession(found.name, note, backend, backend.resume, self.limits, found)
+        self.start(session, self.quota.take(note.identity, note.target))
+        return True
+
+    async def find(self, name: str) -> ResumableSession:
+        """Returns the session to attach to. Raises Refused, after `Limits.start` seconds where it may still be found."""
+        if not (self.stopping or self._kept(name)):
+            await self.recovery.looked(self.limits.start)
+        if self.stopping:  # from the beginning, or meanwhile
+            raise Refused("shutdown", "the gateway is being stopped")
+        session = self._kept(name)
+        if session is None:
+            raise Refused("session_unknown", "")
+        return session
+
+    def _kept(self, name: str) -> ResumableSession | None:
+        kept = (one for one in self.sessions if isinstance(one, ResumableSession) and not one.left)
+        return next((one for one in kept if one.name == name), None)
+
+    def start(self, session: Session, place: Slot) -> None:
+        """Starts a session of either kind. When the gateway stops already, the session is ended at once."""
+        session.over.add_done_callback(lambda _: self._over(session, place))
+        self.sessions[session] = task = self.tasks.create_task(self._run(session))
+        task.add_done_callback(lambda _: place.free())
+        if self.stopping:  # since it was admitted
+            session.end(Outcome("shutdown"))
+
+    def release(self, session: Session) -> None:
+        """Nobody reads its output any more: what is kept of it goes, with its file, as soon as no more comes."""
+        if isinstance(session, ResumableSession):
+            session.detach(session, None)  # who opened it; not who has taken it over
+        if task := self.sessions.get(session):
+            task.add_done_callback(lambda _: session.output.discard())
+        else:
+            session.output.discard()
+
+    async def stop(self) -> None:
+        """Ends every session with a reason, but what a later life of this gateway will find: that is left. Waits, at
+        most `Limits.shutdown` seconds.
+        """
+        self.stopping = True
+        for session in self.sessions:
+            if isinstance(session, ResumableSession) and session.survives:
+                session.hand_over()
+            else:
+                session.end(Outcome("shutdown"))
+        if self.sessions:
+            await asyncio.wait(self.sessions.values(), timeout=self.limits.shutdown)
+
+    async def _run(self, session: Session) -> None:
+        """The guard: a defect in one session ends that one."""
+        bound = _log(session)
+        found = isinstance(session, ResumableSession) and session.found
+        bound.info(
+            "session_recovered" if found else "session_opened",
+            proof=session.identity.proof,
+            verb=session.command.verb,
+            tty=session.command.tty,
+        )
+        try:
+            await session.run()
+        except Exception:  # noqa: BLE001  # the guard
+            bound.exception("session_defect")
+        finally:
+            session.end_over()
+            self.sessions.pop(session, None)
+            if isinstance(session, ResumableSession):
+                session.output.discard()  # nobody is waiting for it any more
+
+    def _over(self, session: Session, place: Slot) -> None:
+        """Nothing of it runs any more; its end may wait for a client that comes back, and much output keeps its place."""
+        if session.command.verb == "run":
+            self.on_run(session.target.cluster)
+        if session.output.end - session.output.start <= NEWEST:
+            place.free()
+            self._forget_some()
+        if isinstance(session, ResumableSession) and session.left:
+            _log(session).info("session_handed_over", seconds=session.grace)
+            return
+        if isinstance(session, ResumableSession) and session.counted:
+            return
+        outcome = session.outcome or Outcome("gateway_error")
+        seconds = session.times.ended or session.times.elapsed()
+        self.on_closed(outcome, session)
+        if session.output.problem:
+            _log(session).warning("spool_failed", reason=session.output.problem)
+        _log(session).info(
+            "session_closed",
+            outcome=outcome.code,
+            hop=str(outcome.hop),
+            message=outcome.message,
+            exit_code=outcome.exit_code,
+            bytes_in=session.bytes_in,
+            bytes_out=session.output.end,
+            seconds=round(seconds, 3),
+        )
+
+    def _forget_some(self) -> None:
+        """At most as many ends wait to be told as there may be sessions; the oldest go."""
+        over = (one for one in self.sessions if isinstance(one, ResumableSession) and one.over.done())
+        waiting = sorted((one for one in over if not one.attached), key=lambda one: one.times.ended_at)
+        for one in waiting[: -(self.limits.sessions or _UNTOLD)]:
+            one.end(Outcome("client_lost"))
+
+
+def _log(session: Session) -> structlog.typing.FilteringBoundLogger:
+    bound: structlog.typing.FilteringBoundLogger = log.bind(
+        session=session.name, identity=session.identity.name, target=str(session.target)
+    )
+    return bound
