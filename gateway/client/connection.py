@@ -53,8 +53,6 @@ _PROXY = (
     "the proxy that the environment names (HTTPS_PROXY, ALL_PROXY or the like) cannot be used: "
     "it has to be http://[USER:PASSWORD@]HOST:PORT, or with https, what is special in USER and PASSWORD as %XX"
 )
-
-
 _QUIET = logging.getLogger("gateway.cli.websockets")  # what it has to say, its exceptions say
 _QUIET.disabled = True
 

@@ -104,9 +104,7 @@ class Session:
 
     @contextmanager
     def watching(self) -> Iterator[asyncio.Event]:
-        """An event that is set whenever output came, the command was started, its lifetime warns, or the outcome is
-        there.
-        """
+        """Yields an event that is set when output has come, when the command starts, at warnings, and at its end."""
         event = asyncio.Event()
         self._watchers.add(event)
         try:
@@ -170,7 +168,7 @@ class Session:
             for pump in pumps:
                 pump.cancel()
 
-    def _starts(self) -> None:  # a kept session may have started long ago
+    def _starts(self) -> None:  # a resumable session may have started long ago
         self._asked = self._clock()
 
     def _unasked(self) -> bool:
@@ -178,7 +176,7 @@ class Session:
         open_ = self.command.tty or (self.command.stdin and not self._input.closed)
         return open_ and self._clock() - self._asked > _ANSWER
 
-    def _open(self) -> AbstractAsyncContextManager[Channel]:  # a kept session attaches again to what it had
+    def _open(self) -> AbstractAsyncContextManager[Channel]:  # a resumable session attaches again
         return self._backend.exec(self.target, self._sized())
 
     def _sized(self) -> Command:
@@ -204,7 +202,7 @@ class Session:
                 self._input_changed.clear()
                 await self._input_changed.wait()
 
-    def _taken(self, offset: int) -> None:  # a kept session waits for the far side
+    def _taken(self, offset: int) -> None:  # a resumable session waits for the far side
         self.received = offset
         self._changed()
 
@@ -247,8 +245,6 @@ def _outcome(error: BaseException, disk: str) -> Outcome:
         return error.outcome
     if isinstance(error, DapError):
         return error.outcome()
-    return (
-        Outcome("spool_failed", f"output waited, and the gateway's disk says: {disk}")
-        if disk
-        else Outcome("slow_client")
-    )
+    if disk:
+        return Outcome("spool_failed", f"output waited, and the gateway's disk says: {disk}")
+    return Outcome("slow_client")
