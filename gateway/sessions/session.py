@@ -104,7 +104,7 @@ class Session:
 
     @contextmanager
     def watching(self) -> Iterator[asyncio.Event]:
-        """Yields an event that is set when output has come, when the command starts, at warnings, and at its end."""
+        """Yields an event that is set when there is news for a client: output, the start, input taken, warnings, the end."""
         event = asyncio.Event()
         self._watchers.add(event)
         try:

@@ -78,7 +78,9 @@ async def pages(
 
 
 async def events(chunks: AsyncIterator[bytes], size: int) -> AsyncGenerator[Event, None]:
-    """The lines of a watch. Raises HopFailed for one that is too long, broken, or an error of the API server's."""
+    """Yields the events of a watch, one for each line. Raises HopFailed for a line that is broken or an error of the API
+    server's, and where more than `size` bytes have come without a line's end.
+    """
     held = b""
     async for chunk in chunks:
         *lines, held = (held + chunk).split(b"\n")
@@ -89,12 +91,12 @@ async def events(chunks: AsyncIterator[bytes], size: int) -> AsyncGenerator[Even
 
 
 def too_much(size: int) -> HopFailed:
-    """An answer that goes on and on."""
+    """Returns the error for an answer of more than `size` bytes."""
     return HopFailed("cluster_failed", f"the API server's answer has more than {size} bytes")
 
 
 def review(verb: str, resource: str, namespace: str, name: str) -> tuple[str, dict[str, Any]]:
-    """(path, body) of the question whether we may."""
+    """Returns path and body of the question whether the runner's account may do this."""
     kind, _, part = resource.partition("/")
     asked = {"verb": verb, "resource": kind, "subresource": part, "namespace": namespace, "name": name}
     body = {

@@ -97,7 +97,9 @@ class PlainBackend:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Where many sessions are opened at once, each waits until those before it have got into the runner."""
+        """Waits for one of STARTS turns to start a command in the runner, and holds the turn until the block is left. Raises
+        HopFailed after `Limits.turn` seconds: why the last login failed, else `runner_busy`.
+        """
         try:
             async with asyncio.timeout(self._limits.turn):
                 await self._turns.acquire()

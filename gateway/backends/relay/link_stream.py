@@ -76,14 +76,16 @@ class LinkStream:
         return batch
 
     async def write(self, data: bytes) -> None:
-        """Waits while there is no credit. After the end: no error, no effect."""
+        """Sends bytes to the far side in frames. Waits while the stream has no credit, and also with credit left while
+        other streams of the link are busy and this one would hold them up. After the end: no error, no effect.
+        """
         view = memoryview(data)
         while view and (room := await self.room()):
             self.put(bytes(view[:room]))
             view = view[room:]
 
     async def room(self) -> int:
-        """Waits until something may be sent: how much of it in one frame. 0 after the end."""
+        """Waits until the stream may send; returns how many bytes fit into one frame, 0 after the end."""
         while not self.ended:
             room = self._room_now()
             if room > 0:

@@ -59,7 +59,9 @@ class LoginThrottle:
             self._streak, self._abreast = 0, min(self._abreast + 1, DIALS)
 
     def worked(self) -> None:
-        """A channel was opened on what one led to: only that shows that the host takes us. No more pauses."""
+        """Resets the pauses between logins after a channel was opened: only that shows that the host takes us. A breaker that
+        is open stays open until its time is over.
+        """
         self._failures = 0
         self._next = 0.0
 
