@@ -17,7 +17,7 @@ from gateway.backends.plain.channel import PlainChannel
 from gateway.backends.plain.lease import Lease
 from gateway.backends.plain.lease_protocol import TICK
 from gateway.backends.plain.wrapper import exec_line
-from gateway.backends.ssh import Process
+from gateway.backends.process import Process
 from gateway.backends.ssh.host import Host
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Hop

@@ -8,7 +8,7 @@ from gateway.backends.kube import kubectl
 from gateway.backends.kube.kubectl_stderr import KubectlStderrFilter
 from gateway.backends.kube.stdin_stall import StdinStallDetector
 from gateway.backends.plain.wrapper import Stderr, Stdout, send_argv
-from gateway.backends.ssh import Process
+from gateway.backends.process import Process
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize

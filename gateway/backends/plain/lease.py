@@ -16,7 +16,7 @@ from gateway.backends.incus import trailer
 from gateway.backends.plain import lease_protocol
 from gateway.backends.plain.lease_protocol import TICK, lease_line, send_lease
 from gateway.backends.plain.wrapper import TALK_LIMIT, Stdout
-from gateway.backends.ssh import Process
+from gateway.backends.process import Process
 from gateway.backends.ssh.host import Host
 from gateway.errors import HopFailed
 from gateway.settings.config import Cluster, Limits

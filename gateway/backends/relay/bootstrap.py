@@ -11,8 +11,8 @@ from typing import Any
 
 from gateway.backends.incus import trailer
 from gateway.backends.incus.quoting import command_line
+from gateway.backends.process import Process
 from gateway.backends.relay.bundle import bundle
-from gateway.backends.ssh import Process
 from gateway.errors import HopFailed
 
 _BOOT = (

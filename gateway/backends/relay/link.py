@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gateway.backends.process import Process
 from gateway.backends.relay.bootstrap import arrive
 from gateway.backends.relay.flow_window import ActivityTracker
 from gateway.backends.relay.link_stream import LinkStream
-from gateway.backends.ssh import Process
 from gateway.errors import HopFailed
 from gateway.relay import wire
 
