@@ -18,8 +18,8 @@ from gateway.protocol.subprotocols import Subprotocol
 from gateway.protocol.target import Target
 from gateway.sessions.session import Session
 
-BEFORE = 5.0  # seconds for what decides what is started
-BESIDE = 1.0  # seconds that the upgrade waits for what does not
+RESOLVE = 5.0  # seconds for what decides what is started
+VERIFY = 1.0  # seconds that the upgrade waits for what does not
 _SURE = (
     400,
     403,
@@ -45,25 +45,25 @@ class ResolvedPod:
     seen: bool = False
 
 
-async def before(api: ClusterApi, target: Target, row: Subprotocol) -> ResolvedPod:
-    """The pod of a workload; and for a Kubernetes client that names no container, whether there is but one: kubectl
-    would run the command in a default one. Raises Refused.
+async def resolve(api: ClusterApi, target: Target, row: Subprotocol) -> ResolvedPod:
+    """Returns the pod of a workload. For a Kubernetes client that names no container it also checks that the pod has but
+    one: kubectl would run the command in a default one. Raises Refused.
     """
     kind, slash, name = target.pod.rpartition("/")
     if slash and kind in ("po", "pod", "pods"):
         target, slash = replace(target, pod=name), ""
     if slash:
-        pod = await _asked(_pod_of(api, target.namespace, kind, name), BEFORE)
+        pod = await _asked(_pod_of(api, target.namespace, kind, name), RESOLVE)
     elif not row.control and not target.container:
-        pod = await _asked(api.get(pod_path(target)), BEFORE)
+        pod = await _asked(api.get(pod_path(target)), RESOLVE)
     else:
         pod = None
     return ResolvedPod(_settled(pod, target, row), seen=pod is not None)
 
 
-async def beside(api: ClusterApi, session: Session, row: Subprotocol, *, seen: bool) -> None:
-    """Whether the pod, unless it was `seen`, is as the request has it, and whether we may, while the session starts;
-    `session.target` is exact then. Raises Refused.
+async def verify(api: ClusterApi, session: Session, row: Subprotocol, *, seen: bool) -> None:
+    """Checks, while the session starts, that the runner's account may connect and, unless the pod was `seen`, that the pod
+    is as the request has it; makes `session.target` exact. Raises Refused.
 
     Without a relay an answer costs as much as the start itself, whose kubectl says the same: that is waited for.
     """
@@ -81,14 +81,14 @@ async def beside(api: ClusterApi, session: Session, row: Subprotocol, *, seen: b
 
 
 async def _look(api: ClusterApi, target: Target, *, seen: bool) -> dict[str, Any] | Refused | None:
-    return None if seen else await _asked(api.get(pod_path(target)), BESIDE)
+    return None if seen else await _asked(api.get(pod_path(target)), VERIFY)
 
 
 async def _ask(api: ClusterApi, session: Session, row: Subprotocol) -> bool | Refused | None:
     if row.control:
         return None
     where = session.target
-    return await _asked(api.may("create", f"pods/{session.command.verb}", where.namespace, where.pod), BESIDE)
+    return await _asked(api.may("create", f"pods/{session.command.verb}", where.namespace, where.pod), VERIFY)
 
 
 def pod_path(target: Target) -> str:
@@ -141,7 +141,7 @@ def _settled(pod: dict[str, Any] | Refused | None, target: Target, row: Subproto
 async def _first_word(session: Session) -> Outcome | None:
     """How it has ended, when it has in time; its first output says that kubectl was let in."""
     with suppress(TimeoutError), session.watching() as changed:
-        async with asyncio.timeout(BESIDE):
+        async with asyncio.timeout(VERIFY):
             while session.outcome is None and session.times.first_byte is None:
                 changed.clear()
                 await changed.wait()

@@ -184,7 +184,7 @@ async def test_a_command_that_ends_before_its_client_is_there_keeps_its_output(g
     async def late(*_, **__):
         await asyncio.sleep(0.3)
 
-    monkeypatch.setattr("gateway.server.lookup.beside", late)
+    monkeypatch.setattr("gateway.server.lookup.verify", late)
     await client.open(shell("echo", "hi"))
     await client.until(lambda: client.end)
     assert (client.output, client.gaps, client.end["exitCode"]) == (b"hi\r\n", [], 0)
@@ -195,7 +195,7 @@ async def test_a_defect_is_told_to_a_client_that_has_been_let_in(gateway, client
     async def breaks(*_, **__):
         raise LookupError
 
-    monkeypatch.setattr("gateway.server.lookup.beside", breaks)
+    monkeypatch.setattr("gateway.server.lookup.verify", breaks)
     with capture_logs() as logs:
         await client.open(shell("cat"))
     assert client.refused["code"] == "gateway_error"
@@ -208,7 +208,7 @@ async def test_one_that_the_cluster_refuses_when_it_has_ended_waits_for_nobody(g
         await asyncio.sleep(0.3)
         raise Refused("pod_not_found", "no such pod")
 
-    monkeypatch.setattr("gateway.server.lookup.beside", refuses)
+    monkeypatch.setattr("gateway.server.lookup.verify", refuses)
     await client.open(shell("echo", "hi"))
     assert client.refused["code"] == "pod_not_found"
     await idle(gateway)
@@ -222,7 +222,7 @@ async def test_who_took_it_over_before_it_was_refused_hears_why(gateway, client,
         await refused.wait()
         raise Refused("pod_not_found", "no such pod")
 
-    monkeypatch.setattr("gateway.server.lookup.beside", refuses)
+    monkeypatch.setattr("gateway.server.lookup.verify", refuses)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(client.open(shell("cat")))
         await asked.wait()

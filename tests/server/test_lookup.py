@@ -27,7 +27,7 @@ def access(edge):
 @pytest.fixture
 def quick(monkeypatch):
     """What never answers is not waited for long."""
-    for name in ("BEFORE", "BESIDE"):
+    for name in ("RESOLVE", "VERIFY"):
         monkeypatch.setattr(lookup, name, 0.05)
 
 

@@ -90,7 +90,7 @@ async def _begin(request: web.Request, row: Subprotocol) -> Session:
     session = await _open(request, row, found.target, command, place)
     try:
         if target.pod:
-            await lookup.beside(api, session, row, seen=found.seen)
+            await lookup.verify(api, session, row, seen=found.seen)
     except BaseException as error:
         session.end(error.outcome() if isinstance(error, Refused) else Outcome("client_lost"))
         request.app[REGISTRY].release(session)
@@ -101,9 +101,9 @@ async def _begin(request: web.Request, row: Subprotocol) -> Session:
 
 
 async def _found(api: ClusterApi, target: Target, row: Subprotocol) -> lookup.ResolvedPod:
-    """See `lookup.before`."""
+    """See `lookup.resolve`."""
     try:
-        return await lookup.before(api, target, row) if target.pod else lookup.ResolvedPod(target)
+        return await lookup.resolve(api, target, row) if target.pod else lookup.ResolvedPod(target)
     except Refused as error:
         raise _located(error, target) from None
 
