@@ -28,15 +28,20 @@ class Session:
         self._look = look
         self._processes: list[subprocess.Popen] = []
 
-    def runs(self, *argv: str, until: int = 1) -> subprocess.Popen:
-        """Waits until so many processes carry the mark."""
+    def runs(self, *argv: str, until: int = 1, sleeps: int = 0) -> subprocess.Popen:
+        """Waits until so many processes carry the mark, and so many of them are `sleep` already: not the shell that
+        becomes nohup or setsid, and that one.
+        """
         words = kubectl.inside(Command(argv, stdout=True, kill=True, session=self.id))
         process = subprocess.Popen(
             words, start_new_session=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self._processes.append(process)
         end = time.monotonic() + 10
-        while len(self.marked()) < until:
+        while (
+            len(found := self.marked()) < until
+            or sum(one.startswith("sleep ") for one in found.values()) < sleeps
+        ):
             assert time.monotonic() < end, self.marked()
             time.sleep(0.01)
         return process
@@ -103,7 +108,8 @@ def test_what_a_shell_left_that_has_ended_itself_is_hung_up(session):
 
 
 def test_nohup_and_setsid_live(session):
-    session.runs("sh", "-c", "nohup sleep 1000 >/dev/null & setsid sleep 1001 & sleep 1002; true", until=4)
+    line = "nohup sleep 1000 >/dev/null & setsid sleep 1001 & sleep 1002; true"
+    session.runs("sh", "-c", line, until=4, sleeps=3)
 
     assert session.look() == (2, 2, 0)
     assert sorted(session.marked().values()) == ["sleep 1000", "sleep 1001"]
@@ -224,7 +230,7 @@ def test_odd_names_and_environments_are_read(session, tmp_path):
 
 def test_without_grep_it_takes_longer(session, tmp_path):
     (tmp_path / "sleep").symlink_to(shutil.which("sleep"))
-    session.runs("sh", "-c", "setsid sleep 1000 & sleep 1001; true", until=3)
+    session.runs("sh", "-c", "setsid sleep 1000 & sleep 1001; true", until=3, sleeps=2)
 
     assert session.look(path=str(tmp_path)) == (2, 1, 0)
 
