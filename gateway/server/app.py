@@ -16,6 +16,7 @@ from gateway.server.app_keys import (
     LINKS,
     METRICS,
     NAMESPACES,
+    PEER,
     REGISTRY,
 )
 from gateway.server.gateway import Gateway
@@ -56,6 +57,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await _guarded(request, handler)
     except Refusal as refusal:
         return refusal.response()
+    except Unauthorized:
+        return Refusal(401, "Unauthorized").response()
     except web.HTTPException as answer:
         if answer.status < 400:
             raise
@@ -73,15 +76,12 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    peer = peer_of(request)
+    peer = request[PEER] = peer_of(request)
     if why := request.app[ACCESS].hosts.refuse(peer):
         request.app[METRICS].refused("place")
         raise Refusal(403, why)
     if not _open(request):
-        try:
-            identity = identify(peer, request.app[ACCESS].tokens)
-        except Unauthorized:
-            raise Refusal(401, "Unauthorized") from None
+        identity = identify(peer, request.app[ACCESS].tokens)
         if identity is None:
             request.app[METRICS].refused("unauthorized")
             raise Refusal(401, "Unauthorized")

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from gateway.access.access import Access
 from gateway.access.identity import Identity
+from gateway.access.peer import Peer
 from gateway.backends.contract import Backend
 from gateway.server.health_cache import HealthCache
 from gateway.server.metrics import Metrics
@@ -20,4 +21,5 @@ LINKS: web.AppKey[PageLinks] = web.AppKey("links", PageLinks)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 NAMESPACES: web.AppKey[Namespaces] = web.AppKey("namespaces", Namespaces)
 REGISTRY: web.AppKey[SessionRegistry] = web.AppKey("registry", SessionRegistry)
+PEER: web.RequestKey[Peer] = web.RequestKey("peer", Peer)
 IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity", Identity)

@@ -333,6 +333,14 @@ async def test_the_unix_socket_knows_its_peer_by_uid(edge):
     assert answer["identity"] == pwd.getpwuid(os.getuid()).pw_name
 
 
+async def test_a_token_that_cannot_be_one_is_refused_on_the_unix_socket_too(edge):
+    """There nobody looks at it before the route does that ends it."""
+    answer = await once(edge.socket, "DELETE", "/gateway/v1/token", (offer(BEARER + encoded(TOKEN)),))
+
+    assert answer.code == 401
+    assert answer.status["reason"] == "Unauthorized"
+
+
 def test_the_unix_socket_is_its_owners_alone(edge):
     assert Path(edge.socket).stat().st_mode & 0o777 == 0o600
     assert Path(edge.socket).parent.stat().st_mode & 0o777 == 0o700

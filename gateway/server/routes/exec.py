@@ -17,8 +17,7 @@ from gateway.protocol.status import failure
 from gateway.protocol.subprotocols import Subprotocol, negotiate
 from gateway.protocol.target import Command, Target, Verb
 from gateway.server import lookup
-from gateway.server.app_keys import BACKENDS, IDENTITY, LIMITS, METRICS, NAMESPACES, REGISTRY
-from gateway.server.peer import peer_of
+from gateway.server.app_keys import BACKENDS, IDENTITY, LIMITS, METRICS, NAMESPACES, PEER, REGISTRY
 from gateway.server.refusals import Refusal
 from gateway.server.websocket.attachment import Attachment
 from gateway.server.websocket.resumable_attachment import follow
@@ -138,7 +137,7 @@ def row_of(request: web.Request) -> Subprotocol:
         )
     if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
         raise Refusal(400, "Upgrade request required")
-    row = negotiate(name for name in offered_protocols(peer_of(request)) if not name.startswith(BEARER))
+    row = negotiate(name for name in offered_protocols(request[PEER]) if not name.startswith(BEARER))
     if row is None:
         raise Refusal(403, "no subprotocol in common: use v5.channel.k8s.io")
     return row

@@ -15,8 +15,17 @@ from gateway.access.tokens import TICKET_LIFE, TOKEN_LIFE, bearer
 from gateway.backends.contract import HopCheck
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.target import Target
-from gateway.server.app_keys import ACCESS, BACKENDS, CHECKS, IDENTITY, LINKS, METRICS, NAMESPACES, REGISTRY
-from gateway.server.peer import peer_of
+from gateway.server.app_keys import (
+    ACCESS,
+    BACKENDS,
+    CHECKS,
+    IDENTITY,
+    LINKS,
+    METRICS,
+    NAMESPACES,
+    PEER,
+    REGISTRY,
+)
 from gateway.server.refusals import Refusal
 
 routes = web.RouteTableDef()
@@ -110,7 +119,7 @@ async def trade_ticket(request: web.Request) -> web.Response:
 @routes.delete("/gateway/v1/token")
 async def revoke_token(request: web.Request) -> web.Response:
     """The page token that this request carries ends."""
-    request.app[ACCESS].tokens.revoke(bearer(peer_of(request)) or "")
+    request.app[ACCESS].tokens.revoke(bearer(request[PEER]) or "")
     return web.Response(status=204)
 
 
