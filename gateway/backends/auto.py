@@ -28,7 +28,7 @@ class AutoBackend:
         self._said = ""
         self.resume = AutoResume(relay.resume, self._has_relay)
         self.dial = relay.dial  # where there is no relay it says so, when it is asked
-        self.kube = AutoApi(self._chosen, lambda: not isinstance(relay.failure, RelayUnsupported))
+        self.kube = AutoApi(self._chosen, lambda: not relay.unsupported)
 
     async def namespace(self) -> str:
         """See `Backend.namespace`."""
@@ -42,18 +42,16 @@ class AutoBackend:
 
     def monitor(self, target: Target) -> PodMonitor:
         """See `Backend.monitor`."""
-        return (self._plain if isinstance(self._relay.failure, RelayUnsupported) else self._relay).monitor(
-            target
-        )
+        return (self._plain if self._relay.unsupported else self._relay).monitor(target)
 
     async def check(self) -> list[HopCheck]:
         """See `Backend.check`; the runner's row says which mode it is."""
-        if not isinstance(self._relay.failure, RelayUnsupported):
+        if not self._relay.unsupported:
             checks = await self._relay.check()
-            if not isinstance(self._relay.failure, RelayUnsupported):
+            if not self._relay.unsupported:
                 self._said = ""
                 return checks
-        self._fall_back(self._relay.failure)
+        self._fall_back(self._relay.unsupported)
         checks = await self._plain.check()
         return [replace(one, note=f"{one.note}: {self._said}" if one.note else "") for one in checks]
 
@@ -70,8 +68,8 @@ class AutoBackend:
             return False
 
     async def _chosen(self) -> PlainBackend | RelayBackend:
-        failure = self._relay.failure
-        if not isinstance(failure, RelayUnsupported):
+        failure = self._relay.unsupported
+        if not failure:
             try:
                 await self._relay.link()
             except RelayUnsupported as error:

@@ -16,10 +16,9 @@ from gateway.settings.config import Config, bearer_token, socket_path, state_dir
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _KNOCK = 2.0  # seconds for the socket to take a connection
 
-Say = Callable[[str], None]  # shows a message to the person
-Ask = Callable[
-    [str, bool], Awaitable[str | None]
-]  # the answer to a question, typed with or without echo, or None
+# Shows a message to the person; and: asks, with echo or without, for the answer, or None
+Say = Callable[[str], None]
+Ask = Callable[[str, bool], Awaitable[str | None]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,8 @@ async def gateway(
     """Yields the running gateway, or starts a gateway in this process that ends with the context.
 
     `say` receives the messages of a gateway that is started here, `ask` the questions of its SSH logins, which fail
-    without `ask` where they need an answer. Starting a gateway configures structlog for the process. Raises ConfigError, GatewayFailed.
+    without `ask` where they need an answer. Starting a gateway configures structlog for the process. Raises
+    ConfigError, GatewayFailed.
     """
     endpoint = running(config)
     if endpoint is not None:

@@ -18,7 +18,7 @@ class Recovery:
     def __init__(
         self, backends: Mapping[str, Backend], recover: Callable[[str, RecoveredSession], bool]
     ) -> None:
-        self._adopt = recover
+        self._recover = recover
         self._looked: dict[str, asyncio.Event] = {}
         self._resumes = {
             name: backend.resume
@@ -38,7 +38,7 @@ class Recovery:
         resume = self._resumes[cluster]
         async for found in resume.found():
             for one in found:
-                if not self._adopt(cluster, one):
+                if not self._recover(cluster, one):
                     log.warning("session_discarded", session=one.name, cluster=cluster)
                     resume.discard(one.name)
             self._looked[cluster].set()

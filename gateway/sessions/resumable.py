@@ -1,6 +1,6 @@
 """A session that outlives its client, its hops and its gateway: a terminal on a backend that keeps sessions.
 
-    client ── attach, detach, attach ──▶ session ── Owner ◀── channel ◀── journal at the far side
+    client ── attach, detach, attach ──▶ session ── ResumeListener ◀── channel ◀── journal at the far side
 
 What it writes stays in its journal until a client has seen it; so it does at the far side. One client at a time has it.
 """
@@ -33,7 +33,7 @@ class Trouble(NamedTuple):
 
 
 class ResumableSession(Session):
-    """See `Session`; its channel's Owner. `found`: what an earlier life of this gateway left."""
+    """See `Session`; its channel's ResumeListener. `found`: what an earlier life of this gateway left."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from gateway.protocol.target import Command, Target
 
 # The shell of a session that names no command. `exec a || exec b` would end a busybox shell at the first.
 _SHELL = "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi"
-# What leftovers.sh finds again: in the environment of all that is started, with the pid of the first
+# What search.sh finds again: in the environment of all that is started, with the pid of the first
 _MARK = "export DAP_SESSION=$$.{}; "
 _KILL = (
     'case $1 in -*) (exec -- true) 2>/dev/null && exec -- "$@" ;; esac; exec "$@"'  # dash knows no `exec --`

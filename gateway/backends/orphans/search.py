@@ -1,7 +1,7 @@
 """What a session leaves in its container: how it is looked for and ended there, and what came of it.
 
 The kubelet ends nothing when a session does: a shell lives on without its terminal, for ever. So the shells that we
-choose, and commands that are to be killed on disconnect, carry a mark (kubectl.inside). A second exec, of leftovers.sh,
+choose, and commands that are to be killed on disconnect, carry a mark (kubectl.inside). A second exec, of search.sh,
 finds what has it and ends it as a terminal does that hangs up; what was started with nohup or setsid lives.
 """
 

@@ -31,7 +31,7 @@ _LOOK = Command(("sh",), stdout=True)
 
 
 class PlainBackend:
-    """The backend of one cluster. Works inside `async with chain.running():`, with a host and a reaper that are given
+    """The backend of one cluster. Works inside `async with backend.running():`, with a host and a reaper that are given
     running around it. `tick`: seconds between the bytes of its lease.
     """
 

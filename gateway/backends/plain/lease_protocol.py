@@ -7,7 +7,7 @@ nonces and pids, and reads lines (words are parted by blanks, and the last is a 
     + NONCE [PID SINCE WRAPPER [SESSION]]   know this one, from the wrapper's `start` on with its numbers
     - NONCE                                 it has ended
     ! NONCE...                              end these now: TERM (HUP too in a terminal), KILL 2 s later
-    in MARK KUBECTL...                      what carries this mark in a container is found so (leftovers.sh)
+    in MARK KUBECTL...                      what carries this mark in a container is found so (search.sh)
     out MARK                                and nothing is there, as the gateway has seen
     take PID NONCE                          end the lease that was before: this one knows all that it knew
     bye                                     all is over

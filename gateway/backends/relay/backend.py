@@ -9,6 +9,7 @@ from gateway.backends.kube.namespace import context_namespace
 from gateway.backends.kube.pod_monitor import KubePodMonitor, Pods
 from gateway.backends.kube.raw import RawApi
 from gateway.backends.orphans.reaper import Ended, Reaper
+from gateway.backends.relay.bootstrap import RelayUnsupported
 from gateway.backends.relay.channel import RelayChannel, no_room
 from gateway.backends.relay.check import check
 from gateway.backends.relay.credentials import RelayCredentials
@@ -20,15 +21,12 @@ from gateway.backends.relay.session_registry import SessionRegistry
 from gateway.backends.relay.streams import RelayStreams
 from gateway.backends.ssh.host import Host
 from gateway.errors import HopFailed
-from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.protocol.target import Command, Target
 from gateway.settings.config import Cluster, Limits
-
-_SIZE = TerminalSize(80, 24)  # until the client names its own
-_ALONE = 120.0  # seconds at most that a session is kept for a gateway that will not be there again
 
 
 class RelayBackend:
-    """Works inside `async with chain.running():`, with the host running around it and the reaper in it."""
+    """Works inside `async with backend.running():`, with the host running around it and the reaper in it."""
 
     def __init__(
         self, cluster: Cluster, limits: Limits, host: Host, identity: RelayCredentials, reaper: Reaper
@@ -39,7 +37,8 @@ class RelayBackend:
         self._reaper = reaper
         registry = SessionRegistry()
         self._links = LinkSupervisor(cluster, limits, host, identity, reaper, registry, self._needed)
-        self._streams = streams = RelayStreams(cluster, limits, self._links.link)
+        self.link = self._links.link
+        self._streams = streams = RelayStreams(cluster, limits, self.link)
         self.resume = RelayResume(
             streams,
             self._links,
@@ -54,14 +53,16 @@ class RelayBackend:
         self._raw = RawApi(streams.kubectl, cluster.kube_context)
         self._pods = Pods(self.kube)
 
-    async def link(self) -> Link:
-        """Returns the link as soon as there is one. Raises HopFailed."""
-        return await self._links.link()
-
     @property
     def failure(self) -> HopFailed | None:
         """Why there is no link; None while there is one, or while the first attempt is under way."""
         return self._links.failure
+
+    @property
+    def unsupported(self) -> RelayUnsupported | None:
+        """Why the runner cannot have a relay, as far as is known."""
+        failure = self.failure
+        return failure if isinstance(failure, RelayUnsupported) else None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -45,7 +45,7 @@ def send_boot(settings: Mapping[str, Any]) -> bytes:
 
 
 async def arrive(process: Process, nonce: str, settings: Mapping[str, Any]) -> bytes:
-    """Returns at `link`, with the bytes that came behind it. Raises HopFailed, NoRelay."""
+    """Returns at `link`, with the bytes that came behind it. Raises HopFailed, RelayUnsupported."""
     before = Handshake(nonce)
     while not (before.ready or before.problem):
         if not await _read(process, before):
