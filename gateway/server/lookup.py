@@ -68,12 +68,14 @@ async def verify(api: ClusterApi, session: Session, row: Subprotocol, *, seen: b
     Without a relay an answer costs as much as the start itself, whose kubectl says the same: that is waited for.
     """
     target = session.target
+    may: bool | Refused | None = False
     if api.watches and "/" not in target.pod:  # else the cluster could not be asked whose pods these are
         pod, may = await asyncio.gather(_look(api, target, seen=seen), _ask(api, session, row))
         if may is not False:
             session.target = _settled(pod, target, row)
-            return
-    outcome = None if row.control else await _first_word(session)
+    if row.control:
+        return
+    outcome = await _first_word(session) if may is False else session.outcome  # kubectl may have been faster
     if outcome and outcome.code == "pod_completed":  # kubectl says so before it looks for the container
         _settled(await _look(api, target, seen=seen), target, row)
     elif outcome and outcome.status and outcome.status.code in _SURE:

@@ -11,6 +11,7 @@ from support.exec_client import Access, Request, run
 from support.slow import slow_reader
 
 from gateway.protocol.subprotocols import OWN, V4, V5
+from gateway.server import lookup
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -183,7 +184,11 @@ async def test_half_close_ends_input_and_nothing_else(access):
     ],
     ids=["pod", "container", "namespace", "several"],
 )
-async def test_what_only_the_cluster_knows_is_refused_before_the_upgrade(access, request_, code, message):
+async def test_what_only_the_cluster_knows_is_refused_before_the_upgrade(
+    access, request_, code, message, monkeypatch
+):
+    monkeypatch.setattr(lookup, "VERIFY", 60.0)  # the gateway's patience is not what is tried
+
     said = await run(access, request_)
 
     assert said.refusal.code == code

@@ -186,6 +186,14 @@ async def test_who_may_not_exec_is_refused_in_kubectls_words(edge, access):
     ).json(http=True)
 
 
+@pytest.mark.parametrize("row", [V5, V4], ids=["v5", "v4"])
+async def test_kubectl_may_be_faster_than_the_lookup(edge, access, row, monkeypatch):
+    monkeypatch.setattr(lookup, "VERIFY", 0.5)
+    edge.backend.kube.slow = True
+
+    assert (await run(access, request(("forbidden",)), row=row)).refusal.code == 403
+
+
 @pytest.mark.usefixtures("quick")
 async def test_who_gets_in_all_the_same_is_let_in(edge, access):
     """Kubectl decides: an older server asks for another verb."""
