@@ -6,13 +6,17 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support import leaks
 from support.beside import demo_beside
 from support.dap import Home
+from support.repeated import examples
 from support.served import cluster_at, config_for, served
 
 from gateway.demo import demo_chain
 
+settings.register_profile("examples", examples(random=True))
+settings.load_profile("examples")
 SKIPS = Path(__file__).with_name("skips.txt")
 # A shell's background job ignores these, and so would every program under test
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,8 +2,9 @@
 
 from contextlib import closing
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.repeated import examples
 
 from gateway.client.input_buffer import InputBuffer
 
@@ -118,7 +119,7 @@ def test_input_of_the_client_before_is_not_ours_to_send():
     assert not held.again(92, 8)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200, random=True)
 @given(st.data())
 def test_over_any_losses_each_byte_arrives_once(data):
     """A peer that takes what it likes of what is on its way, and forgets the rest at each loss; when it dies itself also

@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.leaks import alive
 from support.relayed import far_side
+from support.repeated import examples
 
 from gateway.backends.relay.channel import RelayChannel
 from gateway.backends.relay.link import Link
 from gateway.protocol.target import Command, Target
 from gateway.relay import run_directory, wire
 
-QUIET = settings(deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = {"suppress_health_check": list(HealthCheck)}
 NUMBERS = st.integers(0, 4)
 REQUESTS = st.sampled_from([
     {"argv": ["cat"]}, {"argv": ["true"]}, {"argv": ["printf", "x" * 3000], "credit": 10}, {"argv": ["/not/there"]},
@@ -83,7 +84,7 @@ def heard(ours, seconds=10.0):
 
 
 @given(st.lists(TO_RELAY, max_size=14))
-@settings(QUIET, max_examples=250)
+@settings(examples(250, random=True), **QUIET)
 def test_a_live_daemon_answers_or_says_why_not(daemon, said):
     ours, carrier = bare_link(daemon)
     with ours, carrier:
@@ -144,7 +145,7 @@ FROM_RELAY = st.one_of(
 
 
 @given(st.lists(FROM_RELAY, max_size=10), st.booleans())
-@settings(QUIET, max_examples=600)
+@settings(examples(600, random=True), **QUIET)
 def test_the_gateways_end_takes_anything(said, tty):
     """The link is lost with a name or lives; each session has an outcome, and a defect is nobody's."""
 

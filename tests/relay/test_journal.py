@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support import leaks
+from support.repeated import examples
 
 from gateway.relay import journal
 from gateway.relay.journal import Journal, JournalFull
@@ -327,7 +328,7 @@ class Large(Against):
 
 TestAgainst, TestTiny, TestLarge = Against.TestCase, Tiny.TestCase, Large.TestCase
 for case in (TestAgainst, TestTiny, TestLarge):
-    case.settings = settings(max_examples=40, stateful_step_count=30, deadline=None, derandomize=True)
+    case.settings = settings(examples(40), stateful_step_count=30)
 
 
 def test_what_runs_in_the_runner_is_python_3_9():

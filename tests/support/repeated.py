@@ -1,8 +1,13 @@
-"""Parameters that make a test try its luck again."""
+"""What makes a test try its luck again: parameters and examples. The lab's run has all of them."""
 
+import os
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+FEW = not os.environ.get("DAP_EXAMPLES")  # set by hack/check-lab
+SHARE = 5  # of the examples, the first run has one in this many
 
 
 def again(*values: Any) -> Any:
@@ -13,3 +18,10 @@ def again(*values: Any) -> Any:
 def seeds(count: int) -> list[object]:
     """The numbers from 0; all but the first are marked repetitions."""
     return [0, *(again(seed) for seed in range(1, count))]
+
+
+def examples(count: int = 100, *, random: bool = False) -> settings:
+    """Settings of a property: the same examples in each run, or, where it is `random`, others."""
+    return settings(
+        max_examples=max(count // SHARE, 20) if FEW else count, derandomize=not random, deadline=None
+    )

@@ -5,8 +5,9 @@ import itertools
 import re
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from support.repeated import examples
 
 from gateway.backends.kube.kubectl_stderr import LIMIT, KubectlStderrFilter
 
@@ -42,7 +43,7 @@ def cut(text: bytes, places: list[int]) -> list[bytes]:
     return [text[a:b] for a, b in itertools.pairwise(edges)]
 
 
-@settings(max_examples=400, derandomize=True, deadline=None)
+@examples(400)
 @given(texts, codes, st.lists(st.integers(0, 10_000), max_size=8), st.sampled_from([PID, None]))
 def test_any_pieces_give_the_same_and_nothing_is_lost(text, code, places, pid):
     out, said = parted([text], code, pid)
@@ -52,7 +53,7 @@ def test_any_pieces_give_the_same_and_nothing_is_lost(text, code, places, pid):
     assert parted([text[i : i + 1] for i in range(len(text))], code, pid) == (out, said)
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@examples(300)
 @given(texts, codes, st.lists(st.tuples(st.integers(0, 10_000), st.booleans()), max_size=8))
 def test_what_is_released_is_not_lost_either(text, code, places):
     """Without klog: a line whose beginning was released stays."""
@@ -72,7 +73,7 @@ def test_what_is_released_is_not_lost_either(text, code, places):
     assert out + held == text or out + held + said in (text, text + said)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@examples(200)
 @given(texts, st.integers(1, 255), st.lists(st.integers(0, 10_000), max_size=5))
 def test_the_last_line_is_kubectls_whatever_stands_before(text, code, places):
     assume(without_klog(text + b"x").endswith(b"x"))  # klog ends its lines

@@ -10,10 +10,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.leaks import alive
-from support.repeated import again
+from support.repeated import again, examples
 from support.wrapped import NONCE, bash, environment, in_terminal, piped
 
 from gateway.backends.plain.wrapper import Parsed, Stderr, Stdout, exec_line, send_argv
@@ -57,7 +57,7 @@ def stderr_of(parts: list[bytes]) -> tuple[bytes, bytes, bool]:
     return body, stderr.talk, stderr.ended
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@examples(300)
 @given(data_of_commands, data_of_commands, data_of_commands, cuts)
 @example(RS[:5], RS[:5], RS[:5], [3])
 def test_stdout_in_any_pieces(talk, body, words, places):
@@ -69,7 +69,7 @@ def test_stdout_in_any_pieces(talk, body, words, places):
     assert parsed([data[i : i + 1] for i in range(len(data))]) == (body, talk, seen)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@examples(200)
 @given(data_of_commands, cuts, st.integers(0, 80))
 def test_stdout_that_is_cut_off_loses_nothing_of_the_command(body, places, length):
     """Where the link ends within a mark, what had come of the mark cannot be told from output."""
@@ -83,7 +83,7 @@ def test_stdout_that_is_cut_off_loses_nothing_of_the_command(body, places, lengt
     assert seen.code == (3 if length >= len(EXIT) else None)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@examples(200)
 @given(data_of_commands, data_of_commands, cuts, st.integers(0, 30))
 def test_stderr_in_any_pieces(talk, body, places, length):
     data = talk + END + body + END[:length] + (b"behind the end" if length >= len(END) else b"")
@@ -120,7 +120,7 @@ def printed(argv: tuple[str, ...]) -> bytes:
     return b"".join(word.encode() + b"\0" for word in argv)
 
 
-@settings(max_examples=12, derandomize=True, deadline=None)
+@examples(12)
 @given(argv=st.lists(arguments, min_size=1, max_size=20).map(tuple))
 @example(argv=("", "-n", "a\rb\x03\x1a\x1c\x04", "\n", "$(id)`id`'\"", "\x01\x7f", ""))
 def test_argv_arrives_exactly(tmp_path_factory, argv):
