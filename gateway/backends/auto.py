@@ -59,7 +59,11 @@ class AutoBackend:
         """See `Backend.stats`; the reaper's counts are of both."""
         plain, relay = self._plain.stats(), self._relay.stats()
         orphans = {where: count + relay.orphans.get(where, 0) for where, count in plain.orphans.items()}
-        return Stats({**plain.connections, **relay.connections}, relay.leftovers, orphans)
+        connections, restarts = (
+            {**plain.connections, **relay.connections},
+            {**plain.restarts, **relay.restarts},
+        )
+        return Stats(connections, relay.leftovers, orphans, restarts)
 
     async def _has_relay(self) -> bool:
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gateway.protocol.messages import Stream
@@ -157,12 +157,14 @@ class Stats:
 
     `connections`: open connections and channels, who waits, the breaker. `leftovers`: sessions that may have left
     something in their pods, by what came of it. `orphans`: commands that outlived their session and had to be killed, so
-    far, by who did it (`finish`: within `Limits.finish`; `lease`: what watches over them in the runner).
+    far, by who did it (`finish`: within `Limits.finish`; `lease`: what watches over them in the runner). `restarts`: the
+    last defect of each long-lived task that had to be started again a moment ago, by the task's name.
     """
 
     connections: Mapping[str, int]
     leftovers: Mapping[str, int]
     orphans: Mapping[str, int]
+    restarts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Backend(Protocol):

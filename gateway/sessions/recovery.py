@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 
 from gateway.backends.contract import Backend
 from gateway.backends.resume import RecoveredSession
 from gateway.errors import Refused
+from gateway.supervision import supervise
 
 log = structlog.get_logger()
 
@@ -19,6 +21,7 @@ class Recovery:
         self, backends: Mapping[str, Backend], recover: Callable[[str, RecoveredSession], bool]
     ) -> None:
         self._recover = recover
+        self.restarts: dict[str, dict[str, str]] = {}  # see `supervise`, for each cluster
         self._looked: dict[str, asyncio.Event] = {}
         self._resumes = {
             name: backend.resume
@@ -34,7 +37,10 @@ class Recovery:
         return list(self._looked)
 
     async def run(self, cluster: str) -> None:
-        """For as long as the gateway runs."""
+        """Recovers what is found in a cluster, for as long as the gateway runs."""
+        await supervise("recovery", partial(self._run, cluster), self.restarts.setdefault(cluster, {}))
+
+    async def _run(self, cluster: str) -> None:
         resume = self._resumes[cluster]
         async for found in resume.found():
             for one in found:

@@ -13,6 +13,7 @@ from gateway.backends.contract import READ, SIZE, ByteStream, Event
 from gateway.backends.kube import answers
 from gateway.backends.kube.connector import RelayConnector
 from gateway.errors import HopFailed
+from gateway.supervision import supervise
 
 _HOST = "http://localhost"  # the Host that kubectl proxy wants to hear
 _REFUSED = "/api/v1/namespaces/-/pods/-/exec"  # answered by kubectl proxy itself, with 403
@@ -51,6 +52,7 @@ class RelayApi:
     def __init__(self, proxy: Proxy, link_failure: Callable[[], HopFailed | None]) -> None:
         self._proxy = proxy
         self._link_failure = link_failure
+        self.restarts: dict[str, str] = {}  # see `supervise`
         self.asking = 0  # requests under way; a watch only until it has begun
         self._doubtful = False  # the last request got no answer
         self._allowed: dict[tuple[str, str, str, str], float] = {}  # what we may, and when that was said
@@ -60,7 +62,7 @@ class RelayApi:
     async def running(self) -> AsyncIterator[None]:
         """On leaving all connections and the proxy are closed, and no task is left."""
         async with asyncio.TaskGroup() as tasks:
-            keeper = tasks.create_task(self._proxy.run())
+            keeper = tasks.create_task(supervise("kubectl_proxy", self._proxy.run, self.restarts))
             connector = RelayConnector(self._proxy.connection, tasks)
             unlimited = ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
             self._session = ClientSession(connector=connector, timeout=unlimited, cookie_jar=DummyCookieJar())

@@ -18,6 +18,7 @@ from gateway.backends.kube import pod as pods
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Target
+from gateway.supervision import supervise
 
 log = structlog.get_logger()
 
@@ -44,6 +45,7 @@ class Pods:
 
     def __init__(self, api: ClusterApi) -> None:
         self.api = api
+        self.restarts: dict[str, str] = {}  # see `supervise`
         self._watched: dict[tuple[str, str], Watched] = {}
         self._looks: dict[tuple[str, str], asyncio.Task[dict[str, Any] | HopFailed | None]] = {}
         self._tasks: asyncio.TaskGroup
@@ -62,10 +64,10 @@ class Pods:
     async def watched(self, target: Target) -> AsyncIterator["Watched"]:
         """Shared with everybody who watches that pod."""
         key = target.namespace, target.pod
-        one = self._watched.get(key)
+        one, work = self._watched.get(key), f"watch of {target.namespace}/{target.pod}"
         if one is None:
             one = self._watched[key] = Watched(self.api, target)
-            one.task = self._tasks.create_task(one.run())
+            one.task = self._tasks.create_task(supervise(work, one.run, self.restarts))
         one.users += 1
         try:
             yield one
@@ -74,6 +76,7 @@ class Pods:
             if not one.users:
                 del self._watched[key]
                 one.task.cancel()
+                self.restarts.pop(work, None)
 
     async def look(self, target: Target) -> dict[str, Any] | None:
         """The pod as it is now, None where there is none; asked once for all who look meanwhile. Raises HopFailed."""
@@ -122,9 +125,8 @@ class Watched:
                 pause = _AGAIN
             except HopFailed:
                 pass
-            except Exception:  # it must not end the sessions in the pod, nor any other
-                log.exception("watch_defect", path=self._path)
-            self.known = False
+            finally:
+                self.known = False
             await asyncio.sleep(pause)
 
     async def _follow(self) -> None:

@@ -71,7 +71,9 @@ class PlainBackend:
     def stats(self) -> Stats:
         """See `Backend.stats`; the lease's channel is not among the channels."""
         connections = {**self._host.counts(), "leases": int(self._lease.up)}
-        return Stats(connections, self._reaper.counts, {"finish": self._killed, "lease": self._lease.ended})
+        restarts = self._host.restarts | self._lease.restarts | self._pods.restarts
+        killed = {"finish": self._killed, "lease": self._lease.ended}
+        return Stats(connections, self._reaper.counts, killed, restarts)
 
     async def namespace(self) -> str:
         """See `Backend.namespace`."""

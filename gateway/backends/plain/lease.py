@@ -20,6 +20,7 @@ from gateway.backends.process import Process
 from gateway.backends.ssh.host import Host
 from gateway.errors import HopFailed
 from gateway.settings.config import Cluster, Limits
+from gateway.supervision import supervise
 from gateway.timeouts import wait_within
 
 log = structlog.get_logger()
@@ -36,6 +37,7 @@ class Lease:
     """One runner's. Works inside `async with lease.running():`; nothing that is said to it waits or fails."""
 
     def __init__(self, cluster: Cluster, limits: Limits, host: Host, tick: float = TICK) -> None:
+        self.restarts: dict[str, str] = {}  # see `supervise`
         self.ended = 0  # commands that it had to end
         self._cluster = cluster
         self._limits = limits
@@ -59,7 +61,7 @@ class Lease:
     async def running(self) -> AsyncIterator[None]:
         """Keeps a lease while one is wanted. On leaving it is told what is still to be ended, and no task is left."""
         async with asyncio.TaskGroup() as tasks:
-            keeper = tasks.create_task(self._keep())
+            keeper = tasks.create_task(supervise("lease", self._keep, self.restarts))
             try:
                 yield
             finally:
@@ -137,8 +139,6 @@ class Lease:
                 continue
             except HopFailed as error:
                 self._lost(error)
-            except Exception:  # a defect here must not end sessions
-                log.exception("lease_defect", cluster=self._cluster.name)
             failures = 1 if time.monotonic() - began > _IDLE else failures + 1
             await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF)) - 1])
 

@@ -78,7 +78,8 @@ class RelayBackend:
         streams = self._streams.sessions(link) if link else 0
         channels = counts["channels"] - bool(link) + streams
         connections = {**counts, "channels": channels, "links": int(bool(link))}
-        return Stats(connections, self._reaper.counts, {"finish": self._streams.killed})
+        restarts = self._host.restarts | self._links.restarts | self.kube.restarts | self._pods.restarts
+        return Stats(connections, self._reaper.counts, {"finish": self._streams.killed}, restarts)
 
     def _needed(self, link: Link) -> bool:
         return self._streams.sessions(link) + self.kube.asking > 0

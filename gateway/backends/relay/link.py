@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import structlog
+
 from gateway.backends.process import Process
 from gateway.backends.relay.bootstrap import arrive
 from gateway.backends.relay.flow_window import ActivityTracker
@@ -13,6 +15,7 @@ from gateway.backends.relay.link_stream import LinkStream
 from gateway.errors import HopFailed
 from gateway.relay import wire
 
+log = structlog.get_logger()
 PING = 5.0  # seconds between the bytes that keep the lease
 SILENCE = 20.0  # seconds without a word from the relay
 _PING = struct.Struct("!d")  # when it was sent
@@ -147,7 +150,8 @@ class Link:
             self._take(data)
             for stream in self._busy:
                 stream.credit(self.rtt)
-        except Exception as defect:  # noqa: BLE001  # the link ends, and says so
+        except Exception as defect:  # the link ends, and says so
+            log.exception("link_defect")
             self.fail(HopFailed("gateway_error", f"a defect: {type(defect).__name__}: {defect}"))
         self._busy.clear()
 

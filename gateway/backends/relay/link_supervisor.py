@@ -15,6 +15,7 @@ from gateway.backends.relay.session_registry import SessionRegistry
 from gateway.backends.ssh.host import Host
 from gateway.errors import HopFailed
 from gateway.settings.config import Cluster, Limits
+from gateway.supervision import supervise
 
 _BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts, unless somebody wants the link sooner
 _SOONEST = 1.0  # seconds
@@ -44,6 +45,7 @@ class LinkSupervisor:
         self._reaper = reaper
         self._keeper = keeper
         self._needed = needed
+        self.restarts: dict[str, str] = {}  # see `supervise`
         self._link: Link | None = None
         self._failure: HopFailed | None = None
         self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
@@ -64,7 +66,10 @@ class LinkSupervisor:
     async def running(self) -> AsyncIterator[None]:
         """On leaving it is closed, and no task is left."""
         async with asyncio.TaskGroup() as tasks:
-            jobs = [tasks.create_task(self._keep()), tasks.create_task(self._renew())]
+            jobs = [
+                tasks.create_task(supervise(name, work, self.restarts))
+                for name, work in (("relay_link", self._keep), ("relay_renewal", self._renew))
+            ]
             try:
                 yield
             finally:
@@ -101,8 +106,10 @@ class LinkSupervisor:
                     failures = 0
                     await link.run()
             except HopFailed as error:
-                self._failure = error
-                self._settled.set()
+                self._fail(error)
+            except Exception:
+                self._fail(_defect())
+                raise
             never = isinstance(self._failure, RelayUnsupported) and self._failure.never
             if never:
                 self._keeper.no_relay()
@@ -114,6 +121,10 @@ class LinkSupervisor:
                     await self._wanted.wait()
                     await asyncio.sleep(max(0.0, began + _SOONEST * bool(failures) - time.monotonic()))
             failures += 1
+
+    def _fail(self, error: HopFailed) -> None:
+        self._failure = error
+        self._settled.set()
 
     async def _renew(self) -> None:
         """After an upgrade the relay of before goes on with its sessions; the first link without any is the last to it."""
@@ -141,7 +152,14 @@ class LinkSupervisor:
             self._settled.set()
             try:
                 yield link
+            except Exception:
+                link.fail(_defect())
+                raise
             finally:
                 self._link = None
                 link.fail(HopFailed("shutdown", "the gateway closed the link"))
                 self._failure = link.lost
+
+
+def _defect() -> HopFailed:
+    return HopFailed("gateway_error", "a defect in the gateway: its log has it")

@@ -83,10 +83,16 @@ class Proxy:
             try:
                 await self._serve()
             except HopFailed as error:
-                self._failure, self._failed = error, time.monotonic()
                 log.warning("kubectl_proxy_failed", code=error.code, message=error.message)
-                self._wanted.clear()
-                self._settled.set()
+                self._fail(error)
+            except Exception:
+                self._fail(HopFailed("gateway_error", "a defect in the gateway: its log has it"))
+                raise
+
+    def _fail(self, error: HopFailed) -> None:
+        self._failure, self._failed = error, time.monotonic()
+        self._wanted.clear()
+        self._settled.set()
 
     async def _ready(self) -> str:
         while not self._address:

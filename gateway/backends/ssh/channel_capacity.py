@@ -35,7 +35,7 @@ class ChannelCapacity(Generic[C]):
 
     def __init__(self, connection: C, usual: int, clock: Callable[[], float]) -> None:
         self.proven = 0
-        self.idle_since: float | None = None
+        self._idle_since: float | None = None
         self._connection = connection
         self._clock = clock
         self._most = connection.room
@@ -46,11 +46,17 @@ class ChannelCapacity(Generic[C]):
 
     @property
     def rest(self) -> float:
-        """Seconds until it gets its next channel, room or not."""
+        """Returns the seconds until the connection gets its next channel, with room or without."""
         return self._rests_until - self._clock()
 
+    def idle(self) -> float:
+        """Returns for how many seconds the connection has had no channel, as far as was looked at."""
+        now = self._clock()
+        self._idle_since = None if self._connection.channels else self._idle_since or now
+        return now - (self._idle_since or now)
+
     def free(self) -> bool:
-        """One more channel may be opened on it."""
+        """Returns True if one more channel may be opened on the connection."""
         connection = self._connection
         if self.rest > 0:
             return False
@@ -59,16 +65,18 @@ class ChannelCapacity(Generic[C]):
             self._grows = self._clock() + GROW
         return connection.channels < connection.room
 
-    def took(self) -> None:
-        """One more was opened."""
+    def channel_opened(self) -> None:
+        """Records that the host opened one more channel."""
         connection = self._connection
         self.proven = max(self.proven, connection.opened)
         self._next_rest = _REST
         if connection.room:
             connection.room = max(connection.room, self.proven)
 
-    def full(self) -> bool:
-        """One was not opened. Whether that says how much room there is: not where there was more before."""
+    def channel_refused(self) -> bool:
+        """Records that the host opened no further channel. Returns True if the refusal shows a new limit: where the
+        connection once had more channels, the host is only slow, and the connection rests.
+        """
         connection = self._connection
         if connection.opened < self.proven:
             self._rests_until = self._clock() + self._next_rest

@@ -36,7 +36,7 @@ class Host:
         self._pool = Pool(
             self._login, patience=self._patience.now, attended=lambda: self._attendance.attended
         )
-        self.running = self._pool.running
+        self.running, self.restarts = self._pool.running, self._pool.restarts
         self._apart: list[Connection] = []
 
     def counts(self) -> dict[str, int]:
@@ -110,11 +110,11 @@ class Host:
             raise HopFailed("ssh_lost", "the management host opened no channel in time") from None
         except HopFailed as error:
             if error.code == "ssh_busy":
-                self._pool.full(connection, error)
+                self._pool.channel_refused(connection, error)
             elif error.code != "ssh_restricted":
                 connection.room = 0
             raise
-        self._pool.took(connection)
+        self._pool.channel_opened(connection)
         return process
 
     async def _diagnosed(self, connection: Connection, error: HopFailed) -> HopFailed:

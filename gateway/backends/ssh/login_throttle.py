@@ -21,12 +21,14 @@ _REFUSED = ("ssh_refused", "ssh_host_key")
 
 
 class LoginThrottle:
-    """Knows what the last ones came to. `trouble`: why the last one failed, until one succeeds."""
+    """Decides from the results of the last logins when the next may begin. `trouble`: why the last login failed, until
+    one succeeds.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.trouble: HopFailed | None = None
         self._clock = clock
-        self._abreast = DIALS
+        self._at_once = DIALS
         self._streak = 0
         self._failures = 0
         self._refusals = 0
@@ -36,37 +38,37 @@ class LoginThrottle:
         self._broken_until = 0.0
 
     @property
-    def abreast(self) -> int:
-        """How many may be under way now."""
-        return self._abreast if self.pause <= 0 else 0
+    def allowed(self) -> int:
+        """Returns how many logins may be under way now."""
+        return self._at_once if self.pause <= 0 else 0
 
     @property
     def pause(self) -> float:
-        """Seconds until the next one may begin."""
+        """Returns the seconds until the next login may begin."""
         return max(self._next - self._clock(), self.broken)
 
     @property
     def broken(self) -> float:
-        """Seconds that the breaker stays open; 0 while it is closed."""
+        """Returns the seconds that the breaker stays open; 0 while it is closed."""
         return max(0.0, self._broken_until - self._clock())
 
-    def succeeded(self) -> None:
-        """One did. How many at a time grows slowly."""
+    def login_succeeded(self) -> None:
+        """Records a login that succeeded; after four in a row one more may run at the same time."""
         self.trouble = None
         self._refusals = self._in_vain = 0
         self._streak += 1
         if self._streak >= _STREAK:
-            self._streak, self._abreast = 0, min(self._abreast + 1, DIALS)
+            self._streak, self._at_once = 0, min(self._at_once + 1, DIALS)
 
-    def worked(self) -> None:
+    def channel_opened(self) -> None:
         """Resets the pauses between logins after a channel was opened: only that shows that the host takes us. A breaker that
         is open stays open until its time is over.
         """
         self._failures = 0
         self._next = 0.0
 
-    def refused(self, error: HopFailed, *, attended: bool = False) -> None:
-        """A login ended with `error`. Opens the breaker after refusals in a row, and at once where a person was asked in
+    def login_failed(self, error: HopFailed, *, attended: bool = False) -> None:
+        """Records a login that ended with `error`. Opens the breaker after refusals in a row, and at once where a person was asked in
         vain, who is not to be asked again and again.
         """
         self.trouble = error
@@ -80,10 +82,10 @@ class LoginThrottle:
             if self._refusals >= REFUSALS:
                 self._broken_until = self._clock() + PAUSE
 
-    def turned_away(self, error: HopFailed) -> None:
-        """One ended with `error`, or led to nothing, and another one may do better a little later."""
+    def login_turned_away(self, error: HopFailed) -> None:
+        """Records a login for which the host had no room: logins go on one at a time, after a pause that grows."""
         self.trouble = error
-        self._streak, self._abreast = 0, 1
+        self._streak, self._at_once = 0, 1
         self._next = self._clock() + _PAUSES[min(self._failures, len(_PAUSES) - 1)]
         self._failures += 1
 

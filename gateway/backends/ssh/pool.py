@@ -10,15 +10,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Generic, TypeVar, cast
 
+import structlog
+
 from gateway.backends.ssh.channel_capacity import CHANNELS, ChannelCapacity, Connection
 from gateway.backends.ssh.login_throttle import LoginThrottle
 from gateway.errors import HopFailed
+from gateway.supervision import supervise
+from gateway.timeouts import wait_within
 
+log = structlog.get_logger()
 IDLE = 60.0  # seconds after which an unused connection beyond the first is closed
 _TICK = 10.0  # seconds between looks at idle connections
 _BACKOFF = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts to keep one warm
 _FOREVER = 1e6  # seconds
-
 C = TypeVar("C", bound=Connection)
 
 
@@ -42,13 +46,14 @@ class Pool(Generic[C]):
         self._waiting: deque[asyncio.Future[C]] = deque()
         self._dials: set[asyncio.Task[None]] = set()
         self._later: asyncio.TimerHandle | None = None
+        self.restarts: dict[str, str] = {}  # see `supervise`
         self._tasks: asyncio.TaskGroup
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """On leaving, every connection is closed and no task is left."""
         async with asyncio.TaskGroup() as self._tasks:
-            keeper = self._tasks.create_task(self._keep_warm())
+            keeper = self._tasks.create_task(supervise("ssh_pool", self._keep_warm, self.restarts))
             try:
                 yield
             finally:
@@ -77,21 +82,21 @@ class Pool(Generic[C]):
         finally:
             self._give_back(connection)
 
-    def took(self, connection: C) -> None:
-        """A channel was opened on it."""
+    def channel_opened(self, connection: C) -> None:
+        """Records that the host opened a channel on the connection; those who wait may have more."""
         if room := self._open.get(connection):
-            room.took()
+            room.channel_opened()
             self._usual = max(self._usual, room.proven)
-            self._logins.worked()
+            self._logins.channel_opened()
             self._serve()
 
-    def full(self, connection: C, error: HopFailed) -> None:
-        """The host opened no further channel on it: `error`. There is less room than was thought, for now."""
+    def channel_refused(self, connection: C, error: HopFailed) -> None:
+        """Records that the host opened no further channel on the connection, with `error`, and learns its limit."""
         if room := self._open.get(connection):
-            if room.full():
+            if room.channel_refused():
                 self._usual = max(1, connection.room)
             if not connection.room:
-                self._logins.turned_away(error)
+                self._logins.login_turned_away(error)
 
     @property
     def trouble(self) -> HopFailed | None:
@@ -159,14 +164,14 @@ class Pool(Generic[C]):
             if connection is None:
                 break
             connection.channels += 1
-            self._open[connection].idle_since = None
+            self._open[connection].idle()
             self._waiting.popleft().set_result(connection)
         if self._waiting:
             self._start_dials()
 
     def _start_dials(self) -> None:
         needed = -(-len(self._waiting) // self._usual)
-        while len(self._dials) < min(needed, self._logins.abreast):
+        while len(self._dials) < min(needed, self._logins.allowed):
             self._dials.add(self._tasks.create_task(self._login()))
         pauses = [room.rest for room in self._open.values() if room.rest > 0]
         if not self._dials:
@@ -185,15 +190,17 @@ class Pool(Generic[C]):
             connection = await self._dial()
         except HopFailed as failed:
             error = failed
-        except Exception as defect:  # noqa: BLE001  # in one login: it must not end the others' sessions
-            text = f"login failed unexpectedly: {type(defect).__name__}: {defect}"
-            error = HopFailed("gateway_error", text)
+        except Exception as defect:  # in one login: it must not end the others' sessions
+            log.exception("login_defect")
+            error = HopFailed(
+                "gateway_error", f"login failed unexpectedly: {type(defect).__name__}: {defect}"
+            )
         finally:  # at once: several may end in the same moment, and each must know whether it is the last
             self._dials.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         if error:
             self._failed(error)
         else:
-            self._logins.succeeded()
+            self._logins.login_succeeded()
             self._open[connection] = ChannelCapacity(connection, self._usual, self._clock)
             self._serve()
 
@@ -201,10 +208,10 @@ class Pool(Generic[C]):
         """Waiting helps where the host only turned a login away, or cannot be reached while another one lives."""
         lives = any(one.room and not one.lost.is_set() for one in self._open)
         if error.code == "ssh_busy" or (error.code == "ssh_unreachable" and lives):
-            self._logins.turned_away(error)
+            self._logins.login_turned_away(error)
             self._serve()
             return
-        self._logins.refused(error, attended=self._attended())
+        self._logins.login_failed(error, attended=self._attended())
         if not self._dials:  # no other login may still serve them
             self._tell(error)
 
@@ -225,9 +232,7 @@ class Pool(Generic[C]):
             self._close_idle()
             if self._open:
                 failures = 0
-                with suppress(TimeoutError):  # wait_for of Python 3.11 loses a cancellation here
-                    async with asyncio.timeout(_TICK):
-                        await next(iter(self._open)).lost.wait()
+                await wait_within(next(iter(self._open)).lost.wait(), _TICK)
                 continue
             if not self._dials and self._logins.pause <= 0:
                 self._dials.add(self._tasks.create_task(self._login()))
@@ -239,12 +244,7 @@ class Pool(Generic[C]):
                 failures += 1
 
     def _close_idle(self) -> None:
-        now = self._clock()
         for connection, room in list(self._open.items())[1:]:
-            if connection.channels:
-                room.idle_since = None
-            elif room.idle_since is None:
-                room.idle_since = now
-            elif now - room.idle_since > IDLE:
+            if room.idle() > IDLE:
                 connection.room = 0
                 connection.close()

@@ -49,10 +49,7 @@ async def readyz(request: web.Request) -> web.Response:
             name: tasks.create_task(request.app[CHECKS].get(name, backend))
             for name, backend in request.app[BACKENDS].items()
         }
-    clusters = {
-        name: _shown(*check.result()) | {"ssh": dict(request.app[BACKENDS][name].stats().connections)}
-        for name, check in checks.items()
-    }
+    clusters = {name: _shown(*check.result()) | _kept(request.app, name) for name, check in checks.items()}
     ready = not request.app[REGISTRY].stopping and all(
         hop["ok"] for row in clusters.values() for hop in row["hops"]
     )
@@ -121,6 +118,13 @@ async def revoke_token(request: web.Request) -> web.Response:
     """The page token that this request carries ends."""
     request.app[ACCESS].tokens.revoke(bearer(request[PEER]) or "")
     return web.Response(status=204)
+
+
+def _kept(app: web.Application, cluster: str) -> dict[str, Any]:
+    """The cluster's SSH connections, and which of its long-lived tasks were started again, and why."""
+    stats = app[BACKENDS][cluster].stats()
+    recovery = app[REGISTRY].recovery.restarts.get(cluster, {})
+    return {"ssh": dict(stats.connections), "restarts": {**stats.restarts, **recovery}}
 
 
 def _holder(asks: Identity, other: object) -> Identity:

@@ -333,7 +333,7 @@ def test_a_defect_of_a_look_or_a_watch_is_logged_and_ends_nobody(watches):
                 api.deleted()
                 if watches:
                     assert (await lost[0]).code == "pod_deleted"
-        events = ["watch_defect", "look_defect"] if watches else ["look_defect"]
+        events = ["task_defect", "look_defect"] if watches else ["look_defect"]
         assert {row["event"] for row in logs} == set(events)
 
     run(story())

@@ -493,11 +493,11 @@ class Tight(Host):
                 if connection.opened + self.held >= self.sessions:
                     self.refused += 1
                     again = True
-                    pool.full(connection, BUSY)
+                    pool.channel_refused(connection, BUSY)
                     continue
                 connection.opened += 1
                 try:
-                    pool.took(connection)
+                    pool.channel_opened(connection)
                     await asyncio.sleep(seconds)
                     return connection
                 finally:
