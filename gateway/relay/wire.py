@@ -92,9 +92,10 @@ def decode_offset(body: bytes) -> int:
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
-    """A JSON object. Raises WireError."""
+    """A JSON object, of which every text is Unicode and every number is finite. Raises WireError."""
     try:
         value = json.loads(body.decode())
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         raise WireError("a body that should be JSON is none") from None
     if not isinstance(value, dict):
@@ -115,7 +116,7 @@ def decode_exit(body: bytes) -> dict[str, Any]:
 def decode_started(body: bytes) -> dict[str, Any]:
     """What STARTED says. Raises WireError."""
     value = decode_object(body)
-    if not all(_number(value.get(key, 0), 0, (1 << 63) - 1) for key in ("pid", "offset", "received")):
+    if not all(is_offset(value.get(key, 0)) for key in ("pid", "offset", "received")):
         raise WireError("STARTED has a pid and offsets")
     return value
 
@@ -129,6 +130,11 @@ def decode_after(body: bytes) -> dict[str, Any]:
     if not all(_number(one.get("code", 0), 0, 255) for one in results):
         raise WireError("a result has a code of 0 to 255")
     return value
+
+
+def is_offset(value: object) -> bool:
+    """Returns True for a number of bytes, or of a process."""
+    return _number(value, 0, (1 << 63) - 1)
 
 
 def _number(value: object, least: int, most: int) -> bool:

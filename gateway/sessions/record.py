@@ -15,6 +15,7 @@ from gateway.protocol.target import Command, Target, Verb
 
 _ARGV = 2000  # characters of a command, as JSON, that are kept: what runs is known there, this is for people
 _NAME, _GROUPS, _GROUP = 100, 5, 60  # characters of a name, groups, characters of one
+_AHEAD = 86400.0  # seconds that the clock of this machine may have been ahead
 _VERBS: dict[str, Verb] = {"exec": "exec", "attach": "attach", "run": "run"}
 
 
@@ -81,8 +82,10 @@ class SessionRecord:
             )  # fmt: skip
             target = Target(cluster, namespace, pod, container or None)
             opened, counted = float(body["opened"]), bool(body.get("counted"))
+            if not 0 <= opened <= time.time() + _AHEAD:
+                return None
             return cls(Identity(who, proof, tuple(groups)), target, command, tuple(hashes), opened, counted)
-        except (KeyError, TypeError, ValueError, BadRequest):
+        except (KeyError, TypeError, ValueError, OverflowError, BadRequest):
             return None
 
 

@@ -101,6 +101,14 @@ def test_a_body_that_is_no_object(some):
         wire.decode_object(some)
 
 
+@pytest.mark.parametrize(
+    "some", [b'"\\ud800"', b'{"\\udfff": 1}', b"1e999", b"-1e999", b"NaN", b"[Infinity]"]
+)
+def test_a_text_that_is_not_unicode_and_a_number_without_end_break_a_rule(some):
+    with pytest.raises(wire.WireError):
+        wire.decode_object(b'{"results": [%s]}' % some)
+
+
 def test_one_byte_at_a_time():
     raw = wire.encode(wire.STDOUT, 7, b"x" * wire.CHUNK) + wire.encode(wire.PONG)
     decoder = wire.Decoder()

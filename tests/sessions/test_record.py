@@ -36,7 +36,19 @@ def test_the_relay_takes_it_however_long_the_command_is(text, count):
 
 
 @pytest.mark.parametrize(
-    "broken", [{}, {"identity": 3}, {"verb": "format"}, {"secrets": None}, {"target": ["x"]}]
+    "broken",
+    [
+        {},
+        {"identity": 3},
+        {"verb": "format"},
+        {"secrets": None},
+        {"target": ["x"]},
+        {"opened": 10**400},
+        {"opened": 1e300},
+        {"opened": -1},
+        {"opened": float("nan")},
+        {"opened": []},
+    ],
 )
 def test_what_somebody_else_wrote_is_none(broken):
     body = note("sh").body()

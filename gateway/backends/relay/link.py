@@ -18,6 +18,7 @@ from gateway.relay import wire
 log = structlog.get_logger()
 PING = 5.0  # seconds between the bytes that keep the lease
 SILENCE = 20.0  # seconds without a word from the relay
+_NAMED = 16 << 20  # bytes of the list of sessions; a row has some 9 KiB at most
 _PING = struct.Struct("!d")  # when it was sent
 
 
@@ -60,6 +61,8 @@ class Link:
         while not stream.ended:
             await self._read()
             text += b"".join(body for _, body in stream.take())
+            if len(text) > _NAMED:
+                raise HopFailed("relay_lost", f"the relay's list of sessions is longer than {_NAMED} bytes")
         if self.lost:
             raise self.lost
         self.forget(stream)

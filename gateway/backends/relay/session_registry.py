@@ -1,6 +1,7 @@
 """What of this gateway's is at its relay beyond a link: whose it is, what is to be ended there, what was found."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,8 @@ from gateway.backends.resume import RecoveredSession
 from gateway.errors import HopFailed
 from gateway.relay import wire
 from gateway.timeouts import wait_within
+
+_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)  # of a session
 
 
 class SessionRegistry:
@@ -90,9 +93,9 @@ def _end_there(link: Link, name: str) -> None:
 
 
 def _found(row: dict[str, Any]) -> RecoveredSession:
-    try:
-        note = row["note"]
-        numbers = [int(row[key]) for key in ("seen", "start", "end", "received")]
-        return RecoveredSession(str(row["name"]), note if isinstance(note, dict) else {}, *numbers)
-    except (KeyError, TypeError, ValueError):
-        raise HopFailed("relay_lost", "the relay broke a rule of the link: a line of its list") from None
+    """Raises HopFailed."""
+    name, note = row.get("name"), row.get("note")
+    numbers: list[Any] = [row.get(key) for key in ("seen", "start", "end", "received")]
+    if not (isinstance(name, str) and _NAME.fullmatch(name) and all(map(wire.is_offset, numbers))):
+        raise HopFailed("relay_lost", "the relay broke a rule of the link: a line of its list")
+    return RecoveredSession(name, note if isinstance(note, dict) else {}, *numbers)
