@@ -1,16 +1,12 @@
 """The channel of the relay chain: a stream of the link, with kubectl's words told from the command's."""
 
-import asyncio
 import errno
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator
 
-from gateway.backends.kube import kubectl
-from gateway.backends.kube.kubectl_stderr import KubectlStderrFilter
-from gateway.backends.kube.stdin_stall import StdinStallDetector
+from gateway.backends.kube.command_end import CommandEnd
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.protocol.messages import Stream
-from gateway.protocol.outcome import Outcome, ended
+from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.relay import wire
 
@@ -25,43 +21,37 @@ class RelayChannel:
 
     def __init__(self, stream: LinkStream, target: Target, command: Command, *, kubectl: bool) -> None:
         self._stream = stream
-        self._target = target
         self._command = command
-        self._kubectl = kubectl
-        self._words = KubectlStderrFilter() if kubectl and not command.tty else None
-        self._fed = StdinStallDetector()
-        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._end = CommandEnd(target, command, kubectl=kubectl)
+        self.wait = self._end.wait
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the command ended, once it has."""
-        return self._outcome.result() if self._outcome.done() else None
+        """Returns how the command ended, once it has."""
+        return self._end.outcome
 
     async def start(self) -> None:
         """Until it runs, or did not. Raises HopFailed."""
         await self._stream.start()
-        if self._words and self._stream.started:
-            self._words.pid = int(self._stream.started.get("pid") or 0) or None
+        if self._stream.started:
+            self._end.started(int(self._stream.started.get("pid") or 0) or None)
 
     async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
         """See `Channel.output`."""
-        while (batch := await self._read()) is not None:
+        while (batch := await self._end.read(self._stream.read)) is not None:
             for kind, data in batch:
                 if kind == wire.STDOUT:
                     yield Stream.STDOUT, data
-                elif self._words:
-                    if body := self._words.feed(data):
-                        yield Stream.STDERR, body
-                else:
-                    yield Stream.STDERR, data
-            if not batch and self._words and (body := self._words.release()):
+                elif body := self._end.stderr(data):
+                    yield Stream.STDERR, body
+            if not batch and (body := self._end.release()):
                 yield Stream.STDERR, body
         if body := self._last():
             yield Stream.STDERR, body
 
     async def write(self, data: bytes) -> None:
         """See `Channel.write`."""
-        self._fed.more(data)
+        self._end.input_sent(data)
         await self._stream.write(data)
 
     def write_eof(self) -> None:
@@ -74,58 +64,31 @@ class RelayChannel:
         if self._command.tty:
             self._stream.resize(size.columns, size.rows)
 
-    async def wait(self) -> Outcome:
-        """See `Channel.wait`."""
-        return await asyncio.shield(self._outcome)
-
-    async def _read(self) -> list[tuple[int, bytes]] | None:
-        """What has come; empty where held words have waited long enough; None at the end."""
-        read = self._stream.read
-        return await self._words.awaited(read) if self._words else await read() or None
-
     def _last(self) -> bytes:
-        """What was held back; the outcome is there then."""
-        held, code = b"", self._code()
-        words = str((self._stream.exit or {}).get("words", "")).encode("utf-8", "replace")  # in a terminal
-        if self._words:
-            held, words = self._words.end(code if code is not None else -1)
-        self._outcome.set_result(self._explain(code, words))
-        return held
-
-    def _code(self) -> int | None:
-        """The exit status as a shell gives it."""
+        """Sets the outcome and returns the stderr that was held back."""
         found = self._stream.exit or {}
-        if "signal" in found:
-            return 128 + int(found["signal"])
-        return int(found["code"]) if "code" in found else None
+        if unfinished := self._unfinished():
+            return self._end.failed(unfinished)
+        code = 128 + int(found["signal"]) if "signal" in found else int(found["code"])  # as a shell gives it
+        words = str(found.get("words", "")).encode("utf-8", "replace")  # in a terminal
+        return self._end.exited(code, words)
 
-    def _explain(self, code: int | None, words: bytes) -> Outcome:
-        if code is not None:
-            if self._kubectl:
-                return self._fed.explain(kubectl.explain(code, words, self._target, self._command))
-            return ended(code)
+    def _unfinished(self) -> Outcome | None:
+        """Returns why the command did not run, or not to its end; None where it did."""
         found = self._stream.exit
         if found is None:
             failure = self._stream.failure
             return failure.outcome() if failure else Outcome("relay_lost")
-        return self._unfinished(found)
-
-    def _unfinished(self, found: Mapping[str, Any]) -> Outcome:
-        """It did not run, or not to its end."""
-        why, missing = found.get("error"), found.get("errno") == errno.ENOENT
+        if "signal" in found or "code" in found:
+            return None
         if found.get("full"):
             spool = found.get("spool")
-            return (
-                Outcome("relay_failed", f"output waited, and {no_room(spool)}")
-                if spool
-                else Outcome("slow_client")
-            )
+            why = f"output waited, and {no_room(spool)}"
+            return Outcome("relay_failed", why) if spool else Outcome("slow_client")
         if "errno" not in found:
-            return Outcome("relay_failed", str(why))
-        if self._kubectl and missing:
-            return Outcome("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
-        if self._kubectl:
-            return Outcome("runner_failed", f"the runner could not start kubectl: {why}")
-        if missing:
-            return Outcome("start_failed", f"the runner has no program {self._command.argv[0]!a}")
-        return Outcome("start_failed", f"the runner could not start it: {why}")
+            return Outcome("relay_failed", str(found.get("error")))
+        if found["errno"] == errno.ENOENT:
+            return self._end.missing()
+        if self._end.kubectl:
+            return Outcome("runner_failed", f"the runner could not start kubectl: {found.get('error')}")
+        return Outcome("start_failed", f"the runner could not start it: {found.get('error')}")

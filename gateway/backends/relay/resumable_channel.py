@@ -71,7 +71,7 @@ class ResumableRelayChannel(RelayChannel):
 
     async def write(self, data: bytes) -> None:
         """See `Channel.write`. What is lost on its way is sent again."""
-        self._fed.more(data)
+        self._end.input_sent(data)
         view = memoryview(data)
         while view and self._stream.exit is None:
             if self._stream.ended:
@@ -170,8 +170,8 @@ class ResumableRelayChannel(RelayChannel):
         self._attached.set()
         return True
 
-    def _explain(self, code: int | None, words: bytes) -> Outcome:
-        return self._unknown or super()._explain(code, words)
+    def _unfinished(self) -> Outcome | None:
+        return self._unknown or super()._unfinished()
 
 
 def _lost() -> LinkStream:
