@@ -17,7 +17,7 @@ from gateway.protocol.target import Command, Target
 from gateway.sessions.quota import Quota, Slot
 from gateway.sessions.record import SessionRecord
 from gateway.sessions.recovery import Recovery
-from gateway.sessions.resumable import NEWEST, ResumableSession
+from gateway.sessions.resumption import NEWEST, Resumption
 from gateway.sessions.session import Session
 from gateway.settings.config import Limits
 
@@ -71,22 +71,20 @@ class SessionRegistry:
             return None
         return resume if await resume.ready() else None
 
-    def open(self, identity: Identity, target: Target, command: Command, place: Slot) -> Session:
-        """Starts an admitted session in `tasks` and returns it. Its slot is free when nothing of the session runs."""
-        name, backend = secrets.token_hex(8), self.backends[target.cluster]
-        session = Session(name, identity, target, replace(command, session=name), backend, self.limits)
-        self.start(session, place)
-        return session
-
-    def keep(
-        self, identity: Identity, target: Target, command: Command, place: Slot, resume: Resume
-    ) -> ResumableSession:
-        """Does what `open` does, for a session that outlives its client."""
+    def open(
+        self,
+        identity: Identity,
+        target: Target,
+        command: Command,
+        place: Slot,
+        resume: Resume | None = None,
+    ) -> Session:
+        """Starts an admitted session in `tasks` and returns it. Its slot is free when nothing of the session runs.
+        `resume`: what keeps a session that outlives its client.
+        """
         name = secrets.token_hex(8)
-        note = SessionRecord(identity, target, replace(command, session=name), ())
-        session = ResumableSession(name, note, self.backends[target.cluster], resume, self.limits)
-        self.start(session, place)
-        return session
+        record = SessionRecord(identity, target, replace(command, session=name), ())
+        return self._start(name, record, place, Resumption(resume, record) if resume else None)
 
     def recover(self, cluster: str, found: RecoveredSession) -> bool:
         """Goes on with a session that an earlier life of this gateway left. Returns False where the session's record
@@ -97,37 +95,40 @@ class SessionRegistry:
         note, backend = SessionRecord.parse(found.name, found.note), self.backends[cluster]
         if note is None or note.target.cluster != cluster or backend.resume is None:
             return False
-        session = ResumableSession(found.name, note, backend, backend.resume, self.limits, found)
-        self.start(session, self.quota.take(note.identity, note.target))
+        slot = self.quota.take(note.identity, note.target)
+        self._start(found.name, note, slot, Resumption(backend.resume, note, found))
         return True
 
-    async def find(self, name: str) -> ResumableSession:
-        """Returns the session to attach to. Raises Refused, after `Limits.start` seconds where it may still be found."""
+    async def find(self, name: str) -> tuple[Session, Resumption]:
+        """Returns the session to attach to, and its resumption. Raises Refused, after `Limits.start` seconds where it may still be found."""
         if not (self.stopping or self._kept(name)):
             await self.recovery.looked(self.limits.start)
         if self.stopping:  # from the beginning, or meanwhile
             raise Refused("shutdown", "the gateway is being stopped")
-        session = self._kept(name)
-        if session is None:
+        found = self._kept(name)
+        if found is None:
             raise Refused("session_unknown", "")
-        return session
+        return found
 
-    def _kept(self, name: str) -> ResumableSession | None:
-        kept = (one for one in self.sessions if isinstance(one, ResumableSession) and not one.left)
-        return next((one for one in kept if one.name == name), None)
+    def _kept(self, name: str) -> tuple[Session, Resumption] | None:
+        kept = ((one, one.resumption) for one in self.sessions if one.name == name)
+        return next(((one, how) for one, how in kept if how and not how.left), None)
 
-    def start(self, session: Session, place: Slot) -> None:
-        """Starts a session of either kind. When the gateway stops already, the session is ended at once."""
+    def _start(self, name: str, record: SessionRecord, place: Slot, resumption: Resumption | None) -> Session:
+        """Starts a session and returns it. When the gateway stops already, the session is ended at once."""
+        target, backend = record.target, self.backends[record.target.cluster]
+        session = Session(name, record.identity, target, record.command, backend, self.limits, resumption)
         session.over.add_done_callback(lambda _: self._over(session, place))
         self.sessions[session] = task = self.tasks.create_task(self._run(session))
         task.add_done_callback(lambda _: place.free())
         if self.stopping:  # since it was admitted
             session.end(Outcome("shutdown"))
+        return session
 
     def release(self, session: Session) -> None:
         """Nobody reads its output any more: what is kept of it goes, with its file, as soon as no more comes."""
-        if isinstance(session, ResumableSession):
-            session.detach(session, None)  # who opened it; not who has taken it over
+        if session.resumption:
+            session.resumption.release()
         if task := self.sessions.get(session):
             task.add_done_callback(lambda _: session.output.discard())
         else:
@@ -139,8 +140,8 @@ class SessionRegistry:
         """
         self.stopping = True
         for session in self.sessions:
-            if isinstance(session, ResumableSession) and session.survives:
-                session.hand_over()
+            if session.resumption and session.resumption.survives:
+                session.resumption.hand_over()
             else:
                 session.end(Outcome("shutdown"))
         if self.sessions:
@@ -149,7 +150,7 @@ class SessionRegistry:
     async def _run(self, session: Session) -> None:
         """The guard: a defect in one session ends that one."""
         bound = _log(session)
-        found = isinstance(session, ResumableSession) and session.found
+        found = session.resumption and session.resumption.found
         bound.info(
             "session_recovered" if found else "session_opened",
             proof=session.identity.proof,
@@ -163,7 +164,7 @@ class SessionRegistry:
         finally:
             session.end_over()
             self.sessions.pop(session, None)
-            if isinstance(session, ResumableSession):
+            if session.resumption:
                 session.output.discard()  # nobody is waiting for it any more
 
     def _over(self, session: Session, place: Slot) -> None:
@@ -173,10 +174,10 @@ class SessionRegistry:
         if session.output.end - session.output.start <= NEWEST:
             place.free()
             self._forget_some()
-        if isinstance(session, ResumableSession) and session.left:
-            _log(session).info("session_handed_over", seconds=session.grace)
+        if (resumption := session.resumption) and resumption.left:
+            _log(session).info("session_handed_over", seconds=resumption.grace)
             return
-        if isinstance(session, ResumableSession) and session.counted:
+        if resumption and resumption.counted:
             return
         outcome = session.outcome or Outcome("gateway_error")
         seconds = session.times.ended or session.times.elapsed()
@@ -196,7 +197,7 @@ class SessionRegistry:
 
     def _forget_some(self) -> None:
         """At most as many ends wait to be told as there may be sessions; the oldest go."""
-        over = (one for one in self.sessions if isinstance(one, ResumableSession) and one.over.done())
+        over = (one for one in self.sessions if one.resumption and one.over.done())
         waiting = sorted((one for one in over if not one.attached), key=lambda one: one.times.ended_at)
         for one in waiting[: -(self.limits.sessions or _UNTOLD)]:
             one.end(Outcome("client_lost"))

@@ -14,26 +14,26 @@ from dataclasses import replace
 
 from gateway.access.identity import Identity
 from gateway.backends.contract import Backend, Channel, PodMonitor
+from gateway.backends.resume import RecoveredSession
 from gateway.errors import DapError
-from gateway.protocol.codec import CHUNK
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, located
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.relay.journal import Journal, JournalFull
+from gateway.sessions.end import End, outcome_of
+from gateway.sessions.input import Input
 from gateway.sessions.lifetime import Lifetime, Times
+from gateway.sessions.resumption import Resumption
 from gateway.settings.config import Limits
 
 _LAST = 3.0  # seconds for the rest of the output when the pod was deleted
 _ANSWER = 0.5  # seconds in which a command that was told to end has done so
 
 
-class _End(Exception):  # noqa: N818  # carries an outcome out of the TaskGroup
-    def __init__(self, outcome: Outcome) -> None:
-        self.outcome = outcome
-
-
 class Session:
-    """Made by the edge, run once. Inputs may come before it runs: they wait."""
+    """Runs one command, once. Input may come before `run`: it waits. `resumption`: what lets the session outlive its
+    client; None for one that ends with it.
+    """
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class Session:
         command: Command,
         backend: Backend,
         limits: Limits,
+        resumption: Resumption | None = None,
     ) -> None:
         self.name = name
         self.identity = identity
@@ -50,45 +51,47 @@ class Session:
         self.command = command
         self.times = Times()
         self.lifetime = Lifetime(limits.idle, limits.max_age) if command.tty else Lifetime()
-        self.resumable = False
-        self.output = Journal(limits.journal_memory, limits.journal_capacity)
+        self.resumption = resumption
+        self.output = Journal(limits.journal_memory, limits.journal_capacity, newest=resumption is not None)
         self.outcome: Outcome | None = None
-        self.bytes_in = self.received = 0  # input that came; that the channel has taken
+        self.received = 0  # bytes of input that the far side has taken
         self._backend = backend
-        self._input = Journal(limits.journal_memory, limits.stdin_capacity)
+        self._input = Input(limits, self._on_input)
         self._clock = asyncio.get_running_loop().time
         self._asked = self._clock()  # when the command was last told anything, or started
         self._size = command.size
         self._resized = asyncio.Event()
-        self._input_changed = asyncio.Event()
-        self._input_room = asyncio.Event()
         self._watchers: set[asyncio.Event] = set()
         self._ending: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if resumption:
+            resumption.bind(self)
+
+    def go_on(self, found: RecoveredSession, age: float) -> None:
+        """Continues a session of an earlier life of this gateway, which began `age` seconds ago."""
+        self.output.skip_to(found.start)
+        self._input.skip_to(found.received)
+        self.received = found.received
+        self._asked = float("-inf")  # by nobody lately, as far as is known
+        self.times.began -= age
+        self.lifetime.began -= age
 
     # what an attachment calls
     async def write(self, data: bytes) -> None:
-        """Input for the command. Waits only when `stdin_capacity` bytes are unread there; after its end: no effect."""
-        while data and not self._input.closed:
-            part = data[: max(self._input.room, 0)]
-            if part:
-                self._input.append(Stream.STDIN, part)
-                self.lifetime.touch()
-                self._asked = self._clock()
-                self.bytes_in += len(part)
-                self._input_changed.set()
-                data = data[len(part) :]
-            else:
-                self._input_room.clear()
-                await self._input_room.wait()
+        """Sends input to the command. Waits only when `stdin_capacity` bytes are unread; after its end: no effect."""
+        await self._input.write(data)
 
     def write_eof(self) -> None:
-        """No more input."""
+        """Ends the input."""
         self._input.close()
-        self._input_changed.set()
+
+    @property
+    def bytes_in(self) -> int:
+        """Returns how many bytes of input have come."""
+        return self._input.size
 
     def resize(self, size: TerminalSize) -> None:
-        """The latest size wins; one that comes before the start is the size at the start."""
+        """Sets the terminal's size. The latest size wins; one that comes before the start is the size at the start."""
         self._size = size
         self._resized.set()
 
@@ -96,6 +99,13 @@ class Session:
         """Asks for the end, for example when the client has gone. The first end counts."""
         if not self._ending.done():
             self._ending.set_result(outcome)
+        if self.resumption:
+            self.resumption.on_end(outcome)
+
+    @property
+    def ending(self) -> bool:
+        """Returns True once `end` was called."""
+        return self._ending.done()
 
     def end_over(self) -> None:
         """`over` is done from now on: nothing of the command runs, though its end may wait to be told."""
@@ -114,12 +124,13 @@ class Session:
 
     @property
     def attached(self) -> bool:
-        """Somebody follows it."""
-        return bool(self._watchers)
+        """Returns True while a client follows the session."""
+        return self.resumption.holder is not None if self.resumption else bool(self._watchers)
 
     async def run(self) -> Outcome:
         """Opens the channel, moves the bytes, returns how it ended. When it returns, nothing of the session runs any
-        more but what the pod itself keeps; its output stays readable. Whatever it raises is a defect.
+        more but what the pod itself keeps; its output stays readable. A resumable session waits for a client to hear of its
+        end. Whatever it raises is a defect.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -129,8 +140,8 @@ class Session:
                 await self._exec(tasks)
                 for ender in enders:
                     ender.cancel()
-        except* (_End, DapError, JournalFull) as group:
-            self._settle(_outcome(group, self.output.problem))
+        except* (End, DapError, JournalFull) as group:
+            self._settle(outcome_of(group, self.output.problem))
         except* Exception:
             self._settle(Outcome("gateway_error"))
             raise
@@ -138,21 +149,24 @@ class Session:
             self._settle(Outcome("shutdown"))  # cancelled
             self.end_over()
         assert self.outcome
+        if self.resumption:
+            await self.resumption.closed(self.outcome)
         return self.outcome
 
     async def _await_end(self) -> None:
-        raise _End(await self._ending)
+        raise End(await self._ending)
 
     async def _await_limit(self) -> None:
-        raise _End(await self.lifetime.run(self._changed))
+        raise End(await self.lifetime.run(self.changed))
 
     async def _exec(self, tasks: asyncio.TaskGroup) -> None:
         self._resized.clear()
         monitor = self._backend.monitor(self.target)
         async with self._open() as channel:
             self.times.mark("started")
-            self._starts()
-            self._changed()
+            if not (self.resumption and self.resumption.found):  # that one started long ago
+                self._asked = self._clock()
+            self.changed()
             pumps = [tasks.create_task(self._feed(channel)), tasks.create_task(self._follow_size(channel))]
             pumps.append(tasks.create_task(self._outlive(monitor)))
             async for stream, data in channel.output():
@@ -160,7 +174,7 @@ class Session:
                     self.times.mark("first_byte")
                     self.output.append(stream, data)
                     self.lifetime.touch()
-                    self._changed()
+                    self.changed()
             outcome = await channel.wait()
             self._settle(
                 await monitor.diagnose(outcome, may_wait=self.command.ours, suspicious=self._unasked())
@@ -168,43 +182,31 @@ class Session:
             for pump in pumps:
                 pump.cancel()
 
-    def _starts(self) -> None:  # a resumable session may have started long ago
-        self._asked = self._clock()
-
     def _unasked(self) -> bool:
         """Somebody could have typed what ended it, and did not. Without input a command ends when it is done."""
         open_ = self.command.tty or (self.command.stdin and not self._input.closed)
         return open_ and self._clock() - self._asked > _ANSWER
 
-    def _open(self) -> AbstractAsyncContextManager[Channel]:  # a resumable session attaches again
-        return self._backend.exec(self.target, self._sized())
-
-    def _sized(self) -> Command:
-        return self.command if self._size is None else replace(self.command, size=self._size)
+    def _open(self) -> AbstractAsyncContextManager[Channel]:
+        command = self.command if self._size is None else replace(self.command, size=self._size)
+        return (
+            self.resumption.channel(command) if self.resumption else self._backend.exec(self.target, command)
+        )
 
     async def _feed(self, channel: Channel) -> None:
         if not self.command.stdin:
             channel.write_eof()
             return
-        offset = self._input.start
-        while True:
-            record = self._input.read(offset, 4 * CHUNK)
-            if record:
-                offset += len(record[1])
-                await channel.write(record[1])
-                self._input.drop(offset)
-                self._input_room.set()
-                self._taken(offset)
-            elif self._input.closed:
-                channel.write_eof()
-                return
-            else:
-                self._input_changed.clear()
-                await self._input_changed.wait()
+        await self._input.feed(channel, self._on_taken)
 
-    def _taken(self, offset: int) -> None:  # a resumable session waits for the far side
-        self.received = offset
-        self._changed()
+    def _on_taken(self, offset: int) -> None:
+        if not self.resumption:  # whose channel says when the input is at the far side
+            self.acknowledge_input(offset)
+
+    def acknowledge_input(self, offset: int) -> None:
+        """Records that input before the offset has been taken."""
+        self.received = max(self.received, offset)
+        self.changed()
 
     async def _follow_size(self, channel: Channel) -> None:
         while True:
@@ -229,22 +231,13 @@ class Session:
             self.times.mark("ended")
             self.output.close()
             self._input.discard()
-            self._input_room.set()
-            self._changed()
+            self.changed()
 
-    def _changed(self) -> None:
+    def _on_input(self) -> None:
+        self.lifetime.touch()
+        self._asked = self._clock()
+
+    def changed(self) -> None:
+        """Wakes whoever watches the session."""
         for event in self._watchers:
             event.set()
-
-
-def _outcome(error: BaseException, disk: str) -> Outcome:
-    """The first one's in a group. `disk`: why it takes no output."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, _End):
-        return error.outcome
-    if isinstance(error, DapError):
-        return error.outcome()
-    if disk:
-        return Outcome("spool_failed", f"output waited, and the gateway's disk says: {disk}")
-    return Outcome("slow_client")

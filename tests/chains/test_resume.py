@@ -239,7 +239,7 @@ async def test_what_is_found_while_the_gateway_stops_is_left_as_it_is(gateway, c
     one = gateway.gateway.registry
     (session,) = one.sessions
     one.stopping = True
-    assert one.recover("default", RecoveredSession("f" * 16, session._note().body(), 0, 0, 0, 0))
+    assert one.recover("default", RecoveredSession("f" * 16, session.resumption._note().body(), 0, 0, 0, 0))
     assert list(one.sessions) == [session]
     other = await Resuming(client.access, name="f" * 16).attach(secret=None, offset=None)
     assert other.refused["code"] == "shutdown"
@@ -665,7 +665,7 @@ async def test_the_list_says_who_waits(gateway, client):
     await client.open(shell("cat", pod=""))
     await client.until(lambda: client.controls[-1]["type"] == "started")
     (session,) = gateway.gateway.registry.sessions
-    assert (session.resumable, session.attached) == (True, True)
+    assert (session.resumption is not None, session.attached) == (True, True)
     await asyncio.sleep(0.1)
     await client.cut()
     await until(lambda: not session.attached)

@@ -111,7 +111,7 @@ async def test_a_client_that_leaves_while_nobody_reads_ends_its_session(edge_wit
 )
 @pytest.mark.parametrize("tty", [(), ("tty",)])
 async def test_on_the_chain_nothing_is_left_of_a_lost_client(gateway, argv, tty):
-    """No channel of SSH within 2 s; the fixture looks for the rest."""
+    """No channel of SSH; the fixture looks for the rest."""
     backend = gateway.gateway.backends["default"]
     async with peer(gateway.url) as client:
         path = command(*argv, streams=("stdin", "stdout", *tty))
@@ -119,10 +119,8 @@ async def test_on_the_chain_nothing_is_left_of_a_lost_client(gateway, argv, tty)
         while b'"started"' not in (await client.hear())[1]:
             pass
         client.reset()
-    stubborn = argv[0] == "sh"
     await until(
-        lambda: not gateway.gateway.registry.sessions and not backend.stats().connections["channels"],
-        6 if stubborn else 2,
+        lambda: not gateway.gateway.registry.sessions and not backend.stats().connections["channels"], 20
     )
 
 

@@ -15,7 +15,7 @@ from gateway.errors import HopFailed
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.sessions.record import SessionRecord
-from gateway.sessions.resumable import ResumableSession
+from gateway.sessions.resumption import Resumption
 from gateway.sessions.session import Session
 from gateway.settings.config import Limits
 
@@ -559,7 +559,8 @@ def test_nobody_typed_lately_at_a_session_of_an_earlier_life():
         script = Script([ended(0)])
         note = SessionRecord(Identity("me", "token"), Target("default", "ns", "pod"), TERMINAL, ())
         kept = Kept(script)
-        session = ResumableSession("s", note, kept, kept, Limits(), RecoveredSession("s", {}, 0, 0, 0, 0))
+        resumption = Resumption(kept, note, RecoveredSession("s", {}, 0, 0, 0, 0))
+        session = Session("s", note.identity, note.target, note.command, kept, Limits(), resumption)
         assert await finished(session) == ended(0)
         assert script.unasked == [True]
 

@@ -16,9 +16,10 @@ from gateway.protocol.subprotocols import OWN
 from gateway.server.app_keys import IDENTITY, LIMITS, METRICS, REGISTRY
 from gateway.server.refusals import Refusal
 from gateway.server.routes.exec import LEAVE, refusal, refuse_in_band, row_of
-from gateway.server.websocket.resumable_attachment import follow
+from gateway.server.websocket.attachment import follow
 from gateway.server.websocket.socket import Socket, handshake, upgrade
-from gateway.sessions.resumable import ResumableSession
+from gateway.sessions.resumption import Resumption
+from gateway.sessions.session import Session
 
 log = structlog.get_logger()
 routes = web.RouteTableDef()
@@ -41,8 +42,8 @@ async def serve_attach(request: web.Request) -> web.StreamResponse:
     await upgrade(websocket, request, OWN)
     try:
         wish = await _wish(websocket)
-        session = await request.app[REGISTRY].find(request.match_info["name"])
-        offset = _admit(session, request[IDENTITY], wish)
+        session, resumption = await request.app[REGISTRY].find(request.match_info["name"])
+        offset = _admit(session, resumption, request[IDENTITY], wish)
     except ProtocolError as error:
         await websocket.hang_up(error.close_code, str(error), LEAVE)
         return websocket
@@ -52,13 +53,14 @@ async def serve_attach(request: web.Request) -> web.StreamResponse:
         await refuse_in_band(websocket, OWN, outcome)
         return websocket
     log.info("session_attached", session=session.name, offset=offset, by_identity=wish.secret is None)
-    await follow(websocket, session, request.app[LIMITS], request.app[METRICS], offset, wish.secret)
+    limits, metrics = request.app[LIMITS], request.app[METRICS]
+    await follow(websocket, session, resumption, limits, metrics, offset, wish.secret)
     return websocket
 
 
-def _admit(session: ResumableSession, identity: Identity, wish: Wish) -> int:
-    """The offset where it goes on. Raises Refused."""
-    offset = session.admit(identity, wish.secret, wish.offset)
+def _admit(session: Session, resumption: Resumption, identity: Identity, wish: Wish) -> int:
+    """Returns the offset where the client goes on. Raises Refused."""
+    offset = resumption.admit(identity, wish.secret, wish.offset)
     if not allowed(identity, "attach", session.target, session.command, whose=session.identity):
         raise Refused("not_allowed", f"{identity.name} may not attach to {session.target}")
     return offset

@@ -19,11 +19,10 @@ from gateway.protocol.target import Command, Target, Verb
 from gateway.server import lookup
 from gateway.server.app_keys import BACKENDS, IDENTITY, LIMITS, METRICS, NAMESPACES, PEER, REGISTRY
 from gateway.server.refusals import Refusal
-from gateway.server.websocket.attachment import Attachment
-from gateway.server.websocket.resumable_attachment import follow
+from gateway.server.websocket.attachment import Attachment, follow
+from gateway.server.websocket.delivery import AtOnce
 from gateway.server.websocket.socket import Socket, handshake, upgrade
 from gateway.sessions.quota import Slot
-from gateway.sessions.resumable import ResumableSession
 from gateway.sessions.session import Session
 
 log = structlog.get_logger()
@@ -53,14 +52,15 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
         outcome = refusal(error, row)
         request.app[METRICS].refused(outcome.code)
         return await _refuse(websocket, row, outcome)
-    if isinstance(session, ResumableSession):
-        await follow(websocket, session, request.app[LIMITS], request.app[METRICS], 0)
+    if session.resumption:
+        await follow(websocket, session, session.resumption, limits, request.app[METRICS], 0)
         return websocket
     gone: Outcome | None = Outcome("client_lost")
     try:
         if not row.control:
             await upgrade(websocket, request, row)
-        attachment = Attachment(websocket, row, session, limits, request.app[METRICS])
+        delivery = AtOnce(session, quiets=row.control and session.command.tty)
+        attachment = Attachment(websocket, row, session, delivery, limits, request.app[METRICS])
         gone = await attachment.until_gone()
     finally:
         if gone is not None:  # the one place that decides what a session does without its client: it ends
@@ -124,9 +124,7 @@ async def _open(
     except BaseException:
         place.free()
         raise
-    if keeper:
-        return request.app[REGISTRY].keep(identity, target, command, place, keeper)
-    return request.app[REGISTRY].open(identity, target, command, place)
+    return request.app[REGISTRY].open(identity, target, command, place, keeper)
 
 
 def row_of(request: web.Request) -> Subprotocol:

@@ -83,7 +83,7 @@ def _row(session: Session) -> dict[str, Any]:
         "opened": round(time.time() - session.times.elapsed(), 3),
         "idle": round(session.lifetime.idle(), 1),
         "attached": session.attached,
-        "resumable": session.resumable,
+        "resumable": session.resumption is not None,
         "in": session.bytes_in,
         "out": session.output.end,
     }

@@ -3,14 +3,14 @@
 import asyncio
 import time
 from contextlib import suppress
-from typing import Any
 
 import structlog
 from aiohttp import ClientError, WSCloseCode, WSMsgType
 
-from gateway.protocol.codec import CHUNK, ClientDecoder, encode
+from gateway.protocol.codec import ClientDecoder, encode
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import (
+    ClientMessage,
     Control,
     Ended,
     HalfClose,
@@ -20,19 +20,19 @@ from gateway.protocol.messages import (
     ServerMessage,
     Stdin,
     Stream,
-)
+)  # fmt: skip
 from gateway.protocol.outcome import Outcome
-from gateway.protocol.subprotocols import Subprotocol
+from gateway.protocol.subprotocols import OWN, Subprotocol
 from gateway.server.metrics import Metrics
 from gateway.server.websocket.acknowledgements import Acknowledgements, hello
+from gateway.server.websocket.delivery import INTERRUPT, Delivery, WithinCredit
 from gateway.server.websocket.keepalive import Keepalive
 from gateway.server.websocket.socket import Gone, Socket
+from gateway.sessions.resumption import Resumption
 from gateway.sessions.session import Session
 from gateway.settings.config import Limits
 
 log = structlog.get_logger()
-
-INTERRUPT = b"\x03"
 
 # kubectl 1.30 to 1.33 drops what comes in one segment with the 101 (client-go remotecommand, fixed in 0.34)
 _FIRST_DATA = 0.015  # seconds after the upgrade
@@ -40,18 +40,23 @@ _LAST_WORDS = 1.0  # seconds for a client that broke the rules, or met a defect,
 
 
 class Attachment:
-    """Works in one task of the edge: `await run()`."""
+    """Works in one task of the edge: `await until_gone()`."""
 
     def __init__(
-        self, socket: Socket, row: Subprotocol, session: Session, limits: Limits, metrics: Metrics
+        self,
+        socket: Socket,
+        row: Subprotocol,
+        session: Session,
+        delivery: Delivery,
+        limits: Limits,
+        metrics: Metrics,
     ) -> None:
         self._socket = socket
         self._row = row
         self._session = session
-        self._limits = limits
+        self._delivery = delivery
         self._metrics = metrics
         self._opened = time.monotonic()
-        self._sent = session.output.start  # the offset up to which it has output
         self._told = False  # the Status is out
         self._warned: tuple[str, float] | None = None
         self._close: tuple[int, str] = (WSCloseCode.OK, "")
@@ -76,7 +81,8 @@ class Attachment:
                 await asyncio.wait(jobs)
                 await self._socket.close()  # an RST on what the client still sends would cost it the tail
         except* Gone as group:
-            gone = group.exceptions[0].outcome  # type: ignore[union-attr]  # one level: they are raised by our tasks
+            left: Gone = group.exceptions[0]  # type: ignore[assignment]  # one level: they are raised by our tasks
+            gone, self._close = left.outcome, left.close
         except* (ConnectionError, ClientError):
             gone = gone or Outcome("client_lost")
         return gone
@@ -105,7 +111,7 @@ class Attachment:
         with session.watching() as self._changed:
             while True:
                 self._changed.clear()
-                if end := self._elsewhere():
+                if end := self._delivery.elsewhere():
                     break
                 if not told and session.times.started is not None:
                     told = True
@@ -113,35 +119,22 @@ class Attachment:
                 await self._tell_news()
                 if await self._send_some():
                     continue
-                if (end := session.outcome) and self._sent >= session.output.end:
+                if (end := session.outcome) and self._delivery.sent >= session.output.end:
                     break
                 await self._changed.wait()
         await self._settle_in()
         await self._say_end(end)
 
-    def _elsewhere(self) -> Outcome | None:
-        """What a client is told with which the session does not go on, though it does. Raises Gone."""
-        return None
-
     async def _send_some(self) -> bool:
-        """One message of output, if there is some."""
-        output = self._session.output
-        if (missing := output.start - self._sent) > 0:
-            await self._leave_out(missing)
-            return True
-        record = output.read(self._sent, CHUNK)
-        if not record:
+        """Sends one message of output. Returns False if there is none that the client takes."""
+        first = not self._delivery.sent
+        message = self._delivery.next()
+        if message is None:
             return False
-        if not self._sent:
+        if first:
             await self._settle_in()
-        self._sent += len(record[1])
-        await self._send(Output(*record))
-        output.drop(self._sent)
+        await self._send(message)
         return True
-
-    async def _leave_out(self, count: int) -> None:
-        self._sent += count
-        await self._send(Control({"type": "gap", "bytes": count}))
 
     async def _tell_news(self) -> None:
         """Our own client is told how much of its input is taken, and once that the end comes, or no longer does."""
@@ -154,6 +147,8 @@ class Attachment:
             self._warned = warned = lifetime.warning
             coming = {"code": warned.code, "seconds": lifetime.left()} if warned else {"code": None}
             await self._send(Control({"type": "warning", **coming}))
+        if news := self._delivery.news():
+            await self._send(news)
 
     async def _say_end(self, outcome: Outcome) -> None:
         self._told = True
@@ -164,13 +159,9 @@ class Attachment:
     def _hello(self) -> ServerMessage:
         command = self._session.command
         if self._row.control:
-            return hello(self._session, self._receipts.window, self._resume())
+            return hello(self._session, self._receipts.window, self._delivery.resume())
         other = Stream.STDERR if command.stderr else Stream.ERROR
         return Output(Stream.STDOUT if command.stdout else other, b"")
-
-    def _resume(self) -> dict[str, Any] | None:
-        """What a client has to know for coming back; None where it cannot."""
-        return None
 
     async def _settle_in(self) -> None:
         if not self._row.control:
@@ -192,20 +183,18 @@ class Attachment:
                     for said in decoder.decode(message.data):
                         await self._take(said)
             except ProtocolError as error:
-                self._close = (error.close_code, str(error))
-                raise Gone(Outcome("client_broke_protocol", str(error))) from None
+                broke = Outcome("client_broke_protocol", str(error))
+                raise Gone(broke, (error.close_code, str(error))) from None
             if message.type is WSMsgType.PING:
                 self._pulse.ping(message.data)
             elif message.type is WSMsgType.CLOSE:
-                raise Gone(self._closed_with(message.data))
+                raise Gone(self._delivery.closed_with(message.data))
             elif message.type in (WSMsgType.CLOSED, WSMsgType.ERROR):
                 raise Gone(Outcome("client_lost"))
 
-    def _closed_with(self, code: int | None) -> Outcome:
-        del code  # as in a cluster
-        return Outcome("client_closed")
-
-    async def _take(self, said: Stdin | Resize | HalfClose | Control | Ignored) -> None:
+    async def _take(self, said: ClientMessage) -> None:
+        if not self._delivery.hear(said):
+            return
         match said:
             case Stdin(data) if self._session.command.stdin:
                 self._pulse.blocked = True
@@ -220,15 +209,37 @@ class Attachment:
             case Control({"type": "ping"}):
                 self._pulse.ask()
             case HalfClose() | Control():
-                pass  # as in a cluster: no effect
+                self._changed.set()  # of what it may say of delivery; else, as in a cluster, no effect
             case Ignored(why):
                 self._metrics.ignored(why)
 
     async def _write(self, data: bytes) -> None:
         await self._session.write(data)
-        self._typed(data)
+        self._delivery.typed(data)
+        if INTERRUPT in data:
+            self._changed.set()
 
-    def _typed(self, data: bytes) -> None:
-        """An interrupt at a terminal of ours quiets a flood that waits."""
-        if INTERRUPT in data and self._row.control and self._session.command.tty:
-            self._session.output.skip_flood(self._sent)
+
+async def follow(
+    websocket: Socket,
+    session: Session,
+    resumption: Resumption,
+    limits: Limits,
+    metrics: Metrics,
+    offset: int,
+    used: str | None = None,
+) -> None:
+    """Attaches a client to a resumable session at `offset` until the client is gone, another client has the session, or
+    the client has heard the end. `used`: the secret that the client was admitted with.
+    """
+    delivery = WithinCredit(session, resumption, limits.window, offset, used)
+    attachment = Attachment(websocket, OWN, session, delivery, limits, metrics)
+    gone: Outcome | None = Outcome("client_lost")
+    try:
+        gone = await attachment.until_gone()
+        if gone is None and websocket.close_code == WSCloseCode.ABNORMAL_CLOSURE:
+            gone = Outcome("client_lost")  # it has heard the end when it has answered the close
+    finally:
+        resumption.detach(delivery, gone)
+    if gone is not None:
+        await attachment.leave(gone)

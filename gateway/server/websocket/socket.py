@@ -112,7 +112,8 @@ def _offering(request: web.Request, row: Subprotocol) -> web.Request:
 
 
 class Gone(Exception):  # noqa: N818  # carries the outcome out of a TaskGroup
-    """The client is gone, or has to go."""
+    """The client is gone, or has to go. `close`: the code and the reason that the client is closed with."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, close: tuple[int, str] = (WSCloseCode.OK, "")) -> None:
         self.outcome = outcome
+        self.close = close
