@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from gateway.client.exit_status import UNREACHABLE, GatewayFailed, first
 from gateway.errors import ConfigError
 from gateway.masking import mask_url
-from gateway.settings.config import Config, bearer_token, socket_path, state_dir
+from gateway.settings.config import Config, bearer_token, check_clusters, socket_path, state_dir
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _KNOCK = 2.0  # seconds for the socket to take a connection
@@ -73,6 +73,7 @@ async def gateway(
     if endpoint is not None:
         yield endpoint
         return
+    check_clusters(config)
     # here, since it loads the whole server, and most commands find a gateway running
     import structlog  # noqa: PLC0415
 

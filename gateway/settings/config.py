@@ -5,13 +5,18 @@ Every value knows its origin, for `dap config show`, and so that a default of ou
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.errors import ConfigError
 
+NO_CLUSTER = (
+    "no cluster is configured: run 'dap config init --ssh-host USER@HOST', or set DAP_RUNNER_SSH_HOST; "
+    "'dap serve --demo' needs none"
+)
 KINDS = ("ssh",)
+DEFAULT = "default"  # the cluster that the environment configures; else the first one is meant by it
 MODES = ("auto", "relay", "plain")
 
 
@@ -127,7 +132,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Config:
-    """All settings. `origins` maps "clusters.default.vm" to where its value comes from."""
+    """All settings. `clusters`: those that are configured, the default one first. `origins` maps "clusters.default.vm" to where its value comes from."""
 
     clusters: Mapping[str, Cluster]
     listen: str
@@ -138,6 +143,20 @@ class Config:
     token: str = field(repr=False)
     limits: Limits = field(default_factory=Limits)
     origins: Mapping[str, str] = field(default_factory=dict)
+
+
+def cluster_called(name: str, known: Iterable[str]) -> str:
+    """Returns the cluster that is meant by a name. `default`, and no name, mean the first cluster where no cluster is
+    called that.
+    """
+    names = list(known)
+    return names[0] if name in ("", DEFAULT) and names and DEFAULT not in names else name or DEFAULT
+
+
+def check_clusters(config: Config) -> None:
+    """Raises ConfigError where no cluster is configured."""
+    if not config.clusters:
+        raise ConfigError(NO_CLUSTER)
 
 
 def bearer_token(text: str, origin: str) -> str:

@@ -13,6 +13,7 @@ from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target, check_namespace
 from gateway.settings.config import (
     CLUSTER_SETTINGS,
+    DEFAULT,
     GATEWAY_SETTINGS,
     KINDS,
     MODES,
@@ -38,7 +39,9 @@ def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = 
     _only(_table(document, "gateway", path), {row.key for row in GATEWAY_SETTINGS}, "gateway", path)
     layers = _Layers(env, dict(flags or {}), document, path)
     gateway = {row.key: layers.value("gateway", row, from_env=True) for row in GATEWAY_SETTINGS}
-    names = ["default", *(name for name in _table(document, "clusters", path) if name != "default")]
+    tables = _table(document, "clusters", path)
+    own = DEFAULT in tables or any(row.env in env for row in CLUSTER_SETTINGS)
+    names = [*[DEFAULT] * own, *(name for name in tables if name != DEFAULT)]
     clusters = {name: layers.cluster(name) for name in names}
     limits = layers.limits()
     return Config(
@@ -85,7 +88,7 @@ class _Layers:
         table = f"clusters.{name}"
         given = _table(_table(self.document, "clusters", self.path), name, self.path)
         _only(given, {row.key for row in CLUSTER_SETTINGS}, table, self.path)
-        got = {row.key: self.value(table, row, from_env=name == "default") for row in CLUSTER_SETTINGS}
+        got = {row.key: self.value(table, row, from_env=name == DEFAULT) for row in CLUSTER_SETTINGS}
         explicit = frozenset(key for key in got if self.origins[f"{table}.{key}"] != "default")
         for key, known in (("kind", KINDS), ("mode", MODES)):
             if got[key] not in known:

@@ -115,6 +115,8 @@ async def test_an_empty_home_takes_nothing_from_the_working_directory(home, tmp_
     (tmp_path / ".config" / "dap").mkdir(parents=True)
     (tmp_path / ".config" / "dap" / "config.toml").write_text('[clusters.default]\nvm = "trap"\n')
     env = {"HOME": "", "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": "", "XDG_RUNTIME_DIR": ""}
+    assert b"# no cluster is configured: run" in (await home.dap("config", "show", env=env, cwd=tmp_path)).out
+    env["DAP_RUNNER_MODE"] = "auto"
     done = await home.dap("config", "show", "--json", env=env, cwd=tmp_path)
 
     assert done.code == 0, done.err

@@ -131,9 +131,15 @@ async def test_a_broken_file_is_the_first_finding(home):
     path.parent.mkdir(parents=True)
     path.write_text("[nonsense]\n")
     done = await home.dap("doctor")
-    unknown = await home.dap("doctor", "--cluster", "west", env={"XDG_CONFIG_HOME": "/nonexistent"})
+    elsewhere = {"XDG_CONFIG_HOME": "/nonexistent"}
+    unknown = await home.dap("doctor", "--cluster", "west", env=elsewhere | {"DAP_RUNNER_VM": "v"})
+    none = await home.dap("doctor", env=elsewhere)
 
-    assert (done.code, unknown.code) == (1, 1)
+    assert (done.code, unknown.code, none.code) == (1, 1, 1)
+    assert [line.split(maxsplit=2) for line in none.out.decode().splitlines()] == [
+        ["FAIL", "config", "no cluster is configured"],
+        ["do:", "name", "your management host: dap config init --ssh-host USER@HOST"],
+    ]
     assert "unknown table 'nonsense'" in done.out.decode()
     assert "no cluster 'west'" in unknown.out.decode()
 
@@ -237,7 +243,7 @@ async def test_without_ssh_it_says_whose_parser_reads_the_files(home, by_ssh, tm
 
 
 async def test_while_the_host_is_the_example_nothing_is_asked(home):
-    code, lines = await lines_of(home, {})
+    code, lines = await lines_of(home, {"DAP_RUNNER_VM": "v"})
 
     assert code == 1
     assert [line.split()[:2] for line in lines[1:4:2]] == [["FAIL", "ssh_host"], ["PASS", "gateway"]]

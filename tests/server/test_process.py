@@ -138,6 +138,16 @@ async def test_a_closed_stderr_ends_no_session(home):
 
 
 # what cannot start
+SOMEWHERE = {"DAP_RUNNER_SSH_HOST": "127.0.0.1:1"}
+
+
+async def test_without_a_cluster_it_says_how_to_name_one(home):
+    one_line(
+        await home.dap("serve", "--listen", "127.0.0.1:0"), 2, "no cluster is configured", "dap config init"
+    )
+    assert not home.socket.exists()
+    done = await home.dap("exec", "web-0", "--", "true")
+    one_line(done, 2, "no cluster is configured")
 
 
 def one_line(done, code, *words):
@@ -156,7 +166,9 @@ async def test_a_port_in_use_is_said_in_one_line(home):
         taken.listen()
         port = taken.getsockname()[1]
         for name in ("127.0.0.1", "localhost"):
-            one_line(await home.dap("serve", "--listen", f"{name}:{port}"), 2, str(port), "in use")
+            one_line(
+                await home.dap("serve", "--listen", f"{name}:{port}", env=SOMEWHERE), 2, str(port), "in use"
+            )
 
 
 def test_of_two_that_start_at_once_one_listens(tmp_path):
@@ -173,10 +185,15 @@ def test_of_two_that_start_at_once_one_listens(tmp_path):
 
 async def test_a_second_gateway_is_refused_and_leaves_the_first_alone(home):
     async with serving(home) as (_, url, _link):
-        one_line(await home.dap("serve", "--listen", "127.0.0.1:0"), 2, "already listens", "gateway.sock")
+        one_line(
+            await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE),
+            2,
+            "already listens",
+            "gateway.sock",
+        )
         assert (await once(str(home.socket), "GET", "/healthz")).code == 200
         port = url.rpartition(":")[2]
-        one_line(await home.dap("serve", "--listen", f"127.0.0.1:{port}"), 2, "in use")
+        one_line(await home.dap("serve", "--listen", f"127.0.0.1:{port}", env=SOMEWHERE), 2, "in use")
         assert (await once(str(home.socket), "GET", "/healthz")).code == 200
 
 
@@ -205,7 +222,7 @@ def test_what_is_not_loopback_is_refused(where):
 @pytest.mark.parametrize("url", ["https://ann:s3cret@gate", "https://ann:s3/cret@gate", "https://gate:ann"])
 async def test_a_public_url_with_a_password_is_refused(home, url):
     """Every link would have it."""
-    done = await home.dap("serve", "--listen", "127.0.0.1:0", env={"DAP_GATEWAY_PUBLIC_URL": url})
+    done = await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE | {"DAP_GATEWAY_PUBLIC_URL": url})
     one_line(done, 2, "gateway.public_url is 'https://")
     assert "s3" not in done.err
 
@@ -215,13 +232,18 @@ async def test_the_token_of_a_file_may_hold_nothing_that_a_header_cannot(home):
     file.parent.mkdir(parents=True)
     file.write_text("s3cret s3cret s3cret\n")
     file.chmod(0o600)
-    done = await home.dap("serve", "--listen", "127.0.0.1:0")
+    done = await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE)
     one_line(done, 2, str(file))
     assert "s3cret" not in done.err
 
 
 async def test_a_refused_address_is_said_in_one_line(home):
-    one_line(await home.dap("serve", "--listen", "0.0.0.0:0"), 2, "beyond loopback", "DAP_GATEWAY_PUBLIC_URL")
+    one_line(
+        await home.dap("serve", "--listen", "0.0.0.0:0", env=SOMEWHERE),
+        2,
+        "beyond loopback",
+        "DAP_GATEWAY_PUBLIC_URL",
+    )
 
 
 async def test_settings_that_cannot_be_used_are_said_in_one_line(home):
@@ -247,7 +269,7 @@ async def test_a_token_that_others_can_read_is_said_in_one_line(home):
     token.write_text("x" * 43)
     token.chmod(0o644)
 
-    one_line(await home.dap("serve", "--listen", "127.0.0.1:0"), 2, "chmod 600")
+    one_line(await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE), 2, "chmod 600")
     assert not home.socket.exists()
 
 
@@ -255,7 +277,7 @@ async def test_a_directory_that_others_can_write_to_is_refused(home):
     home.socket.parent.mkdir(parents=True)
     home.socket.parent.chmod(0o777)
 
-    one_line(await home.dap("serve", "--listen", "127.0.0.1:0"), 2, "writable by nobody else")
+    one_line(await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE), 2, "writable by nobody else")
 
 
 async def test_a_missing_key_is_named_to_whoever_asks(home):

@@ -12,6 +12,7 @@ from gateway.settings.config import (
     CLUSTER_SETTINGS,
     GATEWAY_SETTINGS,
     Limits,
+    cluster_called,
     config_path,
     home,
     socket_path,
@@ -33,8 +34,31 @@ def write(tmp_path):
     return put
 
 
-def test_defaults_are_as_documented(tmp_path):
-    config = load({"HOME": str(tmp_path)})
+def test_a_cluster_exists_when_it_is_configured(write):
+    assert not load(write("")).clusters
+    assert list(load(write('[clusters.prod]\nssh_host = "p"\n')).clusters) == ["prod"]
+    assert list(load(write("[clusters.b]\n[clusters.default]\n[clusters.a]\n")).clusters) == [
+        "default",
+        "b",
+        "a",
+    ]
+    assert list(load(write("[clusters.b]\n") | {"DAP_RUNNER_VM": "v"}).clusters) == ["default", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("default", ["prod", "test"], "prod"), ("", ["prod", "test"], "prod"), ("test", ["prod", "test"], "test"),
+        ("default", ["default", "prod"], "default"), ("", ["default", "prod"], "default"),
+        ("nope", ["prod"], "nope"), ("", [], "default"), ("default", [], "default"),
+    ],
+)  # fmt: skip
+def test_default_is_the_first_cluster_unless_one_is_called_that(name, known, meant):
+    assert cluster_called(name, known) == meant
+
+
+def test_defaults_are_as_documented(tmp_path, write):
+    config = load(write("[clusters.default]\n"))
 
     assert config.listen == "localhost:8080"
     default = config.clusters["default"]
@@ -233,7 +257,8 @@ def test_without_a_home_in_the_environment_it_is_that_of_passwd(env, tmp_path, m
     assert home(env) == mine
     assert config_path(env) == mine / ".config/dap/config.toml"
     assert socket_path(env) == state_dir(env) / "gateway.sock" == mine / ".local/state/dap/gateway.sock"
-    default = load(env | {"XDG_CONFIG_HOME": str(tmp_path)}).clusters["default"]
+    more = {"XDG_CONFIG_HOME": str(tmp_path), "DAP_RUNNER_VM": "v"}
+    default = load(env | more).clusters["default"]
     assert default.ssh_key == mine / ".ssh/id_ed25519"
     assert default.ssh_known_hosts == mine / ".ssh/known_hosts"
 
@@ -257,7 +282,7 @@ def test_a_relative_base_directory_is_ignored():
 
 
 def test_ssh_config_is_empty_for_sshs_own_files_a_file_or_none(write):
-    assert load(write("")).clusters["default"].ssh_config == ""
+    assert load(write("[clusters.default]")).clusters["default"].ssh_config == ""
     for named in ("none", "/etc/other", "other"):
         cluster = load(write("") | {"DAP_RUNNER_SSH_CONFIG": named}).clusters["default"]
         assert cluster.ssh_config == named

@@ -16,6 +16,7 @@ from gateway.settings.config import (
     CLUSTER_SETTINGS,
     GATEWAY_SETTINGS,
     MODES,
+    NO_CLUSTER,
     Config,
     Limits,
     Setting,
@@ -45,6 +46,8 @@ def show(*, as_json: bool) -> None:
         print(json.dumps({"file": str(path), "settings": shown}, indent=2))
         return
     print(f"# {safe(str(path))}{'' if path.exists() else ' (not there; dap config init writes it)'}")
+    if not any(key.startswith("clusters.") for key, _, _ in rows):
+        print(f"# {NO_CLUSTER}")
     keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     for key, value, origin in rows:
         print(f"{safe(key):{keys}}  {safe(value) or '-':{min(values, 40)}}  {safe(origin)}")

@@ -13,7 +13,7 @@ from gateway.client import http
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import HOP_FAILED, GatewayFailed
 from gateway.errors import ConfigError
-from gateway.settings.config import Cluster, Config, Limits, config_path
+from gateway.settings.config import Cluster, Config, Limits, cluster_called, config_path
 from gateway.settings.loader import load
 
 CHECK_FAILED = 1
@@ -53,7 +53,9 @@ async def _run(cluster: str, *, as_json: bool, quiet: bool) -> int:
     config = _settings(cluster, report)
     if config:
         if not config.url:  # a gateway elsewhere has settings of its own
-            for check in await local(config.clusters[cluster], config.limits):
+            for check in await local(
+                config.clusters[cluster_called(cluster, config.clusters)], config.limits
+            ):
                 report(check)
         await _hops(config, cluster, report, quiet=quiet or as_json)
     status = _status(checks)
@@ -71,7 +73,11 @@ def _settings(cluster: str, report: Report) -> Config | None:
     except ConfigError as error:
         report(failed("config", str(error), "mend it, or write a new one: dap config init --force"))
         return None
-    if cluster not in config.clusters:
+    if not config.clusters and not config.url:
+        advice = "name your management host: dap config init --ssh-host USER@HOST"
+        report(failed("config", "no cluster is configured", advice))
+        return None
+    if not config.url and cluster_called(cluster, config.clusters) not in config.clusters:
         report(failed("config", f"no cluster {cluster!r}", f"add [clusters.{cluster}] to {path}"))
         return None
     report(passed("config", str(path) if path.exists() else f"{path} is not there: defaults"))
@@ -109,7 +115,7 @@ def hop_checks(endpoint: Endpoint, cluster: str, timeout: float) -> list[Check]:
     status, answer = http.request(endpoint, "GET", "/readyz", timeout=timeout)
     if status not in (200, 503) or not isinstance(answer, dict) or "clusters" not in answer:
         raise http.refusal(status, json_format.dumps(answer).encode())
-    known = answer["clusters"].get(cluster)
+    known = answer["clusters"].get(cluster_called(cluster, answer["clusters"]))
     if known is None:
         return [
             Check("gateway", False, f"it has no cluster {cluster!r}", "restart dap serve after a new config")

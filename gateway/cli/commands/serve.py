@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.cli.terminal.tty import ask
 from gateway.server import listen as addresses
-from gateway.settings.config import Cluster, Config
+from gateway.settings.config import Cluster, Config, check_clusters
 from gateway.settings.loader import load
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ def run(listen: str | None, *, demo: bool, log: "Format") -> None:
     config = load(flags={"gateway.listen": listen} if listen else {})
     addresses.names(config.listen)
     addresses.public_url(config.public_url)
+    if not demo:
+        check_clusters(config)
     asyncio.run(_serve(config, demo=demo, log=log))
 
 

@@ -19,6 +19,7 @@ from gateway.protocol.target import Command, Target, Verb
 from gateway.server import lookup
 from gateway.server.app_keys import BACKENDS, IDENTITY, LIMITS, METRICS, NAMESPACES, PEER, REGISTRY
 from gateway.server.refusals import Refusal
+from gateway.server.routes.clusters import requested_cluster
 from gateway.server.websocket.attachment import Attachment, follow
 from gateway.server.websocket.delivery import AtOnce
 from gateway.server.websocket.socket import Socket, handshake, upgrade
@@ -145,7 +146,7 @@ def _parse(request: web.Request, row: Subprotocol) -> tuple[Target, Command]:
     where = request.match_info
     verb: Verb = where["verb"]  # type: ignore[assignment]  # the route's pattern allows only these
     fields = query.parse_query(request.rel_url.raw_query_string)
-    cluster = where.get("cluster", "default")
+    cluster = requested_cluster(request)
     if verb == "run":
         if not row.control:
             raise BadRequest("a command in the runner is served on v1.dap-gateway only")

@@ -15,6 +15,7 @@ from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
 from gateway.server.app_keys import BACKENDS, IDENTITY, METRICS, REGISTRY
 from gateway.server.refusals import Refusal
+from gateway.server.routes.clusters import requested_cluster
 
 routes = web.RouteTableDef()
 _OTHER = "/clusters/{cluster}"
@@ -33,7 +34,7 @@ _KINDS = (
 async def discovery(request: web.Request) -> web.Response:
     """What kinds there are, so that kubectl knows what it may ask for: those of the groups below."""
     path = _pattern(request)
-    found = await _read(request, path, Target(_cluster(request)))
+    found = await _read(request, path, Target(requested_cluster(request)))
     if path == "/apis":
         found["groups"] = [
             _known(group) for group in found.get("groups") or [] if group["name"] in ("apps", "batch")
@@ -76,13 +77,9 @@ def _pattern(request: web.Request) -> str:
     return resource.canonical.removeprefix(_OTHER)
 
 
-def _cluster(request: web.Request) -> str:
-    return request.match_info.get("cluster", "default")
-
-
 def _named(request: web.Request, name: str) -> Target:
     try:
-        target = Target.parse(_cluster(request), request.match_info["namespace"], name, None)
+        target = Target.parse(requested_cluster(request), request.match_info["namespace"], name, None)
     except BadRequest as error:
         raise Refusal(400, str(error)) from None
     if "/" in target.pod:

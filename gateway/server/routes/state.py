@@ -27,6 +27,7 @@ from gateway.server.app_keys import (
     REGISTRY,
 )
 from gateway.server.refusals import Refusal
+from gateway.server.routes.clusters import requested_cluster
 
 routes = web.RouteTableDef()
 _BODY = 10.0  # seconds for a body to come
@@ -73,7 +74,7 @@ async def info(request: web.Request) -> web.Response:
 @routes.get("/gateway/v1/clusters/{cluster}/namespace")
 async def namespace(request: web.Request) -> web.Response:
     """The namespace of a pod that is named without one, as it is now."""
-    cluster = request.match_info["cluster"]
+    cluster = requested_cluster(request)
     try:
         request.app[REGISTRY].permit(request[IDENTITY], "get", Target(cluster))
         return web.json_response({"namespace": await request.app[NAMESPACES].get(cluster)})
