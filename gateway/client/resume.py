@@ -31,6 +31,7 @@ class Resume:
     offset: int
     received: int
     window: int
+    cluster: str = ""
 
     @classmethod
     def parse(cls, hello: Mapping[str, Any]) -> "Resume | None":
@@ -40,17 +41,21 @@ class Resume:
             return None
         try:
             numbers = [int(body[name]) for name in ("offset", "received", "window")]
-            found = cls(str(hello["session"]), body["secret"], float(body["grace"]), *numbers)
-        except (KeyError, TypeError, ValueError):
+            cluster = str((hello.get("target") or {}).get("cluster") or "")
+            session, grace = str(hello["session"]), float(body["grace"])
+            offset, received, window = numbers
+            found = cls(session, body["secret"], grace, offset, received, window, cluster)
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise broken("its hello cannot be read") from None
         if min(numbers[:2]) < 0 or found.window < 1 or not isinstance(found.secret, str):
             raise broken("its hello cannot be")
         return found
 
 
-def attach_path(session: str) -> str:
-    """Where a session that lives already is attached to."""
-    return f"/gateway/v1/sessions/{quote(session, safe='')}/attach"
+def attach_path(session: str, cluster: str = "") -> str:
+    """Returns where a session that lives already is attached to. `cluster`: where the session is, if that is known."""
+    where = f"?cluster={quote(cluster, safe='')}" if cluster else ""
+    return f"/gateway/v1/sessions/{quote(session, safe='')}/attach{where}"
 
 
 def broken(why: str) -> GatewayFailed:

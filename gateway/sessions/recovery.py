@@ -8,7 +8,6 @@ import structlog
 
 from gateway.backends.contract import Backend
 from gateway.backends.resume import RecoveredSession
-from gateway.errors import Refused
 from gateway.supervision import supervise
 
 log = structlog.get_logger()
@@ -22,19 +21,18 @@ class Recovery:
     ) -> None:
         self._recover = recover
         self.restarts: dict[str, dict[str, str]] = {}  # see `supervise`, for each cluster
-        self._looked: dict[str, asyncio.Event] = {}
+        self._look = asyncio.Event()
         self._resumes = {
             name: backend.resume
             for name, backend in backends.items()
             if backend.resume and backend.resume.survives
         }
-        for name in self._resumes:
-            self._looked[name] = asyncio.Event()
+        self._unseen = dict.fromkeys(self._resumes)  # in their order
 
     @property
     def clusters(self) -> list[str]:
-        """Those that may have something."""
-        return list(self._looked)
+        """Returns the clusters that may have something."""
+        return list(self._resumes)
 
     async def run(self, cluster: str) -> None:
         """Recovers what is found in a cluster, for as long as the gateway runs."""
@@ -47,15 +45,14 @@ class Recovery:
                 if not self._recover(cluster, one):
                     log.warning("session_discarded", session=one.name, cluster=cluster)
                     resume.discard(one.name)
-            self._looked[cluster].set()
+            self._unseen.pop(cluster, None)
+            self._look.set()
+            self._look = asyncio.Event()
 
-    async def looked(self, seconds: float) -> None:
-        """Until all clusters have been looked at once. Raises Refused where one is not reached in time."""
-        waiting = [name for name, event in self._looked.items() if not event.is_set()]
-        try:
-            async with asyncio.timeout(seconds):
-                for name in waiting:
-                    await self._looked[name].wait()
-        except TimeoutError:
-            said = f"the gateway was started again and has not reached what it left in {', '.join(waiting)}"
-            raise Refused("ssh_unreachable", said) from None
+    def waiting(self, cluster: str = "") -> list[str]:
+        """Returns the clusters that have not been looked at yet; of the named one alone, where one is named."""
+        return [name for name in self._unseen if cluster in ("", name)]
+
+    async def next_look(self) -> None:
+        """Waits until another cluster has been looked at."""
+        await self._look.wait()

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -99,16 +100,24 @@ class SessionRegistry:
         self._start(found.name, note, slot, Resumption(backend.resume, note, found))
         return True
 
-    async def find(self, name: str) -> tuple[Session, Resumption]:
-        """Returns the session to attach to, and its resumption. Raises Refused, after `Limits.start` seconds where it may still be found."""
-        if not (self.stopping or self._kept(name)):
-            await self.recovery.looked(self.limits.start)
+    async def find(self, name: str, cluster: str = "") -> tuple[Session, Resumption]:
+        """Returns the session to attach to, and its resumption. `cluster`: where the session is, if that is known. Raises
+        Refused, after `Limits.start` seconds where the session may still be found.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.limits.start):
+                while self.recovery.waiting(cluster) and not (self.stopping or self._kept(name)):
+                    await self.recovery.next_look()
         if self.stopping:  # from the beginning, or meanwhile
             raise Refused("shutdown", "the gateway is being stopped")
-        found = self._kept(name)
-        if found is None:
-            raise Refused("session_unknown", "")
-        return found
+        if found := self._kept(name):
+            return found
+        if waiting := self.recovery.waiting(cluster):
+            raise Refused(
+                "ssh_unreachable",
+                f"the gateway restarted and is still reconnecting to {', '.join(waiting)}: try again shortly",
+            )
+        raise Refused("session_unknown", "")
 
     def _kept(self, name: str) -> tuple[Session, Resumption] | None:
         kept = ((one, one.resumption) for one in self.sessions if one.name == name)

@@ -93,7 +93,7 @@ class Shell:
                 if self._resume is None or not error.passing:
                     raise
                 end = error.end
-            path, attaching = attach_path(self._resume.session), True
+            path, attaching = attach_path(self._resume.session, self._resume.cluster), True
             if self._attached:
                 self._attached, waits = False, resume.delays()
                 self._absence.begin(Lost(end.hop, end.message, end.code, self._resume.grace))

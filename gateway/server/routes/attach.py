@@ -42,7 +42,9 @@ async def serve_attach(request: web.Request) -> web.StreamResponse:
     await upgrade(websocket, request, OWN)
     try:
         wish = await _wish(websocket)
-        session, resumption = await request.app[REGISTRY].find(request.match_info["name"])
+        session, resumption = await request.app[REGISTRY].find(
+            request.match_info["name"], request.query.get("cluster", "")
+        )
         offset = _admit(session, resumption, request[IDENTITY], wish)
     except ProtocolError as error:
         await websocket.hang_up(error.close_code, str(error), LEAVE)
