@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from array import array
+from bisect import bisect_right
 from collections import deque
 
 _MERGE = 4096  # bytes below which a record grows instead of a new one being made
@@ -19,6 +21,38 @@ _TRIED = 65536  # bytes: a full disk may have room for a few
 
 class JournalFull(Exception):  # noqa: N818  # a state, not a mistake
     """The bytes that nobody has dropped yet reach the capacity; `append` took nothing."""
+
+
+class Runs:
+    """Where the stream changes, eight bytes for each change: a command may change it with every byte."""
+
+    def __init__(self) -> None:
+        self._starts = array("Q")  # offset * 256 + stream
+        self._first = 0  # of those that are not dropped
+
+    def __len__(self) -> int:
+        return len(self._starts) - self._first
+
+    def add(self, offset: int, stream: int) -> None:
+        """Records that bytes of the stream begin at the offset, the end of those before."""
+        if not self or self._starts[-1] % 256 != stream:
+            self._starts.append(offset * 256 + stream)
+
+    def at(self, offset: int) -> tuple[int, int | None]:
+        """Returns the stream of the byte at the offset, and the offset where the next stream begins."""
+        after = bisect_right(self._starts, offset * 256 + 255, self._first)
+        return self._starts[after - 1] % 256, self._starts[after] // 256 if after < len(
+            self._starts
+        ) else None
+
+    def drop(self, offset: int) -> None:
+        """Forgets the changes before the one that the offset belongs to."""
+        if len(self) < 2 or self._starts[self._first + 1] // 256 > offset:
+            return
+        self._first = bisect_right(self._starts, offset * 256 + 255, self._first) - 1
+        if self._first > len(self._starts) // 2:
+            del self._starts[: self._first]
+            self._first = 0
 
 
 class Journal:
@@ -45,7 +79,7 @@ class Journal:
         self._directory = directory
         self._recent: deque[tuple[int, bytes]] = deque()  # (offset, bytes), the newest at the right
         self._kept = 0  # bytes in _recent
-        self._runs: deque[tuple[int, int]] = deque()  # (offset, stream) of each change of stream
+        self._runs = Runs()
         self._file: int | None = None
 
     def append(self, stream: int, data: bytes) -> None:
@@ -58,8 +92,7 @@ class Journal:
             data = self._make_room(data)
         if len(data) > self.room or len(self._runs) > max(self._capacity // _RUN, 1):
             raise JournalFull
-        if not self._runs or self._runs[-1][1] != stream:
-            self._runs.append((self.end, stream))
+        self._runs.add(self.end, stream)
         if self._recent and len(self._recent[-1][1]) + len(data) <= _MERGE:
             offset, last = self._recent[-1]
             self._recent[-1] = (offset, last + data)
@@ -98,13 +131,8 @@ class Journal:
             raise ValueError(f"the journal has no offset {offset}: {self.start} to {self.end}")
         if offset == self.end:
             return None
-        stream, stop = 0, self.end
-        for begin, one in self._runs:
-            if begin > offset:
-                stop = begin
-                break
-            stream = one
-        limit = min(limit, stop - offset)
+        stream, stop = self._runs.at(offset)
+        limit = min(limit, (stop or self.end) - offset)
         first = self.end - self._kept
         return stream, self._spooled(offset, min(limit, first - offset)) if offset < first else self._held(
             offset, limit
@@ -115,8 +143,7 @@ class Journal:
         self.start = max(self.start, min(offset, self.end))
         while self._recent and self._recent[0][0] + len(self._recent[0][1]) <= self.start:
             self._kept -= len(self._recent.popleft()[1])
-        while len(self._runs) > 1 and self._runs[1][0] <= self.start:
-            self._runs.popleft()
+        self._runs.drop(self.start)
         if self._file is not None and self.start >= self.end - self._kept:
             os.close(self._file)
             self._file = None
@@ -131,7 +158,7 @@ class Journal:
     def skip_to(self, offset: int) -> None:
         """What came before `offset`, at or behind the end, is not to be had: it begins anew there."""
         self.drop(self.end)
-        self._runs.clear()
+        self._runs = Runs()
         self.start = self.end = offset
 
     def discard(self) -> None:

@@ -3,6 +3,7 @@
 import ast
 import itertools
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,26 @@ def test_no_bytes_are_no_record(made):
     one.append(1, b"")
 
     assert (one.end, one.read(0)) == (0, None)
+
+
+def test_a_change_of_stream_costs_a_few_bytes(made):
+    """A command may change it with every byte: 4 MB of that cost 400 MB once."""
+    one, count = made(1 << 20, 64 << 20), 20_000
+    tracemalloc.start()
+    try:
+        for index in range(count):
+            one.append(1 + index % 2, b"x")
+        size, _ = tracemalloc.get_traced_memory()
+        assert size < count * 12
+        for _ in range(count // 2):
+            record = one.read(one.start)
+            assert record == (1 + one.start % 2, b"x")
+            one.drop(one.start + 1)
+        one.drop(count - 1)
+        assert tracemalloc.get_traced_memory()[0] < 10_000
+    finally:
+        tracemalloc.stop()
+    assert contents(one) == [(1 + (count - 1) % 2, b"x")]
 
 
 def test_a_record_never_holds_two_streams(made):
