@@ -27,11 +27,8 @@ NO_LAB = "no real chain: DAP_LAB is not set"
 @pytest.fixture(autouse=True)
 def nothing_left():
     """File descriptors and child processes are back where they started."""
-    before, children = leaks.descriptors(), leaks.children()
-    yield
-    now, more = leaks.settle(len(before), children)
-    assert len(now) <= len(before), leaks.named(now - before)
-    assert not more
+    with leaks.unchanged():
+        yield
 
 
 @pytest.fixture

@@ -346,11 +346,14 @@ async def test_input_that_was_not_asked_for_is_ignored(edge):
         (True, 1),
     ],
 )
-async def test_a_size_that_no_terminal_has_is_ignored(edge, opened, size):
-    opened.say(b"\x04" + json.dumps(dict(zip(("Width", "Height"), size, strict=True))).encode())
-    opened.say(b'\x04{"Width":132,"Height":50}')
+async def test_a_size_that_no_terminal_has_is_ignored(edge, size):
+    async with peer(edge.url) as client:
+        assert (await client.upgrade(f"{CAT}&tty=1", (V5, edge.proof))).code == 101
+        assert await client.hear() == (BINARY, b"\x01")
+        client.say(b"\x04" + json.dumps(dict(zip(("Width", "Height"), size, strict=True))).encode())
+        client.say(b'\x04{"Width":132,"Height":50}')
+        await echoed(client)
 
-    await echoed(opened)
     assert edge.backend.sizes == [TerminalSize(132, 50)]
 
 

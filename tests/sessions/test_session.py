@@ -416,7 +416,7 @@ def test_input_waits_on_disk_and_then_its_writer_waits():
     async def story():
         script = Script(slow=NEVER)
         script.output = [100.0, ended(0)]
-        session = session_of(script, journal_memory=1000, stdin_capacity=10_000)
+        session = session_of(script, replace(COMMAND, tty=True), journal_memory=1000, stdin_capacity=10_000)
         wrote = []
 
         async def type_keys():

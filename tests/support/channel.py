@@ -1,11 +1,14 @@
 """A backend whose one command follows a script, on any clock."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
-from gateway.backends.contract import Channel, ClusterApi, HopCheck, PodMonitor, Stats
+from gateway.backends.contract import READ, SIZE, Channel, Dial, Event, HopCheck, PodMonitor, Stats
+from gateway.backends.resume import Resume
+from gateway.errors import HopFailed
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize
@@ -43,15 +46,14 @@ class Script:
 
 
 class ScriptedBackend:
-    """See `Backend`."""
+    """See `Backend`. Its runner reaches no API server."""
+
+    resume: Resume | None = None
+    dial: Dial | None = None
 
     def __init__(self, script: Script) -> None:
         self.script = script
-
-    @property
-    def cluster(self) -> ClusterApi:
-        """Nobody asks."""
-        raise NotImplementedError
+        self.kube = NoApi()
 
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[Channel]:
@@ -63,7 +65,7 @@ class ScriptedBackend:
             await _play(step)
         script.entered += 1
         try:
-            yield _Scripted(script)
+            yield _Scripted(script, command)
         finally:
             await asyncio.sleep(script.finish)
             script.left += 1
@@ -82,8 +84,41 @@ class ScriptedBackend:
         return []
 
     def stats(self) -> Stats:
-        """Nothing."""
-        return Stats({}, {}, {})
+        """Returns the number of commands that were entered and not left."""
+        return Stats({"channels": self.script.entered - self.script.left}, {}, {})
+
+
+class NoApi:
+    """See `ClusterApi`. Refuses every request."""
+
+    watches = False
+
+    async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
+        """Raises HopFailed."""
+        del path, seconds, size
+        raise _unreachable()
+
+    async def list(self, path: str, *, seconds: float = READ, size: int = SIZE) -> list[dict[str, Any]]:
+        """Raises HopFailed."""
+        del path, seconds, size
+        raise _unreachable()
+
+    async def watch(
+        self, path: str, *, seconds: float = READ, size: int = SIZE
+    ) -> AsyncGenerator[Event, None]:
+        """Raises HopFailed."""
+        del path, seconds, size
+        raise _unreachable()
+        yield
+
+    async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
+        """Returns None: there is nobody to ask."""
+        del verb, resource, namespace, name
+        return None
+
+
+def _unreachable() -> HopFailed:
+    return HopFailed("cluster_unreachable", "the script has no API server")
 
 
 class _Monitor:
@@ -103,8 +138,9 @@ class _Monitor:
 
 
 class _Scripted:
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, command: Command) -> None:
         self._script = script
+        self._tty = command.tty
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
@@ -119,15 +155,18 @@ class _Scripted:
         self._outcome.set_result(ended(0))
 
     async def write(self, data: bytes) -> None:
-        self._script.written.append(data)
-        await asyncio.sleep(self._script.slow)
+        if not self._outcome.done():
+            self._script.written.append(data)
+            await asyncio.sleep(self._script.slow)
 
     def write_eof(self) -> None:
-        self._script.eofs += 1
-        self._script.eof.set()
+        if not self._tty:
+            self._script.eofs += 1
+            self._script.eof.set()
 
     def resize(self, size: TerminalSize) -> None:
-        self._script.sizes.append(size)
+        if self._tty:
+            self._script.sizes.append(size)
 
     async def wait(self) -> Outcome:
         return await asyncio.shield(self._outcome)

@@ -5,8 +5,18 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from pathlib import Path
+
+
+@contextlib.contextmanager
+def unchanged() -> Iterator[None]:
+    """Asserts after the block that file descriptors and child processes are back where they started."""
+    before, born = descriptors(), children()
+    yield
+    now, more = settle(len(before), born)
+    assert len(now) <= len(before), named(now - before)
+    assert not more
 
 
 def descriptors() -> set[int]:

@@ -1,11 +1,13 @@
 """A backend without a chain: it keeps the contract, and its commands behave, well or badly, as their name says."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import repeat
 from typing import Any
 
-from gateway.backends.contract import HopCheck, Stats
+from gateway.backends.contract import Dial, Event, HopCheck, Stats
+from gateway.backends.resume import Resume
 from gateway.errors import HopFailed
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Hop, Outcome, ended
@@ -20,6 +22,7 @@ class Scripted:
 
     true        ends at once
     echo WORDS  says its words
+    both N      says a word on each stream, and ends with this exit code
     cat         says what it reads, until the end of its input
     hold        neither reads nor says anything
     flood N     says N MiB as fast as it can
@@ -34,6 +37,9 @@ class Scripted:
     `sizes`, `read`: what the last command was given. `open`: commands that run.
     """
 
+    resume: Resume | None = None
+    dial: Dial | None = None
+
     def __init__(self) -> None:
         self.sizes: list[TerminalSize] = []
         self.read = bytearray()
@@ -43,7 +49,6 @@ class Scripted:
         self.asked_namespace = 0
         self.changed = asyncio.Event()
         self.kube = Answers()
-        self.resume = self.dial = None
         self.fated = Monitor()
         self.hops = [HopCheck(hop, 1.0) for hop in (Hop.SSH, Hop.INCUS, Hop.RUNNER, Hop.CLUSTER)]
 
@@ -127,6 +132,12 @@ class Answers:
         found: list[dict[str, Any]] = await self._answer(path, [])
         return found
 
+    async def watch(self, path: str, **_: Any) -> AsyncGenerator[Event, None]:
+        """Nothing ever happens."""
+        await self._answer(path, None)
+        await asyncio.Event().wait()
+        yield Event("BOOKMARK", {})
+
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
         allowed: bool | None = await self._answer(f"{verb} {resource} {namespace}/{name}", self.allowed)
         return allowed
@@ -160,45 +171,60 @@ class Spoken:
         self._what = what
         self._command = command
         self._input: asyncio.Queue[bytes] = asyncio.Queue()
+        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
         match self._what:
             case "echo":
                 yield Stream.STDOUT, " ".join(self._command.argv[1:]).encode()
+            case "both":
+                yield Stream.STDOUT, b"out"
+                yield Stream.STDERR, b"err"
             case "cat":
                 while data := await self._input.get():
                     yield Stream.STDOUT, data
-            case "flood":
-                for _ in range(int(self._command.argv[1]) * 32):
+            case "flood" | "drip":
+                for pause in self._pauses():
                     yield Stream.STDOUT, CHUNK
-                    await asyncio.sleep(0)
-            case "drip":
-                while True:
-                    yield Stream.STDOUT, CHUNK
-                    await asyncio.sleep(0.001)
+                    await asyncio.sleep(pause)
             case "hold":
                 await asyncio.Event().wait()
             case "late":
                 yield Stream.STDOUT, b"x"
                 raise LookupError("a bug in mid-stream")
+        self._outcome.set_result(self._end())
 
     async def write(self, data: bytes) -> None:
-        if self._what == "hold":
-            await asyncio.Event().wait()
+        if self._outcome.done():
+            return
         self._backend.read += data
         self._input.put_nowait(data)
+        if self._what == "hold":
+            await asyncio.Event().wait()
 
     def write_eof(self) -> None:
-        self._input.put_nowait(b"")
+        if not self._command.tty:
+            self._input.put_nowait(b"")
 
     def resize(self, size: TerminalSize) -> None:
-        self._backend.sizes.append(size)
+        if self._command.tty:
+            self._backend.sizes.append(size)
 
     async def wait(self) -> Outcome:
-        if self._what == "completed":
-            return Outcome("pod_completed", "it has finished")
-        if self._what == "forbidden":
-            said = 'pods "p" is forbidden: User "u" may not'
-            status = failure(403, said, details={"name": "p", "kind": "pods"})
-            return Outcome("forbidden", said, status=status)
+        return await asyncio.shield(self._outcome)
+
+    def _pauses(self) -> Iterator[float]:
+        """Returns the seconds after each chunk."""
+        return repeat(0.001) if self._what == "drip" else repeat(0.0, int(self._command.argv[1]) * 32)
+
+    def _end(self) -> Outcome:
+        match self._what:
+            case "completed":
+                return Outcome("pod_completed", "it has finished")
+            case "forbidden":
+                said = 'pods "p" is forbidden: User "u" may not'
+                status = failure(403, said, details={"name": "p", "kind": "pods"})
+                return Outcome("forbidden", said, status=status)
+            case "both":
+                return ended(int(self._command.argv[1]))
         return ended(0)
