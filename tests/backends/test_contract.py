@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from support.contract_subjects import INPUT, LIMITS, POD, Edge, Story, chain
 from support.leaks import unchanged
-from support.marks import until
+from support.waiting import until
 
 from gateway.errors import HopFailed
 from gateway.protocol.messages import Stream

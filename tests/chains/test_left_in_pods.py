@@ -8,10 +8,11 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 from support.exec_client import Access, Request, run
-from support.marks import marked, until
+from support.marks import marked
 from support.opened import PIPES, TTY, opened
 from support.repeated import again
 from support.served import config_for, served
+from support.waiting import until
 
 from gateway.protocol.subprotocols import OWN
 

@@ -13,6 +13,7 @@ from support.dap import Home
 from support.exec_client import Access
 from support.repeated import seeds
 from support.resuming import Resuming, shell
+from support.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
 LINES = "i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); done"
@@ -207,16 +208,13 @@ async def test_nobody_comes_back(gateway, tmp_path):
         shell("sh", "-c", f"echo $$ >{pid}; exec sleep 1000", pod="")
     )
     await client.until(lambda: client.controls[-1]["type"] == "started")
-    async with asyncio.timeout(5):
-        while not pid.exists():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(pid.exists, 5)
     await asyncio.sleep(0.1)
     await gateway.end()
     await client.gone()
     await gateway.start()
-    async with asyncio.timeout(15):
-        while Path(f"/proc/{int(pid.read_text())}").exists():  # noqa: ASYNC110, ASYNC240
-            await asyncio.sleep(0.05)
+    command = Path(f"/proc/{int(pid.read_text())}")
+    await until(lambda: not command.exists(), 15)
     await gateway.end(signal.SIGTERM)
     assert [one["outcome"] for one in gateway.events("session_closed")] == ["client_lost"]
     assert gateway.events("session_recovered")

@@ -15,6 +15,7 @@ from support.raw_http import ask
 from support.repeated import seeds
 from support.resuming import Resuming, shell
 from support.served import cluster_at, config_for, served
+from support.waiting import until
 
 from gateway.access.identity import Identity, owner
 from gateway.backends.resume import RecoveredSession
@@ -53,13 +54,6 @@ async def idle(gateway, seconds=20.0):
     async with asyncio.timeout(seconds):
         while gateway.gateway.registry.sessions:
             await asyncio.wait(list(gateway.gateway.registry.sessions.values()))
-
-
-async def until(true, seconds=20.0):
-    """Of what happens in the gateway."""
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 async def test_a_terminal_can_be_resumed(gateway, client):
@@ -633,7 +627,7 @@ async def test_on_the_plain_chain_there_is_no_resume(demo, tmp_path):
 
 async def test_a_lost_hop_is_told_and_the_session_goes_on(demo, tmp_path):
     host, _, port = demo.ssh_host.rpartition(":")
-    async with cuttable(host.rpartition("@")[2], int(port)) as forwarder:
+    async with cuttable(int(port), host.rpartition("@")[2]) as forwarder:
         known = tmp_path / "known"
         known.write_text(f"[127.0.0.1]:{forwarder.port} {demo.known_hosts.read_text().split(' ', 1)[1]}")
         user = host.rpartition("@")[0]

@@ -7,6 +7,7 @@ import signal
 import pytest
 from support.dap import on_a_terminal
 from support.fake_gateway import fake_gateway
+from support.waiting import until
 
 from gateway.protocol.messages import Control
 from gateway.protocol.outcome import Outcome
@@ -57,12 +58,10 @@ async def test_ctrl_c_discards_what_has_no_credit_where_nothing_can_be_resumed(h
         await screen.until(b"ready")
         os.set_blocking(screen.master, True)
         await asyncio.to_thread(os.write, screen.master, b"x" * 3000)
-        while screen.unread or not arrived:  # noqa: ASYNC110  # the paste is held when the key comes
-            await asyncio.sleep(0.05)
+        await until(lambda: arrived and not screen.unread)  # the paste is held when the key comes
         await asyncio.sleep(0.2)
         screen.type(b"\x03")
-        while screen.unread:  # noqa: ASYNC110  # nothing tells when a terminal was read
-            await asyncio.sleep(0.05)
+        await until(lambda: not screen.unread)
         await asyncio.sleep(0.2)
         interrupted.set()
         code = await screen.ended()
@@ -250,8 +249,7 @@ async def test_after_a_stop_the_terminal_is_raw_again(home):
         assert not screen.raw
         os.kill(screen.pid, signal.SIGCONT)
         screen.resize(81, 24)
-        while not screen.raw:  # noqa: ASYNC110  # nothing tells when a terminal changes
-            await asyncio.sleep(0.01)
+        await until(lambda: screen.raw)
         screen.type(b"\x04")
         code = await screen.ended()
 

@@ -11,6 +11,7 @@ import pytest
 from support.dap import on_a_terminal
 from support.fake_gateway import fake_gateway
 from support.fake_session import NAME, living
+from support.waiting import until
 
 from gateway.protocol.outcome import Outcome
 
@@ -406,8 +407,7 @@ async def test_input_stays_within_its_credit_and_ctrl_c_discards_the_rest(home):
             await session.until(lambda: bool(session.sizes))
             await session.until(lambda: len(session.typed) == WINDOW)
             screen.type(b"\x03")
-            while screen.unread:  # noqa: ASYNC110  # nothing tells when a terminal was read
-                await asyncio.sleep(0.05)
+            await until(lambda: not screen.unread)
             session.lag = 0
             await session.acknowledge(len(session.typed))
             code = await screen.ended()

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from support.addresses import SILENT, name, silence
+from support.cuttable import pump
 from support.fake_gateway import fake_tcp_gateway
 from support.tls_front import listener, tls_front
 
@@ -127,13 +128,8 @@ async def test_a_session_goes_through_the_address_of_the_proxy_that_answers(monk
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", front)
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         async with asyncio.TaskGroup() as group:
-            group.create_task(copy(reader, inner_writer))
-            group.create_task(copy(inner_reader, writer))
-
-    async def copy(reader, writer):
-        while data := await reader.read(65536):
-            writer.write(data)
-        writer.close()
+            group.create_task(pump(reader, inner_writer))
+            group.create_task(pump(inner_reader, writer))
 
     asked = []
     listening, where = listener()

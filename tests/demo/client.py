@@ -1,8 +1,6 @@
 """A client of the demo chain: asyncssh's own, and nothing of the gateway's."""
 
-import asyncio
 import os
-from collections.abc import Callable
 from contextlib import asynccontextmanager
 
 import asyncssh
@@ -23,12 +21,6 @@ async def login(settings: DemoSettings, **options):
     finally:
         connection.close()
         await connection.wait_closed()
-
-
-async def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - other processes set no event
-            await asyncio.sleep(0.01)
 
 
 def descriptors() -> set[str]:

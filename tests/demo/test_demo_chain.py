@@ -5,8 +5,9 @@ import stat
 
 import asyncssh
 import pytest
-from demo.client import descriptors, eventually, login
+from demo.client import descriptors, login
 from support.leaks import alive, children
+from support.waiting import until
 
 from gateway.demo import WARNING, demo_chain
 
@@ -40,7 +41,7 @@ async def test_nothing_is_left_after_the_block():
             )
             pids = [int(await process.stdout.readline()) for process in (quiet, terminal)]
         assert alive(pids[0])
-    await eventually(lambda: not any(map(alive, pids)))
+    await until(lambda: not any(map(alive, pids)))
 
     assert (asyncio.all_tasks(), descriptors(), children()) == before
     assert not settings.directory.exists()
@@ -83,7 +84,7 @@ async def test_cancelling_the_block_ends_everything(times):
         for _ in range(times):
             task.cancel()
             await asyncio.sleep(0.02)
-    await eventually(lambda: not alive(pid))
+    await until(lambda: not alive(pid))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import shlex
 import signal
 
 import pytest
-from demo.client import eventually
 from support.leaks import alive
+from support.waiting import until
 
 TERMINAL = {"term_type": "xterm-256color", "term_size": (100, 30), "encoding": None}
 # what a gateway does before kubectl starts
@@ -77,7 +77,7 @@ async def test_a_terminal_that_hangs_up_hangs_up_the_pods(ssh):
     process = await terminal(ssh, "web-0", "sh", "-c", "echo $$; sleep 1000; :")
     pid = int(await process.stdout.readline())
     process.close()
-    await eventually(lambda: not alive(pid))
+    await until(lambda: not alive(pid))
 
 
 @pytest.mark.parametrize(("options", "code"), [({}, 143), (TERMINAL, 1)])
@@ -92,7 +92,7 @@ async def test_ending_kubectl_ends_the_command(ssh, options, code):
 
     assert int(await process.stdout.readline()) == code
     assert b"terminated with" not in await process.stderr.read()
-    await eventually(lambda: not alive(pid))
+    await until(lambda: not alive(pid))
 
 
 async def test_sixty_four_mebibytes_through_a_pod_take_a_second(ssh):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from demo.client import eventually, login
+from demo.client import login
 from support.leaks import alive
+from support.waiting import until
 
 from gateway.demo import demo_chain, stdio
 
@@ -68,7 +69,7 @@ async def test_a_client_that_does_not_read_holds_the_command_back(ssh):
         counts.append(int(Path(f"/proc/{pid}/io").read_text().split("wchar: ")[1].split()[0]))
         return len(set(counts[-10:])) == 1
 
-    await eventually(stands_still)
+    await until(stands_still)
     assert counts[-1] < 16 << 20
     assert len(await process.stdout.read()) == 64 << 20
 
@@ -147,7 +148,7 @@ async def test_a_terminal_that_is_closed_hangs_up(ssh, stalled):
     if stalled:
         process.stdin.write(bytes(1 << 20))
     process.close()
-    await eventually(lambda: not alive(pid))
+    await until(lambda: not alive(pid))
 
 
 async def test_a_lost_connection_hangs_up_too(demo):
@@ -155,7 +156,7 @@ async def test_a_lost_connection_hangs_up_too(demo):
         process = await ssh.create_process("echo $$; sleep 1000; :", **TERMINAL)
         pid = int(await process.stdout.readline())
         ssh.abort()
-    await eventually(lambda: not alive(pid))
+    await until(lambda: not alive(pid))
 
 
 async def test_the_output_before_the_end_of_a_terminal_is_whole(ssh):

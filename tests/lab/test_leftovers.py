@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from support.dap import Home
 from support.exec_client import Access
-from support.marks import marked, until
+from support.marks import marked
 from support.opened import PIPES, TTY, opened
+from support.waiting import until
 
 from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target

@@ -20,6 +20,7 @@ import pytest
 from support.dap import Home
 from support.exec_client import Access, Request, run
 from support.served import config_for, served
+from support.waiting import until
 
 from gateway.protocol.subprotocols import OWN
 from gateway.settings.config import Limits
@@ -111,18 +112,22 @@ async def sessions(access: Access, mark: str):
 
 async def gone(mark: str, mine: dict[int, str], seconds: float) -> float:
     """Waits until nothing of them is left; how long that took."""
-    began = time.monotonic()
-    while left := {pid: words for pid, words in on_the_way(mark).items() if mine.get(pid) == words}:
-        assert time.monotonic() - began < seconds, left
-        await asyncio.sleep(0.2)
-    return time.monotonic() - began
+    left = {}
+
+    def ended() -> bool:
+        left.clear()
+        left.update({pid: words for pid, words in on_the_way(mark).items() if mine.get(pid) == words})
+        return not left
+
+    try:
+        return await until(ended, seconds, pause=0.2)
+    except TimeoutError:
+        raise AssertionError(left) from None
 
 
 async def watched(stats, seconds: float = 20) -> None:
     """Waits for the lease."""
-    async with asyncio.timeout(seconds):
-        while not stats().connections["leases"]:  # noqa: ASYNC110  # nothing sets an event
-            await asyncio.sleep(0.05)
+    await until(lambda: stats().connections["leases"], seconds)
 
 
 @pytest.mark.parametrize(("fault", "undo"), FAULTS, ids=[fault[0] for fault in FAULTS])
@@ -177,9 +182,7 @@ async def test_a_client_that_vanishes_leaves_nothing_on_the_way(cluster, mark, t
         sessions(Access(running.url, running.token), mark) as (_, mine),
     ):
         with unreachable(int(running.url.rpartition(":")[2])):
-            async with asyncio.timeout(60):
-                while running.gateway.registry.sessions:  # noqa: ASYNC110  # nothing sets an event
-                    await asyncio.sleep(0.1)
+            await until(lambda: not running.gateway.registry.sessions, 60)
             await gone(mark, mine, BOUND)
 
 
@@ -218,10 +221,8 @@ async def test_a_killed_gateway_leaves_nothing_and_its_next_life_and_others_live
         await watched(gateway.gateway.backends["default"].stats)
         known = leases()
         async with serving(home, cluster) as (process, access), sessions(access, mark) as (talks, mine):
-            async with asyncio.timeout(20):
-                while not leases() - known:  # noqa: ASYNC110  # nothing sets an event
-                    await asyncio.sleep(0.1)
-                await asyncio.sleep(1)  # until it has been told
+            await until(lambda: leases() - known)
+            await asyncio.sleep(1)  # until it has been told
             process.kill()
             await asyncio.gather(*talks)
             began = time.monotonic()

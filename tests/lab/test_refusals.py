@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from support.exec_client import Access, Request, kubeconfig_access, run
 from support.lab import kubectl, namespace
 from support.served import config_for, served
+from support.waiting import becomes
 from test_differential import comparable
 
 from gateway.backends.factory import make
@@ -31,10 +31,8 @@ def space():
     with namespace(SPACE):
         kubectl("apply", "-n", SPACE, "-f", str(Path(__file__).with_name("pods.yaml")))
         kubectl("wait", "-n", SPACE, "--for=condition=Ready", "--timeout=50s", "pod/inits", "pod/single")
-        end = time.monotonic() + 30
-        while kubectl("get", "pod", "done", "-n", SPACE, "-o", "jsonpath={.status.phase}") != "Succeeded":
-            assert time.monotonic() < end
-            time.sleep(0.3)
+        phase = ("get", "pod", "done", "-n", SPACE, "-o", "jsonpath={.status.phase}")
+        assert becomes(lambda: kubectl(*phase) == "Succeeded", 30)
         yield SPACE
 
 

@@ -14,6 +14,7 @@ from support import leaks
 from support.exec_client import Access, Conversation, Request, run
 from support.lab import processes
 from support.served import config_for, served
+from support.waiting import until
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol as Name
 
@@ -160,13 +161,9 @@ class Processes:
         return [line for line in (*self.host, *self.runner) if mark in line]
 
 
-async def until(true: Callable[[], object], seconds: float) -> float:
-    """Looks again until it is; seconds it took. AssertionError with what it was last."""
-    began = time.monotonic()
-    while not (last := await asyncio.to_thread(true)):
-        assert time.monotonic() - began < seconds, last
-        await asyncio.sleep(0.5)
-    return time.monotonic() - began
+async def until_on_the_way(true: Callable[[], object], seconds: float) -> float:
+    """As `until`, for a condition that asks the host or the runner."""
+    return await until(lambda: asyncio.to_thread(true), seconds, pause=0.5)
 
 
 async def works_again(access: Access, seconds: float = 20.0) -> float:
@@ -223,7 +220,7 @@ async def test_a_broken_hop_under_fifty_sessions(relayed, lab, fault, undo, hops
     assert {hop for _, hop, _ in ends} <= hops, {(hop, code, kind.script[:9]) for kind, hop, code in ends}
     assert ended < limit
     await works_again(access)
-    await until(lambda: not Processes().of(group.mark), SETTLE)
+    await until_on_the_way(lambda: not Processes().of(group.mark), SETTLE)
     await until(lambda: len(leaks.descriptors()) <= open_before, 10)
     assert len(asyncio.all_tasks()) <= tasks
 
@@ -245,7 +242,7 @@ async def test_the_relay_of_a_gateway_without_an_identity_leaves_with_it(cluster
         await works_again(Access(gateway.url, gateway.token), 40)
         pid = str((await gateway.gateway.backends["default"].link()).about["pid"])
 
-    await until(lambda: not any(line.split()[0] == pid for line in Processes().runner), 10)
+    await until_on_the_way(lambda: not any(line.split()[0] == pid for line in Processes().runner), 10)
 
 
 async def test_a_killed_daemon_ends_its_sessions_alone(cluster, tmp_path):
@@ -270,7 +267,7 @@ async def test_a_killed_daemon_ends_its_sessions_alone(cluster, tmp_path):
         assert {named(kind, talk) for kind, talk in group.ends} == {("runner", "relay_lost")}
         assert all(talk.transcript.status.exit_code == 0 for _, talk in other.ends)
         assert await works_again(Access(one.url, one.token)) < 5
-        await until(lambda: not Processes().of(group.mark), SETTLE)
+        await until_on_the_way(lambda: not Processes().of(group.mark), SETTLE)
 
 
 async def test_without_python_the_plain_chain_is_taken_and_says_so(cluster, lab, tmp_path, monkeypatch):

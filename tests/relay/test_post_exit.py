@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.leaks import alive, gone
+from support.waiting import becomes
 
 from gateway.relay import wire
 
@@ -28,10 +29,7 @@ class Notes:
         return self.path.read_text().split() if self.path.exists() else []
 
     def have(self, *lines: str, seconds: float = 5.0) -> bool:
-        end = time.monotonic() + seconds
-        while self.read() != list(lines) and time.monotonic() < end:
-            time.sleep(0.02)
-        return self.read() == list(lines)
+        return becomes(lambda: self.read() == list(lines), seconds)
 
 
 def running(link, *argv, **more) -> int:

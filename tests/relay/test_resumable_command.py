@@ -3,10 +3,10 @@
 import hashlib
 import json
 import random
-import time
 
 import pytest
 from support.relayed import LIMIT, Said
+from support.waiting import becomes
 
 from gateway.relay import wire
 
@@ -24,12 +24,8 @@ def listed(link) -> list[dict]:
 
 
 def settled(link, true) -> None:
-    """Asks until the list is so; TimeoutError."""
-    end = time.monotonic() + LIMIT
-    while not true(listed(link)):
-        if time.monotonic() > end:
-            raise TimeoutError(listed(link))
-        time.sleep(0.02)
+    """Asks until the list is so."""
+    assert becomes(lambda: true(listed(link)), LIMIT), listed(link)
 
 
 def attach(link, name: str = "s", offset: int = 0, **more) -> tuple[int, Said]:

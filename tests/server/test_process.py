@@ -12,6 +12,7 @@ import pytest
 from support.dap import Home
 from support.exec_client import Access, Request, run
 from support.peer import OWN, UPGRADE, once, peer
+from support.waiting import until
 
 from gateway.errors import ConfigError
 from gateway.protocol.subprotocols import OWN as OWN_ROW
@@ -87,9 +88,11 @@ async def test_a_stop_is_told_to_every_session_and_ends_well(home):
 
 async def until_metric(home, line):
     """Waits until /metrics has it."""
-    async with asyncio.timeout(5):
-        while line not in (await once(str(home.socket), "GET", "/metrics")).body.decode():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+
+    async def has_line():
+        return line in (await once(str(home.socket), "GET", "/metrics")).body.decode()
+
+    await until(has_line, 5)
 
 
 def running_commands():

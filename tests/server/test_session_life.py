@@ -12,6 +12,7 @@ from support import leaks
 from support.exec_client import Access, Request, run
 from support.peer import BINARY, CLOSE, OWN, PING, PONG, V5, peer
 from support.served import TOKEN
+from support.waiting import until
 
 from gateway.protocol.outcome import CODES
 from gateway.settings.config import Limits
@@ -34,13 +35,6 @@ async def leave(client, how):
         client.writer.write_eof()
     else:
         client.reset()
-
-
-async def until(true, seconds=20.0):
-    """TimeoutError unless it becomes so within the time."""
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110  # looked at from outside: nothing tells of it
-            await asyncio.sleep(0.01)
 
 
 def status(heard):
@@ -225,9 +219,7 @@ async def test_an_interrupt_quiets_a_flood_that_waits(edge, row, streams, quiet)
     async with peer(edge.url, rcvbuf=4096) as client:
         await client.upgrade(command("flood", "64", streams=streams), (row, edge.proof))
         (session,) = edge.gateway.registry.sessions
-        async with asyncio.timeout(10):
-            while session.output.end < 32 * MIB:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: session.output.end >= 32 * MIB, 10)
         client.say(b"\x00\x03")
         await edge.backend.until(running=0)
         heard = [payload for opcode, payload in await client.rest() if opcode == BINARY]

@@ -1,22 +1,25 @@
-"""A TCP forwarder whose connections can be cut, at once and on both sides, and refused for a while."""
+"""A TCP forwarder whose connections can be cut on both sides, frozen, and refused for a while."""
 
 import asyncio
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+_LOOPBACK = "127.0.0.1"
+
 
 class Cuttable:
-    """`port` on 127.0.0.1. `broken`: new connections are closed at once. `frozen`: bytes stand still."""
+    """`port` on 127.0.0.1. `broken`: new connections are closed at once. `connections` and `cuts` count."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, port: int, host: str = _LOOPBACK) -> None:
         self.port = 0
         self.broken = False
-        self.cuts = 0
+        self.connections = self.cuts = 0
         self._host, self._to = host, port
         self._moving = asyncio.Event()
         self._moving.set()
         self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
 
     def cut(self) -> None:
         """RST to both sides of all connections."""
@@ -24,11 +27,17 @@ class Cuttable:
         for writer in list(self._writers):
             writer.transport.abort()
 
-    def freeze(self, *, on: bool = True) -> None:
+    def freeze(self) -> None:
         """What was read is not passed on until it thaws."""
-        self._moving.clear() if on else self._moving.set()
+        self._moving.clear()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def thaw(self) -> None:
+        """Bytes pass again."""
+        self._moving.set()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves one connection until either side ends or it is cut."""
+        self.connections += 1
         if self.broken:
             writer.transport.abort()
             return
@@ -37,35 +46,50 @@ class Cuttable:
         except OSError:
             writer.transport.abort()
             return
-        self._writers |= {writer, there[1]}
+        ours = {writer, there[1]}
+        self._writers |= ours
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._move(reader, there[1]))
-                tasks.create_task(self._move(there[0], writer))
+                tasks.create_task(pump(reader, there[1], self._moving))
+                tasks.create_task(pump(there[0], writer, self._moving))
         finally:
-            for one in (writer, there[1]):
-                self._writers.discard(one)
+            self._writers -= ours
+            for one in ours:
                 one.transport.abort()
 
-    async def _move(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while data := await reader.read(65536):
-                await self._moving.wait()
-                writer.write(data)
-                await writer.drain()
-        writer.transport.abort() if not writer.can_write_eof() else writer.close()
+
+async def pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, moving: asyncio.Event | None = None
+) -> None:
+    """Passes bytes on, while `moving` is set, to the end of either side; then both have ended."""
+    with suppress(ConnectionError, ssl.SSLError):
+        while data := await reader.read(65536):
+            if moving:
+                await moving.wait()
+            writer.write(data)
+            await writer.drain()
+    writer.close()
 
 
 @asynccontextmanager
-async def cuttable(host: str, port: int) -> AsyncIterator[Cuttable]:
-    """On leaving everything is cut."""
-    one = Cuttable(host, port)
-    server = await asyncio.start_server(one._serve, "127.0.0.1", 0)
+async def cuttable(
+    port: int,
+    host: str = _LOOPBACK,
+    *,
+    listening: socket.socket | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Cuttable]:
+    """A forwarder to that port. `listening`: a socket to accept on; `tls`: what clients speak. On leaving everything is
+    cut.
+    """
+    one = Cuttable(port, host)
+    place = {"sock": listening} if listening else {"host": _LOOPBACK, "port": 0}
+    server = await asyncio.start_server(one.accept, ssl=tls, **place)
     one.port = server.sockets[0].getsockname()[1]
     try:
         yield one
     finally:
         server.close()
-        one.freeze(on=False)
+        one.thaw()
         one.cut()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.02)  # for `accept` to end

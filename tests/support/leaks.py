@@ -8,6 +8,8 @@ import time
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from support.waiting import becomes
+
 
 @contextlib.contextmanager
 def unchanged() -> Iterator[None]:
@@ -61,10 +63,7 @@ def alive(pid: int) -> bool:
 
 def gone(pid: int, seconds: float = 5.0) -> bool:
     """Waits until a process has ended, at most `seconds`. Returns False where it lives on."""
-    end = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not alive(pid)
+    return becomes(lambda: not alive(pid), seconds)
 
 
 def settle(before: int, born: set[int], seconds: float = 25.0) -> tuple[set[int], set[int]]:
@@ -72,10 +71,8 @@ def settle(before: int, born: set[int], seconds: float = 25.0) -> tuple[set[int]
 
     Returns the descriptors that are open, and such children.
     """
-    end = time.monotonic() + seconds
-    while (len(now := descriptors()) > before) | bool(more := children() - born) and time.monotonic() < end:
-        time.sleep(0.02)
-    return now, more
+    becomes(lambda: len(descriptors()) <= before and not children() - born, seconds)
+    return descriptors(), children() - born
 
 
 async def tasks_back(before: Container[object], seconds: float = 10.0) -> set[asyncio.Task[object]]:

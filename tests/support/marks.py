@@ -1,10 +1,7 @@
 """Processes that carry a session's mark, in whatever container of this machine: the demo's pods and the lab's."""
 
-import asyncio
 import os
 import signal
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,12 +22,3 @@ def end(session: str) -> None:
     for pid in marked(session):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-async def until(true: Callable[[], object], seconds: float = 20.0) -> float:
-    """Seconds that it took. TimeoutError unless it becomes so within the time."""
-    began = time.monotonic()
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110  # looked at from outside: nothing tells of it
-            await asyncio.sleep(0.05)
-    return time.monotonic() - began

@@ -7,7 +7,8 @@ from typing import Any
 
 from support import marks
 from support.exec_client import Access, Conversation, Request, open_
-from support.marks import marked, until
+from support.marks import marked
+from support.waiting import until
 from websockets.asyncio.client import ClientConnection
 
 from gateway.protocol.subprotocols import OWN

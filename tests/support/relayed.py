@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.waiting import becomes
+
 from gateway.backends.relay.bundle import bundle
 from gateway.relay import wire
 
@@ -235,10 +237,7 @@ class Far:
 
     def gone(self, seconds: float = 6.0) -> bool:
         """The daemon has left and removed its directory."""
-        end = time.monotonic() + seconds
-        while self.places and time.monotonic() < end:
-            time.sleep(0.02)
-        return not self.places
+        return becomes(lambda: not self.places, seconds)
 
 
 def _with(archive: bytes, more: Mapping[str, str]) -> bytes:

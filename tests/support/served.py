@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from support.leaks import tasks_back
-from support.marks import until
+from support.waiting import until
 
 from gateway.access.hosts import AllowedHosts
 from gateway.access.tokens import Tokens

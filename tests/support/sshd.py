@@ -1,4 +1,4 @@
-"""A real SSH server in the test's own event loop, and a wire before it that can be cut or frozen."""
+"""A real SSH server in the test's own event loop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -168,64 +168,3 @@ class _Server(asyncssh.SSHServer):
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         del dest_host, dest_port, orig_host, orig_port
         return True
-
-
-class Wire:
-    """TCP from a port of its own to another. `cut` resets every connection; while it is frozen nothing passes."""
-
-    def __init__(self, to: int) -> None:
-        self.port = 0
-        self.connections = 0
-        self._to = to
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._thawed = asyncio.Event()
-        self._thawed.set()
-
-    def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-
-    def freeze(self) -> None:
-        self._thawed.clear()
-
-    def thaw(self) -> None:
-        self._thawed.set()
-
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        far_reader, far_writer = await asyncio.open_connection(LOOPBACK, self._to)
-        mine = {writer, far_writer}
-        self._writers |= mine
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._pump(reader, far_writer))
-                tasks.create_task(self._pump(far_reader, writer))
-        except* ConnectionError:
-            pass
-        finally:
-            self._writers -= mine
-            for one in mine:
-                one.transport.abort()
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            await self._thawed.wait()
-            writer.write(data)
-            await writer.drain()
-        raise ConnectionResetError
-
-
-@asynccontextmanager
-async def wire(to: int) -> AsyncIterator[Wire]:
-    """A Wire to a port of this host, for as long as the block runs."""
-    made = Wire(to)
-    server = await asyncio.start_server(made.accept, LOOPBACK, 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
-        yield made
-    finally:
-        made.thaw()
-        server.close()
-        made.cut()
-        await asyncio.sleep(0.01)
-        await server.wait_closed()

@@ -1,6 +1,5 @@
 """TLS in front of a gateway, as a reverse proxy has it: kubectl shows no credential to anything else."""
 
-import asyncio
 import datetime as dt
 import socket
 import ssl
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from support.cuttable import cuttable
 
 
 def listener() -> tuple[socket.socket, str]:
@@ -27,25 +27,8 @@ async def tls_front(listening: socket.socket, url: str) -> AsyncIterator[str]:
     behind = urlsplit(url)
     certificate, context = _context()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection(behind.hostname, behind.port)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_copy(reader, inner_writer))
-            tasks.create_task(_copy(inner_reader, writer))
-
-    async with await asyncio.start_server(serve, sock=listening, ssl=context):
+    async with cuttable(behind.port or 0, behind.hostname or "", listening=listening, tls=context):
         yield certificate
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except (ConnectionError, ssl.SSLError):
-        pass
-    finally:
-        writer.close()
 
 
 def _context() -> tuple[str, ssl.SSLContext]:

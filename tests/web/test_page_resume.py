@@ -1,12 +1,12 @@
 """A session that outlives its connection, as a person at the page sees it; and what the page says on the wire."""
 
-import asyncio
 import random
 import re
 
 import pytest
 from playwright.async_api import expect
 from support.repeated import again
+from support.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 ALTERNATE = r"printf '\033[?1049h\033[2J\033[3;3Hfull screen'"
@@ -36,14 +36,6 @@ async def echo(tab, word):
     """The shell takes a line and answers."""
     await tab.keys(f"echo {word}\r")
     await tab.shows(re.compile(rf"echo {word}\s*{word}"))
-
-
-async def until(condition):
-    for _ in range(300):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it did not come about")
 
 
 async def away(tab, server, session):

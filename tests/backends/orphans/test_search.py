@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.waiting import becomes
 
 from gateway.backends.kube import kubectl
 from gateway.backends.orphans import search
@@ -158,9 +159,7 @@ def test_a_stopped_job_goes_too(session):
 def test_a_child_without_the_mark_is_of_the_terminals_session(session):
     """`su -` clears the environment. The number of a session is not given away while one is in it."""
     process = session.runs("sh", "-c", "env -i sleep 1000 & wait")
-    end = time.monotonic() + 5
-    while len(children(process.pid)) < 1 and time.monotonic() < end:
-        time.sleep(0.01)
+    assert becomes(lambda: children(process.pid))
 
     assert session.look() == (2, 0, 0)
 

@@ -9,9 +9,11 @@ from dataclasses import replace
 
 import asyncssh
 import pytest
+from support.cuttable import cuttable
 from support.repeated import again
 from support.served import cluster_at
-from support.sshd import LOOPBACK, sshd, wire
+from support.sshd import LOOPBACK, sshd
+from support.waiting import becomes, until
 
 from gateway.backends.plain.backend import PlainBackend
 from gateway.backends.ssh import Passphrase, connect
@@ -175,7 +177,7 @@ async def test_no_such_host(tmp_path, key):
 
 
 async def test_a_host_that_says_nothing(tmp_path, key):
-    async with sshd(key) as server, wire(server.port) as between:
+    async with sshd(key) as server, cuttable(server.port) as between:
         between.freeze()
         cluster = cluster_of(server, tmp_path, key, port=between.port)
         began = time.monotonic()
@@ -439,9 +441,7 @@ def agent(tmp_path, monkeypatch):
         process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
     except FileNotFoundError:
         pytest.skip("ssh-agent is not installed")
-    end = time.monotonic() + 5
-    while not path.exists() and time.monotonic() < end:
-        time.sleep(0.01)
+    assert becomes(path.exists)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
     yield lambda file: subprocess.run(
         ["ssh-add", "-q", file], check=True, env=os.environ | {"SSH_AUTH_SOCK": str(path)}
@@ -521,8 +521,8 @@ async def chain_of(cluster, limits=LIMITS):
 
 @asynccontextmanager
 async def demo_through_a_wire(tmp_path, **options):
-    """The demo, behind a wire."""
-    async with demo_chain(**options) as demo, wire(int(demo.ssh_host.rpartition(":")[2])) as between:
+    """The demo, behind a forwarder."""
+    async with demo_chain(**options) as demo, cuttable(int(demo.ssh_host.rpartition(":")[2])) as between:
         known = tmp_path / "known"
         known.write_text(f"[{LOOPBACK}]:{between.port} {demo.known_hosts.read_text().partition(' ')[2]}")
         user = demo.ssh_host.partition("@")[0]
@@ -648,12 +648,6 @@ async def test_starts_wait_for_their_turn_and_sessions_do_not_hold_it(tmp_path, 
             async for _ in channel.output():
                 pass
             assert (await channel.wait()).exit_code == 0
-
-
-async def until(condition, seconds=20.0):
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  # nothing sets an event
-            await asyncio.sleep(0.01)
 
 
 STEPS = [

@@ -16,10 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.cuttable import cuttable
 from support.leaks import alive, tasks_back
 from support.repeated import again
 from support.served import cluster_at
-from support.sshd import LOOPBACK, wire
+from support.sshd import LOOPBACK
+from support.waiting import becomes, until
 from support.wrapped import environment
 
 from gateway.backends.plain import lease_protocol
@@ -35,13 +37,6 @@ TICK = 0.25  # seconds, instead of 5
 LIMIT = 15.0  # seconds that anything may take on a busy machine
 STUBBORN = "trap '' TERM HUP; sleep 1000 & echo pid $!; echo pid $$; echo go; wait; sleep 1000"
 WILLING = "sleep 1000 & echo pid $!; echo pid $$; echo go; wait"
-
-
-def until(true, seconds: float = LIMIT) -> bool:
-    end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
-        time.sleep(0.02)
-    return true()
 
 
 class Far:
@@ -178,7 +173,7 @@ def test_silence_ends_all_that_it_knows_and_itself(far, tty, script):
     lease.know(one, other)
     how = lease.gone()
 
-    assert until(lambda: not one.living and not other.living)
+    assert becomes(lambda: not one.living and not other.living, LIMIT)
     assert how == dict.fromkeys((one.nonce, other.nonce), "kill" if script is STUBBORN else "term")
     assert len(stranger.living) == 3
     lease.process.wait(LIMIT)
@@ -204,7 +199,7 @@ def test_the_end_of_input_leaves_time_for_another_lease(far):
     new.know(one, other)
     new.say("take", old.pid, old.nonce)
 
-    assert until(lambda: not alive(old.pid))
+    assert becomes(lambda: not alive(old.pid), LIMIT)
     old.process.wait(LIMIT)
     assert len(one.living) == len(other.living) == 3
     new.say("bye")
@@ -218,8 +213,8 @@ def test_the_end_of_input_is_the_end(far):
     lease.know(one)
     lease.process.stdin.close()
 
-    assert until(lambda: not one.living)
-    assert until(lambda: not alive(lease.pid))
+    assert becomes(lambda: not one.living, LIMIT)
+    assert becomes(lambda: not alive(lease.pid), LIMIT)
 
 
 def test_it_outlives_the_exec_that_it_came_with(far):
@@ -233,8 +228,8 @@ def test_it_outlives_the_exec_that_it_came_with(far):
     lease.process.stdin.close()
     lease.process.stdout.close()
 
-    assert until(lambda: not one.living)
-    assert until(lambda: not alive(lease.pid))
+    assert becomes(lambda: not one.living, LIMIT)
+    assert becomes(lambda: not alive(lease.pid), LIMIT)
 
 
 @pytest.mark.parametrize("tty", [False, True], ids=["pipes", "tty"])
@@ -437,8 +432,8 @@ KINDS = [(False, WILLING), (True, WILLING), (False, STUBBORN), (True, STUBBORN)]
 
 @asynccontextmanager
 async def behind_a_wire(demo, tmp_path):
-    """The wire, the cluster as it is reached through it, and as it is reached without."""
-    async with wire(int(demo.ssh_host.rpartition(":")[2])) as between:
+    """The forwarder, the cluster as it is reached through it, and as it is reached without."""
+    async with cuttable(int(demo.ssh_host.rpartition(":")[2])) as between:
         known = tmp_path / "known"
         known.write_text(f"[{LOOPBACK}]:{between.port} {demo.known_hosts.read_text().partition(' ')[2]}")
         host = f"{demo.ssh_host.partition('@')[0]}@{LOOPBACK}:{between.port}"
@@ -460,12 +455,6 @@ async def talk(chain, kind, pids: list[int]) -> Outcome:
         return await channel.wait()
 
 
-async def eventually(true, seconds: float = LIMIT) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110  # nothing sets an event
-            await asyncio.sleep(0.02)
-
-
 @asynccontextmanager
 async def sessions(cluster, kinds=KINDS, tick=1.0, limits=LIMITS):
     """A chain, a session of each kind on it, and what they run. They are ended, if need be, on leaving."""
@@ -473,7 +462,7 @@ async def sessions(cluster, kinds=KINDS, tick=1.0, limits=LIMITS):
     async with chain.running(), asyncio.TaskGroup() as tasks:
         pids: list[list[int]] = [[] for _ in kinds]
         running = [tasks.create_task(talk(chain, *one)) for one in zip(kinds, pids, strict=True)]
-        await eventually(lambda: all(pids) and chain.stats().connections["leases"])
+        await until(lambda: all(pids) and chain.stats().connections["leases"])
         yield chain, [pid for some in pids for pid in some], running
         for task in running:
             task.cancel()
@@ -486,9 +475,9 @@ async def test_a_cut_connection_leaves_nothing(demo, tmp_path):
         sessions(cluster, tick=5.0) as (chain, pids, all_of_them),
     ):
         between.cut()
-        await eventually(lambda: not any(map(alive, pids)))
+        await until(lambda: not any(map(alive, pids)))
         assert {(await task).code for task in all_of_them} == {"ssh_lost"}
-        await eventually(
+        await until(
             lambda: (
                 chain.stats().orphans["lease"] == sum(not tty or script is STUBBORN for tty, script in KINDS)
             )
@@ -503,11 +492,11 @@ async def test_a_frozen_connection_leaves_nothing_and_others_live(own_demo, tmp_
         sessions(cluster) as (chain, pids, _),
     ):
         between.freeze()
-        await eventually(lambda: not any(map(alive, pids)))
+        await until(lambda: not any(map(alive, pids)))
         assert all(map(alive, others))
         assert other.stats().orphans == {"finish": 0, "lease": 0}
         between.thaw()
-        await eventually(lambda: not chain.stats().connections["leases"])
+        await until(lambda: not chain.stats().connections["leases"])
 
 
 async def test_one_of_two_connections_is_lost_with_the_lease():
@@ -517,10 +506,8 @@ async def test_one_of_two_connections_is_lost_with_the_lease():
         async with sessions(cluster, [(False, WILLING)] * 6, tick=1.0) as (chain, pids, running):
             lease, (pid, _) = chain._lease._process, chain._lease._before
             lease._channel.get_connection().abort()
-            await eventually(
-                lambda: chain.stats().connections["leases"] and chain._lease._process is not lease
-            )
-            await eventually(lambda: not alive(pid))  # by the new one's word, or it has acted
+            await until(lambda: chain.stats().connections["leases"] and chain._lease._process is not lease)
+            await until(lambda: not alive(pid))  # by the new one's word, or it has acted
             ended = sum(task.done() for task in running)
             assert sum(map(alive, pids)) == 2 * (6 - ended)
             assert ended < 6
@@ -533,8 +520,8 @@ async def test_what_outlives_its_session_is_ended(demo, tmp_path, kind):
         sessions(cluster, [kind], tick=5.0, limits=replace(LIMITS, finish=0.2)) as (chain, pids, (session,)),
     ):
         session.cancel()
-        await eventually(lambda: not any(map(alive, pids)))
-        await eventually(lambda: sum(chain.stats().orphans.values()))
+        await until(lambda: not any(map(alive, pids)))
+        await until(lambda: sum(chain.stats().orphans.values()))
 
 
 @pytest.mark.parametrize("shell", [again("sh"), "tcsh"])
@@ -557,7 +544,7 @@ async def test_a_gateway_that_is_killed_leaves_nothing_and_its_next_life_is_left
         gateway.kill()
         await gateway.wait()
         async with sessions(cluster) as (_, mine, _):
-            await eventually(lambda: not any(map(alive, pids)))
+            await until(lambda: not any(map(alive, pids)))
             assert all(map(alive, mine))
 
 
@@ -567,13 +554,13 @@ async def test_it_goes_when_there_is_nothing_to_watch(demo, tmp_path, monkeypatc
         async with sessions(cluster, [(False, WILLING)], tick=0.2) as (chain, pids, (session,)):
             lease = chain._lease._process
             session.cancel()
-            await eventually(lambda: not chain.stats().connections["leases"])
+            await until(lambda: not chain.stats().connections["leases"])
             assert lease.exit_code == 0
             assert chain.stats().orphans == {"finish": 0, "lease": 0}
             again: list[int] = []
             async with asyncio.TaskGroup() as tasks:
                 task = tasks.create_task(talk(chain, (False, WILLING), again))
-                await eventually(lambda: again and chain.stats().connections["leases"])
+                await until(lambda: again and chain.stats().connections["leases"])
                 task.cancel()
         assert not any(map(alive, pids + again))
 
@@ -598,10 +585,10 @@ async def test_the_lease_knows_what_may_be_left_until_the_gateway_has_looked(dem
         async with chain.running():
             async with chain.exec(pod, kill) as channel:
                 await anext(aiter(channel.output()))
-                await eventually(lambda: chain._lease._looks and chain.stats().connections["leases"])
+                await until(lambda: chain._lease._looks and chain.stats().connections["leases"])
                 between.cut()
             assert len(chain._lease._looks) == 1
-            await eventually(lambda: not chain._lease._looks)
+            await until(lambda: not chain._lease._looks)
             assert chain.stats().leftovers["reaped"] == 1
 
 

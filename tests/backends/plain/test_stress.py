@@ -11,6 +11,7 @@ import pytest
 from support.repeated import again
 from support.served import cluster_at
 from support.sshd import LOOPBACK, sshd
+from support.waiting import until
 
 from gateway.backends.ssh.host import Host
 from gateway.backends.ssh.login_throttle import REFUSALS
@@ -190,8 +191,7 @@ async def test_another_host_key_under_load_is_told_at_once_and_touches_nobody_el
         async with asyncio.TaskGroup() as tasks:
             for number in range(8):
                 tasks.create_task(stay(number))
-            while len(live) < 8:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+            await until(lambda: len(live) == 8)
             server.known(tmp_path / "known", key=asyncssh.generate_private_key("ssh-ed25519"))
             before = len(server.tries)
             errors = []

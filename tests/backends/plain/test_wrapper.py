@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.leaks import alive
+from support.leaks import gone
 from support.repeated import again, examples
 from support.wrapped import NONCE, bash, environment, in_terminal, piped
 
@@ -348,13 +348,6 @@ def group(tmp_path):
     for process in started:
         process.kill()
         process.communicate(timeout=10)
-
-
-def gone(pid: int, seconds: float = 5.0) -> bool:
-    end = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < end:
-        time.sleep(0.01)
-    return not alive(pid)
 
 
 def code_of(seen: bytes) -> int | None:

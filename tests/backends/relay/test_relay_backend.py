@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 from support.leaks import gone
 from support.served import cluster_at
+from support.waiting import until
 
 from gateway.backends.factory import make
 from gateway.backends.relay import bootstrap, link_supervisor
@@ -248,10 +249,12 @@ async def test_the_relay_of_an_earlier_version_is_left_with_its_last_session(dem
             await channel.write(b"still")
             channel.write_eof()
             assert [data async for _, data in channel.output()] == [b"still"]
-        async with asyncio.timeout(10):
-            while (newer := await backend.link()) is relay:  # noqa: ASYNC110  # nothing sets an event
-                await asyncio.sleep(0.05)
 
+        async def gave_way():
+            return await backend.link() is not relay
+
+        await until(gave_way, 10)
+        newer = await backend.link()
         assert newer.about["version"] == upgraded().version
         assert (await run(backend, "echo", "hi"))[0] == b"hi\n"
 

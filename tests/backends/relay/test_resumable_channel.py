@@ -13,6 +13,7 @@ from support.cuttable import cuttable
 from support.leaks import alive
 from support.repeated import seeds
 from support.served import cluster_at
+from support.waiting import until
 
 from gateway.backends.auto import AutoBackend
 from gateway.backends.factory import make
@@ -63,7 +64,7 @@ class Recorder:
 @asynccontextmanager
 async def way_to(demo):
     host, _, port = demo.ssh_host.rpartition(":")
-    async with cuttable(host.rpartition("@")[2], int(port)) as forwarder:
+    async with cuttable(int(port), host.rpartition("@")[2]) as forwarder:
         yield demo, forwarder
 
 
@@ -90,12 +91,6 @@ async def drained(channel, into: bytearray) -> None:
     async for stream, data in channel.output():
         assert stream is Stream.STDOUT
         into += data
-
-
-async def until(true, seconds=10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110  # some of it is a process
-            await asyncio.sleep(0.01)
 
 
 async def test_who_keeps_and_who_does_not(way):
