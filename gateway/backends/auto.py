@@ -7,7 +7,17 @@ from typing import Any
 
 import structlog
 
-from gateway.backends.contract import READ, SIZE, Channel, Event, HopCheck, PodMonitor, Stats
+from gateway.backends.contract import (
+    READ,
+    SIZE,
+    Channel,
+    Event,
+    Headers,
+    HopCheck,
+    PodMonitor,
+    Response,
+    Stats,
+)
 from gateway.backends.plain.backend import PlainBackend
 from gateway.backends.relay import RelayBackend
 from gateway.backends.relay.bootstrap import RelayUnsupported
@@ -113,6 +123,21 @@ class AutoApi:
     def watches(self) -> bool:
         """See `ClusterApi.watches`."""
         return self._watches()
+
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        path: str,
+        headers: Headers = (),
+        body: bytes | AsyncIterator[bytes] = b"",
+        *,
+        seconds: float = READ,
+    ) -> AsyncIterator[Response]:
+        """See `ClusterApi.request`."""
+        kube = (await self._chosen()).kube
+        async with kube.request(method, path, headers, body, seconds=seconds) as response:
+            yield response
 
     async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
         """See `ClusterApi.get`."""

@@ -1,6 +1,6 @@
 """The contract: what a way to a cluster promises. Session and edge see only this."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -73,6 +73,19 @@ class Event(NamedTuple):
     object: dict[str, Any]
 
 
+Headers = Sequence[tuple[str, str]]  # in order; a name may come more than once
+
+
+class Response(NamedTuple):
+    """The beginning of an answer, and its body as it comes. Names of headers are in lower case. Not reading the body holds
+    the API server back; reading raises HopFailed where the answer is cut.
+    """
+
+    status: int
+    headers: Headers
+    body: AsyncIterator[bytes]
+
+
 class ClusterApi(Protocol):
     """What the API server says, asked with the runner's own credentials. A path begins with "/" and may have a query;
     whoever makes one puts checked names into it and nothing else.
@@ -83,6 +96,24 @@ class ClusterApi(Protocol):
     @property
     def watches(self) -> bool:
         """No where there is only `get`: every answer costs a process in the runner there, and `watch` is refused."""
+        ...
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        headers: Headers = (),
+        body: bytes | AsyncIterator[bytes] = b"",
+        *,
+        seconds: float = READ,
+    ) -> AbstractAsyncContextManager[Response]:
+        """Sends a request; enters with the beginning of the answer, whatever its status, within `seconds`. Bodies may be
+        of any length, and take any time. Leaving ends the request, read to its end or not. Headers that concern one
+        connection alone are left out on both ways; a body that is iterated goes in chunks where no header says its length.
+
+        A GET or HEAD that a connection's end has cut is sent once more. The runner's proxy refuses exec, attach, PUT, PATCH and DELETE. Without a relay there is only GET
+        without headers, and a refusal of the API server's is HopFailed.
+        """
         ...
 
     async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:

@@ -2,16 +2,27 @@
 
 import asyncio
 import json
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from gateway.backends.contract import Event
+from gateway import __version__
+from gateway.backends.contract import Event, Headers, Response
 from gateway.backends.kube import kubectl
 from gateway.errors import HopFailed
 from gateway.protocol.status import Status
 
+Exchange = Callable[[str, str, Headers], AbstractAsyncContextManager[Response]]
+HEADERS = (  # of a request for an object
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "gzip"),
+    ("User-Agent", f"dap-gateway/{__version__}"),
+)
+_CONNECTION = frozenset(  # headers that concern one connection alone (RFC 9110, 7.6.1)
+    ("connection", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
+)
 PAGE = 500  # items, as kubectl asks for them
 _CODES = {401: "cluster_unauthorized", 403: "forbidden", 404: "pod_not_found"}
 _UNREACHABLE = (500, 502, 503, 504)  # without a Status: kubectl proxy's own
@@ -34,6 +45,37 @@ async def within(seconds: float) -> AsyncIterator[None]:
 def with_query(path: str, query: Mapping[str, str]) -> str:
     """The path with more in its query."""
     return f"{path}{'&' if '?' in path else '?'}{urlencode(query)}"
+
+
+def end_to_end(headers: Headers) -> Headers:
+    """Returns the headers that concern more than one connection, with names in lower case."""
+    found = [(name.lower(), value) for name, value in headers]
+    named = {
+        word.strip().lower() for name, value in found if name == "connection" for word in value.split(",")
+    }
+    return [(name, value) for name, value in found if name not in _CONNECTION | named]
+
+
+async def read(exchange: Exchange, path: str, size: int) -> tuple[dict[str, Any], int]:
+    """Returns the object at a path and its bytes. Raises HopFailed."""
+    async with exchange("GET", path, HEADERS) as response:
+        body = await whole(response, size)
+        return decode(response.status, body), len(body)
+
+
+async def whole(response: Response, size: int) -> bytes:
+    """Reads the body of an answer, unpacked. Raises HopFailed where it has more than `size` bytes."""
+    body = bytearray()
+    packed = ("content-encoding", "gzip") in response.headers
+    gzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        async for data in response.body:
+            body += gzip.decompress(data, size + 1 - len(body)) if packed else data
+            if len(body) > size:
+                raise too_much(size)
+    except zlib.error as error:
+        raise HopFailed("cluster_failed", f"the API server's answer cannot be unpacked: {error}") from None
+    return bytes(body)
 
 
 def decode(code: int, body: bytes) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """The API server through the relay: aiohttp over streams of the link, to a `kubectl proxy` in the runner."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 
-from gateway.backends.contract import READ, SIZE, ByteStream, Event
+from gateway.backends.contract import READ, SIZE, ByteStream, Event, Headers, Response
 from gateway.backends.kube import answers
 from gateway.backends.kube.connector import RelayConnector
 from gateway.errors import HopFailed
@@ -44,6 +45,14 @@ class Proxy(Protocol):
         ...
 
 
+class _Request(NamedTuple):
+    method: str
+    path: str
+    headers: Headers
+    body: bytes | AsyncIterator[bytes]
+    repeatable: bool  # sent twice, it does no more than once
+
+
 class RelayApi:
     """See `ClusterApi`. Works inside `async with api.running():`."""
 
@@ -65,38 +74,56 @@ class RelayApi:
             keeper = tasks.create_task(supervise("kubectl_proxy", self._proxy.run, self.restarts))
             connector = RelayConnector(self._proxy.connection, tasks)
             unlimited = ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-            self._session = ClientSession(connector=connector, timeout=unlimited, cookie_jar=DummyCookieJar())
+            self._session = ClientSession(
+                connector=connector,
+                timeout=unlimited,
+                cookie_jar=DummyCookieJar(),
+                auto_decompress=False,
+                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+            )
             try:
                 yield
             finally:
                 await self._session.close()
                 keeper.cancel()
 
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        path: str,
+        headers: Headers = (),
+        body: bytes | AsyncIterator[bytes] = b"",
+        *,
+        seconds: float = READ,
+    ) -> AsyncIterator[Response]:
+        """See `ClusterApi.request`."""
+        async with AsyncExitStack() as stack:
+            async with self._asking(seconds):
+                exchange = self._exchange(method, path, headers, body)
+                status, found, data = await stack.enter_async_context(exchange)
+            yield Response(status, found, _uncut(data))
+
     async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
         """See `ClusterApi.get`."""
         async with self._asking(seconds):
-            return (await self._get(path, size))[0]
+            return (await answers.read(self._exchange, path, size))[0]
 
     async def list(self, path: str, *, seconds: float = READ, size: int = SIZE) -> list[dict[str, Any]]:
         """See `ClusterApi.list`."""
         async with self._asking(seconds):
-            return await answers.pages(self._get, path, size)
+            return await answers.pages(partial(answers.read, self._exchange), path, size)
 
     async def watch(
         self, path: str, *, seconds: float = READ, size: int = SIZE
     ) -> AsyncGenerator[Event, None]:
         """See `ClusterApi.watch`."""
-        async with self._asking(seconds):
-            answer = await self._answer("GET", answers.with_query(path, {"watch": "true"}))
-        try:
-            if answer.status >= 300:
-                raise answers.refusal(answer.status, await _body(answer, size))
-            async for event in answers.events(answer.content.iter_any(), size):
+        watched = answers.with_query(path, {"watch": "true"})
+        async with self.request("GET", watched, answers.HEADERS, seconds=seconds) as response:
+            if response.status >= 300:
+                raise answers.refusal(response.status, await answers.whole(response, size))
+            async for event in answers.events(response.body, size):
                 yield event
-        except ClientError as error:
-            raise HopFailed("cluster_lost", f"a watch was cut: {error}") from None
-        finally:
-            answer.close()
 
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
         """See `ClusterApi.may`. The review is a POST that changes nothing; a yes is good for a minute."""
@@ -105,32 +132,60 @@ class RelayApi:
             return True
         path, question = answers.review(*asked)
         async with self._asking(READ):
-            answer = await self._answer("POST", path, question)
-            may = answers.reviewed(answers.decode(answer.status, await _body(answer, SIZE)))
+            body = json.dumps(question).encode()
+            headers = (*answers.HEADERS, ("Content-Type", "application/json"))
+            async with self._exchange("POST", path, headers, body, repeatable=True) as response:
+                found = answers.decode(response.status, await answers.whole(response, SIZE))
+        may = answers.reviewed(found)
         if may:
             self._allowed = {key: at for key, at in self._allowed.items() if now - at < _YES} | {asked: now}
         return may
 
-    async def _get(self, path: str, size: int) -> tuple[dict[str, Any], int]:
-        answer = await self._answer("GET", path)
-        body = await _body(answer, size)
-        return answers.decode(answer.status, body), len(body)
+    @asynccontextmanager
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes | AsyncIterator[bytes] = b"",
+        *,
+        repeatable: bool = False,
+    ) -> AsyncIterator[Response]:
+        """Sends a request, for any time; a ClientError is a connection that was cut."""
+        repeatable = repeatable or method in {"GET", "HEAD"}
+        answer = await self._answer(_Request(method, path, answers.end_to_end(headers), body, repeatable))
+        try:
+            found = answers.end_to_end([*answer.headers.items()])
+            yield Response(answer.status, found, answer.content.iter_any())
+        finally:
+            answer.release() if answer.content.at_eof() else answer.close()
 
-    async def _answer(self, method: str, path: str, question: dict[str, Any] | None = None) -> ClientResponse:
+    async def _answer(self, request: "_Request") -> ClientResponse:
         """Its beginning. A proxy whose credentials have become old is asked again."""
-        answer = await self._request(method, path, question)
+        answer = await self._send(request)
         if answer.status == 401 and self._proxy.age > _STALE:
-            answer.close()
             self._proxy.restart()
-            answer = await self._request(method, path, question)
+            if isinstance(request.body, bytes):
+                answer.close()
+                answer = await self._send(request)
         return answer
 
-    async def _request(self, method: str, path: str, question: dict[str, Any] | None) -> ClientResponse:
+    async def _send(self, request: "_Request") -> ClientResponse:
         """Once more where the connection is cut: it may be an old one, of a proxy that has just ended."""
-        ask = partial(self._session.request, method, _HOST + path, json=question, allow_redirects=False)
+        url, data = _HOST + request.path, request.body or None
+        ask = partial(
+            self._session.request,
+            request.method,
+            url,
+            headers=[*request.headers],
+            data=data,
+            allow_redirects=False,
+        )
         try:
             return await ask()
         except ClientError:
+            if not request.repeatable:
+                raise
             return await ask()
 
     @asynccontextmanager
@@ -160,14 +215,9 @@ class RelayApi:
         self._proxy.restart()
 
 
-async def _body(answer: ClientResponse, size: int) -> bytes:
-    """All of it; the connection is free again then."""
-    body = bytearray()
+async def _uncut(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     try:
-        async for data in answer.content.iter_any():
-            body += data
-            if len(body) > size:
-                raise answers.too_much(size)
-    finally:
-        answer.release() if answer.content.at_eof() else answer.close()
-    return bytes(body)
+        async for part in data:
+            yield part
+    except ClientError as error:
+        raise HopFailed("cluster_lost", f"an answer was cut: {error}") from None

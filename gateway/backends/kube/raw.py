@@ -1,11 +1,12 @@
 """The API server without a relay: one `kubectl get --raw` for each answer. There is no watch."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
-from gateway.backends.contract import READ, SIZE, Channel, Event
+from gateway.backends.contract import READ, SIZE, Channel, Event, Headers, Response
 from gateway.backends.kube import answers
 from gateway.errors import HopFailed
 from gateway.protocol.messages import Stream
@@ -22,15 +23,34 @@ class RawApi:
         self._run = run
         self._context = ("--context", context) if context else ()
 
+    @asynccontextmanager
+    async def request(
+        self,
+        method: str,
+        path: str,
+        headers: Headers = (),
+        body: bytes | AsyncIterator[bytes] = b"",
+        *,
+        seconds: float = READ,
+    ) -> AsyncIterator[Response]:
+        """See `ClusterApi.request`: GET alone; kubectl sends no headers of ours."""
+        del body
+        if method != "GET":
+            raise HopFailed("cluster_failed", f"there is no {method} without a relay, only GET")
+        async with AsyncExitStack() as stack:
+            async with answers.within(seconds):
+                response = await stack.enter_async_context(self._exchange(method, path, headers))
+            yield response
+
     async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
         """See `ClusterApi.get`."""
         async with answers.within(seconds):
-            return (await self._get(path, size))[0]
+            return (await answers.read(self._exchange, path, size))[0]
 
     async def list(self, path: str, *, seconds: float = READ, size: int = SIZE) -> list[dict[str, Any]]:
         """See `ClusterApi.list`."""
         async with answers.within(seconds):
-            return await answers.pages(self._get, path, size)
+            return await answers.pages(partial(answers.read, self._exchange), path, size)
 
     async def watch(
         self, path: str, *, seconds: float = READ, size: int = SIZE
@@ -45,23 +65,35 @@ class RawApi:
         del verb, resource, namespace, name
         return None
 
-    async def _get(self, path: str, size: int) -> tuple[dict[str, Any], int]:
-        body = await output_of(self._run, ("kubectl", *self._context, "get", "--raw", path), size)
-        return answers.decode(200, body), len(body)
+    @asynccontextmanager
+    async def _exchange(self, method: str, path: str, headers: Headers) -> AsyncIterator[Response]:
+        """Begins with the first byte of kubectl's output: one that fails writes none."""
+        del method, headers
+        argv = ("kubectl", *self._context, "get", "--raw", path)
+        async with self._run(argv) as channel, aclosing(_stdout(channel)) as output:
+            first = await anext(output, b"")
+            yield Response(200, (), _from(first, output))
 
 
 async def output_of(run: Run, argv: tuple[str, ...], size: int, seconds: float | None = None) -> bytes:
     """What that kubectl writes to stdout, at most `size` bytes, within `seconds` of its start. Raises HopFailed, also for
     an exit code that is not 0, and TimeoutError.
     """
-    body = bytearray()
-    async with run(argv) as channel, asyncio.timeout(seconds):
-        async for stream, data in channel.output():
-            if stream is Stream.STDOUT:
-                body += data
-            if len(body) > size:
-                raise answers.too_much(size)
-        outcome = await channel.wait()
+    async with run(argv) as channel, asyncio.timeout(seconds), aclosing(_stdout(channel)) as output:
+        return await answers.whole(Response(200, (), output), size)
+
+
+async def _stdout(channel: Channel) -> AsyncGenerator[bytes, None]:
+    """Yields what a kubectl writes to stdout. Raises HopFailed for an exit code that is not 0."""
+    async for stream, data in channel.output():
+        if stream is Stream.STDOUT:
+            yield data
+    outcome = await channel.wait()
     if outcome.exit_code != 0:
         raise HopFailed(outcome.code, outcome.message, outcome.status)
-    return bytes(body)
+
+
+async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for data in rest:
+        yield data

@@ -1,10 +1,12 @@
 """What the API server's answers mean: errors, pages, events, the question whether we may."""
 
 import asyncio
+import gzip
 import json
 
 import pytest
 
+from gateway.backends.contract import Response
 from gateway.backends.kube import answers
 from gateway.errors import HopFailed
 
@@ -63,6 +65,35 @@ async def test_pages_are_one_list():
         ("/pods?labelSelector=a&limit=500&continue=next+1", 90),
         ("/pods?labelSelector=a&limit=500&continue=next+2", 80),
     ]
+
+
+def test_headers_of_one_connection_are_left_out():
+    found = answers.end_to_end(
+        [("Host", "a"), ("Accept", "b"), ("X-Own", "c"), ("connection", "close, x-own"), ("TE", "trailers")]
+    )
+
+    assert found == [("accept", "b")]
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+async def test_a_packed_answer_is_unpacked(size):
+    data = json.dumps({"items": [{"n": n} for n in range(5000)]}).encode()
+    headers = (("content-encoding", "gzip"),)
+    packed = chunked(gzip.compress(data), size)
+
+    assert await answers.whole(Response(200, headers, packed), len(data)) == data
+
+
+async def test_a_packed_answer_is_limited_by_what_it_unpacks_to():
+    packed = chunked(gzip.compress(bytes(50_000_000)), 1000)
+
+    with pytest.raises(HopFailed, match="more than 100 bytes"):
+        await answers.whole(Response(200, (("content-encoding", "gzip"),), packed), 100)
+
+
+async def test_what_cannot_be_unpacked_is_the_clusters_error():
+    with pytest.raises(HopFailed, match="cannot be unpacked"):
+        await answers.whole(Response(200, (("content-encoding", "gzip"),), chunked(b"{}", 2)), 100)
 
 
 async def chunked(data, size):

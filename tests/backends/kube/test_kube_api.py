@@ -1,6 +1,7 @@
 """The cluster's API through the demo's chain: the same answers with a relay and without; the proxy's life."""
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ from support.leaks import gone
 from support.served import cluster_at
 
 from gateway.backends.factory import make
+from gateway.backends.kube import answers
 from gateway.backends.relay.credentials import throw_away
 from gateway.backends.relay.proxy import NAME
 from gateway.errors import HopFailed
@@ -111,14 +113,76 @@ async def test_a_yes_is_good_for_a_while_and_for_what_was_asked_alone(demo):
     async with backend_on(demo) as backend:
         asked, answer = [], backend.kube._answer
 
-        async def counted(*what):
-            asked.append(what)
-            return await answer(*what)
+        async def counted(request):
+            asked.append(request)
+            return await answer(request)
 
         backend.kube._answer = counted
         for name in ("web-0", "web-0", "bash-0"):
             assert await backend.kube.may("create", "pods/exec", "default", name)
         assert len(asked) == 2
+
+
+REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+JSON = (("Content-Type", "application/json"),)
+
+
+async def all_of(response):
+    return b"".join([part async for part in response.body])
+
+
+@pytest.mark.parametrize("mode", ["relay", "plain", "auto"])
+async def test_a_request_answers_in_bytes(demo, mode):
+    async with backend_on(demo, mode) as backend:
+        for _ in range(2):
+            async with backend.kube.request("GET", POD) as response:
+                assert response.status == 200
+                assert json.loads(await all_of(response))["metadata"]["name"] == "web-0"
+
+
+async def test_a_refusal_is_an_answer_to_a_request(demo):
+    async with backend_on(demo) as backend:
+        async with backend.kube.request("GET", POD.replace("web-0", "nope")) as response:
+            assert response.status == 404
+            assert json.loads(await all_of(response))["reason"] == "NotFound"
+        async with backend.kube.request("GET", f"{POD}/exec") as response:
+            assert (response.status, await all_of(response)) == (403, b"Forbidden\n")
+
+
+async def test_a_request_has_headers_and_a_body(demo):
+    question = json.dumps(answers.review("create", "pods/exec", "default", "web-0")[1]).encode()
+
+    async def halves():
+        yield question[:20]
+        yield question[20:]
+
+    length = ("Content-Length", str(len(question)))
+    async with backend_on(demo) as backend:
+        for body, headers in ((question, JSON), (halves(), (*JSON, length))):
+            async with backend.kube.request("POST", REVIEW, headers, body) as response:
+                assert response.status == 201
+                assert ("content-type", "application/json") in response.headers
+                assert json.loads(await all_of(response))["status"]["allowed"] is True
+
+
+async def test_a_request_that_is_left_early_hurts_no_other(demo):
+    async with backend_on(demo) as backend:
+        async with backend.kube.request("GET", "/api/v1/pods?watch=true") as response:
+            assert response.status == 200
+            assert await backend.kube.get(POD)
+        assert backend.kube.asking == 0
+        assert await backend.kube.get(POD)
+
+
+async def test_without_a_relay_a_request_is_a_get(demo):
+    async with backend_on(demo, "plain") as backend:
+        with pytest.raises(HopFailed, match="no POST without a relay"):
+            async with backend.kube.request("POST", REVIEW, JSON, b"{}"):
+                pass
+        with pytest.raises(HopFailed) as failed:
+            async with backend.kube.request("GET", POD.replace("web-0", "nope")):
+                pass
+        assert failed.value.code == "pod_not_found"
 
 
 async def test_exec_is_nothing_for_the_proxy(demo):
