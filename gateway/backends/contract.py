@@ -111,8 +111,8 @@ class ClusterApi(Protocol):
         of any length, and take any time. Leaving ends the request, read to its end or not. Headers that concern one
         connection alone are left out on both ways; a body that is iterated goes in chunks where no header says its length.
 
-        A GET or HEAD that a connection's end has cut is sent once more. The runner's proxy refuses exec, attach, PUT, PATCH and DELETE. Without a relay there is only GET
-        without headers, and a refusal of the API server's is HopFailed.
+        A GET or HEAD that a connection's end has cut is sent once more. The runner's proxy refuses exec, attach, PUT, PATCH
+        and DELETE. Without a relay there is only GET without headers, and a refusal of the API server's is HopFailed.
         """
         ...
 

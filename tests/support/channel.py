@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.backends.contract import READ, SIZE, Channel, Dial, Event, HopCheck, PodMonitor, Stats
+from gateway.backends.contract import READ, SIZE, Channel, Dial, Event, HopCheck, PodMonitor, Response, Stats
 from gateway.backends.resume import Resume
 from gateway.errors import HopFailed
 from gateway.protocol.messages import Stream
@@ -92,6 +92,12 @@ class NoApi:
     """See `ClusterApi`. Refuses every request."""
 
     watches = False
+
+    @asynccontextmanager
+    async def request(self, *_: Any, **__: Any) -> AsyncIterator[Response]:
+        """Raises HopFailed."""
+        raise _unreachable()
+        yield
 
     async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
         """Raises HopFailed."""

@@ -1,12 +1,13 @@
 """A backend without a chain: it keeps the contract, and its commands behave, well or badly, as their name says."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import repeat
 from typing import Any
 
-from gateway.backends.contract import Dial, Event, HopCheck, Stats
+from gateway.backends.contract import Dial, Event, HopCheck, Response, Stats
 from gateway.backends.resume import Resume
 from gateway.errors import HopFailed
 from gateway.protocol.messages import Stream
@@ -124,6 +125,13 @@ class Answers:
         self.error: Exception | None = None
         self.allowed: bool | None = True
 
+    @asynccontextmanager
+    async def request(self, method: str, path: str, *_: Any, **__: Any) -> AsyncIterator[Response]:
+        found = json.dumps(await self._answer(path, {})).encode()
+        yield Response(
+            200, (("content-type", "application/json"),), _body(b"" if method == "HEAD" else found)
+        )
+
     async def get(self, path: str, **_: Any) -> dict[str, Any]:
         found: dict[str, Any] = await self._answer(path, pod_called(path.rpartition("/")[2]))
         return found
@@ -150,6 +158,10 @@ class Answers:
         if isinstance(found, Exception):
             raise found
         return found
+
+
+async def _body(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def pod_called(name: str, *containers: str, **spec: Any) -> dict[str, Any]:
