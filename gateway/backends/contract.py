@@ -23,8 +23,8 @@ class Channel(Protocol):
         ...
 
     async def write(self, data: bytes) -> None:
-        """Gives the command input; waits while the way is full. After the command's end: no error, no effect.
-        When cancelled, `data` has been taken all the same.
+        """Sends the command input; waits while the way is full. After the command's end: no error, no effect. Cancelling
+        may lose the end of `data`, as only the end of a session does.
         """
         ...
 
