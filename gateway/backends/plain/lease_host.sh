@@ -1,5 +1,7 @@
 {
 trap "" PIPE;
+set -f;
+n=0;
 while IFS= read -r l; do
   printf "%s\n" "$l";
   case $l in "gone "*) ;; *) continue ;; esac;
@@ -8,6 +10,9 @@ while IFS= read -r l; do
     w=${w%%:*};
     case $w in *[!0-9a-f]*) ;; ????????????????????????) p="$p|$w" ;; esac;
   done;
-  [ "$p" ] && (sleep 2; exec pkill -KILL -f "dap (${p#?}) ") >/dev/null 2>&1 &
+  [ "$p" ] || continue;
+  n=$((n + 1));
+  [ $n -le 16 ] || { wait; n=1; };
+  (sleep 2; exec pkill -KILL -f "dap (${p#?}) ") >/dev/null 2>&1 &
 done;
 }

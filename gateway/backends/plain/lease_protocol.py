@@ -20,7 +20,8 @@ the gateway looks there (reaper.py), soon after the session's end; it may be kil
 It is no child of the exec that Incus would kill with the client, it is in a process group of its own (no setsid is
 needed for that), and it writes no file. On the management host a loop between it and ssh (lease_host.sh) ends the incus
 client of what is gone, 2 s later, should it hang on a connection that nobody reads; a nonce is hex, so that nothing else
-gets into the pattern.
+gets into the pattern. Whoever is root in the runner writes these lines: no name of a file gets in either (set -f), and at
+most 16 of the loop's jobs run at a time.
 """
 
 import re
