@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from support.exec_client import Access, Request, run
 from support.peer import V5, once, peer
+from support.scripted import Scripted
 from support.served import cluster_at, config_for, served
 
 from gateway.backends.contract import HopCheck
@@ -38,6 +39,7 @@ async def test_ready_names_every_hop_and_what_it_took(edge):
     assert all(hop["ok"] and hop["ms"] == 1.0 and hop["message"] == "" for hop in cluster["hops"])
     assert cluster["checkedSecondsAgo"] >= 0
     assert cluster["ssh"] == {"connections": 1, "channels": 0}
+    assert cluster["restarts"] == {}
 
 
 async def test_ready_tells_of_the_breaker_as_it_is_now(cluster, tmp_path):
@@ -73,6 +75,23 @@ async def test_not_ready_names_the_hop_that_failed(edge):
     assert last == {
         "hop": "incus", "ok": False, "ms": None, "code": "incus_stopped", "message": "the instance is not running",
     }  # fmt: skip
+
+
+async def test_ready_while_one_cluster_answers_and_one_may_be_asked_for(edge):
+    broken = Scripted()
+    broken.hops = [HopCheck(Hop.SSH, None, Outcome("ssh_unreachable", "no way"))]
+    edge.gateway.backends["far"] = broken
+    try:
+        for query, code, names in (
+            ("", 200, {"default", "far"}), ("?cluster=default", 200, {"default"}), ("?cluster=far", 503, {"far"}),
+        ):  # fmt: skip
+            answer = await once(edge.url, "GET", f"/readyz{query}", (edge.proof,))
+            assert (answer.code, set(json.loads(answer.body)["clusters"])) == (code, names)
+        answer = await once(edge.url, "GET", "/readyz?cluster=nope", (edge.proof,))
+        assert answer.code == 404
+        assert b"it has default, far" in answer.body
+    finally:
+        del edge.gateway.backends["far"]
 
 
 async def test_hops_are_looked_at_once_in_a_while_however_often_one_asks(edge, monkeypatch):
@@ -154,10 +173,11 @@ async def test_the_chain_is_ready_until_its_host_is_gone(cluster, tmp_path, monk
             await stack.aclose()
             answer = await once(running.url, "GET", "/readyz", (proof,))
             clusters = json.loads(answer.body)["clusters"]
-            assert answer.code == 503
+            assert answer.code == 200, "the other one answers"
             assert [hop["hop"] for hop in clusters["lost"]["hops"]] == ["ssh"]
             assert clusters["lost"]["hops"][0]["code"] in ("ssh_lost", "ssh_unreachable", "ssh_config")
             assert all(hop["ok"] for hop in clusters["default"]["hops"])
+            assert (await once(running.url, "GET", "/readyz?cluster=lost", (proof,))).code == 503
 
 
 async def test_metrics_tell_of_sessions_bytes_phases_and_refusals(edge):

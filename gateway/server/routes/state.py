@@ -28,6 +28,7 @@ from gateway.server.app_keys import (
 )
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
+from gateway.settings.config import cluster_called
 
 routes = web.RouteTableDef()
 _BODY = 10.0  # seconds for a body to come
@@ -44,16 +45,23 @@ async def healthz(_: web.Request) -> web.Response:
 
 @routes.get("/readyz")
 async def readyz(request: web.Request) -> web.Response:
-    """Every hop of every cluster, checked at most 15 s ago; and its SSH connections, with the breaker, as they are."""
+    """Returns every hop of every cluster, checked at most 15 s ago; and its SSH connections, with the breaker, as they are.
+    The gateway is ready while one cluster answers; `?cluster=NAME` asks for that one alone.
+    """
+    backends = request.app[BACKENDS]
+    if name := request.query.get("cluster"):
+        name = cluster_called(name, backends)
+        if name not in backends:
+            raise Refusal(404, f"this gateway has no cluster {name!a}; it has {', '.join(backends)}")
+        backends = {name: backends[name]}
     async with asyncio.TaskGroup() as tasks:
         checks = {
             name: tasks.create_task(request.app[CHECKS].get(name, backend))
-            for name, backend in request.app[BACKENDS].items()
+            for name, backend in backends.items()
         }
     clusters = {name: _shown(*check.result()) | _kept(request.app, name) for name, check in checks.items()}
-    ready = not request.app[REGISTRY].stopping and all(
-        hop["ok"] for row in clusters.values() for hop in row["hops"]
-    )
+    answers = any(all(hop["ok"] for hop in row["hops"]) for row in clusters.values())
+    ready = answers and not request.app[REGISTRY].stopping
     return web.json_response({"ready": ready, "clusters": clusters}, status=200 if ready else 503)
 
 
