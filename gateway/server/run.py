@@ -36,6 +36,7 @@ _library.addFilter(
     # what a client got wrong is answered; the log would show its words, a token among them
     lambda record: not (record.exc_info and isinstance(record.exc_info[1], _CLIENTS_FAULT))
 )
+LEAST = 16  # characters of a token that opens shells
 _IDLE = 30.0  # seconds that a connection may wait for a request to be complete
 _MAX_LINE = 1 << 20  # bytes of a request line: argv travels in the query
 
@@ -52,6 +53,11 @@ class Serving:
 async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Prompt | None = None) -> None:
     """`dap serve`: until SIGTERM or SIGINT; then every session is ended with a reason. Raises ConfigError."""
     check_clusters(config)
+    if config.token and len(config.token) < LEAST:
+        raise ConfigError(
+            f"gateway.token ({config.origins['gateway.token']}) has fewer than {LEAST} characters: leave it out, and the "
+            "first start makes one"
+        )
     fd_limits.raise_limit()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -106,7 +112,7 @@ def token(directory: Path) -> str:
         text = bearer_token(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"cannot use {path}: {error}") from None
-    if len(text) < 16:
+    if len(text) < LEAST:
         raise ConfigError(f"{path} holds no token: remove it, and the next start makes one")
     return text
 

@@ -41,6 +41,8 @@ def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = 
     gateway = {row.key: layers.value("gateway", row, from_env=True) for row in GATEWAY_SETTINGS}
     tables = _table(document, "clusters", path)
     own = DEFAULT in tables or any(row.env in env for row in CLUSTER_SETTINGS)
+    if gateway["token"] and layers.origins["gateway.token"] == str(path) and path.stat().st_mode & 0o077:
+        raise ConfigError(f"{path} has a token and can be read by others: run 'chmod 600 {path}'")
     names = [*[DEFAULT] * own, *(name for name in tables if name != DEFAULT)]
     clusters = {name: layers.cluster(name) for name in names}
     limits = layers.limits()

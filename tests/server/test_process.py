@@ -240,6 +240,13 @@ async def test_the_token_of_a_file_may_hold_nothing_that_a_header_cannot(home):
     assert "s3cret" not in done.err
 
 
+@pytest.mark.parametrize("token", ["a", "fifteen-letters"])
+async def test_a_token_that_could_be_guessed_is_refused(home, token):
+    done = await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE | {"DAP_GATEWAY_TOKEN": token})
+    one_line(done, 2, "gateway.token (environment DAP_GATEWAY_TOKEN) has fewer than 16 characters")
+    assert token == "a" or token not in done.err
+
+
 async def test_a_refused_address_is_said_in_one_line(home):
     one_line(
         await home.dap("serve", "--listen", "0.0.0.0:0", env=SOMEWHERE),

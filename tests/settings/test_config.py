@@ -29,6 +29,7 @@ def write(tmp_path):
         path = tmp_path / "config" / "dap" / "config.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        path.chmod(0o600)
         return {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
 
     return put
@@ -123,6 +124,21 @@ def test_lists_may_be_lists_or_text(write):
 def test_what_stands_around_a_token_is_no_part_of_it(write, text):
     assert load({"HOME": "/h", "DAP_GATEWAY_TOKEN": text}).token == "s3cret-token"
     assert load(write(f"[gateway]\ntoken = '''{text}'''\n")).token == "s3cret-token"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+def test_a_file_with_a_token_that_others_can_read_is_refused(write, mode):
+    env = write("[gateway]\ntoken = 's3cret-token'\n")
+    path = Path(env["XDG_CONFIG_HOME"]) / "dap/config.toml"
+    assert load(env).token
+    path.chmod(mode)
+
+    with pytest.raises(ConfigError, match="chmod 600") as caught:
+        load(env)
+    assert "s3cret" not in str(caught.value)
+    assert load(env | {"DAP_GATEWAY_TOKEN": "another"}).token == "another"
+    path.write_text("[clusters.default]\n")
+    load(env)
 
 
 @pytest.mark.parametrize(
