@@ -34,7 +34,7 @@ class InputBuffer:
     @property
     def room(self) -> int:
         """How many more bytes it takes."""
-        return self._journal.room
+        return self._journal.free
 
     @property
     def waiting(self) -> int:

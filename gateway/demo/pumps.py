@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 
-from gateway.relay.process import last_of
+from gateway.relay.process import read_after_eio
 
 READ_BYTES = 32 * 1024  # one SSH packet
 
@@ -76,7 +76,7 @@ class Outflow:
         except (BlockingIOError, InterruptedError):
             return
         except OSError:  # EIO: no process has the terminal open any more
-            data = last_of(self._fd, READ_BYTES)
+            data = read_after_eio(self._fd, READ_BYTES)
         if not data:
             self.close()
             return

@@ -1,7 +1,8 @@
-"""The first text that runs in the runner, as `python3 -c`: reads the rest, makes sure of a daemon, becomes a carrier.
+"""Starts the relay: the first text that runs in the runner, as `python3 -c`. Reads the rest, makes sure of a
+daemon, becomes a carrier.
 
-It stands alone, since the modules beside it come in the zip that it reads. What it says is a line on stdout that
-begins with RS and the nonce; behind `link` every byte is the daemon's.
+This module stands alone, since the modules beside it come in the zip that it reads. An answer to the gateway
+is a line on stdout that begins with RS and the nonce; behind `link` every byte is the daemon's.
 """
 
 import os
@@ -9,25 +10,27 @@ import sys
 from typing import Any
 
 
-def say(words: str) -> None:
-    """One line to the gateway."""
-    line = " ".join(words.split())
+def answer(text: str) -> None:
+    """Writes one answer line to the gateway, with all white space made single spaces."""
+    line = " ".join(text.split())
     os.write(1, f"\x1e{sys.argv[1]} {line}\n".encode("utf-8", "replace"))
 
 
 def read(count: int) -> bytes:
-    """Exactly so many bytes of stdin, and none beyond."""
+    """Returns exactly `count` bytes of stdin and reads none beyond. Raises EOFError where stdin ends before."""
     data = b""
     while len(data) < count:
         part = os.read(0, count - len(data))
         if not part:
-            raise EOFError("the gateway closed the link before it was there")
+            raise EOFError("the gateway closed the link during the start of the relay")
         data += part
     return data
 
 
 def unpack() -> Any:
-    """The settings; the zip becomes importable without a file that has a name."""
+    """Reads the settings and the zip, makes the zip importable through a descriptor without a file name, and
+    returns the settings.
+    """
     import json  # noqa: PLC0415
 
     settings = json.loads(read(int(sys.argv[2])).decode())
@@ -40,16 +43,18 @@ def unpack() -> Any:
 
 
 def main() -> None:
-    """One sentence for whatever goes wrong; the exit status is always 0, since incus has uses of its own for others."""
+    """Starts or finds the daemon and carries the link until it is over. Reports any failure as one answer
+    line; the exit status is always 0, since incus has uses of its own for others.
+    """
     if sys.version_info < (3, 9):
-        say(f"old its python3 is {sys.version.split()[0]}; the relay needs 3.9")
+        answer(f"old its python3 is {sys.version.split()[0]}; the relay needs 3.9")
         return
     try:
         settings = unpack()
         from dap_relay import fd_handover, process, run_directory  # type: ignore[import-not-found] # noqa: PLC0415
 
-        process.call_ourselves()
-        process.take_files()
+        process.set_process_name()
+        process.raise_fd_limit()
         directory, lock = run_directory.enter(settings["key"], os.environ)
         version, secret = settings["version"], settings["secret"]
         daemon, first = run_directory.connect(directory, version), False
@@ -61,19 +66,21 @@ def main() -> None:
         if daemon:
             fd_handover.greet(daemon, secret)
         daemon = daemon or greeted
-        fd_handover.hand_over(daemon, lambda: say("link"))
+        fd_handover.hand_over(daemon, lambda: answer("link"))
         if first:
             run_directory.sweep_all(os.environ)
         if not fd_handover.wait(daemon):
             run_directory.sweep(directory)
     except OSError as error:
-        say(f"error {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        answer(f"error {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
     except Exception as error:  # noqa: BLE001  # all of it is told
-        say(f"error {type(error).__name__}: {error}")
+        answer(f"error {type(error).__name__}: {error}")
 
 
 def begin(listener: Any, directory: str, lock: int, settings: Any) -> None:
-    """The daemon, detached: incus waits for whoever holds its pipes, and kills only its direct child."""
+    """Starts the daemon detached: incus waits for whoever holds its pipes, and kills only its direct child.
+    Returns once the daemon is forked.
+    """
     from dap_relay.daemon import Daemon  # type: ignore[import-not-found] # noqa: PLC0415  # what is missing is told
 
     middle = os.fork()

@@ -1,4 +1,6 @@
-"""One command: a terminal or three pipes, drained at full speed into a journal, and ended with all of its session."""
+"""Runs one command: a terminal or three pipes, drained at full speed into a journal, and ended with all of
+its session.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import Any
 
 from . import process, wire
 from .journal import Journal, JournalFull
-from .loop import Loop, OwnLoop, words
+from .loop import Loop, OwnLoop, describe_defect
 from .request import Request
 from .stdin import Stdin
 
@@ -19,15 +21,16 @@ BEHIND = 768 << 10  # bytes that the link has not taken yet, from where reading 
 MAKE_WAY = 0.005  # seconds; with a read each time that is at least 13 MB/s, which loses nothing (README.md)
 LINGER = 0.05  # seconds of quiet after the end, where something else still holds the output open
 _LINGERS = 40  # and how often that may be put off
-WORDS = 4000  # bytes of what is kept apart from a terminal
+STDERR_TAIL = 4000  # bytes of a terminal command's separate stderr that are kept
 STEPS = ((signal.SIGHUP, 1.0), (signal.SIGTERM, 1.5), (signal.SIGKILL, 0.0))  # and seconds until the next
 
 
 class Command:
-    """`changed` is called when there is more in the journal, `started` or `result`.
+    """Runs one command and keeps its output in `journal`. `changed` is called when the journal, `started` or
+    `result` changes.
 
-    `result` is what EXIT says: code, signal, or error and errno. It is there after all output is in the journal, and
-    `over` is called then, once, before anybody is told.
+    `result` is what EXIT says: code, signal, or error and errno. It is set after all output is in the
+    journal; then `over` is called, once, and `changed` after it.
     """
 
     def __init__(self, loop: Loop, journal: Journal) -> None:
@@ -48,14 +51,14 @@ class Command:
         self._step = 0
         self._fresh = False
         self._deserted = False  # nobody had the terminal's other side open when it was last read
-        self._apart: int | None = None  # the descriptor of what is no part of the terminal
-        self._words = b""
+        self._stderr_fd: int | None = None  # the pipe of a stderr that is separate from the terminal
+        self._stderr_tail = b""
 
     def run(self, request: Request, directory: str, env: dict[str, str]) -> None:
-        """Starts it; what goes wrong is the result."""
+        """Starts the process. A start that fails sets `result` instead of raising."""
         theirs: list[int] = []
         try:
-            fds = self._plumb(request, theirs)
+            fds = self._open_fds(request, theirs)
             self.pid, self._report = process.start(
                 request.argv, {**env, **request.env}, directory, fds, controls=request.size is not None
             )
@@ -73,29 +76,31 @@ class Command:
             self._loop.readable(fd, lambda fd=fd: self._read(fd))  # type: ignore[misc]
 
     def resize(self, size: tuple[int, int]) -> None:
-        """In a terminal."""
+        """Sets the terminal's size; without a terminal, or with a zero in `size`, does nothing."""
         if self._terminal is not None and all(size):
             process.resize(self._terminal, size)
 
     def signal(self, number: int) -> None:
-        """To its process group."""
+        """Sends the signal to the command's process group; does nothing once the command has ended."""
         if self.pid and self._end is None:
             process.kill_group(self.pid, number)
 
     @property
     def ending(self) -> bool:
-        """It was told to end."""
+        """True once `end` or a defect has begun to end the command."""
         return self._step > 0
 
     def end(self) -> None:
-        """Ends it, with all of its session: HUP, TERM, KILL. What it still writes is dropped."""
+        """Ends the command with all of its session: HUP, TERM, KILL. Drops all output, also what it still
+        writes.
+        """
         self.journal.discard()
         if not self._step and self.result is None:
             self._next_step()
 
     def defect(self, error: Exception) -> None:
-        """A call of its own broke: it ends at once, and its result says why. Nobody else comes to harm."""
-        self._why = self._end = {"error": words(error)}
+        """Ends the command at once because a call of its own raised; `result` says why. Other commands go on."""
+        self._why = self._end = {"error": describe_defect(error)}
         self._step = self._step or len(STEPS)
         if self.pid and self.result is None:
             process.kill_group(self.pid, signal.SIGKILL)
@@ -118,7 +123,7 @@ class Command:
         if self._step < len(STEPS):
             self._loop.later(wait, self._next_step)
 
-    def _plumb(self, request: Request, theirs: list[int]) -> tuple[int, int, int]:
+    def _open_fds(self, request: Request, theirs: list[int]) -> tuple[int, int, int]:
         def out(stream: int) -> int:
             ours, other = process.pipe()
             theirs.append(other)
@@ -134,11 +139,11 @@ class Command:
         self.input.begin(self._terminal, terminal=True)
         self._outs[self._terminal] = wire.STDOUT
         theirs.append(slave)
-        if not request.apart:
+        if not request.separate_stderr:
             return slave, slave, slave
-        words = out(wire.STDERR)
-        self._apart = next(fd for fd, stream in self._outs.items() if stream == wire.STDERR)
-        return slave, slave, words
+        stderr = out(wire.STDERR)
+        self._stderr_fd = next(fd for fd, stream in self._outs.items() if stream == wire.STDERR)
+        return slave, slave, stderr
 
     def _reported(self) -> None:
         if self._report is None:
@@ -158,13 +163,13 @@ class Command:
         except BlockingIOError:
             return
         except OSError:  # a terminal whose other side has gone says EIO
-            data = process.last_of(fd, _READ)
+            data = process.read_after_eio(fd, _READ)
         if not data:
             self._read_all(fd)
             return
         self._fresh, self._deserted = True, False
-        if fd == self._apart:
-            self._words = (self._words + data)[-WORDS:]
+        if fd == self._stderr_fd:
+            self._stderr_tail = (self._stderr_tail + data)[-STDERR_TAIL:]
             return
         if self.journal.closed:
             return
@@ -180,7 +185,9 @@ class Command:
         self.changed()
 
     def _read_all(self, fd: int) -> None:
-        """Nobody has the other side open. To close a terminal at once would hang up a command that is about to end."""
+        """Handles the end of a descriptor: its other side is closed everywhere. A terminal is only paused
+        while the command lives, since closing it at once would hang up a command that is about to end.
+        """
         if fd == self._terminal and self._end is None:
             self._deserted = True
             self._pause(fd, LINGER)
@@ -190,7 +197,7 @@ class Command:
             self._finish(self._end)
 
     def _pause(self, fd: int, seconds: float) -> None:
-        """It is not read for so long."""
+        """Stops reading `fd` for `seconds`."""
 
         def read_on() -> None:
             if fd in self._outs:
@@ -200,7 +207,9 @@ class Command:
         self._loop.later(seconds, read_on)
 
     def _exited(self, status: int) -> None:
-        """Nobody reads input any more; output may still be in the pipes, or be held open by what it left behind."""
+        """Records the exit status. Drops the input, and waits for output that is still in the pipes, or held
+        open by what the command left behind.
+        """
         self._reported()
         ended = (
             {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"code": os.WEXITSTATUS(status)}
@@ -228,8 +237,8 @@ class Command:
 
     def _finish(self, result: dict[str, Any]) -> None:
         if self.result is None:
-            words = {"words": self._words.decode("utf-8", "replace")} if self._words else {}
-            self.result = {**result, **words}
+            tail = {"words": self._stderr_tail.decode("utf-8", "replace")} if self._stderr_tail else {}
+            self.result = {**result, **tail}
             self._close()
             self.journal.close()
             self.over()

@@ -1,4 +1,4 @@
-"""The daemon: every session of one gateway, whatever becomes of its links. One process, one event loop."""
+"""Runs every session of one gateway, whatever becomes of its links: the daemon. One process, one event loop."""
 
 from __future__ import annotations
 
@@ -18,45 +18,51 @@ from .dial import DialStream, parse
 from .journal import Journal, try_spool
 from .link import LEASE, Link
 from .listener import Listener
-from .loop import Loop, words
+from .loop import Loop, describe_defect
 from .post_exit import PostExit, PostExits
 from .request import Request
 from .resumable_command import ListStream, ResumableCommand, ResumableStream
 from .stream import CommandStream
 
-IDLE = 60.0  # seconds without link and sessions
-_UNTOLD = 256  # ends of `after` that wait for a link
+IDLE = 60.0  # seconds without link and sessions, after which the daemon leaves
+_UNREPORTED = 256  # reports of post-exit commands that wait for a link
 
 
 class Daemon:
-    """`settings`: secret, version; lease and idle in seconds, memory and capacity of a journal in bytes."""
+    """Holds the sessions, the link and the loop. `settings`: secret, version; lease and idle in seconds,
+    memory and capacity of a journal in bytes.
+    """
 
     def __init__(
         self, listener: socket.socket, directory: str, settings: Mapping[str, Any], env: Mapping[str, str]
     ) -> None:
-        self._listener = listener
+        self._socket = listener
         self._directory = directory
         self._settings = settings
         self._env = dict(env)
         self._home = os.getcwd()
         self._id = os.urandom(8).hex()  # its pid may be another's after the instance was started again
         self._loop = Loop(self._turn)
-        self._door = Listener(self._loop, listener, str(settings["secret"]), self._sessions, self._welcome)
+        self._listener = Listener(
+            self._loop, listener, str(settings["secret"]), self._sessions, self._welcome
+        )
         self._link: Link | None = None
         self._carrier: socket.socket | None = None
-        self._kept: dict[str, ResumableCommand] = {}
+        self._resumable: dict[str, ResumableCommand] = {}
         self._alive: set[Command] = set()
-        self._afters = PostExits(
-            self._loop, lambda one, what: one.run(what, self._home, self._env), self._tell
+        self._post_exits = PostExits(
+            self._loop, lambda one, what: one.run(what, self._home, self._env), self._report
         )
-        self._untold: deque[dict[str, Any]] = deque(maxlen=_UNTOLD)
+        self._unreported: deque[dict[str, Any]] = deque(maxlen=_UNREPORTED)
         self._busy = time.monotonic()
         self._leaving = False
 
     def run(self) -> None:
-        """Until there has been nothing to do for IDLE seconds."""
+        """Serves until there has been nothing to do for IDLE seconds, or until TERM or HUP has ended
+        everything. A defect that has no owner closes the link and is raised.
+        """
         os.chdir("/")
-        self._door.open()
+        self._listener.open()
         for number in (signal.SIGTERM, signal.SIGHUP):
             self._loop.on_signal(number, self._terminate)
         self._tick()
@@ -64,11 +70,11 @@ class Daemon:
             self._loop.run()
         except Exception as error:
             if self._link:
-                self._link.close(words(error))
+                self._link.close(describe_defect(error))
             raise
 
     def _terminate(self) -> None:
-        """Ends everything, then itself."""
+        """Ends every command and the link; the daemon leaves once post-exit commands are done."""
         self._leaving = True
         for command in self._alive:
             command.end()
@@ -85,17 +91,17 @@ class Daemon:
                 link.defect(error)
 
     def _tick(self) -> None:
-        """Forgets what is over, and leaves when nothing is left."""
+        """Drops ended commands, and stops the loop when nothing has been left to do for the idle time."""
         for command in [one for one in self._alive if one.result is not None]:
             self._alive.discard(command)
-            self._mention(run_directory.OVER, command)
-        self._kept = self._wanted()
+            self._track(run_directory.OVER, command)
+        self._resumable = self._wanted()
         now, idle = time.monotonic(), float(self._settings.get("idle", IDLE))
         if self._leaving:
-            self._busy, idle = now if self._alive or self._afters.busy else 0.0, 0.2
-        elif self._link or self._alive or self._kept or self._afters.busy:
+            self._busy, idle = now if self._alive or self._post_exits.busy else 0.0, 0.2
+        elif self._link or self._alive or self._resumable or self._post_exits.busy:
             self._busy = now
-        if now - self._busy >= idle and run_directory.leave(self._directory, self._listener):
+        if now - self._busy >= idle and run_directory.leave(self._directory, self._socket):
             self._loop.stop()
             return
         self._loop.later(min(5.0, idle / 4), self._tick)
@@ -104,7 +110,7 @@ class Daemon:
         return len(self._wanted())
 
     def _wanted(self) -> dict[str, ResumableCommand]:
-        return {name: one for name, one in self._kept.items() if one.wanted}
+        return {name: one for name, one in self._resumable.items() if one.wanted}
 
     # links
 
@@ -122,44 +128,46 @@ class Daemon:
             "directory": self._directory,
             "named": self._sessions(),
         }
-        self._link.say(wire.encode_object(wire.HELLO, 0, about))
-        while self._untold:
-            self._link.say(wire.encode_object(wire.AFTER, 0, self._untold.popleft()))
+        self._link.send(wire.encode_object(wire.HELLO, 0, about))
+        while self._unreported:
+            self._link.send(wire.encode_object(wire.AFTER, 0, self._unreported.popleft()))
         self._loop.readable(carrier.fileno(), self._carrier_gone)
         for command in self._alive:
-            self._mention(run_directory.BEGUN, command)
+            self._track(run_directory.BEGUN, command)
 
-    def _mention(self, what: bytes, command: Command) -> None:
-        """So that the carrier can end it, should we not be able to."""
+    def _track(self, what: bytes, command: Command) -> None:
+        """Sends the carrier a command's pid with BEGUN or OVER, so that the carrier can end the command
+        should the daemon be killed.
+        """
         if self._carrier and command.pid:
             with suppress(OSError):
                 self._carrier.send(what + b"%d" % command.pid)
 
     def _carrier_gone(self) -> None:
         if self._link:
-            self._link.close("its carrier has ended")
+            self._link.close("the carrier of the link has ended")
 
     def _lost(self, link: Link, reason: str) -> None:
-        """What may be attached again is kept for its grace time, the rest ends."""
+        """Ends every session of a lost link but the resumable ones, whose grace time starts."""
         del reason  # it was said on the link
         self._link, self._busy = None, time.monotonic()
         if self._carrier:
             with suppress(OSError):
                 self._carrier.send(run_directory.BYE)
-            self._door.dismiss(self._carrier)
+            self._listener.dismiss(self._carrier)
             self._carrier = None
-        self._kept = self._wanted()
-        carried = {id(one.stream) for one in self._kept.values()}
+        self._resumable = self._wanted()
+        carried = {id(one.stream) for one in self._resumable.values()}
         for stream in link.streams.values():
             if id(stream) not in carried:
                 stream.cut()
-        for one in self._kept.values():
+        for one in self._resumable.values():
             if one.timer is None:
                 one.timer = self._loop.later(one.grace, lambda one=one: self._forget(one))  # type: ignore[misc]
 
     def _forget(self, one: ResumableCommand) -> None:
-        if self._kept.get(one.name) is one:
-            del self._kept[one.name]
+        if self._resumable.get(one.name) is one:
+            del self._resumable[one.name]
             if one.stream:
                 one.stream.cut()
 
@@ -177,14 +185,16 @@ class Daemon:
         elif "attach" in given:
             self._attach(link, number, credit, given)
         elif "check" in given:
-            link.say(wire.encode_object(wire.EXIT, number, self._check()))
+            link.send(wire.encode_object(wire.EXIT, number, self._check()))
         elif "list" in given:
             link.add(ListStream(number, credit, list(self._wanted().values())))
         else:
             self._start(link, number, credit, given)
 
     def _check(self) -> dict[str, Any]:
-        """Whether output that waits has a place."""
+        """Returns what EXIT says of a check: code 0 where the directory takes a journal's spool, else the
+        error.
+        """
         try:
             try_spool(self._directory)
         except OSError as error:
@@ -194,9 +204,9 @@ class Daemon:
     def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         request, named = Request(given), resumable_command.parse(given)
         after = PostExit(given) if "after" in given else None
-        self._kept = self._wanted()
-        if named and named[0] in self._kept:
-            raise wire.WireError("a name is a new one")
+        self._resumable = self._wanted()
+        if named and named[0] in self._resumable:
+            raise wire.WireError("the name is in use: a new command needs a new name")
         memory, capacity = (int(self._settings.get(key, 0)) for key in ("memory", "capacity"))
         newest = bool(named and given.get("newest"))
         journal = Journal(memory or 1 << 20, capacity or 256 << 20, self._directory, newest=newest)
@@ -205,32 +215,32 @@ class Daemon:
             command.over = lambda: self._over(command, after)
         self._alive.add(command)
         if named:
-            one = self._kept[named[0]] = ResumableCommand(*named, command)
+            one = self._resumable[named[0]] = ResumableCommand(*named, command)
             one.stream = ResumableStream(number, credit, one)
             link.add(one.stream)
         else:
             link.add(CommandStream(number, credit, command))
         command.run(request, self._home, self._env)
-        self._mention(run_directory.BEGUN, command)
+        self._track(run_directory.BEGUN, command)
 
     def _over(self, command: Command, after: PostExit) -> None:
         if command.result is not None and after.due(command):
             command.result["after"] = True
-            self._afters.add(after)
+            self._post_exits.add(after)
 
-    def _tell(self, about: dict[str, Any]) -> None:
-        """How an `after` went; on the next link when there is none."""
+    def _report(self, about: dict[str, Any]) -> None:
+        """Sends how post-exit commands went; keeps the report for the next link where there is none."""
         if self._link:
-            self._link.say(wire.encode_object(wire.AFTER, 0, about))
+            self._link.send(wire.encode_object(wire.AFTER, 0, about))
         else:
-            self._untold.append(about)
+            self._unreported.append(about)
 
     def _attach(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         name, offset = given["attach"], given.get("offset", 0)
-        one = self._kept.get(name) if isinstance(name, str) else None
+        one = self._resumable.get(name) if isinstance(name, str) else None
         if one is None or not one.wanted or not isinstance(offset, int):
             error = {"error": "no such session", "errno": errno.ENOENT, "unknown": True}
-            link.say(wire.encode_object(wire.EXIT, number, error))
+            link.send(wire.encode_object(wire.EXIT, number, error))
             return
         if one.timer:
             one.timer.cancel()

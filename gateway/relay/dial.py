@@ -1,4 +1,6 @@
-"""Byte streams to addresses that the runner reaches: `tcp:HOST:PORT`, `unix:/PATH`. They go at the link's speed."""
+"""Connects to addresses that the runner reaches, `tcp:HOST:PORT` and `unix:/PATH`: byte streams that go at
+the link's speed.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from . import process, wire
-from .loop import Loop, OwnLoop, Timer, words
+from .loop import Loop, OwnLoop, Timer, describe_defect
 from .stream import Stream
 
 CONNECT = 10.0  # seconds for an address to answer
@@ -21,7 +23,7 @@ _FULL = 0.02  # seconds between attempts where many others want to connect too
 
 
 def parse(address: object) -> tuple[int, Any]:
-    """(family or 0 for a name to be looked up, address). Raises WireError."""
+    """Returns (family, address); the family is 0 for a name that has to be looked up. Raises WireError."""
     scheme, _, rest = address.partition(":") if isinstance(address, str) else ("", "", "")
     if scheme == "unix" and rest.startswith("/"):
         return socket.AF_UNIX, rest
@@ -37,7 +39,9 @@ def parse(address: object) -> tuple[int, Any]:
 
 
 class DialStream(Stream):
-    """Its data is STDOUT towards the gateway and STDIN from it; EOF ends one direction, EXIT both."""
+    """Carries one connection: STDOUT is its data towards the gateway, STDIN its data from it; EOF ends one
+    direction, EXIT both.
+    """
 
     def __init__(self, loop: Loop, number: int, credit: int) -> None:
         super().__init__(number, credit)
@@ -50,7 +54,7 @@ class DialStream(Stream):
         self._addresses: deque[tuple[int, Any]] = deque()
 
     def connect(self, family: int, address: Any) -> None:
-        """Begins; STARTED or EXIT tells how it went."""
+        """Begins to connect. STARTED reports success, EXIT a failure or CONNECT seconds without an answer."""
         self._timer = self._loop.later(CONNECT, lambda: self._fail(errno.ETIMEDOUT))
         if family:
             self._addresses.append((family, address))
@@ -67,7 +71,9 @@ class DialStream(Stream):
             self._try(errno.ENOENT)
 
     def _try(self, number: int) -> None:
-        """The next address; `number` is why the one before failed."""
+        """Connects to the next address; fails with `number`, the errno of the address before, where none is
+        left.
+        """
         self._close()
         if not self._addresses:
             self._fail(number)
@@ -104,12 +110,12 @@ class DialStream(Stream):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop.writable(self._socket.fileno(), None)
         self._connected = True
-        self.say(wire.encode_object(wire.STARTED, self.number, {}))
+        self.send(wire.encode_object(wire.STARTED, self.number, {}))
         self._feed()
-        self._look()
+        self._watch_input()
 
-    def _look(self) -> None:
-        """Reads only what there is credit for: here nothing is lost by waiting."""
+    def _watch_input(self) -> None:
+        """Waits for data only while there is credit for it: a connection loses nothing by waiting."""
         if self._socket and self._connected and not self._read_all:
             self._loop.readable(self._socket.fileno(), self._readable if self._may_send.left > 0 else None)
 
@@ -124,7 +130,7 @@ class DialStream(Stream):
         try:
             data = self._socket.recv(min(wire.FULL, self._may_send.left))
         except BlockingIOError:
-            self._look()
+            self._watch_input()
             return b""
         except OSError as error:
             self._fail(error.errno or errno.EIO)
@@ -132,21 +138,21 @@ class DialStream(Stream):
         if not data:
             self._read_all = True
             self._loop.readable(self._socket.fileno(), None)
-            self.say(wire.encode(wire.EOF, self.number))
-            self._both()
+            self.send(wire.encode(wire.EOF, self.number))
+            self._finish_if_both_ended()
             return self.take()
         self._may_send.take(len(data))
         return wire.encode(wire.STDOUT, self.number, data)
 
     def frame(self, kind: int, body: bytes) -> None:
         super().frame(kind, body)
-        self._look()
+        self._watch_input()
 
     def cut(self) -> None:
         self._finish({"code": 0})
 
     def defect(self, error: Exception) -> None:
-        self._finish({"error": words(error)})
+        self._finish({"error": describe_defect(error)})
 
     def _write(self, data: bytes) -> None:
         self._input.append(data)
@@ -178,9 +184,9 @@ class DialStream(Stream):
         if self._eof and not self._input:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
-            self._both()
+            self._finish_if_both_ended()
 
-    def _both(self) -> None:
+    def _finish_if_both_ended(self) -> None:
         if self._eof and self._read_all and not self._input:
             self._finish({"code": 0})
 
@@ -194,7 +200,7 @@ class DialStream(Stream):
         self._close()
         if self._timer:
             self._timer.cancel()
-        self.say(wire.encode_object(wire.EXIT, self.number, result))
+        self.send(wire.encode_object(wire.EXIT, self.number, result))
 
     def _close(self) -> None:
         if self._socket:
@@ -203,8 +209,8 @@ class DialStream(Stream):
 
 
 def look_up(loop: OwnLoop, address: tuple[str, int], found: Callable[[list[tuple[int, Any]]], None]) -> None:
-    """A name's addresses, found by a process of its own: the resolver waits, the loop must not. Raises OSError: no
-    process to be had.
+    """Calls `found` with a name's addresses, an empty list where the lookup failed. A child process looks
+    them up: the resolver waits, the loop must not. Raises OSError when no process can be started.
     """
     reader, writer = os.pipe()
     try:

@@ -1,7 +1,8 @@
-"""The carrier: the child of one `incus exec`. Hands its stdin and stdout to the daemon and lives as long as the link.
+"""Hands stdin and stdout of one `incus exec` to the daemon and lives as long as the link: the carrier, the
+child of that exec.
 
-The kernel kills a daemon's children with it, but not theirs; so the carrier is told which sessions there are, and ends
-them where the daemon has gone without a word.
+The kernel kills a daemon's children with it, but not theirs; so the daemon sends the carrier the pid of each
+session, and the carrier ends those sessions where the daemon died without BYE.
 """
 
 from __future__ import annotations
@@ -17,21 +18,25 @@ _ANSWER = 10.0  # seconds for the daemon
 
 
 class Refused(Exception):  # noqa: N818  # an answer
-    """The daemon does not take the link."""
+    """Raised when the daemon refuses the link."""
 
 
 def greet(daemon: socket.socket, secret: str) -> int:
-    """How many sessions it has that may be attached again. Raises Refused."""
+    """Sends the secret and returns how many resumable sessions the daemon has. Raises Refused for a wrong
+    secret, OSError when the daemon does not answer in 10 s.
+    """
     daemon.settimeout(_ANSWER)
     daemon.send(secret.encode())
     said = daemon.recv(32).split()
     if said[:1] != [b"ok"]:
-        raise Refused("the relay that is there belongs to another gateway")
+        raise Refused("the relay that runs in this directory belongs to another gateway")
     return int(said[1])
 
 
 def with_sessions(directory: str, version: str, secret: str) -> socket.socket | None:
-    """Another version's daemon that speaks the same protocol and has sessions to go on with."""
+    """Returns a connection to another version's daemon that speaks the same protocol and has sessions to
+    resume; None where no such daemon takes the secret.
+    """
     for name in run_directory.versions(directory, version):
         daemon = run_directory.connect(directory, name)
         try:
@@ -45,8 +50,8 @@ def with_sessions(directory: str, version: str, secret: str) -> socket.socket | 
 
 
 def hand_over(daemon: socket.socket, announce: Callable[[], None]) -> None:
-    """From here on the link is the daemon's, which has been greeted. `announce` is called before its first byte can
-    come.
+    """Sends stdin and stdout to the greeted daemon, which owns the link from here on, and leaves /dev/null in
+    their place. `announce` is called first, before the daemon's first byte can come.
     """
     announce()
     socket.send_fds(daemon, [b"link"], [0, 1])
@@ -57,7 +62,9 @@ def hand_over(daemon: socket.socket, announce: Callable[[], None]) -> None:
 
 
 def wait(daemon: socket.socket) -> bool:
-    """Until the link is over: yes when the daemon said so, no when it is gone; then its sessions have been ended."""
+    """Waits until the link is over. True when the daemon sent BYE; False when the daemon is gone: its
+    sessions have been killed then.
+    """
     sessions: set[int] = set()
     while True:
         try:

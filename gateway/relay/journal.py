@@ -1,7 +1,7 @@
-"""A journal: records of (stream, bytes) with one byte offset over both, kept until they are dropped.
+"""Stores records of (stream, bytes) with one byte offset over both, until they are dropped.
 
-The newest bytes are in memory; what a slow reader leaves behind goes to a private file that is used as a ring, so that
-it never grows beyond the capacity. The file has no name: it ends with the process.
+The newest bytes are in memory; what a slow reader leaves behind goes to a private file that is used as a
+ring, so that it never grows beyond the capacity. The file has no name: it ends with the process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TRIED = 65536  # bytes: a full disk may have room for a few
 
 
 class JournalFull(Exception):  # noqa: N818  # a state, not a mistake
-    """The bytes that nobody has dropped yet reach the capacity; `append` took nothing."""
+    """Raised by `append`, which took nothing, when the bytes that are not dropped yet reach the capacity."""
 
 
 class Runs:
@@ -56,9 +56,10 @@ class Runs:
 
 
 class Journal:
-    """`start` is the oldest offset kept, `end` the next one. Writing to the spool blocks for as long as the page
-    cache takes (about 1 GB/s); with a spool that cannot be written the journal is full at what memory holds. One that
-    keeps the `newest` is never full: it drops the oldest, an eighth of its capacity at a time.
+    """Keeps the bytes from `start`, the oldest offset, to `end`, the next one. Writing to the spool blocks
+    for as long as the page cache takes (about 1 GB/s); with a spool that cannot be written the journal is
+    full at what memory holds. A journal with `newest` is never full: it drops its oldest bytes, an eighth of
+    its capacity at a time.
     """
 
     def __init__(
@@ -78,19 +79,21 @@ class Journal:
         self._capacity = self._ring = capacity
         self._directory = directory
         self._recent: deque[tuple[int, bytes]] = deque()  # (offset, bytes), the newest at the right
-        self._kept = 0  # bytes in _recent
+        self._in_memory = 0  # bytes in _recent
         self._runs = Runs()
         self._file: int | None = None
 
     def append(self, stream: int, data: bytes) -> None:
-        """Takes all of `data` or raises JournalFull."""
+        """Appends all of `data`, or raises JournalFull and appends nothing. Raises ValueError on a closed
+        journal.
+        """
         if self.closed:
             raise ValueError("the journal is closed")
         if not data:
             return
-        if self._newest and len(data) > self.room:
-            data = self._make_room(data)
-        if len(data) > self.room or len(self._runs) > max(self._capacity // _RUN, 1):
+        if self._newest and len(data) > self.free:
+            data = self._drop_for(data)
+        if len(data) > self.free or len(self._runs) > max(self._capacity // _RUN, 1):
             raise JournalFull
         self._runs.add(self.end, stream)
         if self._recent and len(self._recent[-1][1]) + len(data) <= _MERGE:
@@ -98,13 +101,15 @@ class Journal:
             self._recent[-1] = (offset, last + data)
         else:
             self._recent.append((self.end, data))
-        self._kept += len(data)
+        self._in_memory += len(data)
         self.end += len(data)
-        while self._kept > self._memory:
+        while self._in_memory > self._memory:
             self._spill(*self._recent.popleft())
 
-    def _make_room(self, data: bytes) -> bytes:
-        """What of it to take."""
+    def _drop_for(self, data: bytes) -> bytes:
+        """Drops the oldest bytes so that `data` fits, and returns the end of `data` that the capacity can
+        hold.
+        """
         over = len(data) - self._capacity
         if over > 0:
             self.skip_to(self.end + over)
@@ -113,56 +118,62 @@ class Journal:
         return data
 
     @property
-    def room(self) -> int:
+    def free(self) -> int:
         """Returns the capacity minus the bytes kept: how many more bytes fit without a drop.
 
-        The number is negative where the spool failed while it held bytes: the capacity is then what memory holds.
-        With `newest`, `append` takes more than this: the journal drops its oldest bytes first.
+        The number is negative where the spool failed while it held bytes: the capacity is then what memory
+        holds. With `newest`, `append` takes more than this: the journal drops its oldest bytes first.
         """
         return self._capacity - (self.end - self.start)
 
     def close(self) -> None:
-        """Nothing more will come; what is here stays readable."""
+        """Refuses further appends; the bytes kept stay readable."""
         self.closed = True
 
     def read(self, offset: int, limit: int = 32768) -> tuple[int, bytes] | None:
-        """(stream, at most `limit` bytes of it) from `offset`, which must not be dropped; None at the end."""
+        """Returns (stream, at most `limit` bytes of it) from `offset`; None at the end. Raises ValueError for
+        an offset that is dropped or beyond the end.
+        """
         if not self.start <= offset <= self.end:
             raise ValueError(f"the journal has no offset {offset}: {self.start} to {self.end}")
         if offset == self.end:
             return None
         stream, stop = self._runs.at(offset)
         limit = min(limit, (stop or self.end) - offset)
-        first = self.end - self._kept
+        first = self.end - self._in_memory
         return stream, self._spooled(offset, min(limit, first - offset)) if offset < first else self._held(
             offset, limit
         )
 
     def drop(self, offset: int) -> None:
-        """Everything before `offset` has been seen and is no longer needed."""
+        """Frees everything before `offset`; beyond the end it means the end."""
         self.start = max(self.start, min(offset, self.end))
         while self._recent and self._recent[0][0] + len(self._recent[0][1]) <= self.start:
-            self._kept -= len(self._recent.popleft()[1])
+            self._in_memory -= len(self._recent.popleft()[1])
         self._runs.drop(self.start)
-        if self._file is not None and self.start >= self.end - self._kept:
+        if self._file is not None and self.start >= self.end - self._in_memory:
             os.close(self._file)
             self._file = None
 
     def skip_flood(self, offset: int) -> bool:
-        """After an interrupt only the newest is wanted of a flood that waits behind `offset`. No where there is none."""
+        """Drops all but the newest of a flood that waits behind `offset`: after an interrupt no more is
+        wanted. True if more than FLOOD bytes waited and were dropped.
+        """
         flood = self.end - offset > FLOOD
         if flood:
             self.drop(self.end - _TAIL)
         return flood
 
     def skip_to(self, offset: int) -> None:
-        """What came before `offset`, at or behind the end, is not to be had: it begins anew there."""
+        """Drops everything, and goes on at `offset`, which is at or behind the end: the bytes before it are
+        not to be had.
+        """
         self.drop(self.end)
         self._runs = Runs()
         self.start = self.end = offset
 
     def discard(self) -> None:
-        """Frees everything, the file too."""
+        """Closes the journal and frees everything, the file too."""
         self.close()
         self.drop(self.end)
 
@@ -182,37 +193,39 @@ class Journal:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _spill(self, offset: int, data: bytes) -> None:
-        self._kept -= len(data)
-        if offset < self.start:  # what is dropped needs no place in the ring, and might have none
+        self._in_memory -= len(data)
+        if offset < self.start:  # what is dropped needs no position in the ring, and might have none
             offset, data = self.start, data[self.start - offset :]
         if not data:
             return
         try:
             if self._file is None:
                 self._file = _nameless_file(self._directory)
-            for place, part in self._places(offset, data):
+            for position, part in self._ring_parts(offset, data):
                 while part:
-                    written = os.pwrite(self._file, part, place)
-                    place, part = place + written, part[written:]  # noqa: PLW2901
+                    written = os.pwrite(self._file, part, position)
+                    position, part = position + written, part[written:]  # noqa: PLW2901
         except OSError as error:
             self.problem = error.strerror or str(error)
             self._recent.appendleft((offset, data))
-            self._kept += len(data)
-            self._memory = self._capacity = max(self._kept, self._least)  # keeps what is here, takes no more
+            self._in_memory += len(data)
+            self._memory = self._capacity = max(
+                self._in_memory, self._least
+            )  # keeps what is here, takes no more
 
     def _spooled(self, offset: int, limit: int) -> bytes:
         assert self._file is not None
-        place = offset % self._ring
-        return os.pread(self._file, min(limit, self._ring - place), place)
+        position = offset % self._ring
+        return os.pread(self._file, min(limit, self._ring - position), position)
 
-    def _places(self, offset: int, data: bytes) -> list[tuple[int, bytes]]:
-        place = offset % self._ring
-        room = self._ring - place
-        return [(place, data[:room]), (0, data[room:])] if len(data) > room else [(place, data)]
+    def _ring_parts(self, offset: int, data: bytes) -> list[tuple[int, bytes]]:
+        position = offset % self._ring
+        free = self._ring - position
+        return [(position, data[:free]), (0, data[free:])] if len(data) > free else [(position, data)]
 
 
 def try_spool(directory: str) -> None:
-    """Writes a little where a journal would. Raises OSError."""
+    """Writes 64 KiB where a journal would, and frees them. Raises OSError when the disk refuses them."""
     handle = _nameless_file(directory)
     try:
         os.pwrite(handle, bytes(_TRIED), 0)

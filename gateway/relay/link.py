@@ -1,4 +1,4 @@
-"""One link to the gateway: two descriptors, frames in and out, and the lease that its silence ends."""
+"""Carries one link to the gateway: two descriptors, frames in and out, and the lease that its silence ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from . import wire
-from .loop import Loop, OwnLoop, words
+from .loop import Loop, OwnLoop, describe_defect
 from .stream import Stream
 
 LEASE = 20.0  # seconds without a byte from the gateway
@@ -19,7 +19,9 @@ _READ = 65536
 
 
 class Link:
-    """`streams` by number. `opened` makes one from a request; `lost` is called once, with the reason."""
+    """Carries `streams`, by number, over two descriptors. `opened` makes a stream from a request; `lost` is
+    called once, with the reason.
+    """
 
     def __init__(
         self,
@@ -40,7 +42,7 @@ class Link:
         self._decoder = wire.Decoder()
         self._requests: dict[int, bytes] = {}
         self._buffer = b""
-        self._say: deque[bytes] = deque()
+        self._urgent: deque[bytes] = deque()
         self._ready: deque[Stream] = deque()
         self._waiting: set[Stream] = set()  # those in _ready
         for fd in fds:
@@ -49,18 +51,20 @@ class Link:
         self._loop.readable(self._in, self._read)
         self._loop.later(lease / 4, self._check_lease)
 
-    def say(self, frame: bytes) -> None:
-        """Goes before everything else."""
-        self._say.append(frame)
+    def send(self, frame: bytes) -> None:
+        """Queues a frame ahead of every stream's."""
+        self._urgent.append(frame)
 
     def add(self, stream: Stream) -> None:
-        """Its frames go over this link from now on."""
+        """Takes on a stream: its frames go over this link from now on."""
         self.streams[stream.number] = stream
         stream.wake = lambda: self._wake(stream)
         self._wake(stream)
 
     def flush(self) -> None:
-        """Writes what there is, as far as the descriptor takes it. Once in each turn of the loop."""
+        """Writes what is ready, as far as the descriptor takes it; closes the link when writing fails. Called
+        once in each turn of the loop.
+        """
         while self.live:
             if not self._buffer:
                 self._buffer = self._fill()
@@ -72,7 +76,7 @@ class Link:
             except BlockingIOError:
                 count = 0
             except OSError as error:
-                self.close(f"it cannot be written: {error.strerror}")
+                self.close(f"the link cannot be written: {error.strerror}")
                 return
             self._buffer = self._buffer[count:]
             if self._buffer:
@@ -80,11 +84,13 @@ class Link:
                 return
 
     def defect(self, error: Exception) -> None:
-        """A call of the link's own broke: it ends, the daemon does not."""
-        self.close(words(error))
+        """Closes the link because a call of its own raised; the daemon goes on."""
+        self.close(describe_defect(error))
 
     def close(self, reason: str) -> None:
-        """Ends the link; what becomes of its streams is the daemon's business."""
+        """Ends the link: sends BYE with the reason if the descriptor takes it, closes both descriptors and
+        calls `lost`. What becomes of the streams is the daemon's business.
+        """
         if not self.live:
             return
         self.live = False
@@ -98,14 +104,16 @@ class Link:
         self._lost(self, reason)
 
     def _wake(self, stream: Stream) -> None:
-        """One that was quiet goes first: a key's echo is not kept behind another session's bulk."""
+        """Queues a stream that was quiet ahead of the others: a key's echo is not kept behind another
+        session's bulk.
+        """
         if stream not in self._waiting:
             self._waiting.add(stream)
             self._ready.appendleft(stream)
 
     def _fill(self) -> bytes:
-        parts = list(self._say)
-        self._say.clear()
+        parts = list(self._urgent)
+        self._urgent.clear()
         size = 0
         while self._ready and size < FILL:
             stream = self._ready.popleft()
@@ -126,10 +134,10 @@ class Link:
         except BlockingIOError:
             return
         except OSError as error:
-            self.close(f"it cannot be read: {error.strerror}")
+            self.close(f"the link cannot be read: {error.strerror}")
             return
         if not data:
-            self.close("the gateway closed it")
+            self.close("the gateway closed the link")
             return
         self._heard = time.monotonic()
         try:
@@ -140,33 +148,33 @@ class Link:
 
     def _frame(self, kind: int, number: int, body: bytes) -> None:
         if kind == wire.PING:
-            self.say(wire.encode(wire.PONG, 0, body))
+            self.send(wire.encode(wire.PONG, 0, body))
         elif kind in (wire.PART, wire.OPEN):
             self._request(kind, number, body)
         elif number in self.streams:
             self._guard(number, self.streams[number].frame, kind, body)
-        # else: said before the gateway knew of the stream's end
+        # else: sent before the gateway knew of the stream's end
 
     def _request(self, kind: int, number: int, body: bytes) -> None:
         text = self._requests.pop(number, b"") + body
         if number == 0 or number in self.streams:
-            raise wire.WireError(f"stream {number} cannot be opened")
+            raise wire.WireError(f"stream {number} is open already, or 0")
         if len(text) > wire.REQUEST:
-            raise wire.WireError(f"a request of more than {wire.REQUEST} bytes")
+            raise wire.WireError(f"a request is longer than {wire.REQUEST} bytes")
         if kind == wire.PART:
             self._requests[number] = text
         else:
             self._guard(number, self._opened, self, number, wire.decode_object(text))
 
     def _guard(self, number: int, call: Callable[..., None], *arguments: Any) -> None:
-        """What breaks in there ends this stream alone."""
+        """Calls `call`; an exception of it ends this stream alone, with EXIT, but a WireError is raised."""
         try:
             call(*arguments)
         except wire.WireError:
             raise
         except Exception as error:  # noqa: BLE001  # it is told
-            about = wire.encode_object(wire.EXIT, number, {"error": words(error)})
-            self.say(self.streams[number].broke(error) if number in self.streams else about)
+            about = wire.encode_object(wire.EXIT, number, {"error": describe_defect(error)})
+            self.send(self.streams[number].fail(error) if number in self.streams else about)
 
     def _check_lease(self) -> None:
         if not self.live:

@@ -1,4 +1,4 @@
-"""The daemon's door: carriers of its own user and gateway come in, each with the two descriptors of a link."""
+"""Accepts carriers of the daemon's own user and gateway, each with the two descriptors of a link."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _PAUSE = 1.0  # seconds until the next carrier, when one could not be let in
 
 
 class Listener:
-    """`came` is called with a carrier and its two descriptors. Whoever has it then dismisses it. `sessions`: how many
-    there are that may be attached again.
+    """Calls `on_carrier` with each accepted carrier and its two descriptors; the callee dismisses the carrier
+    later. `sessions` returns how many resumable sessions there are.
     """
 
     def __init__(
@@ -26,21 +26,21 @@ class Listener:
         listener: socket.socket,
         secret: str,
         sessions: Callable[[], int],
-        came: Callable[[socket.socket, tuple[int, int]], None],
+        on_carrier: Callable[[socket.socket, tuple[int, int]], None],
     ) -> None:
         self._loop = loop
         self._listener = listener
         self._secret = secret.encode()
         self._sessions = sessions
-        self._came = came
+        self._on_carrier = on_carrier
 
     def open(self) -> None:
-        """From now on."""
+        """Accepts carriers from now on."""
         self._listener.setblocking(False)
         self._listen()
 
     def dismiss(self, carrier: socket.socket) -> None:
-        """It has ended, or has to."""
+        """Closes the carrier's socket; a carrier that is closed already is no error."""
         if carrier.fileno() >= 0:
             self._loop.close(carrier.detach())
 
@@ -58,24 +58,26 @@ class Listener:
         fd = carrier.fileno()
         timer = self._loop.later(_HANDSHAKE, lambda: self.dismiss(carrier))
 
-        def said() -> None:
-            if self._knows(carrier):
-                self._loop.readable(fd, handed)
+        def on_secret() -> None:
+            if self._authenticate(carrier):
+                self._loop.readable(fd, on_descriptors)
             else:
-                broke()
+                refuse()
 
-        def handed() -> None:
+        def on_descriptors() -> None:
             timer.cancel()
             self._take(carrier)
 
-        def broke(_: Exception | None = None) -> None:
+        def refuse(_: Exception | None = None) -> None:
             timer.cancel()
             self.dismiss(carrier)
 
-        self._loop.readable(fd, said, broke)
+        self._loop.readable(fd, on_secret, refuse)
 
-    def _knows(self, carrier: socket.socket) -> bool:
-        """The same user, and the secret of our gateway."""
+    def _authenticate(self, carrier: socket.socket) -> bool:
+        """Receives a carrier's secret and answers it. True if the carrier is of the same user and has our
+        gateway's secret.
+        """
         try:
             secret = carrier.recv(4096)
             peer = struct.unpack("iII", carrier.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
@@ -90,7 +92,7 @@ class Listener:
         with suppress(OSError):
             _, fds, _, _ = socket.recv_fds(carrier, 16, 2)
         if len(fds) == 2:
-            self._came(carrier, (fds[0], fds[1]))
+            self._on_carrier(carrier, (fds[0], fds[1]))
             return
         for fd in fds:
             os.close(fd)

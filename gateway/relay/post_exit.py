@@ -1,4 +1,4 @@
-"""What is to be done once a command's session is over, whatever became of the link and of the gateway."""
+"""Runs commands once a session's command is over, whatever became of the link and of the gateway."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 from . import wire
 from .command import Command
 from .journal import Journal
-from .loop import Loop, OwnLoop, words
+from .loop import Loop, OwnLoop, describe_defect
 from .request import Request
 
 TRY = 20.0  # seconds that one run of an argv may take
 ALL = 60.0  # seconds for all of one session's
 PAUSES = (2.0, 6.0, 18.0)  # seconds before what has failed is tried again: a hop may be on its way back
 AT_ONCE = 8  # others wait: a lost link ends many sessions in one moment
-_KEPT = 16384  # bytes of output; more ends the run
-_TOLD = 600  # bytes of it that are told, of each stream: all of it fits one frame
+_OUTPUT_LIMIT = 16384  # bytes of output; more ends the run
+_OUTPUT_TAIL = 600  # bytes of it that are told, of each stream: all of it fits one frame
 _MOST = 4  # argvs of one command
 
 
 class PostExit:
-    """The fields `after`, `after_if` and `after_tag` of a request. Raises WireError."""
+    """Checks and holds the fields `after`, `after_if` and `after_tag` of a request. Raises WireError."""
 
     def __init__(self, given: dict[str, Any]) -> None:
         argvs, only, tag = given["after"], given.get("after_if"), given.get("after_tag", "")
@@ -36,34 +36,38 @@ class PostExit:
         self._only = only == "ended"
 
     def due(self, command: Command) -> bool:
-        """Whether the end of this command, which is there, is one that it is for."""
+        """True if the finished command is one that these post-exit commands wait for."""
         result = command.result or {}
         return command.started and (not self._only or command.ending or "signal" in result)
 
 
 class PostExits:
-    """Runs them, a few at a time, and those that fail again later. `tell` hears in the end how one went."""
+    """Runs post-exit commands, of a few sessions at a time, and those that fail again later. `report` is
+    called in the end with the results of a session.
+    """
 
     def __init__(
         self,
         loop: Loop,
         start: Callable[[Command, Request], None],
-        tell: Callable[[dict[str, Any]], None],
+        report: Callable[[dict[str, Any]], None],
     ) -> None:
         self._loop = loop
         self._start = start
-        self._tell = tell
+        self._report = report
         self._waiting: deque[_Turn] = deque()
         self._left = 0  # of those that were added
         self._running = 0
 
     @property
     def busy(self) -> bool:
-        """Something is still to be done."""
+        """True while any post-exit command waits, runs or is to be retried."""
         return self._left > 0
 
     def add(self, after: PostExit) -> None:
-        """Its turn comes."""
+        """Queues the post-exit commands of one session; they run when fewer than AT_ONCE sessions have
+        theirs.
+        """
         self._left += 1
         self._again(_Turn(self._loop, after, self._start, self._over))
 
@@ -81,14 +85,16 @@ class PostExits:
         pause = turn.pause
         if pause is None:
             self._left -= 1
-            self._tell({"tag": turn.after.tag, "results": turn.results})
+            self._report({"tag": turn.after.tag, "results": turn.results})
         else:
             self._loop.later(pause, lambda: self._again(turn))
         self._loop.later(0, self._next)
 
 
 class _Turn:
-    """One session's: each argv once, and in the next run those that have failed. `over` is called after each run."""
+    """Runs the post-exit commands of one session: each argv once, and in the next run those that have failed.
+    `over` is called after each run.
+    """
 
     def __init__(
         self,
@@ -108,7 +114,9 @@ class _Turn:
 
     @property
     def pause(self) -> float | None:
-        """Seconds until it is worth another run; None when it is over."""
+        """Returns the seconds until the next run, and uses them up; None when all have succeeded, no retry is
+        left, or the next run would be after the session's time.
+        """
         if not self._pauses or all(result.get("code") == 0 for result in self.results):
             return None
         pause = self._pauses.pop(0)
@@ -125,12 +133,12 @@ class _Turn:
         if self.results[number].get("code") == 0:
             self._run(number + 1)
             return
-        command = Command(self._loop, Journal(_KEPT, _KEPT))
+        command = Command(self._loop, Journal(_OUTPUT_LIMIT, _OUTPUT_LIMIT))
         timer = self._own.later(max(0.0, min(TRY, self._end - time.monotonic())), command.end)
 
         def over() -> None:
             timer.cancel()
-            self.results[number] = {**(command.result or {}), **_said(command.journal)}
+            self.results[number] = {**(command.result or {}), **_outputs(command.journal)}
             self._own.later(0, lambda: self._run(number + 1))
 
         command.over = over
@@ -138,13 +146,13 @@ class _Turn:
         command.input.write_eof()
 
     def _defect(self, error: Exception) -> None:
-        """The next one's turn comes all the same."""
-        self.results = [{"error": words(error)}]
+        """Records the defect as the only result and gives up, so that the next session has its turn."""
+        self.results = [{"error": describe_defect(error)}]
         self._pauses = []
         self._over(self)
 
 
-def _said(journal: Journal) -> dict[str, str]:
+def _outputs(journal: Journal) -> dict[str, str]:
     said = {wire.STDOUT: b"", wire.STDERR: b""}
     offset = journal.start
     while True:
@@ -154,5 +162,5 @@ def _said(journal: Journal) -> dict[str, str]:
                 "out": said[wire.STDOUT].decode("utf-8", "replace"),
                 "words": said[wire.STDERR].decode("utf-8", "replace"),
             }
-        said[record[0]] = (said[record[0]] + record[1])[-_TOLD:]
+        said[record[0]] = (said[record[0]] + record[1])[-_OUTPUT_TAIL:]
         offset += len(record[1])

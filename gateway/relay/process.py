@@ -1,4 +1,4 @@
-"""Processes: their start, their end, and what they are called. Linux; `ctypes` for prctl, which Python does not have."""
+"""Starts, ends and names processes. Linux; `ctypes` for prctl, which Python does not have."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _files: list[tuple[int, int]] = []
 _libc = ctypes.CDLL(None)
 
 
-def call_ourselves(name: bytes = NAME) -> None:
-    """What `ps` shows of this process: the kernel's name of it, and its arguments in its own memory."""
+def set_process_name(name: bytes = NAME) -> None:
+    """Sets what `ps` shows of this process: the kernel's name of it, and its arguments in its own memory."""
     _libc.prctl(_PR_SET_NAME, name, 0, 0, 0)
     with suppress(OSError, ValueError, IndexError):
         with open("/proc/self/stat", "rb") as file:
@@ -42,8 +42,10 @@ def call_ourselves(name: bytes = NAME) -> None:
             ctypes.memmove(begin, (name + bytes(end - begin))[: end - begin], end - begin)
 
 
-def take_files() -> None:
-    """As many descriptors as this user may have: a session takes up to five. What we start gets what was there before."""
+def raise_fd_limit() -> None:
+    """Raises the limit of descriptors as far as this user may: a session takes up to five. Processes that
+    `start` makes get the limit from before.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     _files[:] = [(soft, hard)]
     with suppress(OSError, ValueError):
@@ -51,12 +53,12 @@ def take_files() -> None:
 
 
 def die_with_parent() -> None:
-    """The kernel kills this process when the one that forked it is gone."""
+    """Makes the kernel kill this process when the process that forked it is gone."""
     _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def pipe() -> tuple[int, int]:
-    """(read, write), roomier than usual where the user may have that."""
+    """Returns (read, write) of a pipe, larger than usual where the user may have that."""
     ends = os.pipe()
     with suppress(OSError):
         fcntl.fcntl(ends[1], _F_SETPIPE_SZ, _PIPE)
@@ -64,7 +66,9 @@ def pipe() -> tuple[int, int]:
 
 
 def terminal(size: tuple[int, int], *, raw: bool) -> tuple[int, int]:
-    """(our side, the command's side). Raw: nothing is echoed and no byte has a meaning, before the command asks for it."""
+    """Returns (our side, the command's side) of a new terminal. Raw: the terminal echoes nothing and no byte
+    has a meaning, before the command asks for it.
+    """
     ours, theirs = os.openpty()
     resize(ours, size)
     if raw:
@@ -72,15 +76,19 @@ def terminal(size: tuple[int, int], *, raw: bool) -> tuple[int, int]:
     return ours, theirs
 
 
-def last_of(fd: int, count: int) -> bytes:
-    """What there is after EIO: Linux may say so just before it hands over a terminal's last bytes."""
+def read_after_eio(fd: int, count: int) -> bytes:
+    """Reads what a terminal still has after EIO, or nothing: Linux may report EIO just before it hands over
+    the last bytes.
+    """
     with suppress(OSError):
         return os.read(fd, count)
     return b""
 
 
 def resize(fd: int, size: tuple[int, int]) -> None:
-    """(columns, rows); the command gets SIGWINCH. Of a terminal that has gone: nothing."""
+    """Sets a terminal's size, (columns, rows); the command gets SIGWINCH. Does nothing to a terminal that has
+    gone.
+    """
     with suppress(OSError):
         fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
 
@@ -88,8 +96,9 @@ def resize(fd: int, size: tuple[int, int]) -> None:
 def start(
     argv: Sequence[str], env: Mapping[str, str], directory: str, fds: tuple[int, int, int], *, controls: bool
 ) -> tuple[int, int]:
-    """(pid, a descriptor that reads the errno of a start that failed, as text, or nothing). In a session of its own;
-    dies with us. `controls`: descriptor 0 is the terminal that controls it. Raises OSError: no process to be had.
+    """Starts a process in a session of its own that dies with us. Returns (pid, a descriptor that reads the
+    errno of a start that failed, as text, or nothing). `controls`: descriptor 0 is the terminal that controls
+    the session. Raises OSError when no process can be started.
     """
     parent = os.getpid()
     reader, writer = os.pipe()
@@ -145,7 +154,9 @@ def _become(
 
 
 def members(session: int) -> list[int]:
-    """Everything that lives in the session of which this was the leader's pid."""
+    """Returns the pids of everything that lives in the session whose leader had this pid; zombies do not
+    count.
+    """
     found: list[int] = []
     if session <= 1:  # 0 is everybody whose session is another PID namespace's: all that incus started
         return found
@@ -160,7 +171,9 @@ def members(session: int) -> list[int]:
 
 
 def kill(pids: Iterable[int], number: int) -> None:
-    """Those that have gone are no error. Never our own group, nor everybody: what 0 and -1 mean to the kernel."""
+    """Sends the signal to each process; skips those that have gone, and pids up to 1. Never our own group,
+    nor everybody: what 0 and -1 mean to the kernel.
+    """
     for pid in pids:
         if pid > 1:
             with suppress(ProcessLookupError, PermissionError):
@@ -168,7 +181,9 @@ def kill(pids: Iterable[int], number: int) -> None:
 
 
 def kill_group(leader: int, number: int) -> None:
-    """The leader's process group; without a leader none."""
+    """Sends the signal to the leader's process group; does nothing where the leader's pid is 0 or 1, or the
+    group is gone.
+    """
     if leader > 1:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, number)

@@ -1,4 +1,4 @@
-"""What is to be run, as the gateway asks for it."""
+"""Checks what is to be run, as the gateway asks for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from . import wire
 
 
 class Request:
-    """What to run: the fields of README.md. Raises WireError."""
+    """Holds what to run: the fields of README.md. Raises WireError."""
 
     def __init__(self, given: dict[str, Any]) -> None:
         argv, env = given.get("argv"), given.get("env", {})
@@ -25,11 +25,11 @@ class Request:
         self.env: dict[str, str] = env
         self.size: tuple[int, int] | None = (size[0], size[1]) if size else None
         self.raw = bool(given.get("raw"))
-        self.apart = bool(given.get("apart"))
+        self.separate_stderr = bool(given.get("apart"))
 
 
 def _text(value: object) -> bool:
-    """What the kernel can carry."""
+    """True if the kernel can carry the value: a string without NUL that has an encoding."""
     if not isinstance(value, str) or "\0" in value:
         return False
     try:

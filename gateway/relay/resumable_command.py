@@ -1,4 +1,6 @@
-"""A command that may be attached again: it outlives links, and keeps its output until the gateway has no need of it."""
+"""Runs a command that may be attached again: it outlives links, and its output is kept until the gateway has
+acknowledged it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ NOTE = 8192  # bytes of a note
 
 
 class ResumableCommand:
-    """One of them. `timer` runs while no link carries it."""
+    """Holds a named command between links. `timer` runs while no link carries the command."""
 
     def __init__(self, name: str, grace: float, note: dict[str, Any], command: Command) -> None:
         self.name = name
@@ -29,11 +31,11 @@ class ResumableCommand:
 
     @property
     def wanted(self) -> bool:
-        """However it ended, it is there until the gateway has said END."""
+        """True until the gateway has sent END, however the command ended."""
         return self.stream is None or not self.stream.unwanted
 
-    def shown(self) -> dict[str, Any]:
-        """A line of the list."""
+    def listed(self) -> dict[str, Any]:
+        """Returns the command's line of the list."""
         journal = self.command.journal
         return {
             "name": self.name,
@@ -48,7 +50,9 @@ class ResumableCommand:
 
 
 def parse(given: dict[str, Any]) -> tuple[str, float, dict[str, Any]] | None:
-    """(name, grace, note) of a request, None where it has no name. Raises WireError."""
+    """Returns (name, grace in seconds, note) of a request; None for a request without a name. Raises
+    WireError.
+    """
     name, grace = given.get("name"), given.get("grace", GRACE)
     if not isinstance(grace, (int, float)) or not 0 <= grace <= LONGEST:
         raise wire.WireError(f"grace is 0 to {LONGEST:g} seconds")
@@ -59,28 +63,32 @@ def parse(given: dict[str, Any]) -> tuple[str, float, dict[str, Any]] | None:
 
 
 def check_note(note: object) -> dict[str, Any]:
-    """The same. Raises WireError."""
+    """Returns the note unchanged. Raises WireError when it is no object, or longer than NOTE bytes."""
     if not isinstance(note, dict) or len(json.dumps(note)) > NOTE:
         raise wire.WireError(f"a note is an object of at most {NOTE} bytes")
     return note
 
 
 class ResumableStream(CommandStream):
-    """On the link that has it now. `offset` of an attach: where its output goes on."""
+    """Carries a resumable command on the link that has it now. `offset` of an attach: where the output goes
+    on; None for a new command.
+    """
 
-    def __init__(self, number: int, credit: int, kept: ResumableCommand, offset: int | None = None) -> None:
-        super().__init__(number, credit, kept.command)
-        self._kept = kept
-        self._told = kept.command.input.received  # of input
+    def __init__(
+        self, number: int, credit: int, resumable: ResumableCommand, offset: int | None = None
+    ) -> None:
+        super().__init__(number, credit, resumable.command)
+        self._resumable = resumable
+        self._acknowledged = resumable.command.input.received  # of input
         if offset is not None:
-            waiting = kept.command.input.waiting
-            self._sent = min(max(offset, kept.command.journal.start), kept.command.journal.end)
+            waiting = resumable.command.input.waiting
+            self._sent = min(max(offset, resumable.command.journal.start), resumable.command.journal.end)
             self._may_come = wire.Window(wire.INPUT, waiting, wire.WINDOW // 2)
-            self.say(wire.encode_credit(number, max(wire.INPUT - waiting, 0)))
+            self.send(wire.encode_credit(number, max(wire.INPUT - waiting, 0)))
 
     @property
     def unwanted(self) -> bool:
-        """The gateway has said END."""
+        """True once the gateway has sent END."""
         return self._unwanted
 
     @property
@@ -88,14 +96,14 @@ class ResumableStream(CommandStream):
         return self.over and self._unwanted
 
     def _about(self) -> dict[str, Any]:
-        self._told = self.command.input.received
+        self._acknowledged = self.command.input.received
         self._sent = max(self._sent, self.command.journal.start)
-        return {"pid": self.command.pid, "offset": self._sent, "received": self._told}
+        return {"pid": self.command.pid, "offset": self._sent, "received": self._acknowledged}
 
-    def _news(self) -> bytes:
-        if self._told < self.command.input.received:
-            self._told = self.command.input.received
-            return wire.encode_offset(wire.RECEIVED, self.number, self._told)
+    def _urgent(self) -> bytes:
+        if self._acknowledged < self.command.input.received:
+            self._acknowledged = self.command.input.received
+            return wire.encode_offset(wire.RECEIVED, self.number, self._acknowledged)
         journal = self.command.journal
         gap = self._sent < journal.start and not self._unwanted
         if gap and self._may_send.left <= 0 and journal.start < journal.end:
@@ -103,8 +111,8 @@ class ResumableStream(CommandStream):
         self._sent = max(self._sent, journal.start)
         return wire.encode_offset(wire.GAP, self.number, self._sent) if gap else b""
 
-    def _took(self) -> None:
-        """It may have to be sent again."""
+    def _release(self) -> None:
+        """Keeps what was sent: it may have to be sent again."""
 
     def _write(self, data: bytes) -> None:
         super()._write(data)
@@ -113,22 +121,22 @@ class ResumableStream(CommandStream):
     def _other(self, kind: int, body: bytes) -> None:
         journal = self.command.journal
         if kind == wire.SEEN:
-            self._kept.seen = max(self._kept.seen, min(wire.decode_offset(body), journal.end))
-            journal.drop(self._kept.seen)
+            self._resumable.seen = max(self._resumable.seen, min(wire.decode_offset(body), journal.end))
+            journal.drop(self._resumable.seen)
         elif kind == wire.SKIP:
             journal.skip_flood(self._sent)
         elif kind == wire.NOTE:
-            self._kept.note = check_note(wire.decode_object(body))
+            self._resumable.note = check_note(wire.decode_object(body))
         else:
             super()._other(kind, body)
 
 
 class ListStream(Stream):
-    """The answer to a request for the list."""
+    """Answers a request for the list: one JSON line for each command, then EXIT."""
 
-    def __init__(self, number: int, credit: int, kept: list[ResumableCommand]) -> None:
+    def __init__(self, number: int, credit: int, commands: list[ResumableCommand]) -> None:
         super().__init__(number, credit)
-        self._left = "".join(json.dumps(one.shown()) + "\n" for one in kept).encode()
+        self._left = "".join(json.dumps(one.listed()) + "\n" for one in commands).encode()
 
     def cut(self) -> None:
         self._left = b""

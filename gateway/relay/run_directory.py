@@ -1,7 +1,9 @@
-"""The one private directory of a gateway's relay: a socket for each version, and those of what the gateway runs there.
+"""Manages the one private directory of a gateway's relay: a socket for each version, and those of what the
+gateway runs there.
 
-A lock on the directory itself makes start and end single. Whoever has the lock looks again whether the directory is
-still the one of that name: the last daemon removes it, or the next start of any relay of this user.
+A lock on the directory itself makes start and end single. Whoever has the lock looks again whether the
+directory is still the one of that name: the last daemon removes it, or the next start of any relay of this
+user.
 """
 
 from __future__ import annotations
@@ -24,13 +26,15 @@ _BACKLOG = 64
 
 
 def candidates(env: Mapping[str, str]) -> list[str]:
-    """Where it may be, best first."""
+    """Returns the parent directories to try, best first."""
     found = [env.get("XDG_RUNTIME_DIR"), env.get("TMPDIR"), "/tmp", "/var/tmp", env.get("HOME")]  # noqa: S108
     return [path for path in found if path and os.path.isabs(path)]
 
 
 def enter(key: str, env: Mapping[str, str]) -> tuple[str, int]:
-    """(the directory, a descriptor that holds its lock). Raises OSError, which says of each place why it is none."""
+    """Returns (the directory, a descriptor that holds its lock); creates the directory where it is missing,
+    and waits for the lock. Raises OSError, which gives the reason for each parent.
+    """
     bases = candidates(env)
     problems: dict[str, str] = {}
     for base in [one for one in bases if os.path.lexists(os.path.join(one, PREFIX + key))] + bases:
@@ -49,11 +53,11 @@ def enter(key: str, env: Mapping[str, str]) -> tuple[str, int]:
             if _locked(path, lock):
                 return path, lock
             os.close(lock)
-            problems[base] = "the directory of that name belongs to somebody else"
+            problems[base] = "the directory of that name is another user's, or open to others"
             if os.path.lexists(path) and not _ours(os.lstat(path)):
                 break
-    said = "; ".join(f"{base}: {words}" for base, words in problems.items())
-    raise OSError(f"there is no place for its private directory: {said}")
+    reasons = "; ".join(f"{base}: {reason}" for base, reason in problems.items())
+    raise OSError(f"no private directory can be made; make one of these usable: {reasons}")
 
 
 def _locked(path: str, lock: int) -> bool:
@@ -72,7 +76,9 @@ def _ours(found: os.stat_result) -> bool:
 
 
 def connect(directory: str, version: str) -> socket.socket | None:
-    """To the daemon of this version, when one listens."""
+    """Returns a connection to the daemon of this version, None when none listens. Raises PermissionError when
+    the listener is another user's.
+    """
     one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         _in(directory, one.connect, version)
@@ -85,12 +91,14 @@ def connect(directory: str, version: str) -> socket.socket | None:
     uid = struct.unpack("iII", one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
     if uid != os.getuid():
         one.close()
-        raise PermissionError(f"somebody else listens in {directory}")
+        raise PermissionError(f"another user listens in {directory}: remove that directory")
     return one
 
 
 def versions(directory: str, version: str) -> list[str]:
-    """Sockets of others that speak the same protocol: what stands before the dash (wire.PROTOCOL)."""
+    """Returns the socket names of other versions that speak the same protocol: what stands before the dash
+    (wire.PROTOCOL).
+    """
     protocol, dash, _ = version.partition("-")
     names = os.listdir(directory) if dash else []
     return [
@@ -101,7 +109,9 @@ def versions(directory: str, version: str) -> list[str]:
 
 
 def listen(directory: str, version: str) -> socket.socket:
-    """Under the lock, where nobody listens."""
+    """Returns a socket that listens for carriers. Needs the lock, and that no daemon listens: a stale socket
+    is removed. Raises OSError.
+    """
     with suppress(FileNotFoundError):
         os.unlink(_name(directory, version))
     one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -115,7 +125,9 @@ def listen(directory: str, version: str) -> socket.socket:
 
 
 def leave(directory: str, listener: socket.socket) -> bool:
-    """The daemon's last act: no when a carrier is on its way."""
+    """Removes the daemon's socket, and the directory unless another daemon listens in it. False when a
+    carrier is connecting or another process has the lock: the daemon stays.
+    """
     try:
         lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -135,7 +147,9 @@ def leave(directory: str, listener: socket.socket) -> bool:
 
 
 def sweep(directory: str) -> None:
-    """What a daemon that was killed has left. Its sockets do not close all at once."""
+    """Removes what a killed daemon has left. Tries five times in half a second, since the daemon's sockets do
+    not close all at once.
+    """
     for _ in range(5):
         if tidy(directory):
             return
@@ -143,7 +157,9 @@ def sweep(directory: str) -> None:
 
 
 def sweep_all(env: Mapping[str, str]) -> None:
-    """What daemons of any gateway of this user have left, that were killed together with their carriers."""
+    """Removes what daemons of any gateway of this user have left, that were killed together with their
+    carriers.
+    """
     for base in set(candidates(env)):
         with suppress(OSError), os.scandir(base) as found:
             for name in [one.path for one in found if one.name.startswith(PREFIX)]:
@@ -151,7 +167,9 @@ def sweep_all(env: Mapping[str, str]) -> None:
 
 
 def tidy(directory: str) -> bool:
-    """Removes it unless a daemon listens there, or somebody has its lock. No: one listens."""
+    """Removes the directory unless a daemon listens in it, or another process has its lock. False only if a
+    daemon listens.
+    """
     try:
         lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
@@ -168,7 +186,9 @@ def tidy(directory: str) -> bool:
 
 
 def _clear(directory: str) -> bool:
-    """Under the lock. All in it is the daemons': sockets, and a file on its way to having no name."""
+    """Removes the directory and all in it, which is the daemons': sockets, and a file on its way to having no
+    name. False if a daemon listens. Needs the lock.
+    """
     names = os.listdir(directory)
     if any(_listens(directory, name) for name in names):
         return False
@@ -179,7 +199,7 @@ def _clear(directory: str) -> bool:
 
 
 def _listens(directory: str, name: str) -> bool:
-    """Whether a daemon does."""
+    """True if a daemon listens on the socket of this name."""
     if name.endswith(SOCKET) or not stat.S_ISSOCK(os.lstat(_name(directory, name)).st_mode):
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
@@ -198,7 +218,9 @@ def _name(directory: str, version: str) -> str:
 
 
 def _in(directory: str, call: object, name: str) -> None:
-    """A socket's path has room for 107 bytes; a directory may be longer."""
+    """Calls `call` with a name relative to `directory`: a socket's path has room for 107 bytes, and a
+    directory's may be longer.
+    """
     before = os.getcwd()
     os.chdir(directory)
     try:

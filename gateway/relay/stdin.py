@@ -1,4 +1,4 @@
-"""A command's input: what came, until the command has taken it."""
+"""Holds a command's input from its arrival until the command has taken it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from .loop import OwnLoop
 
 
 class Stdin:
-    """Of a command that does not read any more it is taken and forgotten.
+    """Writes input to a command as far as the command reads it. Input of a command that has stopped reading
+    is dropped and counts as taken.
 
-    `wrote` is called with bytes that are gone. `received` counts those that came.
+    `wrote` is called with the number of bytes taken or dropped. `received` counts the bytes that came.
     """
 
     def __init__(self, loop: OwnLoop) -> None:
@@ -25,29 +26,31 @@ class Stdin:
         self._eof = False
 
     def begin(self, fd: int, *, terminal: bool) -> None:
-        """Where it goes. A pipe is closed here; a terminal is not, since output comes from it too."""
+        """Sets the descriptor that input is written to. `close` closes a pipe; a terminal stays open, since
+        output comes from it too.
+        """
         os.set_blocking(fd, False)
         self._fd, self._terminal = fd, terminal
 
     def write(self, data: bytes) -> None:
-        """In order; what it does not take yet waits."""
+        """Queues `data` and writes what the command takes now."""
         self.received += len(data)
         self._parts.append(data)
         self.feed()
 
     @property
     def waiting(self) -> int:
-        """Bytes that it has not taken yet."""
+        """Returns how many bytes the command has not taken yet."""
         return sum(map(len, self._parts))
 
     def write_eof(self) -> None:
-        """End of input, after what was written; in a terminal there is none."""
+        """Closes the pipe once everything queued is written; does nothing in a terminal."""
         if not self._terminal:
             self._eof = True
             self.feed()
 
     def feed(self) -> None:
-        """As much as it takes now."""
+        """Writes as much as the command takes now, and the rest as it becomes able to; calls `wrote`."""
         gone = 0
         while self._fd is not None and self._parts:
             data = self._parts[0]
@@ -74,7 +77,7 @@ class Stdin:
             self.wrote(gone)
 
     def close(self) -> None:
-        """Nothing more is written."""
+        """Stops writing: closes a pipe, and leaves a terminal open."""
         if self._fd is not None and self._terminal:
             self._loop.writable(self._fd, None)
         elif self._fd is not None:

@@ -1,4 +1,4 @@
-"""What the link sees of a command or a connection: frames in, frames out, as far as there is credit."""
+"""Turns a command or a connection into frames for the link: frames in, frames out, as far as there is credit."""
 
 from __future__ import annotations
 
@@ -9,44 +9,48 @@ from typing import Any
 
 from . import wire
 from .command import Command
-from .loop import words
+from .loop import describe_defect
 
 
 class Stream:
-    """`take` is asked for a frame as long as it gives one; `wake` says that there may be one now."""
+    """Produces and receives the frames of one stream. The link calls `take` as long as it returns a frame;
+    the stream calls `wake` when there may be one again.
+    """
 
     def __init__(self, number: int, credit: int) -> None:
         self.number = number
         self.wake: Callable[[], None] = lambda: None
         self.over = False
         self._broken = False
-        self._say: deque[bytes] = deque()
+        self._unsent: deque[bytes] = deque()
         self._may_send = wire.Allowance(credit)
         self._may_come = wire.Window(wire.INPUT, step=wire.WINDOW // 2)
 
-    def say(self, frame: bytes) -> None:
-        """A frame that needs no credit."""
-        self._say.append(frame)
+    def send(self, frame: bytes) -> None:
+        """Queues a frame that needs no credit, ahead of data, and wakes the link."""
+        self._unsent.append(frame)
         self.wake()
 
     def take(self) -> bytes:
-        """The next frame, or nothing."""
+        """Returns the next frame, or nothing; a defect ends the stream and returns its EXIT."""
         if self._broken:
             return b""
         try:
-            return self._say.popleft() if self._say else self._data()
+            return self._unsent.popleft() if self._unsent else self._data()
         except Exception as error:  # noqa: BLE001  # a defect of this one
-            return self.broke(error)
+            return self.fail(error)
 
-    def broke(self, error: Exception) -> bytes:
-        """A defect: it ends, and the others do not notice. Its EXIT, which is the last that it says."""
+    def fail(self, error: Exception) -> bytes:
+        """Ends the stream after a defect, without harm to others. Returns its EXIT, the last frame of the
+        stream.
+        """
         self._broken = True
         self.defect(error)
         self.over = True
-        return wire.encode_object(wire.EXIT, self.number, {"error": words(error)})
+        return wire.encode_object(wire.EXIT, self.number, {"error": describe_defect(error)})
 
     def frame(self, kind: int, body: bytes) -> None:
-        """What the gateway says. Raises WireError."""
+        """Handles a frame of the gateway. Raises WireError."""
         if kind == wire.STDIN:
             self._may_come.arrived(len(body))
             self._write(body)
@@ -62,15 +66,15 @@ class Stream:
 
     @property
     def done(self) -> bool:
-        """Nothing more will be said about it, by either side."""
+        """True when neither side sends anything more on this stream."""
         return self.over
 
     def cut(self) -> None:
-        """Nobody wants it any more."""
+        """Ends what the stream carries: nobody wants it any more."""
         raise NotImplementedError
 
     def defect(self, error: Exception) -> None:
-        """It cannot go on: ends what it stands for."""
+        """Ends what the stream carries, which cannot go on after `error`."""
         raise NotImplementedError
 
     def _data(self) -> bytes:
@@ -89,11 +93,11 @@ class Stream:
     def _wrote(self, count: int) -> None:
         grant = self._may_come.used(count)
         if grant:
-            self.say(wire.encode_credit(self.number, grant))
+            self.send(wire.encode_credit(self.number, grant))
 
 
 class CommandStream(Stream):
-    """Reads the command's journal at the link's speed; its end comes after its last byte."""
+    """Sends a command's journal at the link's speed; EXIT follows its last byte."""
 
     def __init__(self, number: int, credit: int, command: Command) -> None:
         super().__init__(number, credit)
@@ -113,7 +117,7 @@ class CommandStream(Stream):
         if not self._introduced and command.started:
             self._introduced = True
             return wire.encode_object(wire.STARTED, self.number, self._about())
-        news = self._news()
+        news = self._urgent()
         if news:
             return news
         if self._sent < journal.end:
@@ -125,7 +129,7 @@ class CommandStream(Stream):
             self._sent += len(data)
             command.sent = self._sent
             self._may_send.take(len(data))
-            self._took()
+            self._release()
             return wire.encode(kind, self.number, data)
         if command.result is not None and not self.over:
             self.over = True
@@ -135,13 +139,13 @@ class CommandStream(Stream):
     def _about(self) -> dict[str, Any]:
         return {"pid": self.command.pid, "offset": self._sent}
 
-    def _news(self) -> bytes:
-        """A frame that goes before more output, or nothing."""
+    def _urgent(self) -> bytes:
+        """Returns a frame that goes before more output, or nothing."""
         self._sent = max(self._sent, self.command.journal.start)
         return b""
 
-    def _took(self) -> None:
-        """The link has `_sent`."""
+    def _release(self) -> None:
+        """Drops from the journal what the link has taken."""
         self.command.journal.drop(self._sent)
 
     def cut(self) -> None:

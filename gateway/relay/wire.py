@@ -1,4 +1,5 @@
-"""Frames and credit of the link between a gateway and its relay. No I/O; README.md beside this file has the words.
+"""Encodes and decodes the frames of the link between a gateway and its relay, and counts its credit. No I/O;
+README.md beside this file has the words.
 
 kind (1 byte)  stream (4 bytes)  length (2 bytes)  body (0 to 32768 bytes)        all numbers big-endian
 """
@@ -32,43 +33,43 @@ _OFFSET = struct.Struct("!Q")
 
 
 class WireError(Exception):
-    """The other side broke the rules; the link cannot go on. The message names the rule."""
+    """Raised when the other side broke the rules; the link cannot go on. The message names the rule."""
 
 
 def encode(kind: int, stream: int = 0, body: bytes = b"") -> bytes:
-    """One frame."""
+    """Returns one frame."""
     return _HEAD.pack(kind, stream, len(body)) + body
 
 
 def encode_credit(stream: int, count: int) -> bytes:
-    """`count` more bytes may come on the stream."""
+    """Returns a frame that grants `count` more bytes on the stream."""
     return encode(CREDIT, stream, _CREDIT.pack(count))
 
 
 def encode_size(stream: int, columns: int, rows: int) -> bytes:
-    """The terminal's size from now on."""
+    """Returns a frame that sets the terminal's size."""
     return encode(RESIZE, stream, _SIZE.pack(columns, rows))
 
 
 def encode_offset(kind: int, stream: int, offset: int) -> bytes:
-    """SEEN, GAP or RECEIVED."""
+    """Returns a SEEN, GAP or RECEIVED frame."""
     return encode(kind, stream, _OFFSET.pack(offset))
 
 
 def encode_object(kind: int, stream: int, value: dict[str, Any]) -> bytes:
-    """A small JSON object; it must fit into one frame."""
+    """Returns a frame whose body is a small JSON object; the object must fit into one frame."""
     return encode(kind, stream, json.dumps(value, ensure_ascii=False).encode())
 
 
 def encode_request(stream: int, request: dict[str, Any]) -> bytes:
-    """PART frames and the OPEN that completes them."""
+    """Returns the PART frames of a request and the OPEN that completes them."""
     text = json.dumps(request, ensure_ascii=False).encode()
     parts = [text[at : at + CHUNK] for at in range(0, len(text), CHUNK)]
     return b"".join(encode(PART, stream, part) for part in parts[:-1]) + encode(OPEN, stream, parts[-1])
 
 
 def decode_credit(body: bytes) -> int:
-    """Bytes more. Raises WireError."""
+    """Returns how many more bytes are granted. Raises WireError."""
     if len(body) != _CREDIT.size:
         raise WireError("CREDIT has a body of four bytes")
     count: int = _CREDIT.unpack(body)[0]
@@ -76,7 +77,7 @@ def decode_credit(body: bytes) -> int:
 
 
 def decode_size(body: bytes) -> tuple[int, int]:
-    """(columns, rows). Raises WireError."""
+    """Returns (columns, rows). Raises WireError."""
     if len(body) != _SIZE.size:
         raise WireError("RESIZE has a body of four bytes")
     columns, rows = _SIZE.unpack(body)
@@ -84,7 +85,7 @@ def decode_size(body: bytes) -> tuple[int, int]:
 
 
 def decode_offset(body: bytes) -> int:
-    """Bytes from the beginning. Raises WireError."""
+    """Returns the offset in bytes from the beginning. Raises WireError."""
     if len(body) != _OFFSET.size:
         raise WireError("an offset has eight bytes")
     offset: int = _OFFSET.unpack(body)[0]
@@ -92,19 +93,19 @@ def decode_offset(body: bytes) -> int:
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
-    """A JSON object, of which every text is Unicode and every number is finite. Raises WireError."""
+    """Returns a JSON object, of which every text is Unicode and every number is finite. Raises WireError."""
     try:
         value = json.loads(body.decode())
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
-        raise WireError("a body that should be JSON is none") from None
+        raise WireError("a body that should be JSON is malformed") from None
     if not isinstance(value, dict):
-        raise WireError("a body that should be a JSON object is none")
+        raise WireError("a body that should be a JSON object is another JSON value")
     return value
 
 
 def decode_exit(body: bytes) -> dict[str, Any]:
-    """What EXIT says: code 0 to 255, else signal 1 to 64, else an error. Raises WireError."""
+    """Returns what EXIT says: code 0 to 255, else signal 1 to 64, else an error. Raises WireError."""
     value = decode_object(body)
     if not any(key in value for key in ("code", "signal", "error")):
         raise WireError("EXIT says code, signal or error")
@@ -114,7 +115,7 @@ def decode_exit(body: bytes) -> dict[str, Any]:
 
 
 def decode_started(body: bytes) -> dict[str, Any]:
-    """What STARTED says. Raises WireError."""
+    """Returns what STARTED says: pid and offsets where they are given. Raises WireError."""
     value = decode_object(body)
     if not all(is_offset(value.get(key, 0)) for key in ("pid", "offset", "received")):
         raise WireError("STARTED has a pid and offsets")
@@ -122,7 +123,7 @@ def decode_started(body: bytes) -> dict[str, Any]:
 
 
 def decode_after(body: bytes) -> dict[str, Any]:
-    """What AFTER says. Raises WireError."""
+    """Returns what AFTER says. Raises WireError."""
     value = decode_object(body)
     results = value.get("results")
     if not (isinstance(results, list) and results and all(isinstance(one, dict) for one in results)):
@@ -133,7 +134,7 @@ def decode_after(body: bytes) -> dict[str, Any]:
 
 
 def is_offset(value: object) -> bool:
-    """Returns True for a number of bytes, or of a process."""
+    """True if the value is a whole number from 0 to 2^63 - 1: of bytes, or of a process."""
     return _number(value, 0, (1 << 63) - 1)
 
 
@@ -142,8 +143,8 @@ def _number(value: object, least: int, most: int) -> bool:
 
 
 class Decoder:
-    """Bytes in, frames out, however the bytes are cut. Input and output are passed on as they come, so that one of
-    their frames may come out as several. After a WireError it is of no more use.
+    """Cuts bytes into frames, however the bytes arrive. Passes input and output on as they come, so that one
+    of their frames may come out as several. After a WireError the decoder is of no more use.
     """
 
     def __init__(self) -> None:
@@ -151,7 +152,9 @@ class Decoder:
         self._flow = (0, 0, 0)  # kind, stream and how many bytes of its body are still to come
 
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
-        """(kind, stream, body) of all that is there now. Raises WireError."""
+        """Returns (kind, stream, body) of every frame, or part of one, that `data` completes. Raises
+        WireError.
+        """
         if self._rest:
             data, self._rest = self._rest + data, b""
         frames, at, size = [], 0, len(data)
@@ -186,45 +189,51 @@ def _check(kind: int, length: int) -> None:
 
 
 class Allowance:
-    """The sender's side of credit: how many bytes may still be sent."""
+    """Counts the sender's side of credit: how many bytes may still be sent."""
 
     def __init__(self, left: int = WINDOW) -> None:
         self.left = left
 
     def take(self, count: int) -> None:
-        """They have been sent."""
+        """Deducts bytes that have been sent."""
         self.left -= count
 
     def grant(self, count: int) -> None:
-        """The receiver takes more. Raises WireError."""
+        """Adds credit from the receiver. Raises WireError above MOST."""
         self.left += count
         if self.left > MOST:
             raise WireError(f"more credit than {MOST} bytes")
 
 
 class Window:
-    """The receiver's side: what may come, and what to grant once it has been used."""
+    """Counts the receiver's side of credit: what may come, and what to grant once it has been used."""
 
     def __init__(self, size: int = WINDOW, waiting: int = 0, step: int = MOST) -> None:
-        """`waiting`: bytes that came earlier, and have not been used. `step`: grants that many at the latest."""
+        """Starts with `size` bytes granted, of which `waiting` came earlier and have not been used. `step`: a
+        grant is due at the latest when that many have been used.
+        """
         self.size = size
         self._step = step
         self._left = size - waiting
         self._used = 0
 
     def arrived(self, count: int) -> None:
-        """Bytes came. Raises WireError when they were more than had been granted."""
+        """Counts bytes that came. Raises WireError when they were more than had been granted."""
         self._left -= count
         if self._left < 0:
             raise WireError("more bytes than there was credit for")
 
     def resize(self, size: int) -> None:
-        """More is granted with the next bytes used, or less until it is enough."""
+        """Sets the window's size: more is granted with the next bytes used, or less until the new size is
+        met.
+        """
         self._used += size - self.size
         self.size = size
 
     def used(self, count: int) -> int:
-        """Bytes have left the buffer; what to grant now: nothing, until it is worth a frame."""
+        """Counts bytes that have left the buffer. Returns how many to grant now: 0 until a grant is worth a
+        frame.
+        """
         self._used += count
         if self._used < min(self.size // 4, self._step):
             return 0

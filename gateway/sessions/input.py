@@ -28,7 +28,7 @@ class Input:
     async def write(self, data: bytes) -> None:
         """Takes input. Waits only when `stdin_capacity` bytes are unread; after the end: no effect."""
         while data and not self._journal.closed:
-            part = data[: max(self._journal.room, 0)]
+            part = data[: max(self._journal.free, 0)]
             if part:
                 self._journal.append(Stream.STDIN, part)
                 self.size += len(part)

@@ -76,7 +76,13 @@ GATEWAY_SETTINGS = (
     Setting(
         "url", "DAP_GATEWAY_URL", "", "the gateway that client commands use; empty: the local Unix socket"
     ),
-    Setting("token", "DAP_GATEWAY_TOKEN", "", "bearer token, 16 characters or more; empty: made at first start", secret=True),
+    Setting(
+        "token",
+        "DAP_GATEWAY_TOKEN",
+        "",
+        "bearer token, 16 characters or more; empty: made at first start",
+        secret=True,
+    ),
 )
 
 

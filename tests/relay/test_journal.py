@@ -136,10 +136,10 @@ def test_it_takes_its_capacity_and_not_a_byte_more(made):
     one.append(1, bytes(60))
     with pytest.raises(JournalFull):
         one.append(1, bytes(41))
-    assert (one.end, one.room) == (60, 40)
+    assert (one.end, one.free) == (60, 40)
     one.append(1, bytes(40))
 
-    assert one.room == 0
+    assert one.free == 0
     one.drop(30)
     one.append(2, b"x" * 30)
     assert whole(one) == bytes(70) + b"x" * 30
@@ -275,7 +275,7 @@ def test_it_begins_anew_behind_a_gap(made):
     one = made(memory=4, capacity=100)
     one.append(1, b"before")
     one.skip_to(1000)
-    assert (one.start, one.end, one.room, contents(one)) == (1000, 1000, 100, [])
+    assert (one.start, one.end, one.free, contents(one)) == (1000, 1000, 100, [])
     one.append(2, b"after, and more")
     assert one.read(1000, 5) == (2, b"after")
     assert whole(one) == b"after, and more"
@@ -331,7 +331,7 @@ class Against(RuleBasedStateMachine):
     @invariant()
     def same(self):
         assert (self.journal.start, self.journal.end) == (self.start, len(self.bytes))
-        assert self.journal.room == self.capacity - (len(self.bytes) - self.start)
+        assert self.journal.free == self.capacity - (len(self.bytes) - self.start)
         got = [(stream, byte) for stream, data in contents(self.journal, limit=7) for byte in data]
         assert got == self.bytes[self.start :]
 

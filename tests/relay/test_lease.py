@@ -426,6 +426,8 @@ def test_without_a_place_it_says_so(far):
         env=env, more={"run_directory": f"_all = candidates\ncandidates = lambda env: {not_tmp}\n"}
     )
 
-    assert link.problem.startswith("error there is no place for its private directory: /proc/self: ")
+    assert link.problem.startswith(
+        "error no private directory can be made; make one of these usable: /proc/self: "
+    )
     assert f"{far.directory}/file: Not a directory" in link.problem
     assert "/nowhere/at/all: No such file or directory" in link.problem

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import IO
 
 from gateway.backends.plain.wrapper import Parsed, Stderr, Stdout, exec_line, send_argv
-from gateway.relay.process import last_of
+from gateway.relay.process import read_after_eio
 
 NONCE = "0123456789abcdef"
 
@@ -129,7 +129,7 @@ def _read(master: int) -> bytes:
     try:
         return os.read(master, 65536)
     except OSError:  # EIO: nobody has it open any more
-        return last_of(master, 65536)
+        return read_after_eio(master, 65536)
 
 
 def _write(master: int, data: bytes) -> None:
