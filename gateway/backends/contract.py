@@ -225,7 +225,7 @@ class Backend(Protocol):
     def exec(self, target: Target, command: Command) -> AbstractAsyncContextManager[Channel]:
         """Entering starts the command, or raises HopFailed with the hop that refused. Leaving ends whatever still
         runs on our side of the pod, unread output or not, within `Limits.finish` seconds, also when cancelled. What a
-        marked command leaves in the pod is ended soon after, and nobody waits for it.
+        tracked command leaves in the pod is ended soon after, and nobody waits for it.
         """
         ...
 

@@ -31,7 +31,7 @@ def _query(target: Target, command: Command) -> list[tuple[str, str]]:
     if target.container:
         query.append(("container", target.container))
     query += [(name, "true") for name in ("stdin", "stdout", "stderr", "tty") if getattr(command, name)]
-    if command.kill:
+    if command.kill_on_disconnect:
         query.append(("killOnDisconnect", "true"))
     if command.tty and command.size:
         query += [("columns", str(command.size.columns)), ("rows", str(command.size.rows))]

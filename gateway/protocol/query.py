@@ -41,8 +41,8 @@ def command(verb: Verb, query: Iterable[tuple[str, str]], row: Subprotocol) -> C
         stderr=_flag(fields, "stderr") and not tty,  # a terminal has one output: the kubelet drops the other
         tty=tty,
         size=_size(fields) if row.control else None,
-        kill=row.control and verb == "exec" and _flag(fields, "killOnDisconnect"),
-        ours=row.control,
+        kill_on_disconnect=row.control and verb == "exec" and _flag(fields, "killOnDisconnect"),
+        own_client=row.control,
     )
 
 

@@ -104,16 +104,15 @@ class Command:
     stderr: bool = False
     tty: bool = False
     size: TerminalSize | None = field(default=None, compare=False)
-    kill: bool = (
-        False  # on disconnect: what is left of it in the pod is ended, so it is started through a shell there
-    )
-    ours: bool = field(default=False, compare=False)  # asked for by a client of ours
-    session: str = field(default="", compare=False)  # the id of the one that runs it: letters and digits
+    # what is left of the command in the pod is ended then, so it is started through a shell there
+    kill_on_disconnect: bool = False
+    own_client: bool = field(default=False, compare=False)  # asked for by a client of ours
+    session: str = field(default="", compare=False)  # the id of the session that runs it: letters and digits
 
     @property
-    def marked(self) -> bool:
-        """What it starts in a pod carries the session's id, so that it is found again."""
-        return self.verb == "exec" and (self.kill or not self.argv)
+    def tracked(self) -> bool:
+        """True if what the command starts in a pod carries the session's id, so that it is found again."""
+        return self.verb == "exec" and (self.kill_on_disconnect or not self.argv)
 
     def __post_init__(self) -> None:
         check_argv(self.argv)

@@ -63,7 +63,7 @@ class SessionRecord:
             "target": [where.cluster, where.namespace, where.pod, where.container or ""],
             "verb": what.verb,
             "argv": shown(what.argv),
-            "kill": what.kill,
+            "kill": what.kill_on_disconnect,
             "secrets": list(self.hashes),
             "opened": self.opened,
             "counted": self.counted,
@@ -78,7 +78,7 @@ class SessionRecord:
             argv, hashes = [[str(one) for one in body[key]] for key in ("argv", "secrets")]
             command = Command(
                 tuple(argv), _VERBS[body["verb"]], stdin=True, stdout=True, tty=True,
-                kill=bool(body["kill"]), ours=True, session=name,
+                kill_on_disconnect=bool(body["kill"]), own_client=True, session=name,
             )  # fmt: skip
             target = Target(cluster, namespace, pod, container or None)
             opened, counted = float(body["opened"]), bool(body.get("counted"))

@@ -177,7 +177,7 @@ class Session:
                     self.changed()
             outcome = await channel.wait()
             self._settle(
-                await monitor.diagnose(outcome, may_wait=self.command.ours, suspicious=self._unasked())
+                await monitor.diagnose(outcome, may_wait=self.command.own_client, suspicious=self._unasked())
             )
             for pump in pumps:
                 pump.cancel()

@@ -94,8 +94,8 @@ def test_to_be_killed_on_disconnect_is_for_exec_on_our_own_subprotocol(row, verb
     """A Kubernetes client's command is never wrapped."""
     asked = read("command=ls&stdout=1&killOnDisconnect=true", verb, row=row)
 
-    assert (asked.kill, asked.marked) == (kill, kill)
-    assert not read("command=ls&stdout=1&killOnDisconnect=false", row=OWN).kill
+    assert (asked.kill_on_disconnect, asked.tracked) == (kill, kill)
+    assert not read("command=ls&stdout=1&killOnDisconnect=false", row=OWN).kill_on_disconnect
 
 
 @pytest.mark.parametrize("tty", [False, True])

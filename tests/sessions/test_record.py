@@ -23,7 +23,7 @@ def test_it_comes_back():
     found = SessionRecord.parse("s1", json.loads(json.dumps(one.body())))
 
     assert found == one
-    assert found.command.ours
+    assert found.command.own_client
 
 
 @pytest.mark.parametrize("text", ["x", "終", "\x01", "😀", '"', "\\"])

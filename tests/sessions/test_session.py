@@ -20,7 +20,7 @@ from gateway.sessions.session import Session
 from gateway.settings.config import Limits
 
 COMMAND = Command(("cat",), stdin=True, stdout=True, stderr=True)
-TERMINAL = replace(COMMAND, tty=True, ours=True)
+TERMINAL = replace(COMMAND, tty=True, own_client=True)
 NEVER = 1e6
 LOST = Outcome("cluster_lost", "the API server went away")
 GONE = Outcome("client_closed")
@@ -501,7 +501,7 @@ def test_who_watches_hears_of_start_output_and_end():
 def test_what_the_end_was_in_truth_is_for_clients_that_wait_for_it(ours):
     async def story():
         truth = Outcome("container_restarted", "it was restarted")
-        session = session_of(Script([ended(137)], truth=truth), replace(COMMAND, ours=ours))
+        session = session_of(Script([ended(137)], truth=truth), replace(COMMAND, own_client=ours))
         told = replace(truth, message="it was restarted, in namespace ns")
         assert await finished(session) == (told if ours else ended(137))
 
@@ -515,7 +515,7 @@ def test_what_the_end_was_in_truth_is_for_clients_that_wait_for_it(ours):
         (TERMINAL, 8.5, 9, False),
         (TERMINAL, 5, 9, True),
         (TERMINAL, None, 0.5, False),
-        (replace(TERMINAL, ours=False), None, 9, True),
+        (replace(TERMINAL, own_client=False), None, 9, True),
         (replace(TERMINAL, tty=False), None, 9, True),
         (replace(TERMINAL, tty=False, stdin=False), None, 9, False),
     ],

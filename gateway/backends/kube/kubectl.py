@@ -49,7 +49,7 @@ def argv(target: Target, command: Command, context: str) -> tuple[str, ...]:
 
 def inside(command: Command) -> tuple[str, ...]:
     """What runs in the container: a client's own command as it is, all else with the session's mark."""
-    if not command.marked:
+    if not command.tracked:
         return command.argv
     mark = _MARK.format(command.session) if command.session.isalnum() else ""
     return (
@@ -106,7 +106,7 @@ _Meaning = Callable[[re.Match[str], Target, Command], Outcome]
 
 def _start_failed(match: re.Match[str], _: Target, command: Command) -> Outcome:
     status = internal_error(match["why"])
-    if command.marked and _NO_SHELL.search(match["why"]):
+    if command.tracked and _NO_SHELL.search(match["why"]):
         needed = "which --kill-on-disconnect needs" if command.argv else "name a command that it has"
         return Outcome("no_shell", f"the container has neither bash nor sh; {needed}", status=status)
     return Outcome(

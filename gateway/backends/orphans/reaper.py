@@ -82,7 +82,7 @@ class Reaper:
         """The session has ended; without an outcome it was ended by us."""
         itself = outcome is not None and outcome.exit_code is not None
         if one.target.pod and one.command.verb == "exec":
-            if not one.command.marked:
+            if not one.command.tracked:
                 self.counts.update(["unknown"] * search.may_run(outcome))
             elif outcome and outcome.code == "no_shell":
                 self._count(one, search.read(outcome, b""))
@@ -95,7 +95,7 @@ class Reaper:
 
     def request(self, one: Ended, context: str) -> dict[str, Any]:
         """The fields of a request that have a relay look."""
-        if not one.command.marked:
+        if not one.command.tracked:
             return {}
         look = Command(search.argv(one.command.session), stdout=True, stderr=True)
         only = {"after_if": "ended"} if one.command.argv else {}
@@ -104,12 +104,12 @@ class Reaper:
 
     def register_remote(self, one: Ended, relay: object) -> None:
         """That relay has the request."""
-        if one.command.marked:
+        if one.command.tracked:
             self._owed[one.command.session] = one, relay
 
     def on_exit(self, one: Ended, exit_: Mapping[str, Any] | None, outcome: Outcome | None) -> None:
         """The session has ended; `exit_` is what the relay said of it, if it did."""
-        if one.command.marked and (exit_ is None or exit_.get("after")):
+        if one.command.tracked and (exit_ is None or exit_.get("after")):
             return  # the relay looks, or is about to
         self._owed.pop(one.command.session, None)
         if (

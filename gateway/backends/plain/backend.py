@@ -128,7 +128,7 @@ class PlainBackend:
 
     def _look(self, target: Target, command: Command) -> tuple[str, ...]:
         """What the lease has to know to look for what is left in the container, should the gateway be killed."""
-        if not command.marked:
+        if not command.tracked:
             return ()
         look = kubectl.argv(target, _LOOK, self._cluster.kube_context)
         return (command.session, *look[: -len(_LOOK.argv)])

@@ -36,7 +36,7 @@ def command(verb: Verb, argv: tuple[str, ...], *, stdin: bool, tty: bool, kill: 
     if tty and stdin and not os.isatty(0):
         say("stdin is no terminal, so the command gets none either")
         tty = False
-    return Command(argv, verb, stdin=stdin, stdout=True, stderr=not tty, tty=tty, kill=kill)
+    return Command(argv, verb, stdin=stdin, stdout=True, stderr=not tty, tty=tty, kill_on_disconnect=kill)
 
 
 def run(

@@ -336,7 +336,7 @@ def test_a_command_that_is_to_be_killed_is_carried_exactly(given, tmp_path):
     program.write_text('#!/bin/sh\nprintf "%s\\0" "$DAP_SESSION" "$@"\n')
     program.chmod(0o700)
     name = given[0] if given[0].startswith("-") else str(program)
-    words = inside(Command((name, *given[1:]), stdout=True, kill=True, session="0a1b"))
+    words = inside(Command((name, *given[1:]), stdout=True, kill_on_disconnect=True, session="0a1b"))
     env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     done = subprocess.run(words, env=env, capture_output=True, check=True)
     mark, *got = done.stdout.decode().split("\0")[:-1]
@@ -351,7 +351,7 @@ def test_a_command_of_the_clients_is_untouched():
 
 def test_who_kills_needs_a_shell():
     said = f"error: Internal error occurred: {RUNTIME.format(NO_SH)}"
-    outcome = explain(1, said.encode(), TARGET, Command(("sleep", "9"), stdout=True, kill=True))
+    outcome = explain(1, said.encode(), TARGET, Command(("sleep", "9"), stdout=True, kill_on_disconnect=True))
 
     assert (outcome.code, "--kill-on-disconnect" in outcome.message) == ("no_shell", True)
 

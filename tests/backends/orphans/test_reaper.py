@@ -17,7 +17,7 @@ from gateway.settings.config import Limits
 
 POD = Target("default", "ns", "p", "c")
 SHELL = Command(stdin=True, tty=True, session="0a1b")
-KILLED = Command(("sleep", "9"), stdout=True, kill=True, session="0a1b")
+KILLED = Command(("sleep", "9"), stdout=True, kill_on_disconnect=True, session="0a1b")
 THEIRS = Command(("sleep", "9"), stdout=True, session="0a1b")
 FOUND = [(OUT, b"dap-leftovers 2 0 0 0\n"), ended(0)]
 LOST = [Outcome("kubectl_killed")]
@@ -75,7 +75,7 @@ def test_a_shell_of_ours_is_looked_for_however_it_ended(outcome):
     assert over(container, SHELL, outcome) == {"reaped": 1}
     ((_, look),) = container.looks
     assert look.argv[-2] == "0a1b"
-    assert not look.marked
+    assert not look.tracked
 
 
 def test_who_ended_itself_is_not_waited_for():
@@ -202,8 +202,8 @@ def there(container, command, *steps):
     async def story(reaper):
         one = container.held(command)
         request = reaper.request(one, "prod")
-        assert bool(request) == command.marked
-        assert request.get("after_if") == ("ended" if command.marked and command.argv else None)
+        assert bool(request) == command.tracked
+        assert request.get("after_if") == ("ended" if command.tracked and command.argv else None)
         reaper.register_remote(one, 7)
         for name, *given in steps:
             getattr(reaper, name)(*([one] if name == "on_exit" else []), *given)

@@ -33,7 +33,7 @@ class Session:
         """Waits until so many processes carry the mark, and so many of them are `sleep` already: not the shell that
         becomes nohup or setsid, and that one.
         """
-        words = kubectl.inside(Command(argv, stdout=True, kill=True, session=self.id))
+        words = kubectl.inside(Command(argv, stdout=True, kill_on_disconnect=True, session=self.id))
         process = subprocess.Popen(
             words, start_new_session=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -205,7 +205,9 @@ def test_a_shell_that_has_not_become_one_yet_is_found(session):
 
 def test_what_comes_late_is_waited_for(session):
     late = ["sh", "-c", 'sleep 0.5; exec "$@"', "sh"]
-    words = kubectl.inside(Command(("sleep", "1000"), stdout=True, kill=True, session=session.id))
+    words = kubectl.inside(
+        Command(("sleep", "1000"), stdout=True, kill_on_disconnect=True, session=session.id)
+    )
     process = subprocess.Popen([*late, *words], start_new_session=True)
     try:
         assert session.look(late=30) == (1, 0, 0)

@@ -579,7 +579,7 @@ async def test_one_that_is_only_just_starting_is_told_bye(demo, monkeypatch):
 async def test_the_lease_knows_what_may_be_left_until_the_gateway_has_looked(demo, tmp_path):
     """And forgets it then: there would be a lease for ever."""
     pod = Target("default", "default", "bash-0")
-    kill = Command(("sh", "-c", "echo ready; exec sleep 1000"), stdout=True, kill=True)
+    kill = Command(("sh", "-c", "echo ready; exec sleep 1000"), stdout=True, kill_on_disconnect=True)
     async with behind_a_wire(demo, tmp_path) as (between, cluster, _):
         chain = PlainBackend(cluster, LIMITS, tick=0.2)
         async with chain.running():
