@@ -1,4 +1,6 @@
-"""The commands of `dap` and their options. A command imports its work when it runs: help and completion start fast."""
+"""Declares the commands of `dap` and their options. A command imports its work when it runs: help and
+completion start fast.
+"""
 
 from typing import TYPE_CHECKING
 

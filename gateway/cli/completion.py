@@ -1,4 +1,6 @@
-"""`--show-completion` and `--install-completion`: the script by which a shell asks `dap` how a word may go on."""
+"""Does `--show-completion` and `--install-completion`: the script by which a shell asks `dap` how a word may
+go on.
+"""
 
 import os
 import subprocess
@@ -26,7 +28,9 @@ def show(command: click.Command) -> None:
 
 
 def install(command: click.Command) -> None:
-    """Writes the script into the home directory, and has the current shell find it there. Raises as `show`, and OSError."""
+    """Writes the script into the home directory, and makes the current shell find it there. Raises as `show`,
+    and OSError.
+    """
     shell = _current_shell()
     text = _script(command, shell)
     if shell not in _SCRIPTS:
@@ -49,7 +53,7 @@ def _script(command: click.Command, shell: str) -> str:
 
 
 def _current_shell() -> str:
-    """Names the shell that started us, or the login shell where something else did."""
+    """Returns the name of the shell that started us, or of the login shell where something else did."""
     parent = ""
     with suppress(OSError):
         ps = ["ps", "-o", "comm=", "-p", str(os.getppid())]

@@ -1,4 +1,4 @@
-"""The way from a command to its gateway: what a gateway of its own says and asks goes to this terminal."""
+"""Connects a command to its gateway: what a gateway of its own says and asks goes to this terminal."""
 
 from contextlib import AbstractAsyncContextManager
 

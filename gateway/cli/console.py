@@ -1,4 +1,6 @@
-"""What `dap` says about itself: one line each, on stderr, with nothing in it that a terminal would obey."""
+"""Prints what `dap` says about itself: one line each, on stderr, with nothing in it that a terminal would
+obey.
+"""
 
 import sys
 from collections.abc import Mapping
@@ -6,20 +8,24 @@ from typing import Any, TextIO
 
 
 def safe(text: str) -> str:
-    """One line of printable text. What came from outside may hold escape sequences: they are shown, not obeyed."""
+    """Returns the text as one line of printable characters. What came from outside may hold escape sequences:
+    they are shown, not obeyed.
+    """
     line = " ".join(text.split())
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 def say_namespace(hello: Mapping[str, Any]) -> None:
-    """Where the pod is, for whoever has not named its namespace. `hello`: the gateway's first message."""
+    """Prints in which namespace the pod is, for whoever has not named it. `hello`: the gateway's first
+    message.
+    """
     target = hello.get("target") or {}
     if target.get("pod") and target.get("namespace"):
         say(f"{target['pod']} in namespace {target['namespace']}, the default there (-n names another)")
 
 
 def say(message: str, out: TextIO | None = None) -> None:
-    """Prints `dap: message`. A stderr that is closed or gone is no reason to fail."""
+    """Prints `dap: message` on stderr, or on `out`. A stream that is closed or gone is no reason to fail."""
     try:
         print(f"dap: {safe(message)}", file=out or sys.stderr, flush=True)
     except (OSError, ValueError, AttributeError):

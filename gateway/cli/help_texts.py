@@ -1,4 +1,4 @@
-"""The help texts. A paragraph that begins with a backspace keeps its lines as they are."""
+"""Holds the help texts. A paragraph that begins with a backspace keeps its lines as they are."""
 
 DAP = """\
 Shells and commands in pods that your machine cannot reach, through SSH and Incus.

@@ -1,4 +1,4 @@
-"""`dap`: what the process says and returns at the end of each command."""
+"""Runs `dap`: prints each command's last message and exits with its status."""
 
 import os
 import sys
@@ -16,7 +16,9 @@ from gateway.protocol.errors import BadRequest
 
 
 def main() -> None:
-    """The entry point. Every error that is no defect of ours ends as one line and an exit status."""
+    """Runs the command line and exits the process. Every error that is no defect of ours ends as one line and
+    an exit status.
+    """
     _fill_standard_descriptors()
     arguments, command = options.split(sys.argv[1:])
     try:
@@ -48,7 +50,9 @@ def main() -> None:
 
 
 def _fill_standard_descriptors() -> None:
-    """A command started with stdin or stdout closed must not find a socket of ours in their place."""
+    """Opens /dev/null for each of descriptors 0 to 2 that is closed: a command started so must not find a
+    socket of ours in their place.
+    """
     for fd in range(3):
         try:
             os.fstat(fd)

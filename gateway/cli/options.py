@@ -1,4 +1,4 @@
-"""The options that several commands share, and the command after `--`."""
+"""Declares the options that several commands share, and the command after `--`."""
 
 import math
 from collections.abc import Callable
@@ -36,7 +36,7 @@ json = click.option("--json", is_flag=True, help="One JSON object instead of lin
 
 
 class Seconds(click.FloatRange):
-    """A number of seconds, 1 or more."""
+    """Takes a number of seconds, 1 or more."""
 
     name = "number of seconds"  # as messages call it
 

@@ -12,10 +12,10 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def run(work: Coroutine[Any, Any, int], give_up: Callable[[], None] = lambda: None) -> int:
-    """The coroutine's status, or 128 + the number of the signal that cancelled it (130 after Ctrl-C).
+    """Returns the coroutine's status, or 128 + the number of the signal that cancelled it (130 after Ctrl-C).
 
-    A second signal does not wait for anything: `give_up` (restore the terminal), and out. Signals that were
-    ignored when we started stay so (nohup).
+    A second signal does not wait for anything: it calls `give_up` (restore the terminal) and exits. Signals
+    that were ignored when we started stay so (nohup).
     """
     if not sys.flags.dev_mode:
         logging.disable()  # libraries: the screen is the command's

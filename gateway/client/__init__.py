@@ -1,4 +1,4 @@
-"""The Python library for programs that use a gateway; `dap` stands on it. What a program imports:
+"""Provides the Python library for programs that use a gateway; `dap` stands on it. What a program imports:
 
 - `endpoint`: `gateway` yields the running gateway or starts one for as long as it is needed, `running` and `needed`
   only look for one; each gives an `Endpoint`.

@@ -1,4 +1,4 @@
-"""One session over a WebSocket: the only place that knows the `websockets` library."""
+"""Carries one session over a WebSocket: the only place that knows the `websockets` library."""
 
 import asyncio
 import contextlib
@@ -58,7 +58,9 @@ _QUIET.disabled = True
 
 
 class _Listening(ClientConnection):
-    """Notes when the peer was last heard: a pong may stand behind much output, but any byte is a sign of life."""
+    """Records when the peer's last byte came: a pong may stand behind much output, but any byte is a sign of
+    life.
+    """
 
     heard = 0.0  # the event loop's clock
 
@@ -68,7 +70,9 @@ class _Listening(ClientConnection):
 
 
 class Connection:
-    """A session's connection. Only one task may receive; sending and receiving are independent."""
+    """Sends and receives the messages of one session. Only one task may receive; sending and receiving are
+    independent.
+    """
 
     def __init__(self, websocket: _Listening) -> None:
         self._websocket = websocket
@@ -76,11 +80,12 @@ class Connection:
 
     @property
     def heard(self) -> float:
-        """When the last byte came, on the event loop's clock."""
+        """Returns when the last byte came, on the event loop's clock."""
         return self._websocket.heard
 
     async def receive(self) -> Output | Control | End:
-        """The next output or control message, or the end. Raises GatewayFailed if the connection is lost.
+        """Returns the next output or control message, or the end. Raises GatewayFailed when the connection is
+        lost or the gateway breaks the protocol.
 
         Safe to cancel.
         """
@@ -104,33 +109,37 @@ class Connection:
                     return self._end or from_status(status)
 
     async def send(self, data: bytes) -> None:
-        """Input for the command. Waits while the gateway takes none; after the end it goes nowhere."""
+        """Sends input for the command. Waits while the gateway takes none; drops the input once the
+        connection is closed.
+        """
         for start in range(0, len(data), CHUNK):
             await self._send(Stdin(data[start : start + CHUNK]))
 
     async def resize(self, size: TerminalSize) -> None:
-        """The terminal has a new size."""
+        """Sends the terminal's new size."""
         await self._send(Resize(size))
 
     async def half_close(self) -> None:
-        """No more input will come."""
+        """Sends that no more input will come."""
         await self._send(HalfClose(Stream.STDIN))
 
     async def control(self, kind: str, **fields: object) -> None:
-        """A control message of our own subprotocol."""
+        """Sends a control message of our own subprotocol."""
         await self._send(Control({"type": kind, **fields}))
 
     async def ping(self) -> None:
-        """Asks for a sign of life; `heard` tells whether one came."""
+        """Sends a ping; any answer moves `heard`. Does nothing on a closed connection."""
         with contextlib.suppress(ConnectionClosed):
             await self._websocket.ping()
 
     def abandon(self) -> None:
-        """Gives the connection up for lost, without a close: a session that can be resumed lives on."""
+        """Drops the connection without a close: a session that can be resumed lives on."""
         self._websocket.transport.abort()
 
     async def closed(self) -> int:
-        """The code with which the gateway closed, after the end. Waits 2 s at most, then closes itself."""
+        """Waits for the gateway's close after the end, 2 s at most. Returns its close code, 1005 where none
+        came.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE):
                 await self._websocket.wait_closed()
@@ -171,8 +180,9 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
 
 
 async def _hurry(websocket: ClientConnection) -> None:
-    """1000, which ends the session (the context itself would say 1011); what still comes is of no interest. Where the
-    gateway takes no more input the close cannot get there behind it, and the end of the connection has to say it.
+    """Closes with 1000, which ends the session (the context itself would say 1011), and drops what still
+    comes. Where the gateway takes no more input the close cannot get there behind it, and the end of the
+    connection has to say it.
     """
     websocket.close_timeout = _HURRY
     try:
@@ -230,7 +240,7 @@ def _settings(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _notice_loss(websocket: ClientConnection) -> None:
-    """Has the kernel find out when the network is gone (RFC 1122, 4.2.3.6; RFC 5482), busy or idle."""
+    """Makes the kernel find out when the network is gone (RFC 1122, 4.2.3.6; RFC 5482), busy or idle."""
     sock = websocket.transport.get_extra_info("socket")
     if sock.family == socket.AF_UNIX:
         return

@@ -1,4 +1,6 @@
-"""Where the gateway is: DAP_GATEWAY_URL, else the local Unix socket if one answers, else inside this command."""
+"""Finds the gateway: DAP_GATEWAY_URL, else the local Unix socket if a gateway answers there, else a gateway
+inside this command.
+"""
 
 import logging
 import socket
@@ -23,7 +25,9 @@ Ask = Callable[[str, bool], Awaitable[str | None]]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`url` starts with http:// or https:// and has no slash at its end. `socket`: go there instead of TCP."""
+    """Names a gateway and the credential for it. `url` starts with http:// or https:// and has no slash at
+    its end. `socket`: connect to that Unix socket instead of TCP.
+    """
 
     url: str
     socket: Path | None = None
@@ -31,12 +35,14 @@ class Endpoint:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The credential. At the Unix socket it is who we are."""
+        """Returns the header with the token; none without a token, as at the Unix socket, where the user of
+        the process is the credential.
+        """
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     @property
     def local(self) -> bool:
-        """On this machine, where no proxy stands in between."""
+        """True if the gateway is on this machine, where no proxy stands in between."""
         return self.socket is not None or urlsplit(self.url).hostname in _LOOPBACK
 
     def __str__(self) -> str:
@@ -44,7 +50,9 @@ class Endpoint:
 
 
 def running(config: Config) -> Endpoint | None:
-    """The gateway that is named, or answers on the Unix socket. Raises ConfigError for a URL of no use."""
+    """Returns the gateway that the settings name, or that answers on the Unix socket; None without either.
+    Raises ConfigError for a URL of no use.
+    """
     if config.url:
         return _remote(config)
     path = socket_path()
@@ -52,7 +60,9 @@ def running(config: Config) -> Endpoint | None:
 
 
 def needed(config: Config) -> Endpoint:
-    """As `running`, for what makes no sense with a gateway that ends with the command."""
+    """Returns the running gateway, for what makes no sense with a gateway that ends with the command. Raises
+    GatewayFailed where none is running, and ConfigError as `running`.
+    """
     endpoint = running(config)
     if endpoint is None:
         raise GatewayFailed(UNREACHABLE, "no gateway is running: start one with dap serve")

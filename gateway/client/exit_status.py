@@ -1,4 +1,4 @@
-"""How a session ended, as the client saw it, and the exit status that scripts get for it."""
+"""Describes how a session ended, as the client saw it, and the exit status that scripts get for it."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,9 @@ LOST = "gateway_lost"
 
 @dataclass(frozen=True)
 class End:
-    """`exit_code` is the command's own, None unless it ended by itself. `hop` may be one we do not know yet."""
+    """Holds how a session ended. `exit_code` is the command's own, None unless the command ended by itself.
+    `hop` may be a hop that this client does not know yet.
+    """
 
     code: str
     hop: str
@@ -48,9 +50,10 @@ class End:
 
 
 class GatewayFailed(Exception):  # noqa: N818  # said of a hop, as HopFailed is
-    """The gateway itself could not be reached, refused us, or was lost. Credentials in the message are masked.
+    """Raised when the gateway itself could not be reached, refused us, or was lost. Credentials in the
+    message are masked.
 
-    `passing`: the same may go well in a moment, so that who holds a session tries again.
+    `passing`: the same may succeed in a moment, so a caller that holds a session retries.
     """
 
     def __init__(self, code: str, message: str, *, passing: bool = False) -> None:
@@ -60,7 +63,7 @@ class GatewayFailed(Exception):  # noqa: N818  # said of a hop, as HopFailed is
 
 
 class GivenUp(Exception):  # noqa: N818  # a decision, not a mistake
-    """The person did not want to wait for a hop to come back."""
+    """Raised when nobody waits for a hop to come back: the person gave up, or the terminal hung up."""
 
     def __init__(self, end: End) -> None:
         super().__init__(end.message)
@@ -68,13 +71,15 @@ class GivenUp(Exception):  # noqa: N818  # a decision, not a mistake
 
 
 def first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What a TaskGroup failed of, without the groups around it."""
+    """Returns the exception that a TaskGroup failed of first, without the groups around it."""
     found = errors.exceptions[0]
     return first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def from_control(body: dict[str, object]) -> End:
-    """The server's `refused` or `end`. A gateway newer than this client may use words we do not know."""
+    """Returns the end that the server's `refused` or `end` describes. A gateway newer than this client may
+    use words we do not know.
+    """
     code, exit_code = str(body.get("code", "gateway_error")), body.get("exitCode")
     row = CODES.get(code)
     hop = body.get("hop") or (row.hop if row else Hop.GATEWAY)
@@ -84,7 +89,7 @@ def from_control(body: dict[str, object]) -> End:
 
 
 def from_status(status: Status) -> End:
-    """For a server that sent no `end` before its Status."""
+    """Returns the end that a Status describes, for a server that sent no `end` before its Status."""
     code = status.exit_code
     if code is not None:
         return End("exited", Hop.POD, f"the command ended with exit code {code}", code)

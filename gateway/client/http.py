@@ -1,4 +1,4 @@
-"""Single HTTP requests to the gateway. The standard library's client is enough and starts fast."""
+"""Sends single HTTP requests to the gateway. The standard library's client is enough and starts fast."""
 
 import asyncio
 import http.client
@@ -20,7 +20,9 @@ _PASSING = (404, 408, 429)  # what a proxy says while there is no gateway behind
 def request(
     endpoint: Endpoint, method: str, path: str, body: object = None, *, timeout: float = 30.0
 ) -> tuple[int, Any]:
-    """HTTP status and parsed JSON, None for what is none. Blocks up to `timeout` seconds. Raises GatewayFailed."""
+    """Sends one request; returns the HTTP status and the parsed JSON, None for a body that is no JSON. Blocks
+    up to `timeout` seconds. Raises GatewayFailed.
+    """
     connection = _connection(endpoint, timeout)
     content = None if body is None else json.dumps(body).encode()
     headers = endpoint.headers | ({"Content-Type": "application/json"} if content else {})
@@ -41,7 +43,7 @@ def request(
 
 
 def refusal(status: int, answer: bytes) -> GatewayFailed:
-    """An HTTP refusal in words: those of its Status object if it has one."""
+    """Returns the error for an HTTP refusal, with the words of its Status object if it has one."""
     try:
         said = Status.parse(answer)
     except RecursionError:
@@ -54,7 +56,9 @@ def refusal(status: int, answer: bytes) -> GatewayFailed:
 
 
 class _TcpConnection(http.client.HTTPConnection):
-    """HTTP over `gateway.dial`: http.client waits for one address to time out before it tries the next."""
+    """Connects through `gateway.dial`: http.client waits for one address to time out before it tries the
+    next.
+    """
 
     address = ""  # the one that took the connection
 
@@ -80,7 +84,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class _TlsConnection(http.client.HTTPSConnection, _TcpConnection):
-    """The same with TLS, which HTTPSConnection.connect begins on what the next class has connected."""
+    """Adds TLS, which HTTPSConnection.connect begins on what the next class has connected."""
 
 
 def _connection(endpoint: Endpoint, timeout: float) -> _UnixConnection | _TcpConnection:

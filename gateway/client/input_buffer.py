@@ -1,4 +1,4 @@
-"""What was typed and has not safely arrived yet. Pure but for the spool: no asyncio, no clock.
+"""Holds what was typed and has not safely arrived yet. Pure but for the spool: no asyncio, no clock.
 
 Offsets count bytes of input from the session's beginning:
 
@@ -18,7 +18,9 @@ _CAPACITY = 256 << 20  # bytes in all; above that the terminal is not read, and 
 
 
 class InputBuffer:
-    """`window`: bytes that may be on their way unacknowledged; None where nothing is acknowledged, nor sent again."""
+    """Holds input until the gateway acknowledges it. `window` of `begin` and `again`: bytes that may be on
+    their way unacknowledged; without them nothing is acknowledged, nor sent again.
+    """
 
     def __init__(self, memory: int = _MEMORY, capacity: int = _CAPACITY) -> None:
         self._limits = (memory, capacity)
@@ -32,21 +34,23 @@ class InputBuffer:
         self._limit = 0  # up to here there is credit
 
     @property
-    def room(self) -> int:
-        """How many more bytes it takes."""
+    def free(self) -> int:
+        """Returns how many more bytes the buffer takes."""
         return self._journal.free
 
     @property
     def waiting(self) -> int:
-        """Bytes that were never sent, for want of credit or of a connection."""
+        """Returns how many bytes were never sent, for want of credit or of a connection."""
         return self._base + self._journal.end - self._reach
 
     def add(self, data: bytes) -> None:
-        """Takes all of it; raises JournalFull where there is no room."""
+        """Appends all of `data`. Raises JournalFull where it does not fit."""
         self._journal.append(0, data)
 
     def next(self) -> bytes:
-        """The next bytes that may be sent, at most CHUNK, which count as sent; empty when there are none."""
+        """Returns the next bytes that may be sent, at most CHUNK, and counts them as sent; empty when there
+        are none.
+        """
         credit = CHUNK if self._window is None else self._limit - self._sent
         record = self._journal.read(self._sent - self._base, min(CHUNK, credit)) if credit > 0 else None
         if record is None:
@@ -59,7 +63,9 @@ class InputBuffer:
         return data
 
     def received(self, offset: int) -> bool:
-        """All before `offset` has arrived for good. False for an offset that cannot be."""
+        """Drops what is before `offset`, which the gateway has acknowledged, and extends the credit. False
+        for an offset that cannot be.
+        """
         if not self._received <= offset <= self._reach:
             return False
         self._received = offset
@@ -68,8 +74,9 @@ class InputBuffer:
         return True
 
     def again(self, offset: int, window: int) -> bool:
-        """A later hello: sending goes on at `offset`. Nothing is forgotten for that: what only the gateway has can go
-        with it, so that the next hello may say less. False for an offset that cannot be.
+        """Goes back to `offset` after a later hello, to send from there again. Keeps everything: what only
+        the gateway has can go with it, so that the next hello may say less. False for an offset that cannot
+        be.
         """
         if (
             offset < self._received == self._first
@@ -81,7 +88,9 @@ class InputBuffer:
         return True
 
     def begin(self, offset: int, window: int) -> None:
-        """The first hello: the session's input up to `offset` is not ours; what is held comes behind it."""
+        """Starts at the first hello: the session's input up to `offset` is not ours; what is held comes
+        behind it.
+        """
         assert not self._reach
         self._renumber(offset)
         self._window, self._limit = window, offset + window
@@ -94,7 +103,7 @@ class InputBuffer:
         self._reach += change
 
     def discard(self) -> None:
-        """Drops what waits. What was sent may have arrived, so that it stays."""
+        """Drops what was never sent. What was sent may have arrived, so that it stays."""
         if not self.waiting:
             return
         kept, at = Journal(*self._limits), self._received - self._base

@@ -1,7 +1,7 @@
-"""How much of a terminal's output was taken, and where in it a note of ours would tear something apart. Pure.
+"""Tracks how much of a terminal's output was taken, and where in it a message of ours would tear something apart. Pure.
 
 Offsets count bytes of output from the session's beginning. A chunk may end in the middle of an escape sequence or of a
-character. What we write there ends the sequence (CAN), so after a note the output is taken again from its beginning:
+character. What we write there ends the sequence (CAN), so after a message the output is taken again from its beginning:
 therefore `seen`, before which the gateway forgets, never points behind an unfinished one.
 """
 
@@ -17,7 +17,7 @@ _SEQUENCE = (
 
 
 class OutputTracker:
-    """`accepted`: the offset of the next byte to come."""
+    """Tracks which output was taken. `accepted` is the offset of the next byte to come."""
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -29,17 +29,17 @@ class OutputTracker:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the output stands in the middle of a sequence or a character."""
+        """True if the output stands in the middle of an escape sequence or a character."""
         return self._whole != self.accepted
 
     def begin(self, offset: int) -> None:
-        """What comes before `offset` is not for us: at the first hello, and where the rest is gone."""
+        """Starts at `offset`, at the first hello and where the rest is gone; what comes before is not for us."""
         self.restart(offset)
         self._marks.clear()
         self._seen = offset
 
     def take(self, data: bytes) -> None:
-        """The next bytes go to the terminal."""
+        """Counts the next bytes, which go to the terminal."""
         text = (self._tail + data)[-_LONGEST:] if self._tail else data[-_LONGEST:]
         cut = whole(text)
         self.accepted += len(data)
@@ -49,21 +49,25 @@ class OutputTracker:
         self._mark()
 
     def skip(self, size: int) -> None:
-        """The next `size` bytes are lost for good."""
+        """Counts the next `size` bytes as lost for good."""
         self.restart(self.accepted + size)
         self._mark()
 
     def restart(self, offset: int) -> None:
-        """The next byte to come is that at `offset`."""
+        """Sets the offset of the next byte to come, and forgets what is unfinished."""
         self.accepted = self._whole = offset
         self._tail = b""
 
     def rewind(self) -> None:
-        """Takes what is unfinished once more: something of ours was written behind it."""
+        """Goes back to the start of what is unfinished, to take it once more: something of ours was written
+        behind it.
+        """
         self.restart(self._whole)
 
     def seen(self, written: int) -> int:
-        """The offset before which nothing is needed again, when the terminal has `written` of the bytes given to it."""
+        """Returns the offset before which nothing is needed again, when the terminal has `written` of the
+        bytes given to it.
+        """
         while self._marks and self._marks[0][0] <= written:
             self._seen = self._marks.popleft()[1]
         return self._seen
@@ -75,7 +79,9 @@ class OutputTracker:
 
 
 def whole(data: bytes) -> int:
-    """How many bytes come before an unfinished sequence or character at the end; all of them where there is none."""
+    """Returns how many bytes come before an unfinished sequence or character at the end; all of them where
+    nothing is unfinished.
+    """
     start = data.rfind(b"\x1b")
     if start >= 0 and not _SEQUENCE.match(data, start):
         # a string's terminator is ESC and a backslash: what it ends begins at the escape before

@@ -1,4 +1,4 @@
-"""A target and a command -> the path and query of a WebSocket request."""
+"""Turns a target and a command into the path and query of a WebSocket request."""
 
 from urllib.parse import quote, urlencode
 
@@ -6,24 +6,28 @@ from gateway.protocol.target import Command, Target
 
 
 def cluster_prefix(cluster: str) -> str:
-    """The cluster `default` stands at the root, where Kubernetes clients look for it."""
+    """Returns the path's beginning for a cluster; empty for `default`, which stands at the root, where
+    Kubernetes clients look for it.
+    """
     return "" if cluster == "default" else f"/clusters/{quote(cluster, safe='')}"
 
 
 def path(target: Target, command: Command, *, resumable: bool = False) -> str:
-    """Everything is percent-encoded as UTF-8; a pod without a namespace has a path of its own. The terminal's size goes along, so that it starts with it."""
+    """Returns the path and query of a session, all percent-encoded as UTF-8. A pod without a namespace has a
+    path of its own. The terminal's size goes along, so that the terminal starts with it.
+    """
     ours, pod = f"/gateway/v1/clusters/{quote(target.cluster, safe='')}", f"pods/{quote(target.pod, safe='')}"
     if command.verb == "run":
-        place = f"{ours}/run"
+        prefix = f"{ours}/run"
     elif not target.namespace:
-        place = f"{ours}/{pod}/{command.verb}"
+        prefix = f"{ours}/{pod}/{command.verb}"
     else:
         namespace = quote(target.namespace, safe="")
-        place = f"{cluster_prefix(target.cluster)}/api/v1/namespaces/{namespace}/{pod}/{command.verb}"
+        prefix = f"{cluster_prefix(target.cluster)}/api/v1/namespaces/{namespace}/{pod}/{command.verb}"
     query = _query(target, command)
     if resumable and command.tty:
         query.append(("resume", "true"))
-    return f"{place}?{urlencode(query, quote_via=quote, safe='')}"
+    return f"{prefix}?{urlencode(query, quote_via=quote, safe='')}"
 
 
 def _query(target: Target, command: Command) -> list[tuple[str, str]]:

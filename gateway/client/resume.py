@@ -1,4 +1,6 @@
-"""What a terminal that outlives its connection agrees on with the gateway: README.md of gateway/protocol, Resume."""
+"""Does what a terminal that outlives its connection agrees on with the gateway: README.md of
+gateway/protocol, Resume.
+"""
 
 import asyncio
 import contextlib
@@ -23,7 +25,7 @@ _DELAY = 5.0
 
 @dataclass(frozen=True)
 class Resume:
-    """The `resume` of a hello. `window` and offsets in bytes, `grace` in seconds."""
+    """Holds the `resume` of a hello. `window` and offsets in bytes, `grace` in seconds."""
 
     session: str
     secret: str
@@ -35,7 +37,9 @@ class Resume:
 
     @classmethod
     def parse(cls, hello: Mapping[str, Any]) -> "Resume | None":
-        """None for a session that ends with its connection. Raises GatewayFailed for what cannot be."""
+        """Returns the hello's `resume`; None for a session that ends with its connection. Raises
+        GatewayFailed for values that cannot be.
+        """
         body = hello.get("resume")
         if body is None:
             return None
@@ -53,18 +57,18 @@ class Resume:
 
 
 def attach_path(session: str, cluster: str = "") -> str:
-    """Returns where a session that lives already is attached to. `cluster`: where the session is, if that is known."""
+    """Returns the path at which a living session is attached to. `cluster`: where the session is, if that is known."""
     where = f"?cluster={quote(cluster, safe='')}" if cluster else ""
     return f"/gateway/v1/sessions/{quote(session, safe='')}/attach{where}"
 
 
 def broken(why: str) -> GatewayFailed:
-    """The gateway said what it may not say; trying again would not help."""
+    """Returns the error for a gateway that broke the protocol; trying again would not help."""
     return GatewayFailed(LOST, f"the gateway broke the protocol: {why}")
 
 
 def number(body: Mapping[str, Any], name: str) -> int:
-    """That field of a control message. Raises GatewayFailed for what is none."""
+    """Returns that field of a control message. Raises GatewayFailed where it is no whole number from 0 on."""
     value = body.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise broken(f"{body['type']} without {name}")
@@ -72,20 +76,20 @@ def number(body: Mapping[str, Any], name: str) -> int:
 
 
 def passing(refused: End) -> bool:
-    """Whether a refused attach may go well in a moment."""
+    """True if a refused attach may succeed in a moment."""
     row = CODES.get(refused.code)
     return row is not None and row.http in (503, 504)
 
 
 def delays() -> Iterator[float]:
-    """Seconds before each attempt, without end."""
+    """Yields the seconds before each attempt, without end."""
     yield from _DELAYS
     while True:
         yield _DELAY
 
 
 async def pause(seconds: float) -> None:
-    """Waits, but not on after this machine has slept: then the time to try is now."""
+    """Waits for `seconds`; returns early when this machine has slept: then the time to try is now."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while (left := end - loop.time()) > 0:
@@ -94,9 +98,11 @@ async def pause(seconds: float) -> None:
 
 
 async def stay_alert(connection: Connection) -> None:
-    """Never returns; gives the connection up when nothing comes for too long.
+    """Watches the connection, pings when it is quiet, and abandons it when nothing comes for too long. Never
+    returns.
 
-    Any byte counts: a pong may stand behind output. What is given up by mistake costs an attach, and loses nothing.
+    Any byte counts: a pong may stand behind output. What is given up by mistake costs an attach, and loses
+    nothing.
     """
     loop = asyncio.get_running_loop()
     since, limit, asked = loop.time(), SILENCE, 0.0
@@ -116,7 +122,9 @@ async def stay_alert(connection: Connection) -> None:
 
 
 async def _tick(seconds: float) -> bool:
-    """Whether it took much longer: the wall's clock goes on while this machine sleeps, the loop's may not."""
+    """Sleeps for `seconds`. True if it took much longer: the wall's clock goes on while this machine sleeps,
+    the loop's may not.
+    """
     loop = asyncio.get_running_loop()
     before, wall = loop.time(), time.time()
     await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""`dap exec --verify`: proof that the exit code is the command's, and that all of its output has arrived.
+"""Does `dap exec --verify`: proves that the exit code is the command's, and that all of its output has arrived.
 
 On its way from the pod the end of an output can be lost, and the exit code come out as 0 all the same (the API server's
 leg to the kubelet). So the command runs under a small script in the container's sh: it counts what the command writes
@@ -39,7 +39,7 @@ _KEY_BYTES = 16  # of the secret: no command prints it by chance, and none knows
 
 
 class Verification:
-    """Of one run. `argv` is what to run instead of the command."""
+    """Proves the end of one run. `argv` is what to run instead of the command."""
 
     def __init__(self, argv: tuple[str, ...]) -> None:
         self._key = f"dap-end-{secrets.token_hex(_KEY_BYTES)}"
@@ -50,7 +50,9 @@ class Verification:
         self._found: re.Match[bytes] | None = None
 
     def take(self, stream: int, data: bytes) -> bytes:
-        """What of the output is the command's and can be passed on."""
+        """Returns what of the output is the command's and can be passed on; holds back the end of stderr
+        while it may be a mark's beginning.
+        """
         if stream != Stream.STDERR:
             self._received += len(data)
             return data
@@ -66,12 +68,14 @@ class Verification:
         return data[:keep]
 
     def rest(self) -> bytes:
-        """What was held back of stderr, at the end."""
+        """Returns what was held back of stderr; called at the end."""
         held, self._held = self._held, b""
         return held
 
     def judge(self, end: End) -> End:
-        """The end as it is when code and length are proved, else one that says what is wrong."""
+        """Returns `end` unchanged when code and length are proved, or when it has no exit code; else an end
+        that says what is wrong. A command that could not be started gets the hint that --verify needs sh.
+        """
         if end.code == "start_failed":
             return replace(end, message=f"--verify needs sh in the container: {end.message}")
         if end.exit_code is None:
@@ -88,7 +92,7 @@ class Verification:
         return end
 
     def _beginning(self, data: bytes) -> int:
-        """Where a mark may begin that is not whole yet."""
+        """Returns where a mark may begin that is not whole yet; the length of `data` where none does."""
         key = self._key.encode()
         at = data.rfind(key)
         if at >= 0 and b"\n" not in data[at:]:

@@ -79,16 +79,16 @@ def test_much_more_than_memory_is_kept_and_the_room_is_bounded():
     held = InputBuffer(memory=1000, capacity=10_000)
     held.begin(0, 100)
     data = bytes(range(250)) * 40
-    while data[10_000 - held.room :] and held.room >= 250:
-        held.add(data[10_000 - held.room :][:250])
+    while data[10_000 - held.free :] and held.free >= 250:
+        held.add(data[10_000 - held.free :][:250])
 
-    assert held.room == 0
+    assert held.free == 0
     arrived = b""
     while more := held.next():
         arrived += more
         held.received(len(arrived))
     assert arrived == data
-    assert held.room == 10_000
+    assert held.free == 10_000
     held.close()
 
 

@@ -1,1 +1,1 @@
-"""The commands of `dap`, one module each."""
+"""Holds the commands of `dap`, one module each."""

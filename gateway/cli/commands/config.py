@@ -1,4 +1,4 @@
-"""`dap config`: write and show settings."""
+"""Does `dap config`: writes and shows settings."""
 
 import json
 import os
@@ -28,7 +28,9 @@ _ASKED = ("ssh_host", "vm")  # what nobody can guess
 
 
 def init(given: dict[str, str | None], *, force: bool) -> None:
-    """Writes config.toml; on a terminal, asks for what is missing. Raises ConfigError where the file is there already."""
+    """Writes config.toml; on a terminal, asks for what is missing. Raises ConfigError where the file exists
+    already.
+    """
     path = config_path()
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already: edit it, or replace it with --force")
@@ -54,7 +56,7 @@ def show(*, as_json: bool) -> None:
 
 
 def document(given: Mapping[str, str | None]) -> str:
-    """The text of config.toml. Raises ConfigError for a mode that does not exist."""
+    """Returns the text of config.toml. Raises ConfigError for a mode that does not exist."""
     if given.get("mode") not in (None, *MODES):
         raise ConfigError(f"mode is {given['mode']!r}; use one of {', '.join(MODES)}")
     lines = [
@@ -94,7 +96,9 @@ def _ask(given: dict[str, str | None]) -> None:
 
 
 def _write(path: Path, text: str, *, force: bool) -> None:
-    """Private from its first byte on, and never half written."""
+    """Writes the file so that it is private from its first byte on, and never half written. Raises
+    ConfigError where the file exists, unless `force`.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(

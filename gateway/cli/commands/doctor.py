@@ -1,4 +1,6 @@
-"""`dap doctor`: this machine's settings first, then each hop in order: what is wrong, and what to do."""
+"""Does `dap doctor`: checks this machine's settings first, then each hop in order: what is wrong, and what to
+do.
+"""
 
 import asyncio
 import json as json_format
@@ -38,7 +40,7 @@ _ADVICE = {
 
 
 def run(cluster: str, *, json: bool, quiet: bool) -> int:
-    """Prints the checks. 0, 1 or 125."""
+    """Prints the checks and returns 0, 1 or 125."""
     return signals.run(_run(cluster, as_json=json, quiet=quiet))
 
 
@@ -85,7 +87,7 @@ def _settings(cluster: str, report: Report) -> Config | None:
 
 
 async def local(cluster: Cluster, limits: Limits) -> list[Check]:
-    """What can be seen without leaving this machine."""
+    """Returns the checks that need nothing but this machine."""
     if "ssh_host" not in cluster.explicit:
         advice = "name your management host: dap config init --ssh-host USER@HOST"
         return [failed("ssh_host", f"still the example {cluster.ssh_host}", advice)]
@@ -111,7 +113,9 @@ async def _hops(config: Config, cluster: str, report: Report, *, quiet: bool) ->
 
 
 def hop_checks(endpoint: Endpoint, cluster: str, timeout: float) -> list[Check]:
-    """What the gateway says about each hop. Blocks up to `timeout` seconds. Raises GatewayFailed."""
+    """Asks the gateway about each hop and returns the checks. Blocks up to `timeout` seconds. Raises
+    GatewayFailed.
+    """
     status, answer = http.request(endpoint, "GET", "/readyz", timeout=timeout)
     if status not in (200, 503) or not isinstance(answer, dict) or "clusters" not in answer:
         raise http.refusal(status, json_format.dumps(answer).encode())

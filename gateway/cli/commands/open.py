@@ -1,4 +1,4 @@
-"""`dap open`: a one-use link for a browser."""
+"""Does `dap open`: prints a one-use link for a browser."""
 
 from urllib.parse import quote
 
@@ -13,7 +13,9 @@ _CREATED = 201
 
 
 def target(name: str, cluster: str, namespace: str | None, container: str | None) -> Target:
-    """POD (also deploy/NAME) with the options, or CLUSTER/NS/POD[/CONTAINER]. Raises BadRequest."""
+    """Returns the target of POD (also deploy/NAME) with the options, or of CLUSTER/NS/POD[/CONTAINER]. Raises
+    BadRequest.
+    """
     parts = name.split("/")
     if len(parts) == 1 or (len(parts) == 2 and parts[0] in KINDS):
         return Target.parse(cluster, namespace or None, name, container)
@@ -23,7 +25,9 @@ def target(name: str, cluster: str, namespace: str | None, container: str | None
 
 
 def link(wanted: Target | None, whose: str | None) -> str:
-    """Asks the running gateway. `whose`: None for a link of one's own. Raises GatewayFailed, ConfigError."""
+    """Asks the running gateway for a link and returns it. `whose`: None for a link of one's own. Raises
+    GatewayFailed, ConfigError.
+    """
     body = {"target": _path(wanted)} if wanted else {}
     if whose is not None:
         body["for"] = whose
@@ -37,8 +41,8 @@ def link(wanted: Target | None, whose: str | None) -> str:
 
 
 def _path(wanted: Target) -> str:
-    """As behind the page's address: what a part is to have of `/`, as in deploy/NAME, is escaped. The namespace is empty
-    where it is not named.
+    """Returns the target as it stands behind the page's address: a `/` within a part, as in deploy/NAME, is
+    escaped. The namespace is empty where it is not named.
     """
     parts = [wanted.cluster, wanted.namespace, wanted.pod, *([wanted.container] if wanted.container else [])]
     return "/".join(quote(part, safe="") for part in parts)

@@ -1,4 +1,4 @@
-"""`dap probe`: proves that a pod can be used, step by step, and names the hop where it cannot."""
+"""Does `dap probe`: proves that a pod can be used, step by step, and names the hop where it cannot."""
 
 import asyncio
 import json as json_format
@@ -28,7 +28,7 @@ _CHECK = "probe_check"
 
 @dataclass(frozen=True)
 class Step:
-    """One line. `result`: PASS, FAIL or SKIP; `hop` and `code` say whose failure it is."""
+    """Holds one line. `result`: PASS, FAIL or SKIP; `hop` and `code` say whose failure it is."""
 
     step: str
     result: str
@@ -46,7 +46,7 @@ class Step:
 
     @property
     def exit_status(self) -> int:
-        """1 when the session works but a check of it failed, 125 when a hop failed."""
+        """Returns 1 when the session works but a check of it failed, 125 when a hop failed, else 0."""
         if self.result != "FAIL":
             return 0
         return 1 if self.code in (_CHECK, _TIMEOUT) else HOP_FAILED
@@ -56,7 +56,7 @@ Report = Callable[[Step], None]
 
 
 def run(target: Target, timeout: float, *, json: bool, quiet: bool) -> int:
-    """Prints the steps. 0, 1 or 125."""
+    """Prints the steps and returns 0, 1 or 125."""
     return signals.run(_run(target, timeout, as_json=json, quiet=quiet))
 
 
@@ -86,8 +86,8 @@ async def _run(target: Target, seconds: float, *, as_json: bool, quiet: bool) ->
 
 
 class Probe:
-    """Runs the steps until one fails. `timeout`: seconds for all of them. `target`: its namespace is known as soon as the
-    session is open.
+    """Runs the steps until one fails. `timeout`: seconds for all of them. `target`: its namespace is known as
+    soon as the session is open.
     """
 
     def __init__(self, endpoint: Endpoint, target: Target, timeout: float, report: Report) -> None:
@@ -98,7 +98,9 @@ class Probe:
         self._report = report
 
     async def run(self) -> int | None:
-        """Reports each step. The exit code that came through from the pod's command, None without one."""
+        """Runs and reports each step. Returns the exit code that came through from the pod's command, None
+        where none did.
+        """
         async with AsyncExitStack() as stack:
             command = Command(("sh", "-c", SCRIPT), stdin=True, stdout=True, tty=True, size=FIRST)
             session = attach(self._endpoint, path(self.target, command))
@@ -147,7 +149,9 @@ class Probe:
         return Step(name, "PASS", ms, str(self.target) if name == "open" and self.target.namespace else "")
 
     async def _culprit(self) -> End | None:
-        """After a while without an answer: the first hop of which the gateway says that it fails."""
+        """Waits a while without an answer, then returns the failure of the first hop that the gateway
+        reports; None where the gateway reports none.
+        """
         left = self._deadline - self._loop.time()
         await asyncio.sleep(min(_DOUBT, left / 3))
         left = max(0.1, self._deadline - self._loop.time())

@@ -1,4 +1,4 @@
-"""What `dap probe` says to a pod and expects back: no answer is contained in its question."""
+"""Talks to a pod for `dap probe`: no answer is contained in its question."""
 
 import asyncio
 import secrets
@@ -26,15 +26,15 @@ _NORMAL = 1000  # RFC 6455, 7.4.1
 
 
 class CheckFailed(Exception):  # noqa: N818
-    """The session is there, but does not do what it should."""
+    """Raised when the session is open, but does not do what it should."""
 
 
 class Skipped(Exception):  # noqa: N818
-    """The pod lacks what the step needs."""
+    """Raised when the pod lacks what the step needs."""
 
 
 class HopEnded(Exception):  # noqa: N818
-    """The session ended in the middle of a step."""
+    """Raised when the session ended in the middle of a step."""
 
     def __init__(self, end: End) -> None:
         super().__init__(end.message)
@@ -42,7 +42,7 @@ class HopEnded(Exception):  # noqa: N818
 
 
 class ProbeScript:
-    """The steps, in order. Each raises CheckFailed, Skipped, HopEnded or GatewayFailed."""
+    """Runs the steps, in order. Each raises CheckFailed, Skipped, HopEnded or GatewayFailed."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -51,7 +51,7 @@ class ProbeScript:
         self.target: dict[str, Any] = {}  # as the gateway has it, once it is open
 
     async def open(self) -> None:
-        """The gateway takes the session on."""
+        """Waits until the gateway has opened the session."""
         while True:
             message = await self._connection.receive()
             if isinstance(message, End):
@@ -61,24 +61,24 @@ class ProbeScript:
                 return
 
     async def start(self) -> None:
-        """The pod runs our script."""
+        """Waits until the pod runs our script."""
         await self._until(b"ready-23")
 
     async def echo(self) -> None:
-        """The pod's terminal shows what is typed."""
+        """Sends text and waits until the pod's terminal shows it."""
         typed = f"echo-{secrets.token_hex(8)}".encode()
         await self._connection.send(typed + b"\n")
         await self._until(typed)
 
     async def compute(self) -> None:
-        """The answer comes from the pod: it is not in what we sent."""
+        """Asks the pod for a sum that is not in what we sent."""
         a, b = (10_000 + secrets.randbelow(40_000) for _ in range(2))
         answer = await self._ask(f"add {a} {b}", b"sum=")
         if answer != str(a + b):
             raise CheckFailed(f"{a}+{b} is {a + b}, the pod says {answer!r}")
 
     async def resize(self) -> None:
-        """A new size reaches the program's terminal."""
+        """Sends a new size and waits until the program's terminal has it."""
         await self._connection.resize(SECOND)
         while (answer := await self._ask("size", b"size=")) != f"{SECOND.rows} {SECOND.columns}":
             if answer == "none":
@@ -86,7 +86,9 @@ class ProbeScript:
             await asyncio.sleep(0.05)
 
     async def close(self) -> None:
-        """The exit code comes through, all is said before the connection closes, and it closes cleanly."""
+        """Ends the command and checks that its exit code comes through, and that the connection closes
+        cleanly after it.
+        """
         wanted = 3 + secrets.randbelow(100)
         await self._connection.send(f"end {wanted}\n".encode())
         while not isinstance(message := await self._connection.receive(), End):
@@ -103,7 +105,7 @@ class ProbeScript:
             raise CheckFailed(f"the connection closed with {code} instead of {_NORMAL}")
 
     async def _ask(self, question: str, answer: bytes) -> str:
-        """The text between `answer` and the next `=`."""
+        """Sends the question and returns the text between `answer` and the next `=`."""
         self._seen = b""
         await self._connection.send(question.encode() + b"\n")
         await self._until(answer)

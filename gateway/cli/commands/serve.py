@@ -1,4 +1,4 @@
-"""`dap serve`: the gateway in the foreground."""
+"""Does `dap serve`: runs the gateway in the foreground."""
 
 import asyncio
 import gc
@@ -48,7 +48,7 @@ async def _serve(config: Config, *, demo: bool, log: "Format") -> None:
 
 
 def demo_config(config: Config, demo: "DemoSettings") -> Config:
-    """The same settings with one cluster, `default`, which is the demo's."""
+    """Returns the same settings with one cluster, `default`, which is the demo's."""
     cluster = Cluster(
         "default", demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, "", "auto",
         frozenset(["ssh_host", "ssh_key", "ssh_known_hosts", "ssh_config", "vm", "mode"]), "none",

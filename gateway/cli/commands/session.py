@@ -1,4 +1,6 @@
-"""A session on this terminal or these pipes, until its end, and the exit status that comes of it."""
+"""Runs a session on this terminal or these pipes, until its end, and returns the exit status that comes of
+it.
+"""
 
 import asyncio
 import contextlib
@@ -32,7 +34,9 @@ Talk = Callable[[Endpoint, Sink], Awaitable[End]]
 
 
 def command(verb: Verb, argv: tuple[str, ...], *, stdin: bool, tty: bool, kill: bool = False) -> Command:
-    """All output is wanted. As with kubectl, a terminal needs one here. Raises BadRequest for unusable argv."""
+    """Returns the command with all of its output asked for. As with kubectl, a terminal needs one here:
+    without, prints so and leaves it out. Raises BadRequest for unusable argv.
+    """
     if tty and stdin and not os.isatty(0):
         say("stdin is no terminal, so the command gets none either")
         tty = False
@@ -42,10 +46,11 @@ def command(verb: Verb, argv: tuple[str, ...], *, stdin: bool, tty: bool, kill: 
 def run(
     target: Target, wanted: Command, *, quiet: bool, resumable: bool = False, verify: bool = False
 ) -> int:
-    """Runs the command to our exit status. Raises ConfigError, and OSError for output that cannot be written.
+    """Runs the command and returns our exit status. Raises ConfigError, and OSError for output that cannot be
+    written.
 
-    `resumable`: a terminal outlives its connection, where the gateway can keep it. `verify`: proves exit code and length
-    of a command without a terminal.
+    `resumable`: a terminal outlives its connection, where the gateway can keep it. `verify`: proves exit code
+    and length of a command without a terminal.
     """
     terminal = Terminal(0) if wanted.tty and wanted.stdin else None
     proof = Verification(wanted.argv) if verify else None
@@ -70,7 +75,9 @@ def run(
 
 
 def take_over(session: str, endpoint: Endpoint) -> int:
-    """Goes on here with a session that lives already. As `run`; raises BadRequest without a terminal."""
+    """Attaches to a living session and goes on with it here. Returns and raises as `run`; raises BadRequest
+    without a terminal.
+    """
     if not os.isatty(0):
         raise BadRequest("stdin is no terminal, and a session to attach to is one")
     terminal = Terminal(0)

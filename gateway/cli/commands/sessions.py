@@ -1,4 +1,4 @@
-"""`dap sessions`, `dap attach`, `dap kill`: what runs in the gateway, whoever opened it."""
+"""Does `dap sessions`, `dap attach`, `dap kill`: what runs in the gateway, whoever opened it."""
 
 import json
 import time
@@ -21,7 +21,7 @@ _COMMAND_WIDTH = 30  # characters of a command in the table
 
 @dataclass(frozen=True)
 class Listed:
-    """A session of the list. `cells`: as the table shows it, in the order of its columns."""
+    """Holds a session of the list. `cells`: as the table shows it, in the order of its columns."""
 
     name: str
     resumable: bool
@@ -29,7 +29,9 @@ class Listed:
 
     @classmethod
     def parse(cls, body: Any, now: float) -> "Listed":
-        """`now`: seconds since the epoch. Raises KeyError, TypeError or ValueError for what is no session."""
+        """Returns the session that a row of the gateway's list describes. `now`: seconds since the epoch.
+        Raises KeyError, TypeError or ValueError for what is no session.
+        """
         target = "/".join(
             str(body[part]) for part in ("cluster", "namespace", "pod", "container") if body[part]
         )
@@ -45,7 +47,7 @@ class Listed:
 
 
 def show(*, as_json: bool) -> int:
-    """Prints the list. Raises GatewayFailed, ConfigError."""
+    """Prints the list and returns 0. Raises GatewayFailed, ConfigError."""
     body = _ask(_needed())
     if as_json:
         print(json.dumps(body))
@@ -57,7 +59,9 @@ def show(*, as_json: bool) -> int:
 
 
 def attach(name: str | None) -> int:
-    """Takes the session over; without a name the only one there is. Our exit status, as of a shell."""
+    """Takes the session over; without a name the only one that can be resumed. Returns our exit status, as of
+    a shell; 2 where several could be meant, which are listed. Raises GatewayFailed, ConfigError.
+    """
     endpoint = _needed()
     if name is None:
         every = _parse(_ask(endpoint))
@@ -75,7 +79,7 @@ def attach(name: str | None) -> int:
 
 
 def kill(name: str, reason: str) -> int:
-    """Ends the session; whoever has it is told the reason. Raises GatewayFailed, ConfigError."""
+    """Ends the session and returns 0; whoever has it is told the reason. Raises GatewayFailed, ConfigError."""
     query = f"?{urlencode({'reason': reason}, quote_via=quote)}" if reason else ""
     status, answer = http.request(_needed(), "DELETE", f"{_PATH}/{quote(name, safe='')}{query}")
     if status == _NOT_FOUND:
@@ -133,7 +137,7 @@ def _table(found: list[Listed]) -> str:
 
 
 def _span(seconds: float) -> str:
-    """As 42s, 12m, 3h or 5d."""
+    """Returns the time as 42s, 12m, 3h or 5d."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= size:
             return f"{seconds // size:.0f}{unit}"
@@ -141,7 +145,7 @@ def _span(seconds: float) -> str:
 
 
 def _amount(size: float) -> str:
-    """As 42, 1.5k or 20M bytes."""
+    """Returns the bytes as 42, 1.5k or 20M."""
     for unit in ("", "k", "M", "G"):
         if size < 1000 or unit == "G":
             break

@@ -1,1 +1,1 @@
-"""The checks of `dap doctor` that need no gateway."""
+"""Holds the checks of `dap doctor` that need no gateway."""

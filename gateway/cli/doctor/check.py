@@ -1,4 +1,4 @@
-"""One line of `dap doctor`."""
+"""Describes one line of `dap doctor`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from gateway.cli.console import safe
 
 @dataclass(frozen=True)
 class Check:
-    """One line. `ok` None: not checked, since something before it failed. `local`: of this machine. `note`: it is good
-    to know, and no failure.
+    """Holds one line. `ok` None: not checked, since something before it failed. `local`: of this machine.
+    `note`: good to know, and no failure.
     """
 
     name: str
@@ -32,15 +32,15 @@ Report = Callable[[Check], None]
 
 
 def failed(name: str, message: str, advice: str) -> Check:
-    """Something on this machine that has to be mended."""
+    """Returns the check of something on this machine that has to be mended."""
     return Check(name, False, message, advice, local=True)
 
 
 def passed(name: str, message: str) -> Check:
-    """Something on this machine that is as it should be."""
+    """Returns the check of something on this machine that is as it should be."""
     return Check(name, True, message, local=True)
 
 
 def noted(name: str, message: str) -> Check:
-    """Something on this machine that is good to know."""
+    """Returns the check of something on this machine that is good to know."""
     return Check(name, True, message, local=True, note=True)

@@ -1,11 +1,13 @@
-"""What `dap doctor` says of ssh's settings: what they are, which lines are not followed, and the files they name."""
+"""Checks ssh's settings for `dap doctor`: what they are, which lines are not followed, and the files they
+name.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.cli.doctor.check import Check, failed, noted, passed
-from gateway.cli.doctor.ssh_lines import places
+from gateway.cli.doctor.ssh_lines import setting_lines
 from gateway.errors import HopFailed
 from gateway.settings.config import Cluster, Limits
 
@@ -25,7 +27,9 @@ _LISTS = {
 
 
 async def ssh_checks(cluster: Cluster, limits: Limits) -> list[Check]:
-    """Asks ssh for the settings of the management host, and looks at the files that they name."""
+    """Asks ssh for the settings of the management host, looks at the files that they name, and returns the
+    checks.
+    """
     from gateway.backends.ssh import ask  # noqa: PLC0415  # loads asyncssh, which no other command needs
 
     try:
@@ -42,11 +46,15 @@ async def ssh_checks(cluster: Cluster, limits: Limits) -> list[Check]:
 def checks(
     settings: "SshSettings", files: Sequence[Path], reader: str, *, explicit: Iterable[str] = ()
 ) -> Iterator[Check]:
-    """The checks of one host's settings. `files`: those that ssh has read; `explicit`: keys of the cluster's own."""
+    """Yields the checks of one host's settings. `files`: those that ssh has read; `explicit`: keys of the
+    cluster's own.
+    """
     yield passed("ssh_settings", f"{reader}: {settings.user}@{settings.where}{_way(settings)}")
     for remark in settings.remarks:
-        yield noted("ssh_settings", remark + _behind(places(files, remark.partition(" ")[0])))
-    if asks := places(files, "StrictHostKeyChecking", "ask"):  # ssh's default: its answer does not tell
+        yield noted("ssh_settings", remark + _behind(setting_lines(files, remark.partition(" ")[0])))
+    if asks := setting_lines(
+        files, "StrictHostKeyChecking", "ask"
+    ):  # ssh's default: its answer does not tell
         yield noted("ssh_settings", f"{_ASK} ({asks})")
     yield from _lists(settings, files)
     yield from _keys(settings, _mend(files, "IdentityFile", "ssh_key" in explicit))
@@ -54,12 +62,12 @@ def checks(
     if settings.revoked_host_keys and (problem := unreadable(Path(settings.revoked_host_keys))):
         yield failed(
             "known_hosts", f"{problem}: every host key is refused",
-            f"write that file, or mend {places(files, 'RevokedHostKeys')}",
+            f"write that file, or mend {setting_lines(files, 'RevokedHostKeys')}",
         )  # fmt: skip
 
 
 def unreadable(path: Path) -> str:
-    """Why a file cannot be read; empty where it can be."""
+    """Returns why a file cannot be read; empty where it can be."""
     try:
         with path.open("rb") as file:
             file.read(1)
@@ -75,7 +83,9 @@ def _way(settings: "SshSettings") -> str:
 
 
 def _lists(settings: "SshSettings", files: Sequence[Path]) -> Iterator[Check]:
-    """The weak algorithms that are offered because a file names them."""
+    """Yields a note for each list of algorithms that is offered because a file names it, and which of its
+    algorithms are weak.
+    """
     offered = {
         "ciphers": settings.ciphers,
         "macs": settings.macs,
@@ -87,7 +97,7 @@ def _lists(settings: "SshSettings", files: Sequence[Path]) -> Iterator[Check]:
         weak = [name for name in offered[keyword] if any(part in name for part in _WEAK)]
         among = f", {', '.join(weak)} among them, which is weak" if weak else ""
         message = f"{_LISTS[keyword]} are offered as your file names them{among}"
-        yield noted("ssh_settings", message + _behind(places(files, keyword)))
+        yield noted("ssh_settings", message + _behind(setting_lines(files, keyword)))
 
 
 def _keys(settings: "SshSettings", mend: str) -> Iterator[Check]:
@@ -129,8 +139,8 @@ def _known_hosts(settings: "SshSettings", mend: str) -> Iterator[Check]:
 def _mend(files: Iterable[Path], keyword: str, explicit: bool) -> str:
     if explicit:
         return "the setting: dap config show tells where it is"
-    return places(files, keyword) or f"{keyword} in ~/.ssh/config"
+    return setting_lines(files, keyword) or f"{keyword} in ~/.ssh/config"
 
 
-def _behind(place: str) -> str:
-    return f" ({place})" if place else ""
+def _behind(lines: str) -> str:
+    return f" ({lines})" if lines else ""

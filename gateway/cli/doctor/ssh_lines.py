@@ -1,4 +1,4 @@
-"""Which lines of ssh's files set a keyword, for messages: `ssh -G` gives values without their places."""
+"""Finds which lines of ssh's files set a keyword, for messages: `ssh -G` gives values without their lines."""
 
 import glob
 import re
@@ -9,9 +9,9 @@ _LINE = re.compile(r'\s*(\w+)(?:\s*=\s*|\s+)"?([^"]*)')
 _DEPTH = 16  # of Include, as in ssh (readconf.c)
 
 
-def places(files: Iterable[Path], keyword: str, value: str = "") -> str:
-    """The places that set a keyword, to any value unless one is named, in any block, as in "/home/me/.ssh/config line 3,
-    line 9"; empty where none does.
+def setting_lines(files: Iterable[Path], keyword: str, value: str = "") -> str:
+    """Returns the lines that set a keyword, to any value unless one is named, in any block, as in
+    "/home/me/.ssh/config line 3, line 9"; empty where no line does.
     """
     found: dict[Path, list[int]] = {}
     for file in files:
@@ -22,7 +22,9 @@ def places(files: Iterable[Path], keyword: str, value: str = "") -> str:
 
 
 def _lines(file: Path, folder: Path, depth: int) -> Iterator[tuple[Path, int, str, str]]:
-    """(file, number, keyword, value) of each line, with those of included files in their place."""
+    """Yields (file, number, keyword, value) of each line, with those of included files where they are
+    included.
+    """
     try:
         text = file.read_text("utf-8", "replace")
     except OSError:

@@ -1,1 +1,1 @@
-"""The local terminal and pipes."""
+"""Handles the local terminal and pipes."""

@@ -1,4 +1,6 @@
-"""The keys: read from the terminal, held until the gateway has them, and looked at for the few that are for us."""
+"""Reads the keys from the terminal, holds them until the gateway has them, and looks for the few that are for
+us.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -16,9 +18,10 @@ _ESCAPE = b"\r~."  # as ssh's
 
 
 class Keyboard:
-    """`ready`: the command runs, its terminal is raw, and keys may be read. `why`: the end when the person gives up.
+    """Reads, holds and sends keys. `ready`: the command runs, its terminal is raw, and keys may be read.
+    `why`: returns the end when the person gives up.
 
-    Only while nothing can arrive, and only then, two are ours: Ctrl-C, once the line that says so is on the screen
+    Two keys are ours, and only while nothing can arrive: Ctrl-C, once the line that says so is on the screen
     (before that it may well be meant for the program), and `~.` after Enter.
     """
 
@@ -26,23 +29,25 @@ class Keyboard:
         self.ready = asyncio.Event()
         self._absence = absence
         self._why = why
-        self._held = InputBuffer()
+        self._buffer = InputBuffer()
         self._last = b""
         self._resumable = False
         self._ended = False  # the terminal has hung up
         self._typed = asyncio.Event()  # there may be something to send
-        self._room = asyncio.Event()
+        self._space = asyncio.Event()
 
     async def read(self) -> None:
-        """Until the terminal hangs up. Raises GivenUp."""
+        """Reads keys until the terminal hangs up. Raises GivenUp when the person gives up, or when the
+        terminal of a resumable session hangs up.
+        """
         await self.ready.wait()
         source = Source(0)
         while data := await source.read():
             data = self._look(data)
-            while self._held.room < len(data):
-                self._room.clear()
-                await self._room.wait()
-            self._held.add(data)
+            while self._buffer.free < len(data):
+                self._space.clear()
+                await self._space.wait()
+            self._buffer.add(data)
             self._typed.set()
         if self._resumable:  # nobody will ever type again: as when a terminal is closed
             raise GivenUp(End("client_closed", Hop.CLIENT, "the terminal hung up"))
@@ -50,13 +55,15 @@ class Keyboard:
         self._typed.set()
 
     async def send(self, connection: Connection) -> None:
-        """Sends what is held, as far as there is credit, as long as the connection lives."""
+        """Sends what is held, as far as there is credit, as long as the connection lives. Half-closes and
+        returns once the terminal of a session that cannot be resumed has hung up.
+        """
         while True:
-            data = self._held.next()
+            data = self._buffer.next()
             if data:
-                self._room.set()
+                self._space.set()
                 await connection.send(data)
-            elif self._ended and not self._held.waiting:
+            elif self._ended and not self._buffer.waiting:
                 await connection.half_close()
                 return
             else:
@@ -64,33 +71,37 @@ class Keyboard:
                 await self._typed.wait()
 
     def begin(self, offset: int, window: int) -> None:
-        """The first hello of a session that acknowledges."""
+        """Starts at the first hello of a session that acknowledges."""
         self._resumable = True
-        self._held.begin(offset, window)
+        self._buffer.begin(offset, window)
 
     def limit(self, window: int) -> None:
-        """The hello of a session that ends with its connection: so much input may be on its way."""
-        self._held.begin(0, window)
+        """Starts at the hello of a session that ends with its connection: `window` bytes of input may be on
+        their way.
+        """
+        self._buffer.begin(0, window)
 
     def again(self, offset: int, window: int) -> None:
-        """The hello after a loss. Raises GatewayFailed for an offset that cannot be."""
-        if not self._held.again(offset, window):
+        """Sends from `offset` again, at the hello after a loss. Raises GatewayFailed for an offset that
+        cannot be.
+        """
+        if not self._buffer.again(offset, window):
             raise broken("it has received what was never sent")
         self._wake()
 
     def received(self, offset: int) -> None:
-        """Input before `offset` has arrived. Raises as `again`."""
-        if not self._held.received(offset):
+        """Drops input before `offset`, which has arrived. Raises as `again`."""
+        if not self._buffer.received(offset):
             raise broken("it has received what was never sent")
         self._wake()
 
     def close(self) -> None:
         """Frees what is held."""
-        self._held.close()
+        self._buffer.close()
 
     def _wake(self) -> None:
         self._typed.set()
-        self._room.set()
+        self._space.set()
 
     def _look(self, data: bytes) -> bytes:
         typed = self._last + data
@@ -99,7 +110,7 @@ class Keyboard:
             if _ESCAPE in typed or (self._absence.told and _CTRL_C in data):
                 raise GivenUp(self._why())
             self._absence.tell()
-        elif _CTRL_C in data and self._held.waiting:
-            self._held.discard()  # as the line discipline of a terminal does
+        elif _CTRL_C in data and self._buffer.waiting:
+            self._buffer.discard()  # as the line discipline of a terminal does
             return data[data.rindex(_CTRL_C) :]
         return data

@@ -1,4 +1,4 @@
-"""What `dap` says on a terminal whose screen belongs to a program.
+"""Shows messages of `dap` on a terminal whose screen belongs to a program.
 
 A program draws where it likes, and knows nothing of what we write: any text of ours tears a full screen. So the rule is
 
@@ -25,10 +25,10 @@ _BELL = b"\x07"
 
 
 class Notices:
-    """Everything goes through the sink, so that it stands between outputs.
+    """Writes notices through the sink, so that each stands between outputs.
 
-    `unfinished` tells whether the output stands in the middle of an escape sequence. Title and bell wait for its end; a
-    line cuts it off, and sets `torn`: what it cut off has to be drawn again.
+    `unfinished` tells whether the output stands in the middle of an escape sequence. Title and bell wait for
+    its end; a line cuts it off, and sets `torn`: what it cut off has to be drawn again.
     """
 
     def __init__(self, sink: Sink, unfinished: Callable[[], bool], fd: int = 2) -> None:
@@ -50,7 +50,7 @@ class Notices:
             self._quietly(push + b"\x1b]2;" + safe(f"dap: {text}").encode() + _BELL)
 
     def warn(self, text: str) -> None:
-        """Shows it as the title whenever there is no other; no text: no longer."""
+        """Shows the text as the title whenever there is no other; an empty text ends the warning."""
         self._warning = text
         if text:
             self.title(text)
@@ -58,7 +58,7 @@ class Notices:
             self.untitle()
 
     def untitle(self) -> None:
-        """Brings back the title that was there, or the warning."""
+        """Restores the title that was there, or the warning."""
         if self._warning:
             self.title(self._warning)
         elif self._titled:
@@ -66,20 +66,20 @@ class Notices:
             self._quietly(_POP)
 
     def bell(self) -> None:
-        """Rings, or whatever the terminal does for it."""
+        """Rings the terminal's bell."""
         if self._bells:
             self._quietly(_BELL)
 
     def line(self, text: str) -> None:
-        """One line of its own."""
+        """Writes the text on a line of its own."""
         self._cut(b"\r\n" + safe(f"dap: {text}").encode() + b"\r\n")
 
     def marker(self, text: str) -> None:
-        """In the middle of the output, in reverse video."""
+        """Writes the text in the middle of the output, in reverse video."""
         self._cut(b"\r\n\x1b[0;7m" + safe(f"[dap: {text}]").encode() + b"\x1b[0m\r\n")
 
     def flush(self) -> None:
-        """Says what had to wait, if it can be said now."""
+        """Writes the titles and bells that had to wait, once the output is in no sequence."""
         if self._late and not self._unfinished():
             late, self._late = self._late, b""
             self._sink.put(self._fd, late)
@@ -98,7 +98,7 @@ class Notices:
 
 @dataclass(frozen=True)
 class Lost:
-    """What is lost, and for how long the session waits."""
+    """Holds what is lost, and for how long the session waits."""
 
     hop: str
     message: str
@@ -107,7 +107,7 @@ class Lost:
 
 
 class Absence:
-    """The time without a connection, as the person sees it: from `begin` to `over`."""
+    """Shows the person the time without a connection: from `begin` to `over`."""
 
     def __init__(self, notices: Notices) -> None:
         self._notices = notices
@@ -119,16 +119,18 @@ class Absence:
 
     @property
     def lost(self) -> Lost | None:
-        """None while all is well."""
+        """Returns what is lost; None while all is well."""
         return self._lost
 
     @property
     def left(self) -> float:
-        """Seconds until the session is given up."""
+        """Returns the seconds until the session is given up; 0 while all is well."""
         return max(0.0, self._since + self._lost.seconds - self._loop.time()) if self._lost else 0.0
 
     def begin(self, lost: Lost) -> None:
-        """Something is lost. When something was lost already, the new words replace the old ones."""
+        """Starts the time without a connection, and rings. When something was lost already, the new words
+        replace the old ones.
+        """
         first = self._lost is None
         self._lost, self._since = lost, self._loop.time()
         self.remind()
@@ -137,12 +139,12 @@ class Absence:
             self._timer = self._loop.call_later(LINE_AFTER, self.tell)
 
     def remind(self) -> None:
-        """Says in the title how long it may still take."""
+        """Shows in the title how long it may still take."""
         if self._lost:
             self._notices.title(f"{self._lost.hop}: connection lost, waiting {self.left:.0f} s more")
 
     def tell(self) -> None:
-        """Puts the line on the screen, once."""
+        """Writes the line on the screen, once."""
         if self._lost and not self.told:
             self.told = True
             self._notices.line(
@@ -150,7 +152,7 @@ class Absence:
             )
 
     def over(self) -> bool:
-        """All is well again. Whether the screen has to be drawn again."""
+        """Ends the time without a connection. True if the screen has to be drawn again."""
         if self._lost is None:
             return False
         told = self.told
@@ -161,7 +163,7 @@ class Absence:
         return told
 
     def stop(self) -> None:
-        """Says nothing more: the session is over."""
+        """Cancels what would still be shown: the session is over."""
         if self._timer:
             self._timer.cancel()
         self._lost, self._timer, self.told = None, None, False

@@ -1,4 +1,6 @@
-"""A session on pipes: stdin to the command, its output to stdout and stderr. It ends with its connection."""
+"""Runs a session on pipes: stdin to the command, its output to stdout and stderr. The session ends with its
+connection.
+"""
 
 import asyncio
 from typing import Any
@@ -16,7 +18,7 @@ from gateway.protocol.target import Command
 
 
 class Pipes:
-    """Run once. A command may have a terminal all the same, without our keys: `-t` alone."""
+    """Runs one session, once. A command may have a terminal all the same, without our keys: `-t` alone."""
 
     tells = False  # set it for a line that says in which namespace the pod is
 
@@ -28,7 +30,7 @@ class Pipes:
         self._sizes = WindowSize(command.size, None)
 
     async def run(self, endpoint: Endpoint, path: str) -> End:
-        """Until the session's end. Raises GatewayFailed, OutputClosed."""
+        """Runs the session and returns its end. Raises GatewayFailed, OutputClosed."""
         async with attach(endpoint, path) as connection:
             try:
                 with tty.resized() as changed:

@@ -1,7 +1,7 @@
-"""A terminal's session, over as many connections as it takes.
+"""Runs a terminal's session, over as many connections as it takes.
 
-    keys ──▶ Held ──▶ connection ──▶ the gateway ──▶ Drawn ──▶ the screen
-                ◀── received ──         ── seen ◀──
+    keys ──▶ InputBuffer ──▶ connection ──▶ the gateway ──▶ OutputTracker ──▶ the screen
+                      ◀── received ──          ── seen ◀──
 
 Where the gateway keeps the session (`resume` in its hello), a connection that is lost is made again, with backoff, until
 the session's grace time is over: what was typed is kept, what was not drawn is asked for. Otherwise the session ends
@@ -36,7 +36,9 @@ _WARNINGS = {
 
 
 class Shell:
-    """Made with the terminal waiting; makes it raw when the command runs. Run once."""
+    """Runs one session on the terminal, once. Made with the terminal waiting; makes it raw when the command
+    runs.
+    """
 
     tells = False  # set it for a line that says in which namespace the pod is
 
@@ -44,10 +46,10 @@ class Shell:
         self._endpoint = endpoint
         self._sink = sink
         self._terminal = terminal
-        self._drawn = OutputTracker()
-        self._notices = Notices(sink, lambda: self._drawn.unfinished)
+        self._tracker = OutputTracker()
+        self._notices = Notices(sink, lambda: self._tracker.unfinished)
         self._absence = Absence(self._notices)
-        self._keys = Keyboard(self._absence, self._given_up)
+        self._keyboard = Keyboard(self._absence, self._given_up)
         self._sizes = WindowSize(size, terminal)
         self._resume: Resume | None = None
         self._attached = False
@@ -55,11 +57,11 @@ class Shell:
         self._afresh = False  # the output that we have not seen is gone: from the newest on
 
     async def open(self, path: str) -> End:
-        """A new session. Raises GatewayFailed, GivenUp, OutputClosed."""
+        """Opens a new session and returns its end. Raises GatewayFailed, GivenUp, OutputClosed."""
         return await self._run(path, attaching=False)
 
     async def take_over(self, session: str) -> End:
-        """A session that lives already, whoever has it now. As `open`."""
+        """Attaches to a living session, whoever has it now, and returns its end. Raises as `open`."""
         self._joining = True
         return await self._run(attach_path(session), attaching=True)
 
@@ -68,7 +70,7 @@ class Shell:
             # listening before the first output: who sees it may resize at once
             with tty.resized() as changed:
                 async with asyncio.TaskGroup() as group:
-                    jobs = self._sink.watch(), self._keys.read(), self._sizes.listen(changed)
+                    jobs = self._sink.watch(), self._keyboard.read(), self._sizes.listen(changed)
                     tasks = [group.create_task(job) for job in jobs]
                     end = await self._live(path, attaching=attaching)
                     for task in tasks:
@@ -79,10 +81,10 @@ class Shell:
         finally:
             self._absence.stop()
             self._notices.warn("")
-            self._keys.close()
+            self._keyboard.close()
 
     async def _live(self, path: str, *, attaching: bool) -> End:
-        """Connection after connection, until the session's end or ours."""
+        """Opens connection after connection, and returns the session's end or ours."""
         waits = resume.delays()
         while True:
             try:
@@ -110,7 +112,7 @@ class Shell:
         return resume.passing(refused)
 
     async def _attend(self, path: str, *, attaching: bool) -> End:
-        """One connection until its end. Raises GatewayFailed when it is lost."""
+        """Runs one connection and returns its end. Raises GatewayFailed when the connection is lost."""
         async with attach(self._endpoint, path) as self._connection:
             connection = self._connection
             if attaching:
@@ -139,11 +141,11 @@ class Shell:
             return {"secret": None, "offset": None}
         if self._notices.torn:
             self._notices.torn = False
-            self._drawn.rewind()
-        return {"secret": self._resume.secret, "offset": None if self._afresh else self._drawn.accepted}
+            self._tracker.rewind()
+        return {"secret": self._resume.secret, "offset": None if self._afresh else self._tracker.accepted}
 
     def _jobs(self, connection: Connection) -> list[Any]:
-        jobs = [self._keys.send(connection), self._sizes.send(connection)]
+        jobs = [self._keyboard.send(connection), self._sizes.send(connection)]
         if self._resume:
             jobs += [self._acknowledge(connection, self._resume.window), resume.stay_alert(connection)]
         return jobs
@@ -155,30 +157,32 @@ class Shell:
         if before is not None:
             if found is None or found.session != before.session:
                 raise broken("it answers an attach with another session")
-            self._keys.again(found.received, found.window)
-            self._place(found.offset)
+            self._keyboard.again(found.received, found.window)
+            self._continue_at(found.offset)
             self._sizes.again()
             if self._absence.over():
                 self._sizes.redraw()
         elif found is not None:
-            self._keys.begin(found.received, found.window)
-            self._drawn.begin(found.offset)
+            self._keyboard.begin(found.received, found.window)
+            self._tracker.begin(found.offset)
             if self._joining:
                 self._started()
                 self._sizes.redraw()
         elif body.get("window"):
-            self._keys.limit(number(body, "window"))
+            self._keyboard.limit(number(body, "window"))
         self._resume, self._attached, self._afresh = found, True, False
 
-    def _place(self, offset: int) -> None:
-        """Output goes on at `offset`. Only where we asked for none it may be another than that of the next byte."""
-        missing = offset - self._drawn.accepted
+    def _continue_at(self, offset: int) -> None:
+        """Goes on with output at `offset`. Raises GatewayFailed where we asked for an offset and the gateway
+        sends another.
+        """
+        missing = offset - self._tracker.accepted
         if missing and not self._afresh:
             raise broken("its output goes on somewhere else")
         if missing:
             said = f"{missing} bytes of output skipped" if missing > 0 else "output that was shown already"
             self._notices.marker(said)
-            self._drawn.begin(offset)
+            self._tracker.begin(offset)
             self._sizes.redraw()
 
     def _control(self, message: Control) -> None:
@@ -187,7 +191,7 @@ class Shell:
             case "started":
                 self._started()
             case "received":
-                self._keys.received(number(body, "offset"))
+                self._keyboard.received(number(body, "offset"))
             case "gap":
                 self._gap(number(body, "bytes"))
             case "hop" if body.get("code"):
@@ -202,7 +206,7 @@ class Shell:
     def _gap(self, size: int) -> None:
         self._notices.marker(f"{size} bytes of output skipped")
         self._notices.torn = False  # what was cut off here never goes on
-        self._drawn.skip(size)
+        self._tracker.skip(size)
         self._sizes.redraw()
 
     def _warn(self, body: Mapping[str, Any]) -> None:
@@ -217,21 +221,21 @@ class Shell:
         self._started()
         if output.data:
             if output.stream == Stream.STDOUT:
-                self._drawn.take(output.data)
+                self._tracker.take(output.data)
             await self._sink.write(output.stream, output.data)
             self._notices.flush()
 
     def _started(self) -> None:
-        if not self._keys.ready.is_set():
-            self._keys.ready.set()
+        if not self._keyboard.ready.is_set():
+            self._keyboard.ready.set()
             self._sizes.ready.set()
             self._terminal.raw()
 
     async def _acknowledge(self, connection: Connection, window: int) -> None:
-        """Tells what the terminal has taken; once at first, too, since it proves that the hello has arrived."""
+        """Sends what the terminal has taken; once at first, too, since it proves that the hello has arrived."""
         while True:
             count = self._sink.written(Stream.STDOUT)
-            await connection.control("seen", offset=self._drawn.seen(count))
+            await connection.control("seen", offset=self._tracker.seen(count))
             await self._sink.advance(Stream.STDOUT, count + 1)
             try:
                 async with asyncio.timeout(_LULL):
@@ -240,7 +244,9 @@ class Shell:
                 continue
 
     def _given_up(self) -> End:
-        """The session is left to its grace, and this is said: the person does not wait any longer."""
+        """Returns the end that says that the person does not wait any longer, and leaves the session to its
+        grace.
+        """
         lost = self._absence.lost
         assert lost
         kept = ""

@@ -1,4 +1,4 @@
-"""Our own stdin, stdout and stderr, without ever blocking the event loop.
+"""Reads and writes our own stdin, stdout and stderr, without ever blocking the event loop.
 
 O_NONBLOCK is never set: it belongs to the open file description, which the shell and others share.
 """
@@ -20,7 +20,7 @@ _BATCH = 256 * 1024  # bytes; small outputs that wait together are written toget
 
 
 class OutputClosed(Exception):  # noqa: N818
-    """Whoever read our output is gone (EPIPE), as after `| head`."""
+    """Raised when whoever read our output is gone (EPIPE), as after `| head`."""
 
 
 class Source:
@@ -32,8 +32,8 @@ class Source:
         self._ends = (errno.EBADF, errno.EIO) if os.isatty(fd) else (errno.EBADF,)
 
     async def read(self) -> bytes:
-        """Up to 32 KiB; empty at the end. Raises OSError for what cannot be read: to call that an end would cut it off
-        unsaid. Cancelling loses nothing of a terminal, pipe or socket.
+        """Returns up to 32 KiB; empty at the end. Raises OSError for what cannot be read: to call that an end
+        would cut it off unsaid. Cancelling loses nothing of a terminal, pipe or socket.
         """
         while True:
             try:
@@ -89,12 +89,12 @@ class Sink:
         await self._until(lambda: self.waiting <= WAITING_LIMIT)
 
     def put(self, fd: int, data: bytes) -> None:
-        """Accepts the data without waiting: for the few words that are ours."""
+        """Accepts the data without waiting: for the few messages that are ours."""
         self.waiting += len(data)
         self._chunks.put(_Chunk(fd, data))
 
     def written(self, fd: int) -> int:
-        """Bytes that the descriptor has taken so far."""
+        """Returns how many bytes the descriptor has taken so far."""
         return self._written.get(fd, 0)
 
     async def advance(self, fd: int, count: int) -> None:
@@ -106,11 +106,11 @@ class Sink:
         await self._until(lambda: not self.waiting)
 
     async def watch(self) -> None:
-        """Never returns; raises as `drain`, also when nobody writes."""
+        """Raises as `drain`, also when nobody writes; never returns."""
         await self._until(lambda: False)
 
     def close(self) -> None:
-        """Lets the thread go; it is not waited for, since it may be stuck in a write."""
+        """Ends the writing thread without waiting for it, since it may be stuck in a write."""
         self._chunks.put(_END)
 
     async def _until(self, enough: Callable[[], bool]) -> None:
@@ -169,7 +169,9 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def _pollable(fd: int) -> bool:
-    """Whether to wait for it: epoll refuses regular files and /dev/null, which never block for long."""
+    """True if the descriptor has to be waited for: epoll refuses regular files and /dev/null, which never
+    block for long.
+    """
     if not hasattr(select, "epoll"):
         return not os.path.isfile(f"/dev/fd/{fd}")  # noqa: PTH113
     with select.epoll() as probe:

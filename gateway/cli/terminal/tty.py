@@ -1,4 +1,4 @@
-"""The local terminal: raw while a session has it, and as it was afterwards, whatever happens.
+"""Sets the local terminal: raw while a session has it, and as it was afterwards, whatever happens.
 
 Three states. *cooked*: as we found it. *waiting*: nothing is echoed and nothing read, so that what is typed
 early waits in the kernel for its program, but Ctrl-C still ends `dap`. *raw*: every key is the program's.
@@ -21,7 +21,7 @@ _IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
 
 
 class Terminal:
-    """The terminal behind a file descriptor. A context manager: *waiting* on entry, *cooked* on exit."""
+    """Sets the terminal behind a file descriptor. A context manager: *waiting* on entry, *cooked* on exit."""
 
     def __init__(self, fd: int = 0) -> None:
         self._fd = fd
@@ -55,7 +55,7 @@ class Terminal:
             self._set(self._now)
 
     def restore(self) -> None:
-        """Back to what it was. A terminal that hung up has nothing to restore."""
+        """Sets the terminal back to what it was. A terminal that hung up has nothing to restore."""
         if self._cooked is not None:
             with contextlib.suppress(termios.error):
                 self._set(self._cooked)
@@ -63,7 +63,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
-        """*cooked* for a question of ours in between."""
+        """Sets *cooked* for a question of ours, and the present state again after it."""
         now = self._now
         if self._cooked is not None:
             self._set(self._cooked)
@@ -80,7 +80,9 @@ class Terminal:
 
 
 def size() -> TerminalSize | None:
-    """Of the terminal of stdin, stdout or stderr, whichever is one; None without, or when it has none (0x0)."""
+    """Returns the size of the terminal of stdin, stdout or stderr, whichever is one; None without a terminal,
+    or when it has no size (0x0).
+    """
     for fd in (0, 1, 2):
         with contextlib.suppress(OSError):
             columns, rows = os.get_terminal_size(fd)
@@ -90,7 +92,7 @@ def size() -> TerminalSize | None:
 
 @contextlib.contextmanager
 def resized() -> Iterator[asyncio.Event]:
-    """An event that every SIGWINCH sets. Several before anyone looks are one: the latest size wins.
+    """Yields an event that every SIGWINCH sets. Several before anyone looks are one: the latest size wins.
 
     SIGCONT sets it too: while we were stopped, a shell may have changed the terminal, and its size.
     """
@@ -105,7 +107,9 @@ def resized() -> Iterator[asyncio.Event]:
 
 
 async def ask(question: str, echo: bool, terminal: Terminal | None = None) -> str | None:
-    """Asks on the controlling terminal, never on stdin; None without one. Safe to cancel."""
+    """Asks on the controlling terminal, never on stdin, and returns the answer; None without a terminal or
+    after Ctrl-D. Safe to cancel.
+    """
     try:
         fd = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
     except OSError:
@@ -140,7 +144,7 @@ async def _answer(fd: int, question: str, echo: bool) -> str | None:
 
 
 def _raw(cooked: list[Any]) -> list[Any]:
-    """What cfmakeraw(3) does, on a copy."""
+    """Returns a copy of the attributes, changed as cfmakeraw(3) does."""
     t, attributes = termios, deepcopy(cooked)
     attributes[_IFLAG] &= ~(
         t.IGNBRK | t.BRKINT | t.PARMRK | t.ISTRIP | t.INLCR | t.IGNCR | t.ICRNL | t.IXON

@@ -1,4 +1,6 @@
-"""The terminal's size, told when it changes, and once wrongly where the program has to draw its screen again."""
+"""Sends the terminal's size when it changes, and a wrong one for a moment where the program has to draw its
+screen again.
+"""
 
 import asyncio
 
@@ -11,7 +13,9 @@ _NUDGE = 0.25  # seconds between two sizes, so that both reach the program
 
 
 class WindowSize:
-    """`known`: the size that the session started with. `ready`: the command runs."""
+    """Sends each new size of the terminal. `known`: the size that the session started with. `ready`: the
+    command runs.
+    """
 
     def __init__(self, known: TerminalSize | None, terminal: Terminal | None) -> None:
         self.ready = asyncio.Event()
@@ -21,16 +25,16 @@ class WindowSize:
         self._wake = asyncio.Event()
 
     def again(self) -> None:
-        """The other side may not have got the last one."""
+        """Forgets the size sent last, so that it is sent again: the other side may not have got it."""
         self._known = None
 
     def redraw(self) -> None:
-        """Has a program that draws the whole screen do so: its terminal gets smaller, and back."""
+        """Makes a program that draws the whole screen do so: its terminal gets smaller, and back."""
         self._redraw = True
         self._wake.set()
 
     async def listen(self, changed: asyncio.Event) -> None:
-        """Passes on `tty.resized`. Never returns."""
+        """Waits for `tty.resized` and wakes `send`. Never returns."""
         while True:
             await changed.wait()
             changed.clear()
@@ -39,7 +43,7 @@ class WindowSize:
             self._wake.set()
 
     async def send(self, connection: Connection) -> None:
-        """Tells each new size. Never returns."""
+        """Sends each new size. Never returns."""
         await self.ready.wait()
         while True:
             self._wake.clear()
