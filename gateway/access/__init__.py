@@ -1,1 +1,1 @@
-"""Who asks and what they may do; no HTTP server is known here."""
+"""Decides who asks and what they may do; no HTTP server is known here."""

@@ -1,4 +1,6 @@
-"""What the server asks about each request: whose token it carries, and whether its Host and Origin are allowed."""
+"""Holds what the server asks about each request: whose token it carries, and whether its Host and Origin are
+allowed.
+"""
 
 from dataclasses import dataclass
 
@@ -8,7 +10,7 @@ from gateway.access.tokens import Tokens
 
 @dataclass
 class Access:
-    """The tokens and the allow-lists of one gateway."""
+    """Holds the tokens and the allow-lists of one gateway."""
 
     tokens: Tokens
     hosts: AllowedHosts

@@ -1,4 +1,4 @@
-"""Under which names the gateway may be asked, and by which pages."""
+"""Decides under which names the gateway may be asked, and by which pages."""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -10,9 +10,9 @@ _NOBODY = frozenset[str]()
 
 
 class AllowedHosts:
-    """The Host and Origin allow-lists. Exact names with their ports: comparing Origin with Host alone would let a
-    rebound DNS name through, since both carry it. On the Unix socket, where no browser and no proxy has business,
-    the name is `localhost` and there are no Origins.
+    """Holds the Host and Origin allow-lists. Exact names with their ports: comparing Origin with Host alone
+    would let a rebound DNS name through, since both carry it. On the Unix socket, where no browser and no
+    proxy has business, the name is `localhost` and there are no Origins.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Who a user is."""
+"""Names who a user is."""
 
 import os
 import pwd
@@ -8,7 +8,7 @@ from functools import cache
 
 @dataclass(frozen=True)
 class Identity:
-    """Who asks, and how that was proved: `token`, `page` or `uid`."""
+    """Names who asks, and how that was proved: `token`, `page` or `uid`."""
 
     name: str
     proof: str
@@ -17,8 +17,9 @@ class Identity:
 
 @cache
 def owner() -> str:
-    """Returns the name of the gateway's own user. The uid on the Unix socket, the token in the home and a link that the
-    gateway made for itself all prove this one user, so that the sessions are the same person's from everywhere.
+    """Returns the name of the gateway's own user. The uid on the Unix socket, the token in the home and a
+    link that the gateway made for itself all prove this one user, so that the sessions are the same person's
+    from everywhere.
     """
     return user(os.getuid())
 

@@ -1,4 +1,6 @@
-"""Page tokens on disk, so that a tab outlives the gateway's restart: hashes, whose they are, and until when."""
+"""Stores page tokens on disk, so that a tab outlives the gateway's restart: hashes, whose they are, and until
+when.
+"""
 
 import fcntl
 import json
@@ -16,8 +18,9 @@ log = structlog.get_logger()
 
 
 class PageFile:
-    """`pages.json` in the state directory, 0600, shared by all gateways of a user: each change is one file in place
-    of another, under a lock. A file that cannot be read or written costs tabs a new sign-in after a restart, no more.
+    """Stores `pages.json` in the state directory, 0600, shared by all gateways of a user: each change is one
+    file in place of another, under a lock. A file that cannot be read or written costs tabs a new sign-in
+    after a restart, no more.
     """
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
@@ -25,7 +28,9 @@ class PageFile:
         self._clock = clock
 
     def load(self) -> dict[bytes, tuple[Identity, float]]:
-        """Hash of each token that is still good: whose it is, and the seconds that are left."""
+        """Returns, for the hash of each token that is still good, whose it is and the seconds that are left;
+        nothing where the file cannot be read.
+        """
         now = self._clock()
         entries = ((digest, *entry) for digest, entry in self._read().items())
         return {
@@ -34,12 +39,12 @@ class PageFile:
         }
 
     def add(self, digest: bytes, identity: Identity, life: float) -> None:
-        """A token that is good for `life` seconds."""
+        """Stores a token that is good for `life` seconds. Logs a file that cannot be written."""
         entry = (identity.name, list(identity.groups), self._clock() + life)
         self._change(lambda entries: entries.update({digest.hex(): entry}))
 
     def remove(self, digest: bytes) -> None:
-        """A token that is not good any longer."""
+        """Removes a token that is not good any longer. Logs a file that cannot be written."""
         self._change(lambda entries: entries.pop(digest.hex(), None))
 
     def _read(self) -> dict[str, tuple[str, list[str], float]]:

@@ -1,12 +1,14 @@
-"""Who is at the other end of a request, as far as a server can see it: what every decision here is made from."""
+"""Describes who is at the other end of a request, as far as a server can see it: what every decision here is
+made from.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Peer:
-    """The other end of one request. `uid`: of the process at the other end of the Unix socket, None over TCP; `lines`: the
-    header lines as they came, (name, value).
+    """Describes the other end of one request. `uid`: of the process at the other end of the Unix socket, None
+    over TCP; `lines`: the header lines as they came, (name, value).
     """
 
     uid: int | None

@@ -1,4 +1,4 @@
-"""What somebody may do."""
+"""Decides what somebody may do."""
 
 from gateway.access.identity import Identity, owner, user
 from gateway.protocol.target import Command, Target
@@ -13,12 +13,13 @@ def allowed(
     command: Command | None,
     whose: Identity | None = None,
 ) -> bool:
-    """Returns whether somebody may do something: the one decision.
+    """Returns True if somebody may do something: the one decision.
 
-    For now everyone who is somebody may exec in every pod, and do everything with what is their own, but over the Unix
-    socket only the gateway's own user and root are somebody; `target` and `command` are what a policy will look at.
-    `whose`: the session's owner. Another one's is for who runs the gateway: its user, and whoever has its own token; not
-    for a page. So are links for others, and commands in the runner, where everybody's kubectl runs.
+    For now everyone who is somebody may exec in every pod, and do everything with what is their own, but over
+    the Unix socket only the gateway's own user and root are somebody; `target` and `command` are what a
+    policy will look at. `whose`: the session's owner. Another user's session is for who runs the gateway: its
+    user, and whoever has its own token; not for a page. So are links for others, and commands in the runner,
+    where everybody's kubectl runs.
     """
     del target
     somebody = identity.proof != "uid" or identity.name in {owner(), user(0)}

@@ -1,5 +1,5 @@
-"""Who asks: the gateway's own token, tickets and page tokens, and the uid on the Unix socket. Nothing is trusted for where
-it comes from.
+"""Finds out who asks: the gateway's own token, tickets and page tokens, and the uid on the Unix socket.
+Nothing is trusted for where it comes from.
 """
 
 import base64
@@ -24,7 +24,7 @@ _MOST = 10_000  # tickets or page tokens at a time; the oldest goes first
 
 
 class Unauthorized(Exception):  # noqa: N818  # an answer, not a defect
-    """A credential that cannot be one."""
+    """Raised for a credential that cannot be a token."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class _Entry:
 
 
 class Tokens:
-    """The gateway's own token, tickets (one use) and page tokens (revocable). Kept as hashes, in memory; page
-    tokens also in a file, if there is one.
+    """Holds the gateway's own token, tickets (one use) and page tokens (revocable). Kept as hashes, in
+    memory; page tokens also in a file, if there is one.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Tokens:
         self._pages = {digest: _Entry(who, clock() + left) for digest, (who, left) in kept.items()}
 
     def identity(self, token: str) -> Identity | None:
-        """Whose bearer token this is; None for an unknown or expired one."""
+        """Returns whose bearer token this is; None for an unknown or expired token."""
         digest = _hash(token)
         if hmac.compare_digest(digest, self._own):
             return Identity(owner(), "token")
@@ -57,11 +57,13 @@ class Tokens:
         return entry.identity if entry and entry.expires > self._clock() else None
 
     def ticket(self, identity: Identity) -> str:
-        """A ticket to trade for a page token, once, within TICKET_LIFE."""
+        """Returns a new ticket to trade for a page token, once, within TICKET_LIFE."""
         return self._new(self._tickets, identity, TICKET_LIFE)
 
     def trade(self, ticket: str) -> tuple[str, Identity] | None:
-        """The ticket is used up, whatever comes of it."""
+        """Returns a new page token and whose it is; None for an unknown or expired ticket. Uses the ticket
+        up, whatever comes of it.
+        """
         entry = self._tickets.pop(_hash(ticket), None)
         if entry is None or entry.expires <= self._clock():
             return None
@@ -72,7 +74,7 @@ class Tokens:
         return token, identity
 
     def revoke(self, token: str) -> None:
-        """A page token ends; other tokens are not touched."""
+        """Ends a page token; other tokens are not touched."""
         if self._pages.pop(_hash(token), None) and self._file:
             self._file.remove(_hash(token))
 
@@ -88,11 +90,11 @@ class Tokens:
 
 
 def bearer(peer: Peer) -> str | None:
-    """Returns the token of a request, from the header or, for browsers, from the offered subprotocols; None where there is
-    none.
+    """Returns the token of a request, from the header or, for browsers, from the offered subprotocols; None
+    where there is no token.
 
-    Raises Unauthorized for what k8s.io/apiserver refuses too (authenticator websocket/protocol.go): two of them, one that
-    is no base64url of UTF-8, or one beside no real subprotocol.
+    Raises Unauthorized for what k8s.io/apiserver refuses too (authenticator websocket/protocol.go): two
+    tokens, a token that is no base64url of UTF-8, or a token beside no real subprotocol.
     """
     header = peer.first("Authorization")
     if header[:7].lower() == "bearer ":
@@ -116,8 +118,8 @@ def offered_protocols(peer: Peer) -> list[str]:
 
 
 def identify(peer: Peer, tokens: Tokens) -> Identity | None:
-    """Returns who asks: the user of the process on the Unix socket, else whose bearer token the request has; None for
-    nobody. Raises Unauthorized. This is the one place that makes an Identity of a request.
+    """Returns who asks: the user of the process on the Unix socket, else whose bearer token the request has;
+    None for nobody. Raises Unauthorized. No other function makes an Identity of a request.
     """
     if peer.uid is not None:
         return Identity(user(peer.uid), "uid")

@@ -1,4 +1,4 @@
-"""The embedded default: a whole chain on this machine, without a cluster.
+"""Runs the embedded default: a whole chain on this machine, without a cluster.
 
 A real SSH server on loopback and stand-ins for `incus` and `kubectl` behind it. See WARNING.
 """

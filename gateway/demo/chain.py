@@ -1,4 +1,4 @@
-"""A chain to play with: everything the real one has, on this machine, for as long as a block runs."""
+"""Runs a chain to play with: everything the real one has, on this machine, for as long as a block runs."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """What the gateway's settings must be to reach the demo; valid inside the block only."""
+    """Holds what the gateway's settings must be to reach the demo; valid inside the block only."""
 
     ssh_host: str
     ssh_key: Path
@@ -40,10 +40,11 @@ class DemoSettings:
 
 @asynccontextmanager
 async def demo_chain(max_sessions: int = 10, shell: str = "/bin/sh") -> AsyncIterator[DemoSettings]:
-    """Leaving the block ends every process that the demo started, and removes its directory.
+    """Starts the chain and yields the settings that reach it. Leaving the block ends every process that the
+    demo started, and removes its directory.
 
-    That takes 0.1 s as a rule, and five seconds at most. `max_sessions` is sshd's MaxSessions,
-    `shell` the login shell of its user.
+    That takes 0.1 s as a rule, and five seconds at most. `max_sessions` is sshd's MaxSessions, `shell` the
+    login shell of its user.
     """
     directory = Path(tempfile.mkdtemp(prefix="dap-demo-"))  # made 0700
     try:

@@ -1,4 +1,4 @@
-"""The end of every process that a demo has started, however far it has got away."""
+"""Ends every process that a demo has started, however far it has got away."""
 
 import asyncio
 import contextlib
@@ -14,10 +14,10 @@ _STEPS = (((signal.SIGHUP, signal.SIGCONT), _HANGUP_SECONDS), ((signal.SIGKILL,)
 
 
 async def end_processes(value: str, leaders: set[int]) -> None:
-    """Hang up, and kill what is still there a second later; at most three seconds in all.
+    """Hangs up, and kills what is still alive a second later; at most three seconds in all.
 
     `leaders` are process groups whose leader is not reaped yet; the caller may shrink the set meanwhile.
-    Beyond them goes whatever has the mark with this value in its environment (where there is a /proc).
+    Whatever else has the mark with this value in its environment is ended too (where there is a /proc).
     """
     for signals, seconds in _STEPS:
         deadline = time.monotonic() + seconds
@@ -36,7 +36,7 @@ async def end_processes(value: str, leaders: set[int]) -> None:
 
 
 def kill_processes(value: str) -> None:
-    """What has the mark with this value, without waiting for anything."""
+    """Kills what has the mark with this value, without waiting for anything."""
     for pid in _marked(value):
         _send(os.kill, pid, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""Put the stand-ins, and the HOMEs that they need, into a demo's directory."""
+"""Puts the stand-ins, and the HOMEs that they need, into a demo's directory."""
 
 import shlex
 import sys
@@ -16,7 +16,7 @@ sys.exit(main(sys.argv[1:], {pods!r}, {programs!r}))
 
 
 def install(directory: Path) -> tuple[Path, Path]:
-    """Return the directory to put on PATH, and the HOME of whoever logs in."""
+    """Writes the stand-ins. Returns the directory to put on PATH, and the HOME of whoever logs in."""
     names = ("bin", "lib", "management", "runner", "pods")
     programs, lib, management, runner, pods = folders = [directory / name for name in names]
     for folder in folders:

@@ -1,4 +1,4 @@
-"""Terminal modes of an SSH pty request (RFC 4254 section 8), put on a real terminal."""
+"""Puts terminal modes of an SSH pty request (RFC 4254 section 8) on a real terminal."""
 
 import fcntl
 import struct
@@ -40,7 +40,8 @@ def apply_modes(fd: int, modes: Mapping[int, int]) -> None:
 
 
 def set_size(fd: int, columns: int, rows: int, width: int = 0, height: int = 0) -> None:
-    """The kernel tells the foreground process group (SIGWINCH) when the size is another than before.
+    """Sets the terminal's size. The kernel sends the foreground process group SIGWINCH when the size is
+    another than before.
 
     columns and rows in characters, width and height in pixels; each is cut to 16 bits.
     """

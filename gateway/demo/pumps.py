@@ -1,4 +1,4 @@
-"""Bytes between a file descriptor and a channel, at full speed and with backpressure both ways."""
+"""Moves bytes between a file descriptor and a channel, at full speed and with backpressure both ways."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ READ_BYTES = 32 * 1024  # one SSH packet
 
 
 class Outflow:
-    """What a process writes, delivered as it comes. Owns its descriptor and closes it at the end."""
+    """Delivers what a process writes, as it comes. Owns its descriptor and closes it at the end."""
 
     def __init__(self, fd: int, deliver: Callable[[bytes], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -27,7 +27,7 @@ class Outflow:
 
     @property
     def fd(self) -> int | None:
-        """The descriptor, or None once it is closed."""
+        """Returns the descriptor, or None once it is closed."""
         return None if self._ended.is_set() else self._fd
 
     async def wait_ended(self) -> None:
@@ -45,8 +45,8 @@ class Outflow:
             self._loop.add_reader(self._fd, self._read)
 
     def end_soon(self, quiet: float, limit: int | None) -> None:
-        """The process is gone: end when nothing has come for `quiet` seconds while we were ready to read, or
-        after `limit` more bytes.
+        """Ends, after the process has gone, when nothing has come for `quiet` seconds while we were ready to
+        read, or after `limit` more bytes.
 
         A grandchild may hold the other end open for ever; nobody waits that long for it.
         """
@@ -89,10 +89,10 @@ class Outflow:
 
 
 class Inflow:
-    """What a process reads. Owns its descriptor.
+    """Writes what a process reads. Owns its descriptor.
 
-    `stall` is called when the process does not keep up, `proceed` when it has caught up. What comes after
-    the process has closed its end is dropped without a word: that is no error.
+    `stall` is called when the process does not keep up, `proceed` when it has caught up. What comes after the
+    process has closed its end is dropped without a word: that is no error.
     """
 
     def __init__(self, fd: int, stall: Callable[[], None], proceed: Callable[[], None]) -> None:
@@ -121,7 +121,7 @@ class Inflow:
                 self._stall()
 
     def finish(self) -> None:
-        """End of input, once all of it is written."""
+        """Ends the input once all of it is written."""
         self._finishing = True
         if not self._waiting:
             self.close()

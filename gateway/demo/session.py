@@ -1,4 +1,4 @@
-"""One session channel: a command line in the user's shell, as sshd runs it."""
+"""Runs one session channel: a command line in the user's shell, as sshd runs it."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ _CANNOT_RUN = 126
 
 @dataclass(frozen=True)
 class Account:
-    """The user whom every login becomes."""
+    """Describes the user whom every login becomes."""
 
     home: Path
     environment: dict[str, str]
@@ -34,12 +34,13 @@ class Account:
 
 
 class Session(asyncssh.SSHServerSession[bytes]):
-    """`begin` gets the session's only task to run; `release` is called once, when nothing of it is left.
+    """Runs one session of the SSH server. `begin` gets the session's only task to run; `release` is called
+    once, when nothing of it is left.
 
     `leaders` holds the process group of the command while it runs.
 
     When the client closes the channel, a terminal hangs up; a command on pipes lives on, as under sshd, and
-    keeps its place among the connection's sessions.
+    keeps its slot among the connection's sessions.
     """
 
     _channel: asyncssh.SSHServerChannel[bytes]
@@ -144,7 +145,9 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._channel.resume_reading()
 
     def _notice_close(self) -> None:
-        """The client's close: asyncssh keeps it to itself as long as data waits in front of it."""
+        """Closes the plumbing once the client has closed; looks again while input is stalled, since asyncssh
+        keeps the close to itself as long as data waits in front of it.
+        """
         if self._channel.is_closing():
             if self._plumbing:
                 self._plumbing.close()
@@ -163,7 +166,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self._release()
 
     async def _execute(self, plumbing: Plumbing) -> int:
-        """The exit status, negative for a signal, when the command has ended and its output is sent."""
+        """Returns the exit status, negative for a signal, when the command has ended and its output is sent."""
         try:
             process = await self._spawn(plumbing)
         except (OSError, ValueError) as error:

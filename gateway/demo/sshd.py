@@ -1,4 +1,4 @@
-"""The demo's management host: a real SSH server for one user with one key, on loopback."""
+"""Runs the demo's management host: a real SSH server for one user with one key, on loopback."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ class Sshd:
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     async def listen(self, host_key: asyncssh.SSHKey) -> int:
-        """Start on a free port of 127.0.0.1 and return it."""
+        """Starts on a free port of 127.0.0.1 and returns the port."""
         await self._group.__aenter__()
         self._acceptor = await asyncssh.listen(
             "127.0.0.1",
@@ -55,7 +55,7 @@ class Sshd:
         self._group.create_task(session)
 
     async def close(self) -> None:
-        """End connections, processes and sessions, in a few seconds at most; at once when cancelled."""
+        """Ends connections, processes and sessions, in a few seconds at most; at once when cancelled."""
         try:
             await self._end()
         except asyncio.CancelledError:

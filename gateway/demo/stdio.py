@@ -1,4 +1,4 @@
-"""What lies between a channel and a command: three pipes, or one terminal."""
+"""Connects a channel and a command: three pipes, or one terminal."""
 
 import contextlib
 import fcntl
@@ -19,7 +19,9 @@ _PIPE_QUIET = 2.0
 
 @dataclass(frozen=True)
 class Terminal:
-    """What the client asked for; size is columns, rows, and width and height in pixels."""
+    """Describes the terminal that the client asked for; size is columns, rows, and width and height in
+    pixels.
+    """
 
     name: str
     size: tuple[int, int, int, int]
@@ -27,7 +29,7 @@ class Terminal:
 
 
 class Far(Protocol):
-    """The client, as the plumbing needs it."""
+    """Receives the command's output, and the calls that pause and resume the client."""
 
     def stdout(self, data: bytes) -> None: ...
     def stderr(self, data: bytes) -> None: ...
@@ -47,7 +49,7 @@ class Plumbing:
         self._tty = tty
 
     def started(self) -> None:
-        """The command has its ends, or will never have them."""
+        """Closes the command's ends here: the command has them, or will never have them."""
         for fd in set(self.child):
             os.close(fd)
 
@@ -76,7 +78,7 @@ class Plumbing:
             flow.resume()
 
     async def drain(self) -> None:
-        """After the command's end: wait until its output is read, not for what may never come.
+        """Waits, after the command's end, until its output is read, not for what may never come.
 
         Cancelling is safe: `close` is still due.
         """
@@ -90,14 +92,16 @@ class Plumbing:
             await flow.wait_ended()
 
     def close(self) -> None:
-        """Closing a terminal hangs up: the kernel sends SIGHUP to its session."""
+        """Closes all descriptors here. Closing a terminal hangs up: the kernel sends SIGHUP to its session."""
         self._inflow.close()
         for flow in self._outflows:
             flow.close()
 
 
 def open_terminal(far: Far, terminal: Terminal) -> Plumbing:
-    """OSError: no terminal, or no descriptor, to be had."""
+    """Returns the plumbing of a new terminal. Raises OSError when no terminal, or no descriptor, is to be
+    had.
+    """
     master, slave = os.openpty()
     apply_modes(slave, terminal.modes)
     set_size(slave, *terminal.size)
@@ -106,7 +110,7 @@ def open_terminal(far: Far, terminal: Terminal) -> Plumbing:
 
 
 def open_pipes(far: Far) -> Plumbing:
-    """OSError: no descriptor to be had."""
+    """Returns the plumbing of three new pipes. Raises OSError when no descriptor is to be had."""
     with contextlib.ExitStack() as undo:
         stdin, writer = _pipe(undo)
         reader, stdout = _pipe(undo)

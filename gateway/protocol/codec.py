@@ -1,4 +1,5 @@
-"""Message <-> WebSocket payload, for every row of the table. Both ends use it: the server and `dap`.
+"""Turns messages into WebSocket payloads and back, for every row of the table. Both ends use it: the server
+and `dap`.
 
 A payload is bytes (a binary message) or str (a text message). Rules of odd input: k8s.io/apimachinery
 httpstream/wsstream/conn.go, and README.md beside this file.
@@ -36,10 +37,10 @@ _JSON = json.JSONDecoder()
 
 
 def encode(message: ServerMessage | ClientMessage, row: Subprotocol) -> bytes | str | None:
-    """One WebSocket payload, or None where this row has no words for the message: success as plain text,
-    a half-close before v5, a control message of ours on a protocol of Kubernetes.
+    """Returns one WebSocket payload, or None where this row has no form for the message: success as plain
+    text, a half-close before v5, a control message of ours on a protocol of Kubernetes.
 
-    Never empty: kubectl and client-node die of a message without a stream byte.
+    The payload is never empty: kubectl and client-node die of a message without a stream byte.
     """
     match message:
         case Output(stream, data):
@@ -73,7 +74,9 @@ class ClientDecoder:
         self._resize = ""
 
     def decode(self, payload: bytes | str) -> list[ClientMessage]:
-        """Raises ProtocolError for a malformed half-close; everything else that a cluster ignores is Ignored."""
+        """Returns the messages of one payload. Raises ProtocolError for a malformed half-close; everything
+        else that a cluster ignores is Ignored.
+        """
         try:
             stream, data = _unframe(payload, self._row)
         except binascii.Error:

@@ -1,12 +1,14 @@
-"""The errors the protocol itself can find.
+"""Defines the errors the protocol itself can find.
 
-ProtocolError     the peer broke the wire's rules
-BadRequest        the opening request cannot be served as it is (HTTP 400)
+ProtocolError: the peer broke the wire's rules. BadRequest: the opening request cannot be served as it is
+(HTTP 400).
 """
 
 
 class ProtocolError(Exception):
-    """A message that the subprotocol does not allow. `close_code` is what RFC 6455, 7.4.1 has for it."""
+    """Raised for a message that the subprotocol does not allow. `close_code` is what RFC 6455, 7.4.1 has for
+    it.
+    """
 
     def __init__(self, message: str, close_code: int = 1002) -> None:
         super().__init__(message)
@@ -14,4 +16,4 @@ class ProtocolError(Exception):
 
 
 class BadRequest(Exception):  # noqa: N818  # the field's name: Kubernetes' reason is BadRequest
-    """The request names something impossible; nothing was opened."""
+    """Raised when the request names something impossible; nothing was opened."""

@@ -1,4 +1,6 @@
-"""Everything that can be said on an exec connection. Frozen, closed unions: mypy finds a forgotten case."""
+"""Defines everything that can be sent on an exec connection. Frozen, closed unions: mypy finds a forgotten
+case.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +12,9 @@ from gateway.protocol.target import TerminalSize
 
 
 class Stream(IntEnum):
-    """Ids on the wire: apimachinery/pkg/util/remotecommand/constants.go; 5 is ours, in `v1.dap-gateway` alone."""
+    """Numbers the streams as on the wire: apimachinery/pkg/util/remotecommand/constants.go; 5 is ours, in
+    `v1.dap-gateway` alone.
+    """
 
     STDIN = 0
     STDOUT = 1
@@ -23,42 +27,42 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True)
 class Stdin:
-    """Bytes for the command."""
+    """Carries bytes for the command."""
 
     data: bytes
 
 
 @dataclass(frozen=True)
 class Resize:
-    """The terminal's new size."""
+    """Carries the terminal's new size."""
 
     size: TerminalSize
 
 
 @dataclass(frozen=True)
 class HalfClose:
-    """The client writes no more on this stream. Only stdin's has an effect, as in a cluster."""
+    """Says that the client writes no more on this stream. Only stdin's has an effect, as in a cluster."""
 
     stream: int
 
 
 @dataclass(frozen=True)
 class Control:
-    """One JSON object of our own subprotocol; `body["type"]` names it."""
+    """Carries one JSON object of our own subprotocol; `body["type"]` names it."""
 
     body: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Ignored:
-    """What a cluster ignores too; `why` is a word for the counter."""
+    """Stands for what a cluster ignores too; `why` is a word for the counter."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Output:
-    """Bytes of the command. Empty on stdout is the hello frame that Headlamp waits for."""
+    """Carries bytes of the command. Empty on stdout is the hello frame that Headlamp waits for."""
 
     stream: int
     data: bytes
@@ -66,7 +70,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Ended:
-    """The one Status of a session, strictly last."""
+    """Carries the one Status of a session, strictly last."""
 
     status: Status
 

@@ -1,4 +1,4 @@
-"""How a session ended: one closed vocabulary, the same on the wire, in logs, in metrics and in `dap`.
+"""Names how a session ended: one closed vocabulary, the same on the wire, in logs, in metrics and in `dap`.
 
 README.md beside this file lists it for people; a test holds the two together.
 """
@@ -12,7 +12,7 @@ from gateway.protocol.target import Target
 
 
 class Hop(StrEnum):
-    """Where on the way something happened, in order."""
+    """Names where on the way something happened, in order."""
 
     CLIENT = "client"
     GATEWAY = "gateway"
@@ -25,7 +25,7 @@ class Hop(StrEnum):
 
 
 class Code(NamedTuple):
-    """A row of the vocabulary. `http`: the code of a Status, and of a refusal before the upgrade."""
+    """Holds a row of the vocabulary. `http`: the code of a Status, and of a refusal before the upgrade."""
 
     hop: Hop
     http: int
@@ -125,7 +125,9 @@ CODES: dict[str, Code] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """`code` is a row of CODES. `exit_code` is the command's own and None unless it ended by itself."""
+    """Holds how a session ended. `code` is a row of CODES. `exit_code` is the command's own and None unless
+    the command ended by itself.
+    """
 
     code: str
     message: str = ""
@@ -134,11 +136,11 @@ class Outcome:
 
     @property
     def hop(self) -> Hop:
-        """The hop that ended the session."""
+        """Returns the hop that ended the session."""
         return CODES[self.code].hop
 
     def as_status(self) -> Status:
-        """The Status for stream 3: the command's, the cluster's own, or ours with the code in it."""
+        """Returns the Status for stream 3: the command's, the cluster's own, or ours with the code in it."""
         if self.exit_code is not None:
             return exited(self.exit_code)
         if self.status is not None:
@@ -148,7 +150,7 @@ class Outcome:
         return internal_error(text) if http == 500 else failure(http, text)
 
     def as_control(self, kind: str) -> dict[str, Any]:
-        """The body of our own `end` or `refused`."""
+        """Returns the body of our own `end` or `refused`."""
         message = self.message or CODES[self.code].meaning
         body = {"type": kind, "code": self.code, "hop": str(self.hop), "message": message}
         return body | {"exitCode": self.exit_code} if kind == "end" else body
@@ -162,8 +164,8 @@ _OF_A_POD = frozenset({
 
 
 def located(outcome: Outcome, target: Target) -> Outcome:
-    """The outcome, its message with the namespace in it where it is about a pod. A Status of the cluster's own stays as
-    the cluster said it.
+    """Returns the outcome, its message with the namespace in it where it is about a pod. A Status of the
+    cluster's own stays as the cluster sent it.
     """
     name = target.namespace
     told = any(words in outcome.message for words in (f"namespace {name}", f'namespace "{name}"', f"{name}/"))
@@ -173,5 +175,5 @@ def located(outcome: Outcome, target: Target) -> Outcome:
 
 
 def ended(code: int) -> Outcome:
-    """The command ended by itself with `code`, 0 to 255."""
+    """Returns the outcome of a command that ended by itself with `code`, 0 to 255."""
     return Outcome("exited", f"the command ended with exit code {code}", exit_code=code)

@@ -1,6 +1,7 @@
-"""The query of an exec or attach request -> Command, with the API server's reading of it.
+"""Turns the query of an exec or attach request into a Command, with the API server's reading of it.
 
-k8s.io/api core/v1 PodExecOptions; booleans: apimachinery pkg/runtime/converter.go Convert_Slice_string_To_bool.
+k8s.io/api core/v1 PodExecOptions; booleans: apimachinery pkg/runtime/converter.go
+Convert_Slice_string_To_bool.
 """
 
 import re
@@ -15,7 +16,9 @@ _NUMBER = re.compile(r"[0-9]{1,5}")
 
 
 def parse_query(raw: str) -> list[tuple[str, str]]:
-    """Form encoding, exact: what is not UTF-8 is refused (400) and never replaced."""
+    """Returns the names and values of a form-encoded query, exact. Raises BadRequest (400) for what is not
+    UTF-8, and never replaces it.
+    """
     pairs = []
     for part in raw.split("&"):
         if part:
@@ -25,7 +28,9 @@ def parse_query(raw: str) -> list[tuple[str, str]]:
 
 
 def command(verb: Verb, query: Iterable[tuple[str, str]], row: Subprotocol) -> Command:
-    """Raises BadRequest. Unknown parameters are ignored, as in a cluster."""
+    """Returns the command that the query asks for. Raises BadRequest. Unknown parameters are ignored, as in a
+    cluster.
+    """
     fields = list(query)
     if any(name == "dryRun" for name, _ in fields):
         raise BadRequest("dryRun is not supported")
@@ -47,12 +52,12 @@ def command(verb: Verb, query: Iterable[tuple[str, str]], row: Subprotocol) -> C
 
 
 def resumable(raw: str) -> bool:
-    """The client can resume. `raw` is good: it was parsed before."""
+    """True if the client can resume. `raw` was parsed before and is valid."""
     return _flag(parse_query(raw), "resume")
 
 
 def container(query: Iterable[tuple[str, str]]) -> str | None:
-    """The first `container`; None when it is empty or not there."""
+    """Returns the first `container`; None when it is empty or not given."""
     return next((value for name, value in query if name == "container"), None) or None
 
 
@@ -62,7 +67,9 @@ def _flag(query: list[tuple[str, str]], name: str) -> bool:
 
 
 def _size(query: list[tuple[str, str]]) -> TerminalSize | None:
-    """`columns` and `rows`: our own clients name the size at once, so that the terminal starts with it."""
+    """Returns the size in `columns` and `rows`; None without them. Our own clients send it at once, so that
+    the terminal starts with it.
+    """
     columns, rows = (
         next((int(value) for key, value in query if key == name and _NUMBER.fullmatch(value)), None)
         for name in ("columns", "rows")

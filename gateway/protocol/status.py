@@ -1,4 +1,5 @@
-"""Kubernetes Status objects, byte for byte as Go writes them (apimachinery meta/v1 types.go, field order and all).
+"""Builds and reads Kubernetes Status objects, byte for byte as Go writes them (apimachinery meta/v1 types.go,
+field order and all).
 
 On stream 3 kind and apiVersion are left out; a refused HTTP request carries them.
 """
@@ -20,7 +21,9 @@ _EXIT_CODE = re.compile(r"[0-9]{1,3}")
 
 @dataclass(frozen=True)
 class Status:
-    """Success, or a failure with Kubernetes' reason. `details` and `code` as in the JSON; 0 is left out."""
+    """Holds success, or a failure with Kubernetes' reason. `details` and `code` as in the JSON; 0 is left
+    out.
+    """
 
     success: bool
     message: str = ""
@@ -29,7 +32,9 @@ class Status:
     code: int = 0
 
     def json(self, *, http: bool = False) -> bytes:
-        """The bytes for stream 3, or, with `http`, for the body of a refused request (ends in a line break)."""
+        """Returns the bytes for stream 3, or, with `http`, for the body of a refused request (ends in a line
+        break).
+        """
         body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1"} if http else {}
         body["metadata"] = {}
         body["status"] = "Success" if self.success else "Failure"
@@ -40,7 +45,7 @@ class Status:
 
     @property
     def exit_code(self) -> int | None:
-        """The command's exit code, None where the Status is about something else."""
+        """Returns the command's exit code; None where the Status is about something else."""
         if self.success:
             return 0
         if self.reason != "NonZeroExitCode":
@@ -55,7 +60,7 @@ class Status:
 
     @classmethod
     def parse(cls, data: bytes) -> "Status | None":
-        """What a server said on stream 3; None where it is no Status."""
+        """Returns the Status that a server sent on stream 3; None where the bytes are no Status."""
         try:
             body = json.loads(data.decode())
         except (ValueError, RecursionError):
@@ -74,7 +79,7 @@ SUCCESS = Status(success=True)
 
 
 def non_zero_exit(code: int) -> Status:
-    """The command ended with `code`, 1 to 255 (a signal as 128 + its number)."""
+    """Returns the Status of a command that ended with `code`, 1 to 255 (a signal as 128 + its number)."""
     return Status(
         success=False,
         message=f"command terminated with non-zero exit code: command terminated with exit code {code}",
@@ -84,7 +89,9 @@ def non_zero_exit(code: int) -> Status:
 
 
 def internal_error(message: str) -> Status:
-    """Apimachinery api/errors NewInternalError. Headlamp and Rancher try their next shell on exactly this form."""
+    """Returns a failure in the form of apimachinery's api/errors NewInternalError. Headlamp and Rancher try
+    their next shell on exactly this form.
+    """
     return Status(
         success=False,
         message=f"Internal error occurred: {message}",
@@ -95,17 +102,19 @@ def internal_error(message: str) -> Status:
 
 
 def failure(code: int, message: str, reason: str = "", details: dict[str, Any] | None = None) -> Status:
-    """A refusal with an HTTP code; the reason is the one Kubernetes has for it unless named."""
+    """Returns a refusal with an HTTP code; the reason is Kubernetes' own for that code unless named."""
     return Status(False, message, reason or _REASONS.get(code, "InternalError"), details or {}, code)
 
 
 def exited(code: int) -> Status:
-    """How a command that ran has ended."""
+    """Returns the Status of a command that ran and ended with `code`."""
     return SUCCESS if code == 0 else non_zero_exit(code)
 
 
 def _go(body: dict[str, Any]) -> bytes:
-    """encoding/json: compact, UTF-8, and <, >, &, U+2028, U+2029 escaped; what is no UTF-8 becomes U+FFFD."""
+    """Returns the JSON as encoding/json writes it: compact, UTF-8, and <, >, &, U+2028, U+2029 escaped; what
+    is no UTF-8 becomes U+FFFD.
+    """
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")

@@ -1,4 +1,4 @@
-"""The WebSocket subprotocols, one row each, and how one is chosen."""
+"""Lists the WebSocket subprotocols, one row each, and chooses one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subprotocol:
-    """`json_status`: stream 3 carries a Status object; else plain text, and only on failure.
-    `half_close`: `ff nn` ends a stream. `control`: stream 5 carries our own JSON messages.
+    """Describes a subprotocol. `json_status`: stream 3 carries a Status object; else plain text, and only on
+    failure. `half_close`: `ff nn` ends a stream. `control`: stream 5 carries our own JSON messages.
     """
 
     name: str
@@ -30,11 +30,12 @@ _BY_NAME = {row.name: row for row in SUBPROTOCOLS}
 
 
 def negotiate(offered: Iterable[str]) -> Subprotocol | None:
-    """`offered`: names, or whole header lines of names between commas.
+    """Returns the subprotocol for what a client offers; None where nothing is in common (HTTP 403).
+    `offered`: names, or whole header lines of names between commas.
 
     Chooses as a cluster does, with our own name before all: v5 wins wherever it stands in the list
     (k8s.io/apiserver takes the request away from the older handler), else the client's first that we know.
-    Nothing offered is the old protocol without a name; nothing in common is None (HTTP 403).
+    Nothing offered is the old protocol without a name.
     """
     names = [name for line in offered for part in line.split(",") if (name := part.strip())]
     if not names:

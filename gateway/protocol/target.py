@@ -1,4 +1,6 @@
-"""What a user may name, and the command to run there. Parsed once, at the border; carried as types inside."""
+"""Parses what a user may name, and the command to run there. Parsed once, at the border; carried as types
+inside.
+"""
 
 import re
 from dataclasses import dataclass, field
@@ -42,14 +44,16 @@ Verb = Literal["exec", "attach", "run"]
 
 @dataclass(frozen=True)
 class TerminalSize:
-    """Columns first, as on the wire. Both are 1 to 65535: `resize.Size` in client-go is two uint16."""
+    """Holds a terminal's size, columns first, as on the wire. Both are 1 to 65535: `resize.Size` in client-go
+    is two uint16.
+    """
 
     columns: int
     rows: int
 
     @classmethod
     def parse(cls, columns: object, rows: object) -> "TerminalSize | None":
-        """None where a value is no whole number or out of range."""
+        """Returns the size; None where a value is no whole number or out of range."""
         for value in (columns, rows):
             if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
                 return None
@@ -58,8 +62,8 @@ class TerminalSize:
 
 @dataclass(frozen=True)
 class Target:
-    """A container in a pod, or, when `pod` is empty, the runner itself (`dap run`). An empty namespace of a pod is one
-    that is not named: the cluster's default, which the gateway finds out before anything opens.
+    """Names a container in a pod, or, when `pod` is empty, the runner itself (`dap run`). An empty namespace
+    of a pod is not named yet: the cluster's default, which the gateway finds out before anything opens.
     """
 
     cluster: str
@@ -69,8 +73,8 @@ class Target:
 
     @classmethod
     def parse(cls, cluster: str, namespace: str | None, pod: str, container: str | None) -> "Target":
-        """`namespace`: None for one that is not named. Raises BadRequest for what Kubernetes could not have as a name, so
-        that no such text reaches a shell.
+        """Returns the target of these names. `namespace`: None where it is not named. Raises BadRequest for
+        what Kubernetes could not have as a name, so that no such text reaches a shell.
         """
         _require(_LABEL, 63, "cluster", cluster)
         if namespace is not None:
@@ -92,7 +96,8 @@ class Target:
 
 @dataclass(frozen=True)
 class Command:
-    """What to run, with the streams the client asked for. An empty argv lets the gateway choose a shell.
+    """Holds what to run, with the streams the client asked for. An empty argv lets the gateway choose a
+    shell. Raises BadRequest for an argv that cannot be carried, and where no stream is asked for.
 
     `argv` holds exact bytes as text: any Unicode but NUL and lone surrogates (see `check_argv`).
     """
@@ -126,7 +131,9 @@ def check_namespace(name: str) -> None:
 
 
 def check_argv(argv: tuple[str, ...]) -> None:
-    """Refuses what kubectl or the kernel could not carry unchanged: NUL, and bytes that are no UTF-8."""
+    """Raises BadRequest for what kubectl or the kernel could not carry unchanged: NUL, and bytes that are no
+    UTF-8.
+    """
     for number, argument in enumerate(argv):
         if "\0" in argument:
             raise BadRequest(f"command argument {number} contains a NUL byte, which no program can be given")

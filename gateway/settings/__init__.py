@@ -1,1 +1,1 @@
-"""Which settings there are, and where each value came from."""
+"""Defines which settings there are, and finds where each value came from."""

@@ -1,4 +1,4 @@
-"""Settings: which there are, and where their file is. Read once (loader.py), frozen, handed down.
+"""Defines the settings: which there are, and where their file is. Read once (loader.py), frozen, handed down.
 
 Every value knows its origin, for `dap config show`, and so that a default of ours yields to ~/.ssh/config.
 """
@@ -22,7 +22,9 @@ MODES = ("auto", "relay", "plain")
 
 @dataclass(frozen=True)
 class Setting:
-    """One row: where it stands in config.toml, its environment variable, its default, and what it means."""
+    """Describes a setting: where it stands in config.toml, its environment variable, its default, and what it
+    means.
+    """
 
     key: str
     env: str
@@ -88,7 +90,7 @@ GATEWAY_SETTINGS = (
 
 @dataclass(frozen=True)
 class Limits:
-    """Every wait and every store has one. Seconds, bytes and numbers; `[limits]` in config.toml."""
+    """Bounds every wait and every store, in seconds, bytes and numbers; `[limits]` in config.toml."""
 
     ssh_settings: float = 10.0  # for `ssh -G`, in which the `Match exec` of the user's files runs
     ssh_connect: float = 10.0  # for TCP and the key exchange, where ~/.ssh/config names no ConnectTimeout
@@ -121,7 +123,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Cluster:
-    """How one cluster is reached. `explicit`: the keys that somebody set; the rest are defaults."""
+    """Describes how one cluster is reached. `explicit`: the keys that somebody set; the rest are defaults."""
 
     name: str
     ssh_host: str
@@ -138,7 +140,9 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Config:
-    """All settings. `clusters`: those that are configured, the default one first. `origins` maps "clusters.default.vm" to where its value comes from."""
+    """Holds all settings. `clusters`: those that are configured, the default one first. `origins` maps
+    "clusters.default.vm" to where its value comes from.
+    """
 
     clusters: Mapping[str, Cluster]
     listen: str
@@ -166,8 +170,9 @@ def check_clusters(config: Config) -> None:
 
 
 def bearer_token(text: str, origin: str) -> str:
-    """The token without the white space and line ends around it. Raises ConfigError, which names `origin` and never the
-    token, for what no Authorization header can carry: RFC 9110, 5.5 has visible ASCII, and a space would end a token.
+    """Returns the token without the white space and line ends around it. Raises ConfigError, which names
+    `origin` and never the token, for what no Authorization header can carry: RFC 9110, 5.5 has visible ASCII,
+    and a space would end a token.
     """
     token = text.strip()
     if not all("!" <= char <= "~" for char in token):
@@ -178,8 +183,9 @@ def bearer_token(text: str, origin: str) -> str:
 
 
 def home(env: Mapping[str, str] = os.environ) -> Path:
-    """The user's home: $HOME, and where that is no absolute path the passwd entry's. Raises ConfigError where neither
-    is: files of ours are never looked for in the working directory, where somebody else may have put them.
+    """Returns the user's home: $HOME, and where that is no absolute path the passwd entry's. Raises
+    ConfigError where neither is: files of ours are never looked for in the working directory, where somebody
+    else may have put them.
     """
     found = env.get("HOME", "")
     if not Path(found).is_absolute():
@@ -193,7 +199,9 @@ def home(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def expand(text: str, env: Mapping[str, str] = os.environ) -> Path:
-    """The path that a setting names, `~` and `~USER` as in ssh_config(5). Raises ConfigError for an unknown user."""
+    """Returns the path that a setting names, `~` and `~USER` as in ssh_config(5). Raises ConfigError for an
+    unknown user.
+    """
     if not text.startswith("~"):
         return Path(text)
     user, _, rest = text[1:].partition("/")
@@ -206,24 +214,28 @@ def expand(text: str, env: Mapping[str, str] = os.environ) -> Path:
 
 
 def config_path(env: Mapping[str, str] = os.environ) -> Path:
-    """$XDG_CONFIG_HOME/dap/config.toml. Raises ConfigError where it would need a home and there is none."""
+    """Returns $XDG_CONFIG_HOME/dap/config.toml. Raises ConfigError where the path needs a home and none is
+    known.
+    """
     return (_base(env, "XDG_CONFIG_HOME") or home(env) / ".config") / "dap" / "config.toml"
 
 
 def state_dir(env: Mapping[str, str] = os.environ) -> Path:
-    """$XDG_STATE_HOME/dap, for the token. Raises ConfigError as `config_path` does."""
+    """Returns $XDG_STATE_HOME/dap, for the token. Raises ConfigError as `config_path` does."""
     return (_base(env, "XDG_STATE_HOME") or home(env) / ".local/state") / "dap"
 
 
 def socket_path(env: Mapping[str, str] = os.environ) -> Path:
-    """The Unix socket of the local gateway: in $XDG_RUNTIME_DIR, or in the state directory where there is none.
-    Raises ConfigError as `config_path` does.
+    """Returns the Unix socket of the local gateway: in $XDG_RUNTIME_DIR, or in the state directory where that
+    is not set. Raises ConfigError as `config_path` does.
     """
     runtime = _base(env, "XDG_RUNTIME_DIR")
     return (runtime / "dap" if runtime else state_dir(env)) / "gateway.sock"
 
 
 def _base(env: Mapping[str, str], variable: str) -> Path | None:
-    """The variable's directory. A relative path is invalid and ignored (XDG Base Directory Specification, Basics)."""
+    """Returns the variable's directory; None where it is unset. A relative path is invalid and ignored (XDG
+    Base Directory Specification, Basics).
+    """
     base = env.get(variable, "")
     return Path(base) if Path(base).is_absolute() else None

@@ -1,4 +1,4 @@
-"""Where settings come from: flags over the environment over config.toml over defaults."""
+"""Loads the settings: flags over the environment over config.toml over defaults."""
 
 import os
 import tomllib
@@ -30,7 +30,9 @@ _MAY_BE_OFF = frozenset({"idle", "max_age", "sessions", "sessions_per_identity",
 
 
 def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = None) -> Config:
-    """Reads everything. Raises ConfigError with the file or variable to mend. `flags`: "gateway.listen" -> value."""
+    """Returns all settings. Raises ConfigError with the file or variable to mend. `flags`: "gateway.listen"
+    -> value.
+    """
     path = config_path(env)
     document = _read(path)
     unknown = set(document) - {"gateway", "clusters", "limits"}

@@ -1,4 +1,4 @@
-"""kubectl's way of writing arguments; argparse would double the time to start."""
+"""Parses arguments as kubectl writes them; argparse would double the time to start."""
 
 _VALUED = {
     "-c": "--container",
@@ -26,11 +26,13 @@ _SWITCHES_LONG = {
 
 
 class UsageError(Exception):
-    """What kubectl would print on stderr before it exits with 1."""
+    """Raised with what kubectl would print on stderr before it exits with 1."""
 
 
 class Arguments:
-    """`words` are what is no flag; `command` is what stands after `--`, None without one."""
+    """Holds parsed arguments. `words` are what is no flag; `command` is what stands after `--`, None without
+    `--`.
+    """
 
     def __init__(self, arguments: list[str]) -> None:
         self.words: list[str] = []
@@ -69,7 +71,9 @@ class Arguments:
             raise self._usage(f"flag needs an argument: {flag}")
 
     def _take_short(self, word: str, rest: list[str]) -> None:
-        """One or several letters, the last of them perhaps with its value: -it, -nteam-a, -n team-a, -c=main."""
+        """Takes one or several letters, the last of them perhaps with its value: -it, -nteam-a, -n team-a,
+        -c=main.
+        """
         for position, letter in enumerate(word[1:], start=2):
             flag, tail = f"-{letter}", word[position:]
             if flag in _VALUED:

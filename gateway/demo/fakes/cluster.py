@@ -1,12 +1,14 @@
-"""The invented cluster: what kubectl says about its pods, in kubectl 1.36's words."""
+"""Invents the cluster: what kubectl says about its pods, in kubectl 1.36's words."""
 
 
 class RefusedError(Exception):
-    """What kubectl would print on stderr before it exits with 1."""
+    """Raised with what kubectl would print on stderr before it exits with 1."""
 
 
 class Pod:
-    """`containers` in the pod's own order; `bare` has no program at all in it, like a distroless image."""
+    """Describes a pod. `containers` in the pod's own order; `bare` has no program at all in it, like a
+    distroless image.
+    """
 
     def __init__(
         self,
@@ -53,12 +55,12 @@ def not_found(kind: str, name: str) -> RefusedError:
 
 
 def pods_in(namespace: str | None) -> list[Pod]:
-    """All pods of one namespace, or of all (None)."""
+    """Returns all pods of one namespace, or of all (None)."""
     return [pod for pod in PODS if namespace in (None, pod.namespace)]
 
 
 def find_pod(namespace: str, reference: str) -> Pod:
-    """The pod that POD, pod/POD, deploy/NAME or the like means. Raises RefusedError."""
+    """Returns the pod that POD, pod/POD, deploy/NAME or the like means. Raises RefusedError."""
     if namespace not in NAMESPACES:
         raise not_found("namespaces", namespace)
     short, slash, name = reference.partition("/")
@@ -74,7 +76,7 @@ def find_pod(namespace: str, reference: str) -> Pod:
 
 
 def pod_named(namespace: str, name: str) -> Pod:
-    """What the API answers for a pod; it does not ask for the namespace. Raises RefusedError."""
+    """Returns the pod as the API does, which does not check the namespace. Raises RefusedError."""
     for pod in pods_in(namespace):
         if pod.name == name:
             return pod
@@ -82,7 +84,7 @@ def pod_named(namespace: str, name: str) -> Pod:
 
 
 def owner_named(kind: str, name: str) -> str:
-    """The `app` of a workload's pods. Raises RefusedError."""
+    """Returns the `app` of a workload's pods. Raises RefusedError."""
     if name not in _OWNERS[kind]:
         raise not_found(kind, name)
     return name
@@ -96,7 +98,7 @@ def kind_of(short: str) -> str:
 
 
 def find_container(pod: Pod, name: str) -> str:
-    """The container that `-c name` means, the default one for an empty name. Raises RefusedError."""
+    """Returns the container that `-c name` means, the default one for an empty name. Raises RefusedError."""
     if not name:
         return pod.default
     if name not in pod.containers:

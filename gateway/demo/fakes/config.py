@@ -1,5 +1,5 @@
-"""`kubectl config`, as far as contexts and their namespaces go: in $KUBECONFIG or ~/.kube/config, written as JSON, which
-is YAML, too. Without a file there is one context, `demo`, that names no namespace.
+"""Runs `kubectl config`, as far as contexts and their namespaces go: in $KUBECONFIG or ~/.kube/config,
+written as JSON, which is YAML, too. Without a file there is one context, `demo`, that names no namespace.
 """
 # ruff: noqa: PTH103, PTH110, PTH111, PTH120, PTH123 - pathlib is slow to import
 
@@ -22,12 +22,12 @@ _FIRST: "Kubeconfig" = {
 
 
 def namespace(arguments: Arguments) -> str:
-    """Where kubectl looks for a pod: --namespace, else what the context names, else `default`."""
+    """Returns where kubectl looks for a pod: --namespace, else what the context names, else `default`."""
     return arguments.value("--namespace") or _chosen(arguments).get("namespace") or "default"
 
 
 def config(arguments: Arguments) -> str:
-    """What goes to stdout. Raises RefusedError."""
+    """Runs `kubectl config` and returns what goes to stdout. Raises RefusedError."""
     _, verb, *names = [*arguments.words, ""]
     if verb == "current-context":
         return f"{_read()['current-context']}\n"

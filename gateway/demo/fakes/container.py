@@ -1,4 +1,4 @@
-"""A container of the demo: a private directory, and a command run there in a session of its own."""
+"""Runs a container of the demo: a private directory, and a command run there in a session of its own."""
 
 # ruff: noqa: PTH103, PTH110, PTH113, PTH118, PTH123 - pathlib takes longer to import than all the rest
 import os
@@ -10,11 +10,13 @@ _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "DAP_DEMO", "LOGNAME
 
 
 class StartError(Exception):
-    """The words of the container runtime for a command that it cannot start."""
+    """Raised with the words of the container runtime for a command that it cannot start."""
 
 
 class Container:
-    """Made on first use; `pods` is the directory of all, `programs` the stand-ins' own."""
+    """Runs commands in a container, which is made on first use; `pods` is the directory of all, `programs`
+    the stand-ins' own.
+    """
 
     def __init__(self, pod: Pod, name: str, pods: str, programs: str) -> None:
         self.directory = os.path.join(pods, pod.namespace, pod.name, name)
@@ -36,9 +38,9 @@ class Container:
             pass
 
     def start(self, command: list[str], files: tuple[int, int, int], *, terminal: bool) -> int:
-        """Run command with these as stdin, stdout and stderr; return its pid, which is its session too.
+        """Runs the command with these as stdin, stdout and stderr; returns its pid, which is its session too.
 
-        Raises StartError when it does not exist or cannot be run.
+        Raises StartError when the command does not exist or cannot be run.
         """
         program = self._look_up(command[0])
         report, child_report = os.pipe()
@@ -97,6 +99,6 @@ def _is_program(path: str) -> bool:
 
 
 def exit_code(status: int) -> int:
-    """A wait status as a container's exit code: 128 and the number for a signal."""
+    """Returns a wait status as a container's exit code: 128 and the number for a signal."""
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code

@@ -1,4 +1,4 @@
-"""`kubectl get`, as far as a demo needs it."""
+"""Answers `kubectl get`, as far as a demo needs it."""
 
 import json
 
@@ -24,7 +24,7 @@ _WORKLOADS = {"deployments": "deployments.apps", "statefulsets": "statefulsets.a
 
 
 def get(arguments: Arguments) -> str:
-    """What goes to stdout. Raises RefusedError."""
+    """Returns what goes to stdout. Raises RefusedError."""
     if raw := arguments.value("--raw"):
         found = answer(raw)
         return found if isinstance(found, str) else _json(found)
@@ -50,7 +50,7 @@ def get(arguments: Arguments) -> str:
 
 
 def answer(path: str) -> "object":
-    """What the API says to a GET: an object, or text. Raises RefusedError."""
+    """Returns what the API answers to a GET: an object, or text. Raises RefusedError."""
     path, _, query = path.partition("?")
     match path.strip("/").split("/"):
         case [name] if name in _PLAIN:

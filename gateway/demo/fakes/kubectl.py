@@ -24,7 +24,9 @@ _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 def main(arguments: list[str], pods: str, programs: str) -> int:
-    """Return the exit status. `pods` and `programs` are the demo's directories of these names."""
+    """Runs kubectl and returns its exit status. `pods` and `programs` are the demo's directories of these
+    names.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
@@ -91,7 +93,7 @@ def _exec(arguments: Arguments, pods: str, programs: str) -> int:
 
 
 def _in_terminal(container: Container, command: list[str]) -> int | None:
-    """The exit code, or None when the terminal has hung up or a signal has ended us: no words then."""
+    """Returns the exit code, or None when the terminal has hung up or a signal has ended us: no message then."""
     from .terminal import HangupError, run_in_terminal  # noqa: PLC0415 - nor for this, without a terminal
 
     try:
@@ -101,7 +103,9 @@ def _in_terminal(container: Container, command: list[str]) -> int | None:
 
 
 def _on_pipes(container: Container, command: list[str], *, stdin: bool) -> int:
-    """The command has our own stdin, stdout and stderr, so that we are in nobody's way."""
+    """Runs the command with our own stdin, stdout and stderr, so that we are in nobody's way; returns its
+    exit code.
+    """
     source = 0 if stdin else os.open(os.devnull, os.O_RDONLY)
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # until the command can be told
     pid = container.start(command, (source, 1, 2), terminal=False)

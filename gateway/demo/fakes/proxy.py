@@ -1,4 +1,4 @@
-"""`kubectl proxy` on a Unix socket: the invented cluster's API, as far as the gateway reads it."""
+"""Serves as `kubectl proxy` on a Unix socket: the invented cluster's API, as far as the gateway reads it."""
 
 import http.server
 import json
@@ -43,7 +43,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._say_json(201, {**json.loads(body), "status": {"allowed": True}})
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Logs nothing: nobody reads it."""
 
     def address_string(self) -> str:
         return ""
@@ -60,7 +60,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._say_json(200, found)
 
     def _watch(self) -> None:
-        """Nothing happens to the demo's pods, until the client has seen enough."""
+        """Answers a watch without events, since nothing happens to the demo's pods, until the client has seen
+        enough.
+        """
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -89,7 +91,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def serve(path: str) -> None:
-    """Until a signal ends it; like kubectl, it leaves its socket behind. Raises RefusedError."""
+    """Serves until a signal ends it; like kubectl, it leaves its socket behind. Raises RefusedError."""
     if not path:
         raise RefusedError("error: the demo's kubectl listens on a Unix socket only")
     if os.path.exists(path):  # noqa: PTH110

@@ -1,4 +1,4 @@
-"""`kubectl exec -it`: a terminal for the command inside, relayed to the terminal outside."""
+"""Runs `kubectl exec -it`: a terminal for the command inside, relayed to the terminal outside."""
 # ruff: noqa: SIM105 - contextlib is slow to import
 
 import fcntl
@@ -20,11 +20,13 @@ _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 class HangupError(Exception):
-    """The terminal outside is gone, or somebody ends us."""
+    """Raised when the terminal outside is gone, or a signal ends us."""
 
 
 def run_in_terminal(container: Container, command: list[str]) -> int:
-    """Return the command's exit code. Raises StartError and HangupError; then the command gets SIGHUP too."""
+    """Runs the command and returns its exit code. Raises StartError and HangupError; then the command gets
+    SIGHUP too.
+    """
     saved = termios.tcgetattr(0)
     master, slave = os.openpty()
     wakeups = _Wakeups()
@@ -43,7 +45,7 @@ def run_in_terminal(container: Container, command: list[str]) -> int:
 
 
 class _Wakeups:
-    """Signals as bytes in a pipe, so that poll sees them."""
+    """Turns signals into bytes in a pipe, so that poll sees them."""
 
     def __init__(self) -> None:
         self.fd, self._writer = os.pipe()
@@ -88,7 +90,9 @@ class _Relay:
                 return self._code
 
     def _poll(self, timeout: int | None) -> dict[int, int]:
-        """What can be done. After the command's end this waits only while its output waits."""
+        """Returns the descriptors that are ready. After the command's end this waits only while its output
+        waits.
+        """
         poll = select.poll()
         poll.register(self._wakeups, select.POLLIN)
         if len(self._input) < _WAITING_BYTES:
@@ -122,13 +126,15 @@ class _Relay:
         self._input += data
 
     def _take_output(self) -> bool:
-        """Whether there was some and may be more. EIO says that nobody has the terminal open any more."""
+        """Reads output. True if there was some and may be more; EIO says that nobody has the terminal open
+        any more.
+        """
         try:
             data = os.read(self._master, _WAITING_BYTES)
         except BlockingIOError:
             return False
         except OSError:
-            data = _last_of(self._master)
+            data = _read_after_eio(self._master)
         if not data:
             self._open = False
             return False
@@ -138,8 +144,10 @@ class _Relay:
         return self._left > 0
 
 
-def _last_of(fd: int) -> bytes:
-    """As gateway.relay.process has it; a stand-in imports nothing of ours."""
+def _read_after_eio(fd: int) -> bytes:
+    """Reads what a terminal still has after EIO, as gateway.relay.process does; a stand-in imports nothing of
+    ours.
+    """
     try:
         return os.read(fd, _WAITING_BYTES)
     except OSError:
@@ -156,7 +164,7 @@ def _write(fd: int, data: bytearray, limit: int) -> int:
 
 
 def _own_stdout() -> tuple[int, int]:
-    """Where to write, and how much at once.
+    """Returns where to write, and how much at once.
 
     A terminal is opened anew: others share the one we have, and must not find it non-blocking.
     """
@@ -175,7 +183,7 @@ def _copy_size(master: int) -> None:
 
 
 def _raw(attributes: "list[Any]") -> "list[Any]":
-    """As kubectl makes its terminal: nothing is echoed, changed or taken for a signal."""
+    """Returns the attributes as kubectl sets its terminal: nothing is echoed, changed or taken for a signal."""
     raw = list(attributes)
     raw[0] &= ~(
         termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
