@@ -61,8 +61,8 @@ def dap(context: click.Context) -> None:
 
 
 @dap.command("serve", help=help_texts.SERVE)
-@click.option("--listen", metavar="HOST:PORT", help="Default: localhost:8080.")
-@click.option("--demo", is_flag=True, help="A make-believe cluster; its commands run on this machine.")
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen; default: localhost:8080.")
+@click.option("--demo", is_flag=True, help="Serve a make-believe cluster; its commands run on this machine.")
 @click.option(
     "--log", type=click.Choice(["console", "json"]), metavar="<console|json>", default="console",
     show_default=True, help="How log lines look on stderr.",
@@ -89,10 +89,12 @@ def shell_(target: Target, argv: tuple[str, ...], quiet: bool) -> int:
 @options.tty
 @click.option(
     "--kill-on-disconnect", "kill", is_flag=True,
-    help="End the command in the pod too when this ends before it. Needs sh there.",
+    help="End the command in the pod too when dap ends before it. Needs sh in the container.",
 )  # fmt: skip
 @click.option(
-    "--verify", is_flag=True, help="Prove exit code and length of the output (needs sh, tee, wc there)."
+    "--verify",
+    is_flag=True,
+    help="Prove exit code and length of the output (needs sh, tee, wc in the container).",
 )
 @options.quiet
 def exec_(
@@ -126,7 +128,7 @@ def run_(argv: tuple[str, ...], stdin: bool, tty: bool, cluster: str, quiet: boo
     metavar="SECONDS",
     default=30,
     show_default=True,
-    help="For all of it.",
+    help="For all steps together.",
 )
 @options.quiet
 def probe_(target: Target, timeout: float, json: bool, quiet: bool) -> int:
@@ -140,12 +142,14 @@ def probe_(target: Target, timeout: float, json: bool, quiet: bool) -> int:
     "target",
     required=False,
     metavar="[POD | CLUSTER/NS/POD[/CONTAINER]]",
-    help="What the page shows at once.",
+    help="The pod that the page opens at once.",
 )
 @options.namespace
 @options.container
 @options.cluster
-@click.option("--for", "whose", metavar="NAME", help="Somebody else, with sessions of their own.")
+@click.option(
+    "--for", "whose", metavar="NAME", help="Make the link for somebody else, with sessions of their own."
+)
 def open_(
     target: str | None, namespace: str | None, container: str | None, cluster: str, whose: str | None
 ) -> None:
@@ -172,7 +176,7 @@ def attach_(name: str | None) -> int:
 
 @dap.command("kill", help=help_texts.KILL)
 @click.argument("name", metavar="SESSION", help="As dap sessions lists it.")
-@click.option("--reason", metavar="TEXT", default="", help="What its user is told.")
+@click.option("--reason", metavar="TEXT", default="", help="Shown to the session's user.")
 def kill_(name: str, reason: str) -> int:
     from gateway.cli.commands import sessions
 
@@ -206,10 +210,10 @@ def config_() -> None:
 )
 @click.option("--vm", metavar="NAME", help="Incus instance, the runner.")
 @click.option("--kube-context", metavar="NAME", help="Context in the runner.")
-@click.option("--namespace", metavar="NS", help="Of pods named without one; default: the context's.")
+@click.option("--namespace", metavar="NS", help="For pods named without one; default: the context's.")
 @click.option("--mode", metavar="MODE", help="plain, relay, or auto: relay where python3 is.")
 @click.option("--listen", metavar="HOST:PORT", help="Where dap serve listens.")
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 def init_(force: bool, **given: str | None) -> None:
     from gateway.cli.commands import config as settings
 

@@ -31,15 +31,15 @@ dap shell web-0 -n shop -c nginx
 dap shell deploy/api                any pod of a deployment
 dap shell web-0 -- python3          another program
 
-When the connection is lost the session waits in the gateway and the shell goes on where it was, for as long as the window's title says. What you type meanwhile is kept. Ctrl-C, or Enter and ~. as in ssh, gives up; dap attach goes on later, or from elsewhere. A gateway inside dap itself waits for a lost hop only, and the plain chain cannot wait.
+When the connection is lost the session waits in the gateway and the shell goes on where it was, for as long as the window's title says. What you type meanwhile is kept. Ctrl-C, or Enter and ~. as in ssh, gives up; dap attach goes on later, or from elsewhere. A gateway inside dap itself keeps the session for a lost hop only, and the plain chain keeps none.
 
 When the shell ends, what it started in the pod is hung up too; nohup and setsid keep a job.
 """
 
 ATTACH = """\
-Go on with a session, here.
+Attach to a session and go on with it here.
 
-Takes it over from wherever it is open; that client is told. Without SESSION: the only one there is.
+Takes the session over from wherever it is open, and tells the client that had it. Without SESSION: the only session that can be resumed.
 
 \b
 dap attach
@@ -49,7 +49,7 @@ dap attach 5e55104e5e55104e
 SESSIONS = """\
 List the sessions of the running gateway.
 
-Yours; all of them for its operator. CLIENT says whether somebody is attached to it or it waits for that.
+Lists your own; for the operator of the gateway, all. CLIENT says whether a client is attached, or the session waits for its client.
 
 \b
 dap sessions
@@ -74,7 +74,7 @@ dap exec web-0 -c nginx -- cat /etc/nginx/nginx.conf > nginx.conf
 tar c . | dap exec web-0 -i -- tar x -C /tmp
 dap exec web-0 -it -- top
 
---verify runs the command under a small sh script in the container, which counts what it writes to stdout and tells the exit code again. Where these are not what arrived, the exit status is 125 (output_incomplete).
+--verify runs the command under a small sh script in the container, which counts what the command writes to stdout and sends the exit code again. Where these differ from what arrived, the exit status is 125 (output_incomplete).
 """
 
 RUN = """\
@@ -100,7 +100,7 @@ dap probe deploy/api -n shop --json
 OPEN = """\
 Print a fresh browser link to the running gateway.
 
-It works once, for five minutes. Who opens it is you, with your sessions; a link for somebody else wants their name, and they see none but their own.
+The link works once, within five minutes. Whoever opens it is you, with your sessions; with --for NAME it is for somebody else, who sees only their own.
 
 \b
 dap open
@@ -113,7 +113,7 @@ dap open deploy/api               any pod of a deployment
 DOCTOR = """\
 Check the settings and every hop in order.
 
-Says what is wrong, and what to do. For a gateway elsewhere, set DAP_GATEWAY_URL.
+Says what is wrong, and what to do about it. For a gateway elsewhere, set DAP_GATEWAY_URL.
 
 Exit status: 0 all well, 1 something on this machine is wrong, 125 a hop failed.
 """

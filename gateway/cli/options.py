@@ -22,7 +22,7 @@ def _clusters(_: click.Context, __: click.Parameter, incomplete: str) -> list[st
 
 pod = click.argument("pod", metavar="POD", help="A pod's name, or deploy/NAME, svc/NAME, sts/NAME.")
 namespace = click.option(
-    "--namespace", "-n", metavar="NS", help="Default: the cluster's setting, or kubectl's there."
+    "--namespace", "-n", metavar="NS", help="Default: the cluster's setting, else kubectl's in the runner."
 )
 container = click.option("--container", "-c", metavar="NAME", help="Which container, if the pod has several.")
 cluster = click.option(
@@ -31,7 +31,7 @@ cluster = click.option(
 )  # fmt: skip
 stdin = click.option("--stdin", "-i", is_flag=True, help="Pass our stdin to the command.")
 tty = click.option("--tty", "-t", is_flag=True, help="Give the command a terminal.")
-quiet = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 json = click.option("--json", is_flag=True, help="One JSON object instead of lines.")
 
 

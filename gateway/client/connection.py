@@ -170,7 +170,9 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
     async with websocket:
         _notice_loss(websocket)
         if websocket.subprotocol != OWN.name:
-            raise GatewayFailed(REFUSED, f"the server at {endpoint} does not speak {OWN.name}")
+            raise GatewayFailed(
+                REFUSED, f"the server at {endpoint} does not speak {OWN.name}: name a dap gateway"
+            )
         assert isinstance(websocket, _Listening)
         try:
             yield Connection(websocket)

@@ -50,9 +50,9 @@ class Resume:
             offset, received, window = numbers
             found = cls(session, body["secret"], grace, offset, received, window, cluster)
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise broken("its hello cannot be read") from None
+            raise broken("invalid hello: its resume fields are missing or no numbers") from None
         if min(numbers[:2]) < 0 or found.window < 1 or not isinstance(found.secret, str):
-            raise broken("its hello cannot be")
+            raise broken("invalid hello: negative offset, empty window, or a secret that is no text")
         return found
 
 

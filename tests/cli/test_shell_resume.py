@@ -425,5 +425,8 @@ async def test_a_gateway_that_breaks_the_protocol_is_not_tried_again(home):
         code = await screen.ended()
 
     assert code == 125
-    assert b"dap: gateway: the gateway broke the protocol: it has received what was never sent" in screen.seen
+    assert (
+        b"dap: gateway: the gateway broke the protocol: it acknowledged input that was never sent"
+        in screen.seen
+    )
     assert session.attaches == []

@@ -33,7 +33,7 @@ def init(given: dict[str, str | None], *, force: bool) -> None:
     """
     path = config_path()
     if path.exists() and not force:
-        raise ConfigError(f"{path} is there already: edit it, or replace it with --force")
+        raise ConfigError(f"{path} exists already: edit it, or replace it with --force")
     if sys.stdin.isatty() and sys.stderr.isatty():
         _ask(given)
     _write(path, document(given), force=force)
@@ -47,7 +47,7 @@ def show(*, as_json: bool) -> None:
         shown = {key: {"value": value, "origin": origin} for key, value, origin in rows}
         print(json.dumps({"file": str(path), "settings": shown}, indent=2))
         return
-    print(f"# {safe(str(path))}{'' if path.exists() else ' (not there; dap config init writes it)'}")
+    print(f"# {safe(str(path))}{'' if path.exists() else ' (missing; dap config init writes it)'}")
     if not any(key.startswith("clusters.") for key, _, _ in rows):
         print(f"# {NO_CLUSTER}")
     keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
@@ -111,7 +111,7 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         else:
             path.hardlink_to(draft)  # fails if another made it meanwhile
     except FileExistsError:
-        raise ConfigError(f"{path} is there already: edit it, or replace it with --force") from None
+        raise ConfigError(f"{path} exists already: edit it, or replace it with --force") from None
     finally:
         draft.unlink(missing_ok=True)
 

@@ -82,7 +82,7 @@ def _settings(cluster: str, report: Report) -> Config | None:
     if not config.url and cluster_called(cluster, config.clusters) not in config.clusters:
         report(failed("config", f"no cluster {cluster!r}", f"add [clusters.{cluster}] to {path}"))
         return None
-    report(passed("config", str(path) if path.exists() else f"{path} is not there: defaults"))
+    report(passed("config", str(path) if path.exists() else f"{path} is missing: defaults are used"))
     return config
 
 
@@ -90,7 +90,7 @@ async def local(cluster: Cluster, limits: Limits) -> list[Check]:
     """Returns the checks that need nothing but this machine."""
     if "ssh_host" not in cluster.explicit:
         advice = "name your management host: dap config init --ssh-host USER@HOST"
-        return [failed("ssh_host", f"still the example {cluster.ssh_host}", advice)]
+        return [failed("ssh_host", f"ssh_host is still the example {cluster.ssh_host}", advice)]
     problem = unreadable(cluster.ssh_known_hosts) if "ssh_known_hosts" in cluster.explicit else ""
     if not problem:
         return await ssh_checks(cluster, limits)
@@ -122,7 +122,12 @@ def hop_checks(endpoint: Endpoint, cluster: str, timeout: float) -> list[Check]:
     known = answer["clusters"].get(cluster_called(cluster, answer["clusters"]))
     if known is None:
         return [
-            Check("gateway", False, f"it has no cluster {cluster!r}", "restart dap serve after a new config")
+            Check(
+                "gateway",
+                False,
+                f"the gateway has no cluster {cluster!r}",
+                "restart dap serve after a new config",
+            )
         ]
     checks: list[Check] = []
     for hop in known.get("hops", []):

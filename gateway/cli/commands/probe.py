@@ -160,7 +160,7 @@ class Probe:
         except GatewayFailed:
             return None  # it has no time left to say, or is too old to know
         found = next((check for check in checks if check.ok is False and check.code), None)
-        return End(found.code, found.name, found.message or "it does not answer") if found else None
+        return End(found.code, found.name, found.message or "the hop does not answer") if found else None
 
 
 def _failed(name: str, ms: float, end: End) -> Step:

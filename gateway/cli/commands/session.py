@@ -79,7 +79,7 @@ def take_over(session: str, endpoint: Endpoint) -> int:
     without a terminal.
     """
     if not os.isatty(0):
-        raise BadRequest("stdin is no terminal, and a session to attach to is one")
+        raise BadRequest("stdin is no terminal, and dap attach needs one: run it in a terminal")
     terminal = Terminal(0)
 
     async def talk(endpoint: Endpoint, sink: Sink) -> End:

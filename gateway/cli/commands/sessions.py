@@ -67,7 +67,9 @@ def attach(name: str | None) -> int:
         every = _parse(_ask(endpoint))
         found = [one for one in every if one.resumable]
         if not found:
-            raise _unknown(f"there is no session to attach to ({len(every)} that cannot be resumed)")
+            raise _unknown(
+                f"no session can be attached to ({len(every)} cannot be resumed): dap shell opens a new one"
+            )
         if len(found) > 1:
             say("which one? dap attach SESSION")
             print(_table(found), flush=True)
@@ -118,7 +120,9 @@ def _parse(body: Any) -> list[Listed]:
 
 
 def _unreadable() -> GatewayFailed:
-    return GatewayFailed(REFUSED, "the gateway's list of sessions cannot be read: is it of another version?")
+    return GatewayFailed(
+        REFUSED, "the gateway's list of sessions cannot be read: use a dap of the gateway's version"
+    )
 
 
 def _unknown(message: str) -> GatewayFailed:

@@ -86,13 +86,13 @@ class Keyboard:
         cannot be.
         """
         if not self._buffer.again(offset, window):
-            raise broken("it has received what was never sent")
+            raise broken("it acknowledged input that was never sent")
         self._wake()
 
     def received(self, offset: int) -> None:
         """Drops input before `offset`, which has arrived. Raises as `again`."""
         if not self._buffer.received(offset):
-            raise broken("it has received what was never sent")
+            raise broken("it acknowledged input that was never sent")
         self._wake()
 
     def close(self) -> None:

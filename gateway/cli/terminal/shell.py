@@ -156,7 +156,7 @@ class Shell:
             say_namespace(body)
         if before is not None:
             if found is None or found.session != before.session:
-                raise broken("it answers an attach with another session")
+                raise broken("it answered an attach with another session")
             self._keyboard.again(found.received, found.window)
             self._continue_at(found.offset)
             self._sizes.again()
@@ -178,9 +178,13 @@ class Shell:
         """
         missing = offset - self._tracker.accepted
         if missing and not self._afresh:
-            raise broken("its output goes on somewhere else")
+            raise broken("its output goes on at another offset than was asked for")
         if missing:
-            said = f"{missing} bytes of output skipped" if missing > 0 else "output that was shown already"
+            said = (
+                f"{missing} bytes of output skipped"
+                if missing > 0
+                else "output that was shown already follows"
+            )
             self._notices.marker(said)
             self._tracker.begin(offset)
             self._sizes.redraw()
