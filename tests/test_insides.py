@@ -4,20 +4,8 @@ before aiohttp's upper bound in pyproject.toml is raised. Of asyncssh: tests/bac
 
 import inspect
 
-import aiohttp
 from aiohttp import web
-from aiohttp.client_proto import ResponseHandler
 from websockets.asyncio.client import ClientConnection
-
-
-async def test_a_connector_makes_its_own_connections():
-    """gateway/backends/kube/connector.py"""
-    assert list(inspect.signature(aiohttp.BaseConnector._create_connection).parameters) == [
-        "self", "req", "traces", "timeout",
-    ]  # fmt: skip
-    connector = aiohttp.BaseConnector()
-    assert isinstance(connector._factory(), ResponseHandler)
-    await connector.close()
 
 
 def test_receive_answers_what_breaks_the_rules_with_close():

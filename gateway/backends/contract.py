@@ -108,11 +108,15 @@ class ClusterApi(Protocol):
         seconds: float = READ,
     ) -> AbstractAsyncContextManager[Response]:
         """Sends a request; enters with the beginning of the answer, whatever its status, within `seconds`. Bodies may be
-        of any length, and take any time. Leaving ends the request, read to its end or not. Headers that concern one
-        connection alone are left out on both ways; a body that is iterated goes in chunks where no header says its length.
+        of any length, and take any time. Leaving ends the request, read to its end or not; an answer that comes before
+        all of the body was sent ends the sending. While 256 requests are under way, watches among them,
+        the next one waits. Headers that concern one connection alone are left out on both ways; a body that is iterated
+        goes in chunks where no header says its length.
 
-        A GET or HEAD that a connection's end has cut is sent once more. The runner's proxy refuses exec, attach, PUT, PATCH
-        and DELETE. Without a relay there is only GET without headers, and a refusal of the API server's is HopFailed.
+        A request that a connection's end has cut is sent once more where that is safe: a GET, a HEAD, or one of whose
+        body nothing was sent. Raises HopFailed where no answer begins, and for a request that breaks HTTP's rules. The
+        runner's proxy answers exec, attach, PUT, PATCH and DELETE with 403. Without a relay there is only GET without
+        headers, and a refusal of the API server's is HopFailed.
         """
         ...
 

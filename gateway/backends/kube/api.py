@@ -1,4 +1,4 @@
-"""The API server through the relay: aiohttp over streams of the link, to a `kubectl proxy` in the runner."""
+"""The API server through the relay: HTTP over streams of the link, to a `kubectl proxy` in the runner."""
 
 import asyncio
 import json
@@ -6,17 +6,15 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Any, NamedTuple, Protocol
-
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
+from typing import Any, Protocol
 
 from gateway.backends.contract import READ, SIZE, ByteStream, Event, Headers, Response
 from gateway.backends.kube import answers
-from gateway.backends.kube.connector import RelayConnector
+from gateway.backends.kube.http_connection import Cut, Request
+from gateway.backends.kube.http_pool import HttpPool, PooledResponse
 from gateway.errors import HopFailed
 from gateway.supervision import supervise
 
-_HOST = "http://localhost"  # the Host that kubectl proxy wants to hear
 _REFUSED = "/api/v1/namespaces/-/pods/-/exec"  # answered by kubectl proxy itself, with 403
 _PROBE = 2.0  # seconds for that
 _YES = 60.0  # seconds
@@ -45,14 +43,6 @@ class Proxy(Protocol):
         ...
 
 
-class _Request(NamedTuple):
-    method: str
-    path: str
-    headers: Headers
-    body: bytes | AsyncIterator[bytes]
-    repeatable: bool  # sent twice, it does no more than once
-
-
 class RelayApi:
     """See `ClusterApi`. Works inside `async with api.running():`."""
 
@@ -65,26 +55,18 @@ class RelayApi:
         self.asking = 0  # requests under way; a watch only until it has begun
         self._doubtful = False  # the last request got no answer
         self._allowed: dict[tuple[str, str, str, str], float] = {}  # what we may, and when that was said
-        self._session: ClientSession
+        self._pool: HttpPool
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """On leaving all connections and the proxy are closed, and no task is left."""
         async with asyncio.TaskGroup() as tasks:
             keeper = tasks.create_task(supervise("kubectl_proxy", self._proxy.run, self.restarts))
-            connector = RelayConnector(self._proxy.connection, tasks)
-            unlimited = ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-            self._session = ClientSession(
-                connector=connector,
-                timeout=unlimited,
-                cookie_jar=DummyCookieJar(),
-                auto_decompress=False,
-                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-            )
+            self._pool = HttpPool(self._proxy.connection, tasks)
             try:
                 yield
             finally:
-                await self._session.close()
+                self._pool.close()
                 keeper.cancel()
 
     @asynccontextmanager
@@ -100,9 +82,8 @@ class RelayApi:
         """See `ClusterApi.request`."""
         async with AsyncExitStack() as stack:
             async with self._asking(seconds):
-                exchange = self._exchange(method, path, headers, body)
-                status, found, data = await stack.enter_async_context(exchange)
-            yield Response(status, found, _uncut(data))
+                response = await stack.enter_async_context(self._exchange(method, path, headers, body))
+            yield response
 
     async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
         """See `ClusterApi.get`."""
@@ -151,42 +132,32 @@ class RelayApi:
         *,
         repeatable: bool = False,
     ) -> AsyncIterator[Response]:
-        """Sends a request, for any time; a ClientError is a connection that was cut."""
-        repeatable = repeatable or method in {"GET", "HEAD"}
-        answer = await self._answer(_Request(method, path, answers.end_to_end(headers), body, repeatable))
+        """Sends a request, for any time. `repeatable`: sent twice, it does no more than once."""
+        request = Request(method, path, answers.end_to_end(headers), body)
+        response = await self._answer(request, repeatable=repeatable or method in {"GET", "HEAD"})
         try:
-            found = answers.end_to_end([*answer.headers.items()])
-            yield Response(answer.status, found, answer.content.iter_any())
+            yield Response(response.status, response.headers, response)
         finally:
-            answer.release() if answer.content.at_eof() else answer.close()
+            response.close()
 
-    async def _answer(self, request: "_Request") -> ClientResponse:
+    async def _answer(self, request: Request, *, repeatable: bool) -> PooledResponse:
         """Its beginning. A proxy whose credentials have become old is asked again."""
-        answer = await self._send(request)
-        if answer.status == 401 and self._proxy.age > _STALE:
+        response = await self._send(request, repeatable=repeatable)
+        if response.status == 401 and self._proxy.age > _STALE:
             self._proxy.restart()
             if isinstance(request.body, bytes):
-                answer.close()
-                answer = await self._send(request)
-        return answer
+                response.close()
+                response = await self._send(request, repeatable=repeatable)
+        return response
 
-    async def _send(self, request: "_Request") -> ClientResponse:
+    async def _send(self, request: Request, *, repeatable: bool) -> PooledResponse:
         """Once more where the connection is cut: it may be an old one, of a proxy that has just ended."""
-        url, data = _HOST + request.path, request.body or None
-        ask = partial(
-            self._session.request,
-            request.method,
-            url,
-            headers=[*request.headers],
-            data=data,
-            allow_redirects=False,
-        )
         try:
-            return await ask()
-        except ClientError:
-            if not request.repeatable:
+            return await self._pool.request(request)
+        except Cut as cut:
+            if not (cut.unsent or (repeatable and isinstance(request.body, bytes))):
                 raise
-            return await ask()
+            return await self._pool.request(request, fresh=True)
 
     @asynccontextmanager
     async def _asking(self, seconds: float) -> AsyncIterator[None]:
@@ -198,8 +169,8 @@ class RelayApi:
                     await self._probe()
                 try:
                     yield
-                except ClientError as error:
-                    raise HopFailed("cluster_unreachable", f"kubectl proxy: {error}") from None
+                except Cut as cut:
+                    raise HopFailed("cluster_unreachable", f"kubectl proxy: {cut.why}") from None
         except HopFailed as error:
             self._doubtful = error.code in _NO_ANSWER and error.status is None
             raise (self._link_failure() if self._doubtful else None) or error from None
@@ -208,16 +179,8 @@ class RelayApi:
 
     async def _probe(self) -> None:
         self._doubtful = False
-        with suppress(TimeoutError, ClientError):
-            async with asyncio.timeout(_PROBE), self._session.get(_HOST + _REFUSED) as answer:
-                if answer.status == 403:
+        with suppress(TimeoutError, Cut):
+            async with asyncio.timeout(_PROBE), self._exchange("GET", _REFUSED, ()) as response:
+                if response.status == 403:
                     return
         self._proxy.restart()
-
-
-async def _uncut(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    try:
-        async for part in data:
-            yield part
-    except ClientError as error:
-        raise HopFailed("cluster_lost", f"an answer was cut: {error}") from None

@@ -72,7 +72,8 @@ class RawApi:
         argv = ("kubectl", *self._context, "get", "--raw", path)
         async with self._run(argv) as channel, aclosing(_stdout(channel)) as output:
             first = await anext(output, b"")
-            yield Response(200, (), _from(first, output))
+            async with aclosing(_from(first, output)) as body:
+                yield Response(200, (), body)
 
 
 async def output_of(run: Run, argv: tuple[str, ...], size: int, seconds: float | None = None) -> bytes:
@@ -93,7 +94,7 @@ async def _stdout(channel: Channel) -> AsyncGenerator[bytes, None]:
         raise HopFailed(outcome.code, outcome.message, outcome.status)
 
 
-async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     yield first
     async for data in rest:
         yield data

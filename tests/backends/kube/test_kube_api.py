@@ -9,12 +9,12 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientConnectionResetError
 from support.leaks import gone
 from support.served import cluster_at
 
 from gateway.backends.factory import make
 from gateway.backends.kube import answers
+from gateway.backends.kube.http_connection import Cut
 from gateway.backends.relay.credentials import throw_away
 from gateway.backends.relay.proxy import NAME
 from gateway.errors import HopFailed
@@ -113,9 +113,9 @@ async def test_a_yes_is_good_for_a_while_and_for_what_was_asked_alone(demo):
     async with backend_on(demo) as backend:
         asked, answer = [], backend.kube._answer
 
-        async def counted(request):
+        async def counted(request, **options):
             asked.append(request)
-            return await answer(request)
+            return await answer(request, **options)
 
         backend.kube._answer = counted
         for name in ("web-0", "web-0", "bash-0"):
@@ -225,7 +225,7 @@ async def test_one_whose_end_is_not_heard_of_yet_is_started_again(demo, monkeypa
     async with backend_on(demo) as backend:
         await backend.kube.get(POD)
         (one,), api = await proxies(backend), backend.kube
-        address, request, asked = api._proxy._address, api._session.request, []
+        address, request, asked = api._proxy._address, api._pool.request, []
 
         async def first_cut(*arguments, **options):
             asked.append(arguments)
@@ -234,12 +234,37 @@ async def test_one_whose_end_is_not_heard_of_yet_is_started_again(demo, monkeypa
                 while api._proxy._address:  # noqa: ASYNC110  # nothing sets an event
                     await asyncio.sleep(0.01)
                 api._proxy._address = address
-                raise ClientConnectionResetError
+                raise Cut("reset", unsent=False)
             return await request(*arguments, **options)
 
-        monkeypatch.setattr(api._session, "request", first_cut)
+        monkeypatch.setattr(api._pool, "request", first_cut)
         assert (await api.get(POD))["metadata"]["name"] == "web-0"
         assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "unsent", "times"),
+    [("POST", False, 1), ("POST", True, 2), ("GET", False, 2), ("HEAD", False, 2)],
+)
+async def test_a_request_that_is_cut_is_sent_again_where_that_is_safe(
+    demo, monkeypatch, method, unsent, times
+):
+    async with backend_on(demo) as backend:
+        await backend.kube.get(POD)
+        asked = []
+
+        async def cut(*arguments, **options):
+            asked.append((arguments, options))
+            raise Cut("reset", unsent=unsent)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(backend.kube._pool, "request", cut)
+            with pytest.raises(HopFailed, match="kubectl proxy: reset") as failed:
+                async with backend.kube.request(method, REVIEW, JSON, b"{}"):
+                    pass
+        assert failed.value.code == "cluster_unreachable"
+        assert [options for _, options in asked] == [{}, {"fresh": True}][:times]
+        assert await backend.kube.get(POD)
 
 
 async def test_two_who_find_its_credentials_old_start_one_more(demo):

@@ -1,0 +1,146 @@
+"""HTTP/1.1 over a byte stream, for a client: one request at a time. h11 knows the protocol and does no I/O."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import NamedTuple
+
+import h11
+
+from gateway.backends.contract import ByteStream, Headers
+from gateway.errors import HopFailed
+
+_HEAD = 64 * 1024  # bytes of an answer's head, at most
+_PART = 64 * 1024  # bytes of a request's body that are sent at once
+_BODILESS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))  # say no length where there is no body
+_HOST = ("host", "localhost")  # what kubectl proxy accepts
+
+
+class Cut(HopFailed):
+    """The connection was lost, or what came is no HTTP. `unsent`: the server cannot have acted on the request."""
+
+    def __init__(self, why: str, *, unsent: bool) -> None:
+        super().__init__("cluster_lost", f"the API server's answer was cut: {why}")
+        self.why = why
+        self.unsent = unsent
+
+
+class Request(NamedTuple):
+    """A request as it is sent: `headers` has no header of the connection, and names in lower case."""
+
+    method: str
+    path: str
+    headers: Headers = ()
+    body: bytes | AsyncIterator[bytes] = b""
+
+
+class HttpConnection:
+    """Sends requests over `stream`, until it is closed."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.closed = asyncio.Event()
+        self._stream = stream
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
+        self._unsent = True
+
+    async def request(self, request: Request) -> h11.Response:
+        """Sends a request and returns the head of its answer. An answer that comes before all of the body was sent ends
+        the sending. Raises Cut, and what the body raises; the connection is of no use then, nor after a cancellation.
+        """
+        self._unsent = bool(request.body)
+        await self._send(_head(request))
+        if not request.body:
+            await self._send(h11.EndOfMessage())
+            return await self._answered()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                sending = tasks.create_task(self._send_body(request.body))
+                head = await self._answered()
+                sending.cancel()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+        return head
+
+    async def part(self) -> bytes | None:
+        """Returns a part of the answer's body, as it comes; None at its end. Raises Cut."""
+        event = await self._next()
+        return bytes(event.data) if isinstance(event, h11.Data) else None
+
+    def reuse(self) -> bool:
+        """Prepares for the next request. False where the last one, or the server, leaves no way to it."""
+        try:
+            if self._http.their_state is h11.SEND_BODY:
+                self._http.next_event()  # an empty body, which nobody has read
+            self._http.start_next_cycle()
+        except h11.ProtocolError:
+            return False
+        return not (self.closed.is_set() or any(self._http.trailing_data))
+
+    async def wait_stale(self) -> None:
+        """Returns when the server ends an idle connection, or sends what nobody has asked for."""
+        with suppress(Cut):
+            await self._read()
+
+    def close(self) -> None:
+        """Asks whoever holds the stream to close it."""
+        self.closed.set()
+
+    async def _answered(self) -> h11.Response:
+        while not isinstance(event := await self._next(), h11.Response):
+            pass  # 1xx
+        return event
+
+    async def _next(self) -> h11.Event:
+        """Reads on until the answer's next event. Raises Cut."""
+        while True:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise Cut(str(error), unsent=self._unsent) from None
+            if isinstance(event, h11.Event):
+                return event
+            data = await self._read()  # it is NEED_DATA
+            if not data and self._http.their_state is h11.SEND_RESPONSE:
+                raise Cut("the server closed the connection", unsent=self._unsent)
+            self._http.receive_data(data)
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._stream.read()
+        except HopFailed as error:
+            raise Cut(str(error), unsent=self._unsent) from None
+
+    async def _send_body(self, body: bytes | AsyncIterator[bytes]) -> None:
+        self._unsent = False
+        if isinstance(body, bytes):
+            for at in range(0, len(body), _PART):
+                await self._send(h11.Data(data=body[at : at + _PART]))
+        else:
+            async for part in body:
+                await self._send(h11.Data(data=part))
+        await self._send(h11.EndOfMessage())
+
+    async def _send(self, event: h11.Event) -> None:
+        try:
+            data = self._http.send(event)
+        except h11.LocalProtocolError as error:
+            raise _wrong(error) from None
+        if data:
+            await self._stream.write(data)
+
+
+def _head(request: Request) -> h11.Request:
+    headers = [_HOST, *(one for one in request.headers if one[0] != "content-length")]
+    lengths = [one for one in request.headers if one[0] == "content-length"]
+    if not isinstance(request.body, bytes):
+        headers += lengths or [("transfer-encoding", "chunked")]
+    elif request.body or request.method not in _BODILESS:
+        headers.append(("content-length", str(len(request.body))))
+    try:
+        return h11.Request(method=request.method, target=request.path, headers=headers)
+    except (h11.LocalProtocolError, UnicodeError) as error:
+        raise _wrong(error) from None
+
+
+def _wrong(error: Exception) -> HopFailed:
+    return HopFailed("cluster_failed", f"the request cannot be sent: {error}")

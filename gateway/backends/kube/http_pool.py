@@ -1,0 +1,146 @@
+"""Connections to the API server that are kept for the next request."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+
+import h11
+import structlog
+
+from gateway.backends.contract import ByteStream, Headers
+from gateway.backends.kube import answers
+from gateway.backends.kube.http_connection import HttpConnection, Request
+from gateway.errors import HopFailed
+
+log = structlog.get_logger()
+Dial = Callable[[], AbstractAsyncContextManager[ByteStream]]
+CONNECTIONS = 256  # at the same time, watches among them
+KEEP = 60.0  # seconds that a connection waits for its next request
+
+
+class HttpPool:
+    """Every connection is dialled with `dial` and carried by a task of `tasks`, until one of its sides closes it."""
+
+    def __init__(self, dial: Dial, tasks: asyncio.TaskGroup, *, keep: float = KEEP) -> None:
+        self._dial = dial
+        self._tasks = tasks
+        self._keep = keep
+        self._capacity = asyncio.Semaphore(CONNECTIONS)
+        self._open: set[HttpConnection] = set()
+        self._idle: dict[HttpConnection, asyncio.Task[None]] = {}  # each with the task that watches over it
+        self._closed = False
+
+    async def request(self, request: Request, *, fresh: bool = False) -> "PooledResponse":
+        """Sends a request, on a new connection if `fresh`. Close what it returns. Raises HopFailed; Cut, where the
+        connection was lost before an answer began.
+        """
+        await self._capacity.acquire()
+        connection = None
+        try:
+            self._check_open()
+            connection = (None if fresh else await self._take()) or await self._connect()
+            return PooledResponse(await connection.request(request), connection, self._release)
+        except BaseException:
+            self._capacity.release()
+            if connection:
+                connection.close()
+            raise
+
+    def close(self) -> None:
+        """Closes all connections; the requests on them are cut."""
+        self._closed = True
+        for connection in self._open:
+            connection.close()
+        for watcher in self._idle.values():
+            watcher.cancel()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise HopFailed("cluster_lost", "the gateway closes its connections to the API server")
+
+    def _release(self, connection: HttpConnection) -> None:
+        self._capacity.release()
+        if connection.reuse() and not self._closed:
+            self._idle[connection] = self._tasks.create_task(self._watch(connection))
+        else:
+            connection.close()
+
+    async def _take(self) -> HttpConnection | None:
+        """Returns the connection that was used last, if any."""
+        while self._idle:
+            connection, watcher = self._idle.popitem()
+            watcher.cancel()
+            try:
+                await asyncio.wait([watcher])  # two cannot read from a stream
+            except asyncio.CancelledError:
+                connection.close()
+                raise
+            if not connection.closed.is_set():
+                return connection
+        return None
+
+    async def _watch(self, connection: HttpConnection) -> None:
+        """Closes an idle connection when it is of no more use."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._keep):
+                await connection.wait_stale()
+        connection.close()
+        self._idle.pop(connection, None)
+
+    async def _connect(self) -> HttpConnection:
+        opened: asyncio.Future[HttpConnection] = asyncio.get_running_loop().create_future()
+        carrier = self._tasks.create_task(self._carry(opened))
+        try:
+            return await opened
+        except asyncio.CancelledError:
+            carrier.cancel()
+            raise
+
+    async def _carry(self, opened: "asyncio.Future[HttpConnection]") -> None:
+        try:
+            async with self._dial() as stream:
+                if opened.done():  # who asked has gone, and its `cancel` comes a turn of the loop later
+                    return
+                self._check_open()
+                connection = HttpConnection(stream)
+                self._open.add(connection)
+                try:
+                    opened.set_result(connection)
+                    await connection.closed.wait()
+                finally:
+                    self._open.discard(connection)
+        except Exception as error:
+            if not isinstance(error, HopFailed):  # it must not end the other connections, nor the gateway
+                log.exception("connection_defect")
+                error = HopFailed("gateway_error", f"a defect: {type(error).__name__}")
+            if not opened.done():
+                opened.set_exception(error)
+
+
+class PooledResponse:
+    """An answer whose head has come, and which yields its body. Names of headers are in lower case."""
+
+    def __init__(
+        self, head: h11.Response, connection: HttpConnection, release: Callable[[HttpConnection], None]
+    ) -> None:
+        self.status = head.status_code
+        found = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
+        self.headers: Headers = answers.end_to_end(found)
+        self._connection = connection
+        self._release = release
+        self._ended = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        part = None if self._ended else await self._connection.part()
+        if part is None:
+            self._ended = True
+            raise StopAsyncIteration
+        return part
+
+    def close(self) -> None:
+        """Gives the connection back where all of the answer was read; closes it where not. Call once."""
+        self._ended = True  # the connection may be another request's now
+        self._release(self._connection)
