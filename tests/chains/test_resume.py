@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 from support.cuttable import cuttable
 from support.exec_client import Access
-from support.raw_http import ask
+from support.peer import ask
 from support.repeated import seeds
 from support.resuming import Resuming, shell
 from support.served import cluster_at, config_for, served

@@ -13,7 +13,7 @@ import pytest
 from support.differences import CHANGES
 from support.exec_cases import CASES, Case
 from support.exec_client import Access, Transcript, run
-from support.raw_http import UPGRADE, Answer, ask
+from support.peer import UPGRADE, Answer, ask
 
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.subprotocols import V4, V5, Subprotocol
@@ -56,7 +56,7 @@ async def test_the_gateway_answers_as_the_api_server(case, row, api, ours):
 
 
 def refusal(answer: Answer) -> tuple[int, str | None, bytes]:
-    return answer.code, answer.header("Content-Type"), answer.body
+    return answer.code, answer.headers.get("content-type"), answer.body
 
 
 CLOSE = (("Connection", "close"),)
@@ -75,7 +75,10 @@ async def test_other_verbs(method, api, ours):
     """`other-verbs`: a Status with 405 from both."""
     theirs, answer = await ask(api, EXEC, CLOSE, method=method), await ask(ours, EXEC, CLOSE, method=method)
 
-    assert (answer.code, answer.header("Content-Type")) == (theirs.code, theirs.header("Content-Type"))
+    assert (answer.code, answer.headers.get("content-type")) == (
+        theirs.code,
+        theirs.headers.get("content-type"),
+    )
     assert b'"reason":"MethodNotAllowed"' in answer.body
 
 
@@ -118,9 +121,11 @@ async def test_the_subprotocol_that_is_named(lines, api, ours):
     theirs, answer = await ask(api, EXEC, headers, seconds=1), await ask(ours, EXEC, headers, seconds=1)
 
     assert (theirs.code, answer.code) == (101, 101)
-    assert answer.header("Sec-WebSocket-Accept") == theirs.header("Sec-WebSocket-Accept")
-    assert answer.header("Sec-WebSocket-Protocol") == (theirs.header("Sec-WebSocket-Protocol") or None)
-    assert (theirs.header("Sec-WebSocket-Protocol") == "") == (not lines)
+    assert answer.headers.get("sec-websocket-accept") == theirs.headers.get("sec-websocket-accept")
+    assert answer.headers.get("sec-websocket-protocol") == (
+        theirs.headers.get("sec-websocket-protocol") or None
+    )
+    assert (theirs.headers.get("sec-websocket-protocol") == "") == (not lines)
 
 
 async def test_who_closes_tcp(api, ours):

@@ -134,15 +134,19 @@ async def test_hosts_are_exact(edge):
             answer = await once(edge.url, "GET", path, (*headers, edge.proof), host=wrong)
             assert answer.code == 403, wrong
             assert answer.status["reason"] == "Forbidden"
-    assert (await once(edge.url, "GET", "/healthz", host=None)).code in (400, 403)
-    assert (await once(edge.url, "GET", "/healthz", (("Host", ""),), host=None)).code in (400, 403)
+    assert (await once(edge.url, "GET", "/healthz", host=None, checked=False)).code in (400, 403)
+    assert (await once(edge.url, "GET", "/healthz", (("Host", ""),), host=None, checked=False)).code in (
+        400,
+        403,
+    )
     assert not edge.backend.opened
 
 
 async def test_two_hosts_are_refused_and_forwarded_ones_ignored(edge):
     right = urlsplit(edge.url).netloc
     for pair in (("evil.test", right), (right, "evil.test"), (right, right)):
-        answer = await once(edge.url, "GET", "/healthz", [("Host", one) for one in pair], host=None)
+        hosts = [("Host", one) for one in pair]
+        answer = await once(edge.url, "GET", "/healthz", hosts, host=None, checked=False)
         assert answer.code in (400, 403), pair
     for name in ("X-Forwarded-Host", "Forwarded", "X-Host", "X-Original-Host"):
         said = (name, f"host={right}" if name == "Forwarded" else right)

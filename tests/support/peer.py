@@ -1,14 +1,19 @@
-"""The other end of a connection as plain bytes: HTTP requests and WebSocket frames, right and wrong ones."""
+"""The other end of a connection: HTTP requests by h11 and WebSocket frames by websockets, and wrong ones of both."""
 
 import asyncio
 import json
-import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import AsyncIterator, Generator, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
+
+import h11
+from support.exec_client import Access
+from websockets.frames import Frame
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 UPGRADE = (
@@ -26,11 +31,12 @@ Headers = Iterable[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer."""
+    """An HTTP answer. `headers`: by name in lower case, the first of each; `ended`: the server closed the connection."""
 
     code: int
     headers: dict[str, str]
     body: bytes
+    ended: bool = False
 
     @property
     def status(self) -> dict[str, object]:
@@ -49,31 +55,45 @@ class Peer:
         self.reader = reader
         self.writer = writer
         self.host = host
+        self._asked: deque[h11.Connection] = deque()
 
-    async def ask(
-        self, method: str, path: str, headers: Headers = (), *, host: str | None = "", body: bytes = b""
-    ) -> Answer:
-        """A request and its answer. `host`: other than the right one, or None for no such header."""
-        self.request(method, path, headers, host=host, body=body)
-        return await self.answer(head=method == "HEAD")
+    async def ask(self, method: str, path: str, headers: Headers = (), **more: Any) -> Answer:
+        """A request, see `request`, and its answer."""
+        self.request(method, path, headers, **more)
+        return await self.answer()
 
     def request(
-        self, method: str, path: str, headers: Headers = (), *, host: str | None = "", body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        headers: Headers = (),
+        *,
+        host: str | None = "",
+        body: bytes = b"",
+        checked: bool = True,
     ) -> None:
-        """Sends it."""
-        lines = [f"{method} {path} HTTP/1.1"]
-        lines += [f"Host: {host or self.host}"] if host is not None else []
-        lines += [f"{name}: {value}" for name, value in headers]
-        lines += [f"Content-Length: {len(body)}"] if body else []
-        self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        """Sends it. `host`: other than the right one, or None for no such header; `checked`: no for what h11 would
+        refuse to send. A body that the headers announce and that is not given here is the caller's to send.
+        """
+        fields = [*([("Host", host or self.host)] if host is not None else []), *headers]
+        http, sent = exchange(method, path, fields, body) if checked else _wrong(method, path, fields)
+        self._asked.append(http)
+        self.send(sent)
 
-    async def answer(self, *, head: bool = False) -> Answer:
-        """The next HTTP answer."""
-        text = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        first, *lines = text.removesuffix("\r\n\r\n").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        size = 0 if head else int(headers.get("content-length", "0"))
-        return Answer(int(first.split()[1]), headers, await self.reader.readexactly(size))
+    async def answer(self) -> Answer:
+        """The next HTTP answer; nothing that comes after it is read."""
+        http = self._asked.popleft() if self._asked else _wrong("GET")[0]
+        http.receive_data(await self.reader.readuntil(b"\r\n\r\n"))
+        head, body = http.next_event(), b""
+        assert isinstance(head, h11.Response | h11.InformationalResponse), head
+        fields = _first(head)
+        left = int(fields.get("content-length", "0"))
+        while (event := http.next_event()) is h11.NEED_DATA or isinstance(event, h11.Data):
+            if isinstance(event, h11.Data):
+                body += event.data
+            else:
+                http.receive_data(await self.reader.readexactly(left))
+        return Answer(head.status_code, fields, body)
 
     async def upgrade(self, path: str, headers: Headers = ()) -> Answer:
         """The same with the headers of a WebSocket's opening."""
@@ -88,16 +108,17 @@ class Peer:
         self.send(frame(payload, opcode, first=first, mask=mask))
 
     async def hear(self) -> tuple[int, bytes]:
-        """(opcode, payload) of the next frame; IncompleteReadError at the end of the connection."""
-        first, second = await self.reader.readexactly(2)
-        assert first & 0x70 == 0, "no extension was negotiated"
-        assert second < 0x80, "a server does not mask"
-        size = second
-        if size == 126:
-            (size,) = struct.unpack(">H", await self.reader.readexactly(2))
-        elif size == 127:
-            (size,) = struct.unpack(">Q", await self.reader.readexactly(8))
-        return first & 0x0F, await self.reader.readexactly(size)
+        """(opcode, payload) of the next frame; IncompleteReadError at the end of the connection. ProtocolError for a mask
+        or an extension.
+        """
+        parser = Frame.parse(_wanted, mask=False)  # type: ignore[arg-type]  # whoever runs it sends what it wants
+        data = None
+        while True:
+            try:
+                size: int = parser.send(data)  # type: ignore[assignment,arg-type]  # so that is what it yields
+            except StopIteration as done:
+                return int(done.value.opcode), bytes(done.value.data)
+            data = await self.reader.readexactly(size)
 
     async def rest(self) -> list[tuple[int, bytes]]:
         """All frames up to the close frame, which is answered, or to the end of the connection."""
@@ -124,21 +145,45 @@ class Peer:
         self.writer.transport.abort()
 
 
+class _Unchecked(Frame):
+    """A frame that is written as it is."""
+
+    def check(self) -> None:
+        """Refuses nothing."""
+
+
 def frame(payload: bytes, opcode: int = BINARY, *, first: int = 0x80, mask: bool = True) -> bytes:
-    """A client's frame."""
-    bit = 0x80 if mask else 0
-    if len(payload) < 126:
-        head = bytes([first | opcode, bit | len(payload)])
-    elif len(payload) < 65536:
-        head = struct.pack(">BBH", first | opcode, bit | 126, len(payload))
-    else:
-        head = struct.pack(">BBQ", first | opcode, bit | 127, len(payload))
-    if not mask:
-        return head + payload
-    if len(payload) > 4096:
-        return head + bytes(4) + payload  # a mask of zeros: the payload as it is
-    key = os.urandom(4)
-    return head + key + bytes(byte ^ key[at % 4] for at, byte in enumerate(payload))
+    """A client's frame. `first`: FIN and reserved bits, any of them."""
+    fin, *reserved = (bool(first & bit) for bit in (0x80, 0x40, 0x20, 0x10))
+    return _Unchecked(opcode, payload, fin, *reserved).serialize(mask=mask)  # type: ignore[arg-type]  # any opcode
+
+
+def _wanted(size: int) -> Generator[int, bytes, bytes]:
+    return (yield size)
+
+
+def exchange(method: str, path: str, fields: Headers, body: bytes = b"") -> tuple[h11.Connection, bytes]:
+    """(what waits for the answer, the request's bytes). `fields` has the Host."""
+    http = h11.Connection(h11.CLIENT)
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in fields]
+    headers += [(b"Content-Length", b"%d" % len(body))] if body else []
+    sent = http.send(h11.Request(method=method, target=path, headers=headers)) or b""
+    announced = {name.lower() for name, _ in headers} & {b"content-length", b"transfer-encoding"}
+    if body:
+        sent += http.send(h11.Data(body)) or b""
+    if body or not announced:
+        sent += http.send(h11.EndOfMessage()) or b""
+    return http, sent
+
+
+def _wrong(method: str, path: str = "/", fields: Headers = ()) -> tuple[h11.Connection, bytes]:
+    """As `exchange`, for a request that h11 would not send: its answer is read as that of a right one."""
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
+    return exchange(method, "/", [("Host", ""), *UPGRADE])[0], "\r\n".join(lines).encode("latin-1")
+
+
+def _first(head: h11.Response | h11.InformationalResponse) -> dict[str, str]:
+    return {name.decode(): value.decode("latin-1") for name, value in reversed(list(head.headers))}
 
 
 @asynccontextmanager
@@ -163,7 +208,38 @@ async def peer(where: str, *, rcvbuf: int = 0) -> AsyncIterator[Peer]:
         writer.transport.abort()
 
 
-async def once(where: str, method: str, path: str, headers: Headers = (), **more: object) -> Answer:
+async def once(where: str, method: str, path: str, headers: Headers = (), **more: Any) -> Answer:
     """One request on a connection of its own."""
     async with peer(where) as connection:
-        return await connection.ask(method, path, headers, **more)  # type: ignore[arg-type]
+        return await connection.ask(method, path, headers, **more)
+
+
+async def ask(
+    access: Access, path: str, headers: Headers = (), *, method: str = "GET", seconds: float = 5
+) -> Answer:
+    """One request, and all that comes to the end of the connection, or, when that does not come, within `seconds`."""
+    where = urlsplit(access.url)
+    proof = [("Authorization", f"Bearer {access.token}")] if access.token else []
+    http, sent = exchange(method, path, [("Host", where.netloc), *proof, *headers])
+    reader, writer = await asyncio.open_connection(where.hostname, where.port, ssl=access.tls)
+    said, ended = b"", False
+    try:
+        writer.write(sent)
+        async with asyncio.timeout(seconds):
+            with suppress(ConnectionError):
+                while part := await reader.read(1 << 16):
+                    said += part
+        ended = True
+    except TimeoutError:
+        pass
+    finally:
+        writer.close()
+    http.receive_data(said)
+    head = http.next_event()
+    assert isinstance(head, h11.Response | h11.InformationalResponse), head
+    body = b""
+    while isinstance(event := http.next_event(), h11.Data):
+        body += event.data
+    return Answer(
+        head.status_code, _first(head), body + (http.trailing_data[0] if event is h11.PAUSED else b""), ended
+    )
