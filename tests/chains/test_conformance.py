@@ -7,8 +7,7 @@ import json
 import os
 
 import pytest
-from support.exec_client import Access, Request, run
-from support.slow import slow_reader
+from support.exec_client import Access, Request, run, slow_reader
 
 from gateway.protocol.subprotocols import OWN, V4, V5
 from gateway.server import lookup

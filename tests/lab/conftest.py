@@ -3,8 +3,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.exec_client import Access, kubeconfig_access
-from support.lab import LAB, LEFT
+from support.exec_client import Access
+from support.lab import LAB, LEFT, kubeconfig_access
 from support.served import cluster_at
 
 

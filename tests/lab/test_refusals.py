@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.exec_client import Access, Request, kubeconfig_access, run
-from support.lab import kubectl, namespace
+from support.exec_client import Access, Request, run
+from support.lab import kubeconfig_access, kubectl, namespace
 from support.served import config_for, served
 from support.waiting import becomes
 from test_differential import comparable

@@ -6,12 +6,10 @@ It says also what no decent client says (raw payloads, fragments), so it decodes
 import asyncio
 import base64
 import json
-import re
 import ssl
-import tempfile
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -34,27 +32,6 @@ class Access:
     token: str = ""
     tls: ssl.SSLContext | None = None
     socket: str = ""
-
-
-def kubeconfig_access(path: str) -> Access:
-    """An API server and a client certificate, as the lab's kubeconfig has them (inline, base64)."""
-    text = Path(path).read_text()
-
-    def value(key: str) -> str:
-        match = re.search(rf'\b{key}: "?([^\s",}}]+)', text)
-        if match is None:
-            raise ValueError(f"{path} has no {key}")
-        return match[1]
-
-    def pem(key: str) -> bytes:
-        return base64.b64decode(value(key))
-
-    tls = ssl.create_default_context(cadata=pem("certificate-authority-data").decode())
-    with tempfile.NamedTemporaryFile() as pair:  # the ssl module reads files only
-        pair.write(pem("client-certificate-data") + pem("client-key-data"))
-        pair.flush()
-        tls.load_cert_chain(pair.name)
-    return Access(value("server"), tls=tls)
 
 
 @dataclass(frozen=True)
@@ -247,3 +224,27 @@ def open_(access: Access, path: str, offers: tuple[str, ...], **more: Any) -> co
         return unix_connect(access.socket, f"ws://localhost{path}", **options)
     options["ssl"] = access.tls
     return connect(access.url.replace("http", "ws", 1) + path, proxy=None, **options)
+
+
+@asynccontextmanager
+async def slow_reader(
+    access: Access, request: Request, pause: float
+) -> AsyncIterator[Callable[[], Awaitable[tuple[int, int | None]]]]:
+    """A client that does not read for a while. `await read()`: reads one message, pauses, reads the rest; (bytes of stdout, exit code)."""
+    async with open_(access, request.path(), (V5.name,), max_queue=1) as connection:
+
+        async def read() -> tuple[int, int | None]:
+            got, status = 0, None
+            first = True
+            async for payload in connection:
+                assert isinstance(payload, bytes)
+                if payload[0] == 1:
+                    got += len(payload) - 1
+                elif payload[0] == 3:
+                    status = Status.parse(payload[1:])
+                if first and len(payload) > 1:
+                    first = False
+                    await asyncio.sleep(pause)
+            return got, status.exit_code if status else None
+
+        yield read

@@ -1,13 +1,18 @@
 """The real chain's own cluster, and the command that breaks its hops."""
 
+import base64
 import os
+import re
+import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from support.exec_client import Access
 
 LAB = os.environ.get("DAP_LAB_COMMAND") or str(Path(__file__).parents[3] / "shared" / "lab" / "lab")
 LEFT: pytest.StashKey[int] = pytest.StashKey()  # processes that broken hops left behind
@@ -48,3 +53,24 @@ def namespace(name: str) -> Iterator[None]:
     finally:
         with suppress(AssertionError):
             kubectl("delete", "namespace", name, "--wait=false")
+
+
+def kubeconfig_access(path: str) -> Access:
+    """An API server and a client certificate, as the lab's kubeconfig has them (inline, base64)."""
+    text = Path(path).read_text()
+
+    def value(key: str) -> str:
+        match = re.search(rf'\b{key}: "?([^\s",}}]+)', text)
+        if match is None:
+            raise ValueError(f"{path} has no {key}")
+        return match[1]
+
+    def pem(key: str) -> bytes:
+        return base64.b64decode(value(key))
+
+    tls = ssl.create_default_context(cadata=pem("certificate-authority-data").decode())
+    with tempfile.NamedTemporaryFile() as pair:  # the ssl module reads files only
+        pair.write(pem("client-certificate-data") + pem("client-key-data"))
+        pair.flush()
+        tls.load_cert_chain(pair.name)
+    return Access(value("server"), tls=tls)
