@@ -24,7 +24,7 @@ class JournalFull(Exception):  # noqa: N818  # a state, not a mistake
 
 
 class Runs:
-    """Where the stream changes, eight bytes for each change: a command may change it with every byte."""
+    """Records where the stream changes, eight bytes for each change: a command may change it with every byte."""
 
     def __init__(self) -> None:
         self._starts = array("Q")  # offset * 256 + stream
@@ -39,7 +39,9 @@ class Runs:
             self._starts.append(offset * 256 + stream)
 
     def at(self, offset: int) -> tuple[int, int | None]:
-        """Returns the stream of the byte at the offset, and the offset where the next stream begins."""
+        """Returns the stream of the byte at the offset, and the offset where the next stream begins; None for
+        the last stream.
+        """
         after = bisect_right(self._starts, offset * 256 + 255, self._first)
         return self._starts[after - 1] % 256, self._starts[after] // 256 if after < len(
             self._starts
