@@ -109,9 +109,9 @@ class ClusterApi(Protocol):
     ) -> AbstractAsyncContextManager[Response]:
         """Sends a request; enters with the beginning of the answer, whatever its status, within `seconds`. Bodies may be
         of any length, and take any time. Leaving ends the request, read to its end or not; an answer that comes before
-        all of the body was sent ends the sending. While 256 requests are under way, watches among them,
-        the next one waits. Headers that concern one connection alone are left out on both ways; a body that is iterated
-        goes in chunks where no header says its length.
+        all of the body was sent ends the sending. While 256 requests wait for the beginning of an answer, the next one
+        waits. Headers that concern one connection alone are left out on both ways; a body that is iterated goes in chunks
+        where no header says its length.
 
         A request that a connection's end has cut is sent once more where that is safe: a GET, a HEAD, or one of whose
         body nothing was sent. Raises HopFailed where no answer begins, and for a request that breaks HTTP's rules. The

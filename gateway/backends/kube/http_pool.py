@@ -14,7 +14,7 @@ from gateway.errors import HopFailed
 
 log = structlog.get_logger()
 Dial = Callable[[], AbstractAsyncContextManager[ByteStream]]
-CONNECTIONS = 256  # at the same time, watches among them
+REQUESTS = 256  # that wait for the beginning of an answer; a watch that has begun holds nobody up
 KEEP = 60.0  # seconds that a connection waits for its next request
 
 
@@ -25,7 +25,7 @@ class HttpPool:
         self._dial = dial
         self._tasks = tasks
         self._keep = keep
-        self._capacity = asyncio.Semaphore(CONNECTIONS)
+        self._capacity = asyncio.Semaphore(REQUESTS)
         self._open: set[HttpConnection] = set()
         self._idle: dict[HttpConnection, asyncio.Task[None]] = {}  # each with the task that watches over it
         self._closed = False
@@ -34,17 +34,16 @@ class HttpPool:
         """Sends a request, on a new connection if `fresh`. Close what it returns. Raises HopFailed; Cut, where the
         connection was lost before an answer began.
         """
-        await self._capacity.acquire()
         connection = None
-        try:
-            self._check_open()
-            connection = (None if fresh else await self._take()) or await self._connect()
-            return PooledResponse(await connection.request(request), connection, self._release)
-        except BaseException:
-            self._capacity.release()
-            if connection:
-                connection.close()
-            raise
+        async with self._capacity:
+            try:
+                self._check_open()
+                connection = (None if fresh else await self._take()) or await self._connect()
+                return PooledResponse(await connection.request(request), connection, self._release)
+            except BaseException:
+                if connection:
+                    connection.close()
+                raise
 
     def close(self) -> None:
         """Closes all connections; the requests on them are cut."""
@@ -59,7 +58,6 @@ class HttpPool:
             raise HopFailed("cluster_lost", "the gateway closes its connections to the API server")
 
     def _release(self, connection: HttpConnection) -> None:
-        self._capacity.release()
         if connection.reuse() and not self._closed:
             self._idle[connection] = self._tasks.create_task(self._watch(connection))
         else:

@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
 from gateway.backends.kube.http_connection import Cut, Request
-from gateway.backends.kube.http_pool import CONNECTIONS, HttpPool
+from gateway.backends.kube.http_pool import REQUESTS, HttpPool
 from gateway.errors import HopFailed
 
 
@@ -275,14 +275,26 @@ async def test_not_reading_holds_the_server_back(way, http):
         assert way.open[0].taken <= 2 * 65536
 
 
-async def test_only_so_many_connections_at_once(way, http):
+async def test_only_so_many_requests_wait_for_an_answer_at_once(way, http):
     http._capacity = asyncio.Semaphore(2)
-    assert CONNECTIONS == 256
+    assert REQUESTS == 256
     async with asyncio.TaskGroup() as tasks:
-        for _ in range(10):
-            tasks.create_task(answer_to(http, "GET", "/big"))
+        waiting = [tasks.create_task(answer_to(http, "POST", "/never")) for _ in range(10)]
         await way.until(2)
-    assert way.dialled == 2
+        await asyncio.sleep(0.1)
+        assert way.dialled == 2
+        for one in waiting:
+            one.cancel()
+
+
+async def test_answers_that_go_on_hold_nobody_up(way, http):
+    """As watches do, one for each pod with a session."""
+    http._capacity = asyncio.Semaphore(2)
+    async with AsyncExitStack() as stack:
+        for _ in range(5):
+            await stack.enter_async_context(asked(http, "GET", "/big"))
+        assert await answer_to(http, "POST", "/echo", b"x") == (200, b"x")
+    assert way.dialled == 6
 
 
 @pytest.mark.parametrize(
