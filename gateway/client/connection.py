@@ -58,9 +58,7 @@ _QUIET.disabled = True
 
 
 class _Listening(ClientConnection):
-    """Records when the peer's last byte came: a pong may stand behind much output, but any byte is a sign of
-    life.
-    """
+    """Records when the peer's last byte came: a pong may stand behind much output, but any byte is a sign of life."""
 
     heard = 0.0  # the event loop's clock
 
@@ -70,9 +68,7 @@ class _Listening(ClientConnection):
 
 
 class Connection:
-    """Sends and receives the messages of one session. Only one task may receive; sending and receiving are
-    independent.
-    """
+    """Sends and receives the messages of one session. Only one task may receive; others may send meanwhile."""
 
     def __init__(self, websocket: _Listening) -> None:
         self._websocket = websocket
@@ -84,10 +80,8 @@ class Connection:
         return self._websocket.heard
 
     async def receive(self) -> Output | Control | End:
-        """Returns the next output or control message, or the end. Raises GatewayFailed when the connection is
-        lost or the gateway breaks the protocol.
-
-        Safe to cancel.
+        """Returns the next output or control message, or the end. Safe to cancel. Raises GatewayFailed when the
+        connection is lost or the gateway breaks the protocol.
         """
         while True:
             try:
@@ -109,9 +103,7 @@ class Connection:
                     return self._end or from_status(status)
 
     async def send(self, data: bytes) -> None:
-        """Sends input for the command. Waits while the gateway takes none; drops the input once the
-        connection is closed.
-        """
+        """Sends input. Waits while the gateway takes none; drops the input once the connection is closed."""
         for start in range(0, len(data), CHUNK):
             await self._send(Stdin(data[start : start + CHUNK]))
 
@@ -137,9 +129,7 @@ class Connection:
         self._websocket.transport.abort()
 
     async def closed(self) -> int:
-        """Waits for the gateway's close after the end, 2 s at most. Returns its close code, 1005 where none
-        came.
-        """
+        """Waits for the gateway's close after the end, 2 s at most. Returns its close code, 1005 where none came."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE):
                 await self._websocket.wait_closed()
@@ -182,9 +172,8 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
 
 
 async def _hurry(websocket: ClientConnection) -> None:
-    """Closes with 1000, which ends the session (the context itself would say 1011), and drops what still
-    comes. Where the gateway takes no more input the close cannot get there behind it, and the end of the
-    connection has to say it.
+    """Closes with 1000, which ends the session (the context itself would say 1011), and drops what still comes. Where
+    the gateway takes no more input the close cannot get there behind it, and the end of the connection has to say it.
     """
     websocket.close_timeout = _HURRY
     try:

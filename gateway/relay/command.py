@@ -1,6 +1,4 @@
-"""Runs one command: a terminal or three pipes, drained at full speed into a journal, and ended with all of
-its session.
-"""
+"""Runs one command on a terminal or three pipes: drains it at full speed into a journal, ends all of its session."""
 
 from __future__ import annotations
 
@@ -26,10 +24,8 @@ STEPS = ((signal.SIGHUP, 1.0), (signal.SIGTERM, 1.5), (signal.SIGKILL, 0.0))  # 
 
 
 class Command:
-    """Runs one command and keeps its output in `journal`. `changed` is called when the journal, `started` or
-    `result` changes.
-
-    `result` is what EXIT says: code, signal, or error and errno. It is set after all output is in the
+    """Runs one command and keeps its output in `journal`. `changed` is called when the journal, `started` or `result`
+    changes. `result` is what EXIT says: code, signal, or error and errno. The result is set after all output is in the
     journal; then `over` is called, once, and `changed` after it.
     """
 
@@ -91,9 +87,7 @@ class Command:
         return self._step > 0
 
     def end(self) -> None:
-        """Ends the command with all of its session: HUP, TERM, KILL. Drops all output, also what it still
-        writes.
-        """
+        """Ends the command with all of its session: HUP, TERM, KILL. Drops all output, also what it still writes."""
         self.journal.discard()
         if not self._step and self.result is None:
             self._next_step()
@@ -185,8 +179,8 @@ class Command:
         self.changed()
 
     def _read_all(self, fd: int) -> None:
-        """Handles the end of a descriptor: its other side is closed everywhere. A terminal is only paused
-        while the command lives, since closing it at once would hang up a command that is about to end.
+        """Closes a descriptor whose other side is closed everywhere. Only pauses a terminal while the command lives: to
+        close the terminal would hang up a command that is about to end.
         """
         if fd == self._terminal and self._end is None:
             self._deserted = True
@@ -207,9 +201,7 @@ class Command:
         self._loop.later(seconds, read_on)
 
     def _exited(self, status: int) -> None:
-        """Records the exit status. Drops the input, and waits for output that is still in the pipes, or held
-        open by what the command left behind.
-        """
+        """Records the exit status, drops the input, and waits for the output that is still to come."""
         self._reported()
         ended = (
             {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"code": os.WEXITSTATUS(status)}

@@ -192,9 +192,7 @@ class Daemon:
             self._start(link, number, credit, given)
 
     def _check(self) -> dict[str, Any]:
-        """Returns what EXIT says of a check: code 0 where the directory takes a journal's spool, else the
-        error.
-        """
+        """Returns what EXIT says of a check: code 0 where the directory takes a journal's spool, else the error."""
         try:
             try_spool(self._directory)
         except OSError as error:

@@ -21,4 +21,5 @@ def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(tmp_path):
 
 
 def test_the_kind_is_ssh_where_nothing_names_one(tmp_path):
-    assert load({"HOME": str(tmp_path)}).clusters["default"].kind == "ssh"
+    env = {"HOME": str(tmp_path), "DAP_RUNNER_VM": "v"}
+    assert load(env).clusters["default"].kind == "ssh"

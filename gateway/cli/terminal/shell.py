@@ -36,9 +36,7 @@ _WARNINGS = {
 
 
 class Shell:
-    """Runs one session on the terminal, once. Made with the terminal waiting; makes it raw when the command
-    runs.
-    """
+    """Runs one session on the terminal, once. Made with the terminal waiting; makes it raw when the command runs."""
 
     tells = False  # set it for a line that says in which namespace the pod is
 
@@ -173,19 +171,13 @@ class Shell:
         self._resume, self._attached, self._afresh = found, True, False
 
     def _continue_at(self, offset: int) -> None:
-        """Goes on with output at `offset`. Raises GatewayFailed where we asked for an offset and the gateway
-        sends another.
-        """
+        """Goes on with output at `offset`. Raises GatewayFailed where that is not the offset that was asked for."""
         missing = offset - self._tracker.accepted
         if missing and not self._afresh:
             raise broken("its output goes on at another offset than was asked for")
         if missing:
-            said = (
-                f"{missing} bytes of output skipped"
-                if missing > 0
-                else "output that was shown already follows"
-            )
-            self._notices.marker(said)
+            skipped = f"{missing} bytes of output skipped"
+            self._notices.marker(skipped if missing > 0 else "output that was shown already follows")
             self._tracker.begin(offset)
             self._sizes.redraw()
 
@@ -248,9 +240,7 @@ class Shell:
                 continue
 
     def _given_up(self) -> End:
-        """Returns the end that says that the person does not wait any longer, and leaves the session to its
-        grace.
-        """
+        """Returns the end that says that the person does not wait any longer, and leaves the session to its grace."""
         lost = self._absence.lost
         assert lost
         kept = ""
