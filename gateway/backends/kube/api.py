@@ -144,7 +144,7 @@ class RelayApi:
         """Its beginning. A proxy whose credentials have become old is asked again."""
         response = await self._send(request, repeatable=repeatable)
         if response.status == 401 and self._proxy.age > _STALE:
-            self._proxy.restart()
+            self._restart()
             if isinstance(request.body, bytes):
                 response.close()
                 response = await self._send(request, repeatable=repeatable)
@@ -183,4 +183,9 @@ class RelayApi:
             async with asyncio.timeout(_PROBE), self._exchange("GET", _REFUSED, ()) as response:
                 if response.status == 403:
                     return
+        self._restart()
+
+    def _restart(self) -> None:
+        """Has another proxy started; no request goes over a connection to the one that ends."""
         self._proxy.restart()
+        self._pool.close_idle()

@@ -53,6 +53,11 @@ class HttpPool:
         for watcher in self._idle.values():
             watcher.cancel()
 
+    def close_idle(self) -> None:
+        """Closes the connections that wait for a request: the next request has a new one."""
+        for connection in self._idle:
+            connection.close()
+
     def _check_open(self) -> None:
         if self._closed:
             raise HopFailed("cluster_lost", "the gateway closes its connections to the API server")

@@ -268,6 +268,16 @@ async def test_an_idle_connection_that_is_cut_is_not_used(way, http):
     assert (await answer_to(http, "POST", "/echo", b"x")) == (200, b"x")
 
 
+async def test_a_request_after_idle_connections_were_closed_has_a_new_one(way, http):
+    async with asked(http, "GET", "/big"):
+        for turn in (2, 3):
+            assert await answer_to(http, "POST", "/echo", b"x") == (200, b"x")
+            http.close_idle()
+            assert way.dialled == turn
+        assert await answer_to(http, "POST", "/echo", b"x") == (200, b"x")
+        assert way.dialled == 4
+
+
 async def test_not_reading_holds_the_server_back(way, http):
     async with asked(http, "GET", "/big") as response:
         assert await anext(aiter(response))
