@@ -57,7 +57,7 @@ class HopCheck:
 
 
 def blame(passed: list[HopCheck], outcome: Outcome) -> None:
-    """Ends a check: the outcome's hop did not answer, though something of it may have."""
+    """Appends the hop that the outcome blames to `passed`, as failed, in place of what `passed` has of that hop."""
     passed[:] = [one for one in passed if one.hop is not outcome.hop]
     passed.append(HopCheck(outcome.hop, None, outcome))
 

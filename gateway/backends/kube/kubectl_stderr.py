@@ -45,7 +45,7 @@ class KubectlStderrFilter:
 
     @property
     def pid(self) -> int | None:
-        """kubectl's, once it is known: the mark of its klog lines."""
+        """Returns the process id of kubectl, the mark of kubectl's log lines; None until it is set."""
         return self._pid
 
     @pid.setter

@@ -25,7 +25,7 @@ class Keepalive:
         self._pinged = asyncio.Event()
 
     def ping(self, data: bytes) -> None:
-        """A ping has come."""
+        """Has `answer` send a pong with the data of a ping that has come."""
         self._data = data
         self._pinged.set()
 
