@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 
 import structlog
 
+from gateway.errors import HopFailed
+
 log = structlog.get_logger()
 BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds before a task is started again
 STEADY = 60.0  # seconds after which an earlier defect of a task counts no more
@@ -34,3 +36,8 @@ async def supervise(
         failures = 1 if time.monotonic() - began >= STEADY else failures + 1
         restarts[name] = f"{why}; started again {failures} times in a row"
         await asyncio.sleep(BACKOFF[min(failures, len(BACKOFF)) - 1])
+
+
+def defect() -> HopFailed:
+    """Returns the error for whoever waits for a task that had a defect."""
+    return HopFailed("gateway_error", "a defect in the gateway: its log has it")

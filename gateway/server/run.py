@@ -27,7 +27,7 @@ from gateway.server import listen
 from gateway.server.accept import doors
 from gateway.server.app import create_app
 from gateway.server.gateway import Gateway, running
-from gateway.settings.config import Config, bearer_token, check_clusters, socket_path, state_dir
+from gateway.settings.config import Config, bearer_token, socket_path, state_dir
 
 log = structlog.get_logger()
 _CLIENTS_FAULT = (HttpProcessingError, web.RequestPayloadError)
@@ -52,7 +52,6 @@ class Serving:
 
 async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Prompt | None = None) -> None:
     """`dap serve`: until SIGTERM or SIGINT; then every session is ended with a reason. Raises ConfigError."""
-    check_clusters(config)
     if config.token and len(config.token) < LEAST:
         raise ConfigError(
             f"gateway.token ({config.origins['gateway.token']}) has fewer than {LEAST} characters: leave it out, and the "
@@ -85,8 +84,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
 
 @asynccontextmanager
 async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIterator[Path]:
-    """A gateway inside this process, on a Unix socket of its own in a private directory. Raises ConfigError."""
-    check_clusters(config)
+    """A gateway inside this process, on a Unix socket of its own in a private directory."""
     with tempfile.TemporaryDirectory(prefix="dap-") as directory, ExitStack() as stack:
         path = Path(directory) / "gateway.sock"
         unix = stack.enter_context(listen.unix(path))

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -58,10 +58,7 @@ class SessionRegistry:
         if self.stopping:
             raise Refused("shutdown", "the gateway is being stopped")
         if target.cluster not in self.backends:
-            known = ", ".join(self.backends)
-            raise Refused(
-                "cluster_unknown", f"this gateway has no cluster {target.cluster!a}; it has {known}"
-            )
+            raise unknown_cluster(target.cluster, self.backends)
         if not allowed(identity, verb, target, command):
             raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}")
 
@@ -210,6 +207,11 @@ class SessionRegistry:
         waiting = sorted((one for one in over if not one.attached), key=lambda one: one.times.ended_at)
         for one in waiting[: -(self.limits.sessions or _UNTOLD)]:
             one.end(Outcome("client_lost"))
+
+
+def unknown_cluster(name: str, known: Iterable[str]) -> Refused:
+    """Returns the error for a cluster that this gateway does not have, and names those that it has."""
+    return Refused("cluster_unknown", f"this gateway has no cluster {name!a}; it has {', '.join(known)}")
 
 
 def _log(session: Session) -> structlog.typing.FilteringBoundLogger:

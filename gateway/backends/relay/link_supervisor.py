@@ -15,7 +15,7 @@ from gateway.backends.relay.session_registry import SessionRegistry
 from gateway.backends.ssh.host import Host
 from gateway.errors import HopFailed
 from gateway.settings.config import Cluster, Limits
-from gateway.supervision import supervise
+from gateway.supervision import defect, supervise
 
 _BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts, unless somebody wants the link sooner
 _SOONEST = 1.0  # seconds
@@ -108,7 +108,7 @@ class LinkSupervisor:
             except HopFailed as error:
                 self._fail(error)
             except Exception:
-                self._fail(_defect())
+                self._fail(defect())
                 raise
             never = isinstance(self._failure, RelayUnsupported) and self._failure.never
             if never:
@@ -153,13 +153,9 @@ class LinkSupervisor:
             try:
                 yield link
             except Exception:
-                link.fail(_defect())
+                link.fail(defect())
                 raise
             finally:
                 self._link = None
                 link.fail(HopFailed("shutdown", "the gateway closed the link"))
                 self._failure = link.lost
-
-
-def _defect() -> HopFailed:
-    return HopFailed("gateway_error", "a defect in the gateway: its log has it")

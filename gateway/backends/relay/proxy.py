@@ -19,6 +19,7 @@ from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target
+from gateway.supervision import defect
 
 log = structlog.get_logger()
 Open = Callable[[Mapping[str, Any]], AbstractAsyncContextManager[LinkStream]]
@@ -86,7 +87,7 @@ class Proxy:
                 log.warning("kubectl_proxy_failed", code=error.code, message=error.message)
                 self._fail(error)
             except Exception:
-                self._fail(HopFailed("gateway_error", "a defect in the gateway: its log has it"))
+                self._fail(defect())
                 raise
 
     def _fail(self, error: HopFailed) -> None:

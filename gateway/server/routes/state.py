@@ -28,6 +28,7 @@ from gateway.server.app_keys import (
 )
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
+from gateway.sessions.registry import unknown_cluster
 from gateway.settings.config import cluster_called
 
 routes = web.RouteTableDef()
@@ -52,7 +53,7 @@ async def readyz(request: web.Request) -> web.Response:
     if name := request.query.get("cluster"):
         name = cluster_called(name, backends)
         if name not in backends:
-            raise Refusal(404, f"this gateway has no cluster {name!a}; it has {', '.join(backends)}")
+            raise _refusal(unknown_cluster(name, backends))
         backends = {name: backends[name]}
     async with asyncio.TaskGroup() as tasks:
         checks = {
@@ -87,8 +88,7 @@ async def namespace(request: web.Request) -> web.Response:
         request.app[REGISTRY].permit(request[IDENTITY], "get", Target(cluster))
         return web.json_response({"namespace": await request.app[NAMESPACES].get(cluster)})
     except (HopFailed, Refused) as error:
-        status = error.outcome().as_status()
-        raise Refusal(status.code, status.message, status) from None
+        raise _refusal(error) from None
 
 
 @routes.post("/gateway/v1/tickets")
@@ -127,6 +127,12 @@ async def revoke_token(request: web.Request) -> web.Response:
     """The page token that this request carries ends."""
     request.app[ACCESS].tokens.revoke(bearer(request[PEER]) or "")
     return web.Response(status=204)
+
+
+def _refusal(error: HopFailed | Refused) -> Refusal:
+    """Returns the error as an answer of HTTP."""
+    status = error.outcome().as_status()
+    return Refusal(status.code, status.message, status)
 
 
 def _kept(app: web.Application, cluster: str) -> dict[str, Any]:
