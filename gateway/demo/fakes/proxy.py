@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import re
+import signal
 import socketserver
 import sys
 
@@ -91,11 +92,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def serve(path: str) -> None:
-    """Serves until a signal ends it; like kubectl, it leaves its socket behind. Raises RefusedError."""
+    """Serves until a signal ends it; like kubectl, it leaves its socket behind, and outlives a client that closes in the
+    middle of an answer. Raises RefusedError.
+    """
     if not path:
         raise RefusedError("error: the demo's kubectl listens on a Unix socket only")
     if os.path.exists(path):  # noqa: PTH110
         os.unlink(path)  # noqa: PTH108
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as in Go, for all but stdout and stderr
     mask = os.umask(0o077)
     server = _Server(path, _Handler)
     os.umask(mask)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import time
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.leaks import gone
 from support.served import cluster_at
+from support.waiting import until
 
 from gateway.backends.factory import make
 from gateway.backends.kube import answers
@@ -220,6 +222,20 @@ async def test_a_proxy_that_was_killed_is_started_again(demo):
         assert other != one
 
 
+async def test_a_client_that_reads_no_answer_hurts_no_proxy(demo):
+    """As the probe, which wants the status alone: the demo's proxy writes to a connection that is closed."""
+    async with backend_on(demo) as backend:
+        await backend.kube.get(POD)
+        (one,) = await proxies(backend)
+        for _ in range(5):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(f"{(await backend.link()).about['directory']}/{NAME}")
+                client.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % POD.encode() * 20)
+        await asyncio.sleep(0.2)
+        assert await proxies(backend) == [one]
+        assert await backend.kube.get(POD)
+
+
 async def test_one_whose_end_is_not_heard_of_yet_is_started_again(demo, monkeypatch):
     """The connection that there was is cut, the next is refused."""
     async with backend_on(demo) as backend:
@@ -284,6 +300,9 @@ async def test_a_proxy_that_hangs_costs_one_answer(demo):
         await backend.kube.get(POD)
         (one,) = await proxies(backend)
         os.kill(one, signal.SIGSTOP)
+        await until(
+            lambda: ") T " in Path(f"/proc/{one}/stat").read_text()
+        )  # its threads go on until one is scheduled
         with pytest.raises(HopFailed) as failed:
             await backend.kube.get(POD, seconds=0.5)
         assert failed.value.code == "cluster_unreachable"
