@@ -9,7 +9,7 @@ import structlog
 
 from gateway.backends.contract import ByteStream, Headers
 from gateway.backends.kube import answers
-from gateway.backends.kube.http_connection import HttpConnection, Request
+from gateway.backends.kube.http_connection import Cut, HttpConnection, Request
 from gateway.errors import HopFailed
 
 log = structlog.get_logger()
@@ -34,16 +34,26 @@ class HttpPool:
         """Sends a request, on a new connection if `fresh`. Close what it returns. Raises HopFailed; Cut, where the
         connection was lost before an answer began.
         """
-        connection = None
         async with self._capacity:
-            try:
-                self._check_open()
-                connection = (None if fresh else await self._take()) or await self._connect()
-                return PooledResponse(await connection.request(request), connection, self._release)
-            except BaseException:
-                if connection:
-                    connection.close()
-                raise
+            self._check_open()
+            if not fresh and (idle := await self._take()):
+                try:
+                    return await self._send(request, idle)
+                except (
+                    Cut
+                ) as cut:  # the server may have closed it just before, as net/http's Transport has it
+                    if not (cut.unsent or request.method in ("GET", "HEAD")) or not isinstance(
+                        request.body, bytes
+                    ):
+                        raise
+            return await self._send(request, await self._connect())
+
+    async def _send(self, request: Request, connection: HttpConnection) -> "PooledResponse":
+        try:
+            return PooledResponse(await connection.request(request), connection, self._release)
+        except BaseException:
+            connection.close()
+            raise
 
     def close(self) -> None:
         """Closes all connections; the requests on them are cut."""
