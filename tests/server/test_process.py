@@ -198,6 +198,11 @@ async def test_a_second_gateway_is_refused_and_leaves_the_first_alone(home):
         port = url.rpartition(":")[2]
         one_line(await home.dap("serve", "--listen", f"127.0.0.1:{port}", env=SOMEWHERE), 2, "in use")
         assert (await once(str(home.socket), "GET", "/healthz")).code == 200
+        doctor = await home.dap("doctor")
+        assert doctor.code == 0, "who has no settings asks the gateway that runs"
+        assert [line.split()[:2] for line in doctor.out.decode().splitlines()][-2:] == [
+            ["PASS", "runner"], ["PASS", "cluster"],
+        ]  # fmt: skip
 
 
 async def test_what_a_crash_left_is_no_hindrance(home):

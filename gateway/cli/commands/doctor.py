@@ -12,7 +12,7 @@ from gateway.cli.connect import gateway
 from gateway.cli.doctor.check import Check, Report, failed, passed
 from gateway.cli.doctor.ssh_checks import ssh_checks, unreadable
 from gateway.client import http
-from gateway.client.endpoint import Endpoint
+from gateway.client.endpoint import Endpoint, running
 from gateway.client.exit_status import HOP_FAILED, GatewayFailed
 from gateway.errors import ConfigError
 from gateway.settings.config import Cluster, Config, Limits, cluster_called, config_path
@@ -54,10 +54,9 @@ async def _run(cluster: str, *, as_json: bool, quiet: bool) -> int:
 
     config = _settings(cluster, report)
     if config:
-        if not config.url:  # a gateway elsewhere has settings of its own
-            for check in await local(
-                config.clusters[cluster_called(cluster, config.clusters)], config.limits
-            ):
+        ours = config.clusters.get(cluster_called(cluster, config.clusters))
+        if ours and not config.url:  # a gateway elsewhere has settings of its own
+            for check in await local(ours, config.limits):
                 report(check)
         await _hops(config, cluster, report, quiet=quiet or as_json)
     status = _status(checks)
@@ -75,7 +74,12 @@ def _settings(cluster: str, report: Report) -> Config | None:
     except ConfigError as error:
         report(failed("config", str(error), "mend it, or write a new one: dap config init --force"))
         return None
-    if not config.clusters and not config.url:
+    if not (config.clusters or config.url) and running(config):
+        report(
+            passed("config", "no cluster is configured here: the gateway that runs has settings of its own")
+        )
+        return config
+    if not (config.clusters or config.url):
         advice = "name your management host: dap config init --ssh-host USER@HOST"
         report(failed("config", "no cluster is configured", advice))
         return None
