@@ -18,6 +18,7 @@ from gateway.protocol.subprotocols import OWN
 
 pytestmark = pytest.mark.timeout(120)
 STUBBORN = "trap : HUP TERM; while :; do sleep 0.2; done"  # ends by KILL alone
+TRAPPED = "sleep 0.2"  # runs once its traps are set
 NOHUP = "(trap '' HUP; exec sleep 1111)"  # the lab's images have no program of that name
 KILL = (("killOnDisconnect", "true"),)
 
@@ -46,10 +47,10 @@ async def counted(gateway, **expected: int) -> None:
 async def test_a_shell_and_all_it_has_started_is_ended(gateway, pod, streams, how):
     """Foreground and background; nohup and setsid live."""
     async with opened(access(gateway), pod=pod, streams=streams) as one:
-        await one.types(f"{NOHUP} &", until_left=2)
-        await one.types("setsid sleep 1112 &", until_left=3)
-        await one.types("sleep 1113 &", until_left=4)
-        await one.types(f"sh -c '{STUBBORN}'", until_left=5)
+        await one.types(f"{NOHUP} &", runs="sleep 1111")
+        await one.types("setsid sleep 1112 &", runs="sleep 1112")
+        await one.types("sleep 1113 &", runs="sleep 1113")
+        await one.types(f"sh -c '{STUBBORN}'", runs=TRAPPED)
         if how == "vanish":
             one.vanish()
         else:
@@ -63,8 +64,8 @@ async def test_a_shell_and_all_it_has_started_is_ended(gateway, pod, streams, ho
 async def test_what_a_shell_leaves_that_ends_itself_is_ended_too(gateway):
     """And its outcome is its own, told at once."""
     async with opened(access(gateway)) as one:
-        await one.types(f"sh -c '{STUBBORN}' &", until_left=2)
-        await one.types("exit 7", until_left=1)
+        await one.types(f"sh -c '{STUBBORN}' &", runs=TRAPPED)
+        await one.types("exit 7")
         await until(lambda: one.talk.transcript.statuses)
         assert one.talk.transcript.status.exit_code == 7
         await until(lambda: not marked(one.name))
@@ -89,7 +90,7 @@ async def test_a_shell_that_leaves_nothing(gateway):
 async def test_kill_on_disconnect_ends_the_command_itself(gateway, streams):
     script = f"setsid sleep 1111 & sleep 1112 & {STUBBORN}"
     async with opened(access(gateway), "sh", "-c", script, streams=streams, extra=KILL) as one:
-        await until(lambda: len(marked(one.name)) >= 3)
+        await one.running("sleep 1111", "sleep 1112", TRAPPED)
         one.vanish()
         await until(lambda: len(marked(one.name)) <= 1)
         await counted(gateway, reaped=1, kept=1)
@@ -98,8 +99,9 @@ async def test_kill_on_disconnect_ends_the_command_itself(gateway, streams):
 
 
 async def test_kill_on_disconnect_leaves_alone_what_a_command_leaves_that_ends_itself(gateway):
-    script = f"({STUBBORN}) >/dev/null 2>&1 & exit 3"
+    script = f"({STUBBORN}) >/dev/null 2>&1 & read x; exit 3"
     async with opened(access(gateway), "sh", "-c", script, streams=PIPES, extra=KILL) as one:
+        await one.types("", runs=TRAPPED)
         await until(lambda: one.talk.transcript.statuses)
         assert one.talk.transcript.status.exit_code == 3
         await asyncio.sleep(2)
@@ -137,7 +139,7 @@ async def test_a_container_without_a_shell_is_said_and_counted(gateway):
 async def test_the_gateways_own_end_leaves_nothing(cluster, tmp_path):
     """SIGTERM ends in the same way."""
     async with served(config_for(cluster), tmp_path) as gateway, opened(access(gateway)) as one:
-        await one.types(f"sh -c '{STUBBORN}'", until_left=2)
+        await one.types(f"sh -c '{STUBBORN}'", runs=TRAPPED)
         name = one.name
         await gateway.gateway.registry.stop()
         await until(lambda: one.talk.transcript.statuses)

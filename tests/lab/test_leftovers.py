@@ -53,10 +53,10 @@ async def test_a_gateway_that_is_killed_leaves_nothing(cluster, tmp_path, pod, s
         serving(cluster, home) as (process, access),
         opened(access, pod=pod, streams=streams) as one,
     ):
-        await one.types("setsid sleep 1112 &", until_left=2)
-        await one.types(f"{NOHUP} &", until_left=3)
-        await one.types("sleep 1000 &", until_left=4)
-        await one.types("sleep 1000", until_left=5)
+        await one.types("setsid sleep 1112 &", runs="sleep 1112")
+        await one.types(f"{NOHUP} &", runs="sleep 1111")
+        await one.types("sleep 1000 &", runs="sleep 1000")
+        await one.types("sleep 1001", runs="sleep 1001")
         process.send_signal(signal.SIGKILL)
         await until(lambda: len(marked(one.name)) <= 2, WITHIN)
 
@@ -68,7 +68,7 @@ async def test_a_gateway_that_is_killed_while_it_looks_leaves_nothing(cluster, t
     """Its client has gone just before: whoever knows of the session has to look, though it has ended."""
     home = Home(tmp_path)
     async with serving(cluster, home) as (process, access), opened(access, pod="web-0") as one:
-        await one.types("sleep 1000 &", until_left=2)
+        await one.types("sleep 1000 &", runs="sleep 1000")
         await asyncio.sleep(2)  # a lease comes a little later than the first session
         one.vanish()
         await asyncio.sleep(seconds)
@@ -79,7 +79,7 @@ async def test_a_gateway_that_is_killed_while_it_looks_leaves_nothing(cluster, t
 async def test_an_editor_in_the_foreground(gateway):
     """Which sets the terminal raw, so that no key would end it."""
     async with opened(Access(gateway.url, gateway.token), pod="web-0") as one:
-        await one.types("vi /tmp/leftovers", until_left=2)
+        await one.types("vi /tmp/leftovers", runs="vi /tmp/leftovers")
         one.vanish()
         await until(lambda: not marked(one.name), WITHIN)
 
@@ -97,7 +97,7 @@ async def test_a_broken_hop_leaves_nothing(gateway, lab, fault, undo, streams):
         opened(access, pod="web-0", streams=streams, seconds=120) as shell,
         opened(access, "sleep", "1000", pod="bash-0", streams=streams, extra=kill, seconds=120) as command,
     ):
-        await shell.types("sleep 1000 &", until_left=2)
+        await shell.types("sleep 1000 &", runs="sleep 1000")
         await until(lambda: list(marked(command.name).values()) == ["sleep 1000"])
         try:
             await asyncio.to_thread(lab, "fault", fault)
@@ -117,7 +117,7 @@ async def test_a_relay_that_is_killed_leaves_nothing(gateway, streams):
     access = Access(gateway.url, gateway.token)
     relay = gateway.gateway.backends["default"]
     async with opened(access, pod="web-0", streams=streams) as one:
-        await one.types("sleep 1000 &", until_left=2)
+        await one.types("sleep 1000 &", runs="sleep 1000")
         pid = str((await relay.link()).about["pid"])
         async with opened(access, pod="web-0", streams=streams) as other:
             await kill_in_runner(relay, pid)

@@ -24,10 +24,17 @@ class Open:
         self.name = talk.transcript.controls[0]["session"]
         self._connection = connection
 
-    async def types(self, line: str, *, until_left: int) -> None:
-        """Waits until so many processes carry the session's mark."""
+    async def types(self, line: str, *, runs: str = "") -> None:
+        """Sends the line, and waits until what it `runs` does."""
         await self.talk.stdin(f"{line}\n".encode())
-        await until(lambda: len(marked(self.name)) >= until_left)
+        if runs:
+            await self.running(runs)
+
+    async def running(self, *lines: str) -> None:
+        """Waits until each of these command lines is a process of the session. A number of processes would not do:
+        a shell's child counts before it has set its traps, or become what it runs.
+        """
+        await until(lambda: set(lines) <= set(marked(self.name).values()))
 
     def vanish(self) -> None:
         """Without a close, and without a word."""

@@ -29,9 +29,9 @@ class Session:
         self._look = look
         self._processes: list[subprocess.Popen] = []
 
-    def runs(self, *argv: str, until: int = 1, sleeps: int = 0) -> subprocess.Popen:
+    def runs(self, *argv: str, until: int = 1, sleeps: int = 1) -> subprocess.Popen:
         """Waits until so many processes carry the mark, and so many of them are `sleep` already: not the shell that
-        becomes nohup or setsid, and that one.
+        becomes nohup, setsid or sleep, or has yet to set its traps.
         """
         words = kubectl.inside(Command(argv, stdout=True, kill_on_disconnect=True, session=self.id))
         process = subprocess.Popen(
@@ -96,7 +96,7 @@ def test_a_foreground_command_and_its_shell_are_hung_up(session):
 
 
 def test_background_jobs_are_hung_up(session):
-    session.runs("sh", "-c", "sleep 1000 & sleep 1001 & wait", until=3)
+    session.runs("sh", "-c", "sleep 1000 & sleep 1001 & wait", until=3, sleeps=2)
 
     assert session.look() == (3, 0, 0)
 
@@ -120,7 +120,6 @@ def test_nohup_and_setsid_live(session):
 def test_what_catches_hup_is_given_time_then_term(session, tmp_path):
     note = tmp_path / "note"
     process = session.runs("sh", "-c", f"trap 'echo hup >>{note}' HUP; while :; do sleep 0.1; done")
-    time.sleep(0.2)
 
     assert session.look()[1:] == (0, 0)
     assert note.read_text() == "hup\n"
@@ -129,7 +128,6 @@ def test_what_catches_hup_is_given_time_then_term(session, tmp_path):
 
 def test_what_catches_everything_is_killed(session):
     process = session.runs("sh", "-c", "trap : HUP TERM; while :; do sleep 0.1; done")
-    time.sleep(0.2)
 
     assert session.look()[1:] == (0, 0)
     assert process.wait(5) == -signal.SIGKILL
@@ -141,7 +139,6 @@ def test_what_ends_in_its_own_time_is_not_killed(session, tmp_path):
     process = session.runs(
         "sh", "-c", f"trap 'sleep 0.4; echo saved >{note}; exit 5' HUP; while :; do sleep 0.1; done"
     )
-    time.sleep(0.2)
     session.look()
 
     assert process.wait(5) == 5
@@ -158,7 +155,7 @@ def test_a_stopped_job_goes_too(session):
 
 def test_a_child_without_the_mark_is_of_the_terminals_session(session):
     """`su -` clears the environment. The number of a session is not given away while one is in it."""
-    process = session.runs("sh", "-c", "env -i sleep 1000 & wait")
+    process = session.runs("sh", "-c", "env -i sleep 1000 & wait", sleeps=0)
     assert becomes(lambda: children(process.pid))
 
     assert session.look() == (2, 0, 0)
@@ -182,6 +179,7 @@ def test_a_number_that_is_somebody_elses_now_is_left_alone(session):
         ["sleep", "1001"], start_new_session=True, env={"DAP_SESSION": f"{stranger.pid}.{session.id}"}
     )
     try:
+        assert becomes(session.marked)
         assert session.look() == (0, 1, 0)
         assert stranger.poll() is None
         assert fake.poll() is None
@@ -196,7 +194,7 @@ def test_a_shell_that_has_not_become_one_yet_is_found(session):
     script = f"export DAP_SESSION=$$.{session.id}; sleep 1000; exec sh"
     process = subprocess.Popen(["sh", "-c", script], start_new_session=True, executable="/bin/sh")
     try:
-        time.sleep(0.2)
+        assert becomes(lambda: children(process.pid))
         assert session.look() == (2, 0, 0)
     finally:
         process.kill()
@@ -222,7 +220,7 @@ def test_odd_names_and_environments_are_read(session, tmp_path):
     program.symlink_to(shutil.which("sleep"))
     os.environ["A_FIRST"] = "two\nlines"
     try:
-        session.runs(str(program), "1000")
+        session.runs(str(program), "1000", sleeps=0)
     finally:
         del os.environ["A_FIRST"]
 
