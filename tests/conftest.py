@@ -18,9 +18,10 @@ from gateway.demo import demo_chain
 settings.register_profile("examples", examples(random=True))
 settings.load_profile("examples")
 SKIPS = Path(__file__).with_name("skips.txt")
-# A shell's background job ignores these, and so would every program under test
+# A shell's background job, or nohup, ignores these, and so would every program under test
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 NO_LAB = "no real chain: DAP_LAB is not set"
 
 

@@ -103,3 +103,10 @@ async def test_sixty_four_mebibytes_through_a_pod_take_a_second(ssh):
             total += len(data)
 
     assert total == 64 << 20
+
+
+async def test_no_signal_is_ignored_in_a_pod(ssh):
+    """However the demo was started: nohup and a shell's background job ignore some."""
+    result = await ssh.run("trap '' HUP INT QUIT; kubectl exec web-0 -- grep SigIgn /proc/self/status")
+
+    assert int(result.stdout.split()[1], 16) == 0

@@ -7,6 +7,8 @@ import signal
 from .cluster import Pod
 
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "DAP_DEMO", "LOGNAME", "USER")
+# Python ignores the first two, nohup HUP, a shell's background job INT and QUIT, and exec passes that on
+_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 
 
 class StartError(Exception):
@@ -72,7 +74,7 @@ class Container:
             for target, source in enumerate([os.dup(fd) for fd in files]):
                 os.dup2(source, target)
                 os.close(source)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec passes that on
+        for number in _DEFAULT:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.chdir(self.directory)
