@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""Runs pytest with the arguments, and each test that failed, where they are few, three times more: by itself.
+
+Thousands of tests side by side on two processors wait for hundreds of programs, and now and then one meets a limit
+that it never meets alone. Such a test is named; one that fails by itself only once fails the run.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+FEW, TIMES = 2, 3
+FAILED = 1  # pytest's exit status when tests failed, and nothing else went wrong
+LAST = Path(".pytest_cache/v/cache/lastfailed")
+
+
+def main() -> int:
+    """Returns pytest's exit status, or 0 where what failed passed by itself each time."""
+    status = pytest("--cache-clear", *sys.argv[1:])
+    if status != FAILED:
+        return status
+    failed = list(json.loads(LAST.read_text("utf-8")))
+    if len(failed) > FEW:
+        return status
+    for test in failed:
+        for _ in range(TIMES):
+            if pytest("-q", "-n0", test):
+                return status
+        print(f"== FAILED BESIDE OTHERS, passed {TIMES} times by itself: {test}", flush=True)
+    return 0
+
+
+def pytest(*arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
