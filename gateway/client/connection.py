@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -22,7 +22,7 @@ from websockets.proxy import get_proxy, parse_proxy
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from gateway import __version__
+from gateway import __version__, unix_peer
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import (
     LOST,
@@ -160,9 +160,8 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
     async with websocket:
         _notice_loss(websocket)
         if websocket.subprotocol != OWN.name:
-            raise GatewayFailed(
-                REFUSED, f"the server at {endpoint} does not speak {OWN.name}: name a dap gateway"
-            )
+            message = f"the server at {endpoint} does not speak {OWN.name}: name a dap gateway"
+            raise GatewayFailed(REFUSED, message)
         assert isinstance(websocket, _Listening)
         try:
             yield Connection(websocket)
@@ -185,7 +184,8 @@ async def _hurry(websocket: ClientConnection) -> None:
 async def _connect(endpoint: Endpoint, path: str) -> ClientConnection:
     url = endpoint.url.replace("http", "ws", 1) + path
     if endpoint.socket:
-        return await unix_connect(str(endpoint.socket), url, **_settings(endpoint))
+        local = await asyncio.to_thread(unix_peer.connect, endpoint.socket, _OPEN)
+        return await connect(url, proxy=None, sock=local, **_settings(endpoint))
     to = parse_uri(url)
     proxy = None if endpoint.local else get_proxy(to)
     if proxy:

@@ -3,13 +3,13 @@ inside this command.
 """
 
 import logging
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway import unix_peer
 from gateway.client.exit_status import UNREACHABLE, GatewayFailed, first
 from gateway.errors import ConfigError
 from gateway.masking import mask_url
@@ -140,12 +140,10 @@ def _stored_token() -> str:
 
 
 def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
-        knock.settimeout(_KNOCK)
-        try:
-            knock.connect(str(path))
-        except BlockingIOError:  # a gateway is there: so many wait for it that no more may
-            return True
-        except OSError:
-            return False
+    try:
+        unix_peer.connect(path, _KNOCK).close()
+    except BlockingIOError:  # a gateway is there: so many wait for it that no more may
+        return True
+    except OSError:
+        return False
     return True

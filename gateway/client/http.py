@@ -4,9 +4,11 @@ import asyncio
 import http.client
 import json
 import socket
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway import unix_peer
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import REFUSED, UNREACHABLE, GatewayFailed
 from gateway.dial import dial
@@ -73,14 +75,13 @@ class _TcpConnection(http.client.HTTPConnection):
 class _UnixConnection(http.client.HTTPConnection):
     address = ""  # the endpoint names its path
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: Path, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        assert self.timeout
+        self.sock = unix_peer.connect(self._path, self.timeout)
 
 
 class _TlsConnection(http.client.HTTPSConnection, _TcpConnection):
@@ -89,7 +90,7 @@ class _TlsConnection(http.client.HTTPSConnection, _TcpConnection):
 
 def _connection(endpoint: Endpoint, timeout: float) -> _UnixConnection | _TcpConnection:
     if endpoint.socket:
-        return _UnixConnection(str(endpoint.socket), timeout)
+        return _UnixConnection(endpoint.socket, timeout)
     parts = urlsplit(endpoint.url)
     kind = _TlsConnection if parts.scheme == "https" else _TcpConnection
     return kind(parts.hostname or "", parts.port, timeout=timeout)

@@ -6,7 +6,6 @@ import ipaddress
 import os
 import socket
 import stat
-import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -14,9 +13,9 @@ from urllib.parse import urlsplit
 
 from gateway.errors import ConfigError
 from gateway.masking import mask_url
+from gateway.unix_peer import peer_pid
 
 _BACKLOG = 128
-_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred of unix(7)
 
 
 def names(listen: str) -> tuple[str, int]:
@@ -177,10 +176,7 @@ def _remove_stale(path: Path) -> None:
         probe.setblocking(False)
         try:
             probe.connect(str(path))
-            pid, *_ = _CREDENTIALS.unpack(
-                probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            )
-            process = str(pid)
+            process = str(peer_pid(probe))
         except ConnectionRefusedError:
             path.unlink()
             return

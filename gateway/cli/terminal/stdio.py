@@ -9,6 +9,7 @@ import errno
 import os
 import queue
 import select
+import sys
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -172,7 +173,7 @@ def _pollable(fd: int) -> bool:
     """True if the descriptor has to be waited for: epoll refuses regular files and /dev/null, which never
     block for long.
     """
-    if not hasattr(select, "epoll"):
+    if sys.platform != "linux":
         return not os.path.isfile(f"/dev/fd/{fd}")  # noqa: PTH113
     with select.epoll() as probe:
         try:
