@@ -1,1 +1,1 @@
-"""The plain backend: one kubectl for each session."""
+"""Reaches a cluster with one kubectl in the runner for each session."""

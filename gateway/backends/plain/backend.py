@@ -1,4 +1,4 @@
-"""The plain chain: one `incus exec … bash -lc … kubectl` per session. Needs bash and kubectl in the runner."""
+"""Runs one `incus exec … bash -lc … kubectl` for each session. Needs bash and kubectl in the runner."""
 
 import asyncio
 import secrets
@@ -25,14 +25,14 @@ from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.settings.config import Cluster, Limits
 from gateway.timeouts import wait_within
 
-STARTS = 16  # sessions that are being started; others wait, or all of them would be too late together
+STARTS = 16  # sessions that start at a time; the others wait, or all of them would miss their time limit
 _SIZE = TerminalSize(80, 24)  # until the client names its own
-_LOOK = Command(("sh",), stdout=True)
+_LOOK = Command(("sh",), stdout=True)  # its argv is cut off again: the lease puts the search's in its place
 
 
 class PlainBackend:
-    """The backend of one cluster. Works inside `async with backend.running():`, with a host and a reaper that are given
-    running around it. `tick`: seconds between the bytes of its lease.
+    """Runs sessions of one cluster, inside `async with backend.running():`. A host and a reaper are given together, and
+    run around the backend; without them the backend runs its own. `tick`: seconds between the bytes that keep the lease.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class PlainBackend:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """On leaving, no task of it is left."""
+        """Runs the lease and the watches of pods, and the backend's own host and reaper. Leaving ends all their tasks."""
         async with AsyncExitStack() as stack:
             if self._own:
                 await stack.enter_async_context(self._host.running())
@@ -69,7 +69,7 @@ class PlainBackend:
             yield
 
     def stats(self) -> Stats:
-        """See `Backend.stats`; the lease's channel is not among the channels."""
+        """See `Backend.stats`. The lease's channel counts under `leases`, and not under `channels`."""
         connections = {**self._host.counts(), "leases": int(self._lease.up)}
         restarts = self._host.restarts | self._lease.restarts | self._pods.restarts
         killed = {"finish": self._killed, "lease": self._lease.ended}
@@ -106,8 +106,8 @@ class PlainBackend:
             async with asyncio.timeout(self._limits.turn):
                 await self._turns.acquire()
         except TimeoutError:
-            said = f"{self._cluster.vm} was busy with the start of other sessions for {self._limits.turn:g} s"
-            raise self._host.trouble or HopFailed("runner_busy", said) from None
+            why = f"{self._cluster.vm} was busy with the start of other sessions for {self._limits.turn:g} s"
+            raise self._host.trouble or HopFailed("runner_busy", why) from None
         try:
             yield
         finally:
@@ -127,7 +127,9 @@ class PlainBackend:
                 yield channel
 
     def _look(self, target: Target, command: Command) -> tuple[str, ...]:
-        """What the lease has to know to look for what is left in the container, should the gateway be killed."""
+        """Returns what the lease needs to search the container if the gateway is killed: the session's mark and the
+        kubectl exec before a command; nothing for a command without a mark.
+        """
         if not command.tracked:
             return ()
         look = kubectl.argv(target, _LOOK, self._cluster.kube_context)
@@ -138,8 +140,8 @@ class PlainBackend:
         return KubePodMonitor(self._pods, target)
 
     async def check(self) -> list[HopCheck]:
-        """See `Backend.check`. The whole way is one exec: ssh until it is accepted, incus and the login shell until
-        the wrapper answers, kubectl and the cluster until its version is there.
+        """See `Backend.check`. Runs one `kubectl get --raw /version`: ssh has answered when the channel is open, incus and
+        the runner when the wrapper is ready, the cluster when kubectl has ended with 0.
         """
         passed: list[HopCheck] = []
         try:
@@ -192,7 +194,9 @@ class PlainBackend:
 
     @asynccontextmanager
     async def _kubectl(self, argv: tuple[str, ...]) -> AsyncIterator[PlainChannel]:
-        """A kubectl of our own, which ends soon: there need be no lease for it."""
+        """Runs a kubectl of the gateway's own in the runner, with no input. Raises HopFailed. The lease gets to know that
+        kubectl only if its end is uncertain: a kubectl that ends soon needs no lease.
+        """
         nonce = secrets.token_hex(12)
         async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
             channel = PlainChannel(process, nonce, Target(self._cluster.name), kubectl.OURS, kubectl=True)
@@ -206,12 +210,12 @@ class PlainBackend:
             async with asyncio.timeout(self._limits.start):
                 await channel.start(argv)
         except TimeoutError:
-            said = f"no answer from {self._cluster.vm} within {self._limits.start:g} s"
-            raise HopFailed("runner_timeout", said) from None
+            message = f"no answer from {self._cluster.vm} within {self._limits.start:g} s"
+            raise HopFailed("runner_timeout", message) from None
 
     @asynccontextmanager
     async def _ending(self, process: Process, nonce: str, channel: PlainChannel) -> AsyncIterator[None]:
-        """Leaving ends what still runs. Where that is not certain it is the lease's."""
+        """Ends the process on leaving. The lease forgets a command whose end is certain, and ends any other."""
         gone = False
         try:
             try:
@@ -222,8 +226,9 @@ class PlainBackend:
             (self._lease.forget if gone and channel.over else self._lease.end)(nonce)
 
     async def _end(self, process: Process, *, ended: bool) -> bool:
-        """TERM, then KILL, then the channel alone, within `Limits.finish` seconds; yes when the process has closed. A
-        wrapper that has said all waits for that TERM.
+        """Sends TERM, sends TERM again (by which the wrapper sends KILL), then closes the channel, each with its part of
+        `Limits.finish` seconds. True if a TERM closed the process. `ended`: the command's output is complete, and the
+        wrapper waits for one TERM.
         """
         limit = self._limits.finish
         for step in range(1 if ended else 2):

@@ -1,4 +1,4 @@
-"""The channel of the plain chain: a process of the SSH connection, read through the wrapper's marks."""
+"""Carries one command over a process of the SSH connection, and reads the wrapper's marks out of its output."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -12,8 +12,8 @@ from gateway.protocol.target import Command, Target, TerminalSize
 
 
 class PlainChannel:
-    """See `Channel`. `kubectl`: what runs is kubectl, whose words are to be told from the command's. `started` is
-    called with `Parsed.roots` once they are known.
+    """See `Channel`. `kubectl`: kubectl runs, and its messages are separated from the command's stderr; by default that
+    is so where the target names a pod. Calls `started` with `Parsed.roots` when the command has started.
     """
 
     def __init__(
@@ -38,21 +38,25 @@ class PlainChannel:
 
     @property
     def outcome(self) -> Outcome | None:
-        """Returns how the command ended, once it has."""
+        """Returns how the command ended; None until `output` has read to the end."""
         return self._end.outcome
 
     @property
     def ended(self) -> bool:
-        """The command has ended and all it wrote has been yielded."""
+        """True once `output` has read to the end and the outcome is known."""
         return self._end.outcome is not None
 
     @property
     def over(self) -> bool:
-        """Nothing was started, or it has ended and said so: nothing can be left of it when its process has closed."""
+        """True if a closed process leaves nothing in the runner: the connection holds, and the command was never sent, or
+        its last end mark has come.
+        """
         return not self._process.lost and (not self._asked or self._stdout.seen.complete)
 
     async def start(self, argv: tuple[str, ...]) -> None:
-        """Waits for the wrapper and tells it what to run; input may follow. Raises HopFailed."""
+        """Waits until the wrapper is ready, then sends the command to it; input may follow. Raises HopFailed where the
+        connection, incus or the login shell ends first.
+        """
         while not self._stdout.seen.ready:
             batch = await self._process.read()
             if not batch:
@@ -60,7 +64,7 @@ class PlainChannel:
                     raise self._process.failure()
                 raise trailer.refusal(self._process.exit_code, self._stderr.talk + self._stdout.talk)
             for kind, data in batch:
-                (self._stdout if kind == 1 else self._stderr).feed(data)  # before `ready` there is only talk
+                (self._stdout if kind == 1 else self._stderr).feed(data)  # before `ready` all is talk
         self._asked = True
         await self._process.write(send_argv(argv, kubectl=self._end.kubectl))
 
@@ -96,14 +100,14 @@ class PlainChannel:
             self._process.resize(size)
 
     def _take(self, kind: int, data: bytes) -> bytes:
-        """The command's bytes in it."""
+        """Returns the command's bytes in `data`; records its start when the mark has come."""
         if kind == 1:
             body = self._stdout.feed(data)
             if self._stdout.seen.pid is not None:
                 self._begun()
         else:
             body = self._end.stderr(self._stderr.feed(data))
-        shared = (kind == 1) == self._command.tty  # with incus' own words
+        shared = (kind == 1) == self._command.tty  # with incus' own messages
         return self._parting.feed(body) if shared else body
 
     def _begun(self) -> None:
@@ -116,20 +120,20 @@ class PlainChannel:
         return self._stdout.seen.complete and (self._command.tty or self._stderr.ended)
 
     def _last(self) -> list[tuple[Stream, bytes]]:
-        """Sets the outcome and returns what was held back."""
+        """Sets the outcome and returns the bytes that were held back."""
         seen = self._stdout.seen
         rest_out, rest_err = self._stdout.end(), self._stderr.end()
         if seen.code is None or seen.absent:
             rest_err = self._end.failed(self._unfinished()) + rest_err
         else:
             rest_err = self._end.exited(seen.code, seen.words) + rest_err
-        said = self._parting.held if seen.code is not None else b""
+        held = self._parting.held if seen.code is not None else b""
         if self._command.tty:
-            return [(Stream.STDOUT, said + rest_out)]
-        return [(Stream.STDOUT, rest_out), (Stream.STDERR, said + rest_err)]
+            return [(Stream.STDOUT, held + rest_out)]
+        return [(Stream.STDOUT, rest_out), (Stream.STDERR, held + rest_err)]
 
     def _unfinished(self) -> Outcome:
-        """Returns why the command did not run, or not to its end."""
+        """Returns why the command did not run, or did not run to its end."""
         if self._stdout.seen.absent:
             return self._end.missing()
         if self._process.lost:

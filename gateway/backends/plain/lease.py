@@ -1,6 +1,7 @@
-"""The plain chain's lease: what ends commands in the runner whose session is over, also when the gateway is.
+"""Keeps the plain chain's lease: a bash in the runner that ends commands whose session is over, also when the gateway
+has been killed (lease_protocol.py).
 
-It starts with the first session that lasts, and goes when there was none for a minute. No session waits for it.
+The lease starts with the first session that lasts, and ends after a minute without sessions. No session waits for it.
 """
 
 import asyncio
@@ -25,41 +26,45 @@ from gateway.timeouts import wait_within
 
 log = structlog.get_logger()
 
-_DELAY = 0.25  # seconds that a session lasts before there is a lease for it
-_TOGETHER = 0.05  # seconds in which ends are said together: a lost connection is the end of several sessions
-_IDLE = 60.0  # seconds without a session
-_LEAVE = 2.0  # seconds, when the gateway leaves, for what it still has to say
-_HOWS = ("term", "kill", "left")  # what it had to do to a command
+_DELAY = 0.25  # seconds that a session lasts before a lease is started
+_TOGETHER = 0.05  # seconds whose ends go out in one line: a lost connection ends several sessions
+_IDLE = 60.0  # seconds without a session after which the lease ends
+_LEAVE = 2.0  # seconds for the last lines to the lease, when the gateway stops
+_HOWS = ("term", "kill")  # the signal that ended a command
 _BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts
 
 
 class Lease:
-    """One runner's. Works inside `async with lease.running():`; nothing that is said to it waits or fails."""
+    """Tells the lease of one runner which commands run and which are to be ended, inside `async with lease.running():`.
+    No other method waits or raises, whether a lease runs or not: a new lease gets all that is known.
+    """
 
     def __init__(self, cluster: Cluster, limits: Limits, host: Host, tick: float = TICK) -> None:
         self.restarts: dict[str, str] = {}  # see `supervise`
-        self.ended = 0  # commands that it had to end
+        self.ended = 0  # commands that the lease had to end
         self._cluster = cluster
         self._limits = limits
         self._host = host
         self._tick = tick
-        self._known: dict[str, tuple[int, ...]] = {}  # by nonce: what the wrapper's `start` said
-        self._looks: dict[str, str] = {}  # by mark: the line for what may be left in a container
-        self._due: set[str] = set()  # of them: to be ended, until they are gone
-        self._unsaid: set[str] = set()  # of these: not said yet to the lease that there is
+        self._known: dict[str, tuple[int, ...]] = {}  # by nonce: `Parsed.roots`, once known
+        self._looks: dict[str, str] = {}  # by mark: the line that has its container searched
+        self._due: set[str] = set()  # nonces to be ended, until the lease reports them
+        self._unsaid: set[str] = set()  # those nonces of `_due` that the lease was not sent yet
         self._wanted = asyncio.Event()
         self._process: Process | None = None
-        self._reason = ""  # why there was none, the last time
-        self._before: tuple[int, str] | None = None  # pid and nonce of the last one that was not told `bye`
+        self._reason = ""  # why the last lease failed
+        self._before: tuple[int, str] | None = None  # pid and nonce of the last lease that got no `bye`
 
     @property
     def up(self) -> bool:
-        """There is one, and it knows all."""
+        """True while a lease runs that knows all commands."""
         return self._process is not None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keeps a lease while one is wanted. On leaving it is told what is still to be ended, and no task is left."""
+        """Keeps a lease while sessions need it. Leaving sends the lease the ends that are due and `bye`, within _LEAVE
+        seconds, and ends the task.
+        """
         async with asyncio.TaskGroup() as tasks:
             keeper = tasks.create_task(supervise("lease", self._keep, self.restarts))
             try:
@@ -69,7 +74,9 @@ class Lease:
                 keeper.cancel()
 
     def know(self, nonce: str, look: tuple[str, ...] = ()) -> None:
-        """A wrapper with this nonce is being started. `look`: its mark, and the kubectl exec before a command."""
+        """Registers the nonce of a wrapper that is about to start, and asks for a lease. `look`: the session's mark and the
+        kubectl exec before a command, with which the lease searches the container; empty for no search.
+        """
         self._known[nonce] = ()
         self._say(lease_protocol.begun(nonce, ()))
         if line := lease_protocol.look(look):
@@ -78,18 +85,18 @@ class Lease:
         self._wanted.set()
 
     def started(self, nonce: str, roots: tuple[int, ...]) -> None:
-        """What its `start` said."""
+        """Registers the numbers of a known wrapper's `start` (`Parsed.roots`)."""
         if nonce in self._known:
             self._known[nonce] = roots
             self._say(lease_protocol.begun(nonce, roots))
 
     def forget(self, nonce: str) -> None:
-        """It has ended by itself, and its wrapper too."""
+        """Drops a command that has ended by itself together with its wrapper."""
         self._known.pop(nonce, None)
         self._say(f"- {nonce}")
 
     def end(self, nonce: str) -> None:
-        """Its session is over; whatever is left of it is to be ended."""
+        """Has the lease end what is left of the command, whose session is over; asks for a lease where none runs."""
         self._known.setdefault(nonce, ())
         self._due.add(nonce)
         if not self._unsaid:
@@ -98,7 +105,7 @@ class Lease:
         self._wanted.set()
 
     def looked(self, mark: str) -> None:
-        """Nothing with this mark is left, or the gateway looks for it no longer."""
+        """Drops a mark: the gateway has searched its container, or has given up."""
         if self._looks.pop(mark, None):
             self._say(f"out {mark}")
 
@@ -116,11 +123,11 @@ class Lease:
             self._unsaid.clear()
 
     async def _leave(self) -> None:
-        async def said() -> None:
+        async def sent() -> None:
             while self._unsaid:  # noqa: ASYNC110  # for so short a time
                 await asyncio.sleep(_TOGETHER)
 
-        await wait_within(said(), _LEAVE)
+        await wait_within(sent(), _LEAVE)
         self._say("bye")
 
     async def _keep(self) -> None:
@@ -146,14 +153,14 @@ class Lease:
         if error.message != self._reason:
             self._reason = error.message
             log.warning("lease_lost", cluster=self._cluster.name, reason=error.message)
-        if error.code in ("incus_stopped", "incus_not_found"):  # nothing lives there
+        if error.code in ("incus_stopped", "incus_not_found"):  # the instance's processes have ended with it
             for nonce in self._due:
                 self._known.pop(nonce, None)
             self._due.clear()
             self._unsaid.clear()
 
     async def _live(self) -> None:
-        """One lease, until there was nothing to do for a while. Raises HopFailed."""
+        """Starts a lease and serves it until it was idle for _IDLE seconds. Raises HopFailed when the lease is lost."""
         nonce, vm, limit = secrets.token_hex(12), self._cluster.vm, self._limits.start
         async with self._host.process(lease_line(vm, nonce, self._tick), apart=True) as process:
             try:
@@ -179,7 +186,7 @@ class Lease:
                     sent = True
                     await process.write(send_lease(self._tick))
         except asyncio.CancelledError:
-            if sent:  # it knows nothing yet, and would wait for another one
+            if sent:  # a lease without `bye` would wait for another gateway
                 process.send(lease_protocol.line("bye"))
             raise
         return out
@@ -231,10 +238,10 @@ class Lease:
 
 
 async def _read(process: Process, out: Stdout) -> bytes:
-    """What the lease said. Raises HopFailed at the end of its exec. Cancelling is safe."""
+    """Returns what the lease wrote to stdout. Raises HopFailed at the end of its exec. Cancelling is safe."""
     batch = await process.read()
     if not batch:
         raise process.failure() if process.lost else trailer.refusal(process.exit_code, out.talk)
-    said = b"".join(data for kind, data in batch if kind == 2)  # incus' own words
-    out.talk = (out.talk + said)[-TALK_LIMIT:]
+    stderr = b"".join(data for kind, data in batch if kind == 2)  # incus' own messages
+    out.talk = (out.talk + stderr)[-TALK_LIMIT:]
     return b"".join(out.feed(data) for kind, data in batch if kind == 1)

@@ -1,27 +1,27 @@
-"""What the plain chain's lease is, and the lines that it reads.
+"""Encodes the lines to the plain chain's lease, and the commands that start the lease.
 
-The input of a session is its user's, so the lease is one bash of its own in the runner. It knows the wrappers by their
-nonces and pids, and reads lines (words are parted by blanks, and the last is a full stop):
+The lease is a bash in the runner (lease.sh), apart from the wrappers, whose input is their users'. It knows each wrapper
+by nonce and pid, and reads lines whose words are separated by blanks; the last word is a full stop:
 
-    .                                       the gateway lives; one every 5 s
-    + NONCE [PID SINCE WRAPPER [SESSION]]   know this one, from the wrapper's `start` on with its numbers
-    - NONCE                                 it has ended
-    ! NONCE...                              end these now: TERM (HUP too in a terminal), KILL 2 s later
-    in MARK KUBECTL...                      what carries this mark in a container is found so (search.sh)
-    out MARK                                and nothing is there, as the gateway has seen
-    take PID NONCE                          end the lease that was before: this one knows all that it knew
-    bye                                     all is over
+    .                                       the gateway lives; sent every 5 s
+    + NONCE [PID SINCE WRAPPER [SESSION]]   register a wrapper; with the numbers of its `start`, once these are known
+    - NONCE                                 drop this wrapper: its command has ended
+    ! NONCE...                              end these commands: TERM (HUP too in a terminal), KILL 2 s later
+    in MARK KUBECTL...                      register a mark, and the kubectl exec that reaches its container
+    out MARK                                drop this mark: the gateway has searched the container
+    take PID NONCE                          kill the lease before this one, which knows all the same commands
+    bye                                     end; nothing is left to do
 
-and says `gone NONCE:how...` of what it was to end: none (nothing was left), term, kill, left. After 20 s without a line,
-or 13 s after the end of its input, it ends all that it knows, looks in the containers, and ends itself; the end alone
-says little, since sessions on other connections may live, and a new lease comes at once then. While the gateway lives,
-the gateway looks there (reaper.py), soon after the session's end; it may be killed before it has.
+The lease answers a `!` line with `gone NONCE:HOW...`; HOW is none (nothing was left), term or kill. After 20 s without a
+line, or 13 s after the end of its input, the lease ends every command that it knows, searches the containers of its marks
+(search.sh), and exits. It waits those 13 s since its input may end alone: sessions on other connections live on, and the
+gateway starts a new lease at once. A gateway that lives searches the containers by itself (reaper.py).
 
-It is no child of the exec that Incus would kill with the client, it is in a process group of its own (no setsid is
-needed for that), and it writes no file. On the management host a loop between it and ssh (lease_host.sh) ends the incus
-client of what is gone, 2 s later, should it hang on a connection that nobody reads; a nonce is hex, so that nothing else
-gets into the pattern. Whoever is root in the runner writes these lines: no name of a file gets in either (set -f), and at
-most 16 of the loop's jobs run at a time.
+Incus kills an exec's child together with the client; the lease is not that child. It has its own process group (without
+setsid), and writes no file. On the management host a loop between the lease and ssh (lease_host.sh) kills the incus client
+of a command that is gone, 2 s later: that client may hang on a connection that nobody reads. Root in the runner can write
+`gone` lines too, so the loop takes only hex nonces into its pattern, expands no file names (set -f), and has at most 16
+jobs at a time.
 """
 
 import re
@@ -31,24 +31,25 @@ from gateway.backends.incus.quoting import command_line
 from gateway.backends.orphans import search
 from gateway.backends.plain.wrapper import exec_line, send_words
 
-TICK = 5.0  # seconds between bytes; four times as long without one is the end
-# Of a tick: how long the lease waits for a byte, three times. It must not run out just when one comes: bash loses that.
+TICK = 5.0  # seconds between lines; the lease ends after four times as long without a line
+# In ticks: how long one `read` of the lease waits, three times in all. It must not time out just as a byte comes: bash
+# would lose that byte.
 _SLICE = 4 / 3
-# What the lease may be told; a session whose context has other letters is not.
+# Words that can stand in a line. A mark whose kubectl exec has other letters is not sent to the lease.
 _WORD = re.compile(r"[\w.:/@%+=,-]+", re.ASCII)
 _SCRIPT, _LOOP = (
     files(__package__).joinpath(name).read_text("ascii") for name in ("lease.sh", "lease_host.sh")
 )
-_LOOP = " ".join(_LOOP.split())  # csh has no line breaks in quotes
+_LOOP = " ".join(_LOOP.split())  # csh allows no line break within quotes
 
 
 def lease_line(instance: str, nonce: str, tick: float = TICK) -> str:
-    """The SSH exec request."""
+    """Returns the SSH exec request that starts a lease in an instance."""
     return command_line(["sh", "-c", f"{exec_line(instance, nonce, _argv(tick), tty=False)} | {_LOOP}"])
 
 
 def send_lease(tick: float = TICK) -> bytes:
-    """What it reads after its `ready`, before the lines."""
+    """Returns the bytes to send after `ready`: the lease's script, before any line."""
     return send_words(_SCRIPT, "lease", *_argv(tick))
 
 
@@ -57,15 +58,17 @@ def _argv(tick: float) -> tuple[str, str]:
 
 
 def line(words: str) -> bytes:
-    """As it reads them."""
+    """Returns one line of the protocol as bytes."""
     return f"{words} .\n".encode()
 
 
 def begun(nonce: str, roots: tuple[int, ...]) -> str:
-    """The line that says who it is, or that it will be there."""
+    """Returns the line that registers a wrapper; `roots` is empty before its `start` (`Parsed.roots`)."""
     return " ".join(["+", nonce, *map(str, roots)])
 
 
 def look(words: tuple[str, ...]) -> str:
-    """The line for a mark, and the kubectl exec before a command; empty where it cannot be said."""
+    """Returns the line that registers a mark: `words` are the mark and the kubectl exec before a command. Empty where
+    `words` is empty or has letters that a line cannot carry.
+    """
     return " ".join(["in", *words]) if words and all(map(_WORD.fullmatch, words)) else ""

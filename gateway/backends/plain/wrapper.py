@@ -1,21 +1,21 @@
-"""The bash text that runs one command in the runner, and the reading of what it says about it.
+"""Starts the wrapper, a bash text that runs one command in the runner, and separates its marks from the output.
 
-Everything of the wrapper's own is a line that begins with RS and the session's nonce, so that no byte of the command
-and no talk of a login shell's profile can be taken for it:
+A mark is a line that begins with RS and the session's nonce, so that no byte of the command and no talk (what the login
+shell's profile writes) can be taken for a mark:
 
     stdout  talk, RS NONCE ready, [script and argv are sent now], RS NONCE start PID SINCE WRAPPER [SESSION]
-            (or absent), the command's bytes, RS NONCE exit CODE, in a terminal kubectl's words, RS NONCE
-    stderr  talk, RS NONCE, the command's bytes and kubectl's words, RS NONCE        (without a terminal)
+            (or absent), the command's bytes, RS NONCE exit CODE, in a terminal kubectl's messages, RS NONCE
+    stderr  talk, RS NONCE, the command's bytes and kubectl's messages, RS NONCE        (without a terminal)
 
-They go through stdin as NUL-terminated strings: the script, a mode word, the arguments, an empty end: of what is cut
-off nothing is run. In the mode `kubectl` stderr
-of a terminal session is caught apart: it is kubectl's own. The wrapper always exits 0, since incus cuts the output
-of what ends with 126 or 127; a code of the transport therefore means the transport.
-On TERM the command's process group gets TERM, on the next TERM, KILL.
+The script and the argv go through stdin as NUL-terminated strings: the script, a mode word, the arguments, an empty
+string. Where the connection cuts them off, nothing runs. In a terminal, the mode `kubectl` keeps stderr apart, which is
+kubectl's own. The wrapper always exits 0, since incus cuts the output of a process that exits 126 or 127: any other code
+is therefore the transport's. Without a terminal, a first TERM to the wrapper sends TERM to the command's process group,
+the next TERM sends KILL.
 
-Without a terminal incus may lose what is written just before the end, on a busy machine: the last words of stderr, one
-session of 400. So the wrapper waits, 5 s at most, until the gateway has all of it and says TERM (heeded before the
-first end mark is out: the TERM may be that quick).
+Without a terminal, incus on a busy machine may lose what is written just before the exit: the last line of stderr, in one
+session of 400. So the wrapper waits up to 5 s for a TERM, by which the gateway confirms that it has all output. The wrapper
+heeds TERM even before its first end mark: the confirmation may be that quick.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ from importlib.resources import files
 
 from gateway.backends.incus.quoting import command_line
 
-# All that `ps` shows on the two hosts. The terminal is made raw before anything is sent into it, and stays so: `read -d`
-# would turn its signals and its CR-to-NL on while it reads (bash's ttcbreak), mapfile does not.
+# All that `ps` shows on the two hosts. The terminal becomes raw before the gateway sends into it, and stays raw: mapfile
+# leaves it so, while `read -d` would turn signals and CR-to-NL on again (bash's ttcbreak).
 _BOOT = (
     r"set +eu; h=$'\036'$1 t=; [ -t 0 ] && t=$(stty -g) && stty raw -echo; "
     r'''printf "%s ready\n" "$h"; mapfile -d "" -t -n "$2" a; ((${#a[@]} == "$2")) && eval "${a[0]}"'''
@@ -35,7 +35,9 @@ TALK_LIMIT = 4096  # bytes of a profile's talk kept for the diagnosis
 
 
 def exec_line(instance: str, nonce: str, argv: tuple[str, ...], *, tty: bool) -> str:
-    """The SSH exec request: the same few hundred bytes whatever the user asked for, for any login shell."""
+    """Returns the SSH exec request that starts the wrapper, for any login shell on the management host: a few hundred
+    bytes, of which only the number of arguments depends on `argv`. `tty`: with a terminal.
+    """
     terminal = "-t" if tty else "-T"
     words = [
         "incus",
@@ -54,12 +56,14 @@ def exec_line(instance: str, nonce: str, argv: tuple[str, ...], *, tty: bool) ->
 
 
 def send_argv(argv: tuple[str, ...], *, kubectl: bool) -> bytes:
-    """What the wrapper reads after its `ready`. Arguments contain no NUL (protocol.target.check_argv)."""
+    """Returns the bytes to send after `ready`: the wrapper's script, its mode and `argv`. The arguments are free of NUL
+    (protocol.target.check_argv).
+    """
     return send_words(_SCRIPT, "kubectl" if kubectl else "command", *argv)
 
 
 def send_words(script: str, mode: str, *argv: str) -> bytes:
-    """What the boot text reads, for an `exec_line` with the same argv."""
+    """Returns the bytes that the boot text reads, for an `exec_line` with the same argv: it runs `script`."""
     return b"".join(word.encode() + b"\0" for word in (script, mode, *argv, ""))
 
 
@@ -67,25 +71,25 @@ class _At(Enum):
     TALK = 1  # before `ready` (stdout), before the first mark (stderr)
     READY = 2  # before `start`
     BODY = 3
-    WORDS = 4  # behind `exit`
+    WORDS = 4  # kubectl's messages, after `exit`
     END = 5
 
 
 @dataclass
 class Parsed:
-    """What the marks have said so far."""
+    """Holds what the marks on stdout have told so far."""
 
     ready: bool = False
-    pid: int | None = None  # of kubectl, or of the command itself; in a terminal the wrapper's
+    pid: int | None = None  # of kubectl, or of the command itself; in a terminal the wrapper's own
     roots: tuple[int, ...] = ()  # pid, its start in ticks, the wrapper's pid, in a terminal its session
     absent: bool = False  # the runner has no such program
     code: int | None = None
-    words: bytes = b""  # kubectl's own, in a terminal
-    complete: bool = False
+    words: bytes = b""  # kubectl's messages, in a terminal
+    complete: bool = False  # `exit` and the last mark have come
 
 
 class Stdout:
-    """Reads the wrapper's stdout. `feed` returns the command's bytes in it; marks land in `seen`."""
+    """Separates the wrapper's stdout into the command's bytes, `talk` (its last bytes) and the marks' contents, `seen`."""
 
     def __init__(self, nonce: str) -> None:
         self.seen = Parsed()
@@ -95,7 +99,7 @@ class Stdout:
         self._rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Bytes that could be the beginning of a mark are kept until more has come."""
+        """Returns the command's bytes in `data`; holds back bytes that could begin a mark until more has come."""
         buffer = self._rest + data if self._rest else data
         self._rest = b""
         body: list[bytes] = []
@@ -116,7 +120,7 @@ class Stdout:
         return b"".join(body) if len(body) != 1 else body[0]
 
     def end(self) -> bytes:
-        """The stream ended without a trailer: what was kept is the command's after all."""
+        """Returns the bytes held back at the end of the stream, which are the command's where no `exit` has come."""
         rest, self._rest = self._rest, b""
         return rest if self._at is _At.BODY else b""
 
@@ -138,9 +142,8 @@ class Stdout:
                 seen.absent, self._at = True, _At.BODY
             case [b"start", pid, *more] if pid.isdigit():
                 seen.pid, self._at = int(pid), _At.BODY
-                if len(more) > 1 and all(
-                    word.isdigit() for word in more
-                ):  # the start is missing without a /proc
+                # without /proc there are fewer numbers
+                if len(more) > 1 and all(word.isdigit() for word in more):
                     seen.roots = (seen.pid, *map(int, more))
             case [b"exit", code] if code.isdigit():
                 seen.code, self._at = int(code), _At.WORDS
@@ -149,7 +152,7 @@ class Stdout:
 
 
 class Stderr:
-    """Reads the wrapper's stderr: talk, a mark, the command's bytes, a mark."""
+    """Separates the wrapper's stderr: `talk` (its last bytes), a mark, the command's bytes, a mark."""
 
     def __init__(self, nonce: str) -> None:
         self.talk = b""
@@ -158,7 +161,7 @@ class Stderr:
         self._rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """The command's bytes in `data`, kubectl's words among them."""
+        """Returns the command's bytes in `data`, kubectl's messages among them; holds back what could begin a mark."""
         if self.ended:
             return b""
         buffer = self._rest + data
@@ -181,12 +184,12 @@ class Stderr:
         return body[: len(body) - keep]
 
     def end(self) -> bytes:
-        """The stream ended without its mark."""
+        """Returns the bytes held back at the end of the stream, which are the command's where the first mark has come."""
         rest, self._rest = self._rest, b""
         return rest if self.started else b""
 
 
 def _partial(data: bytes, mark: bytes) -> int:
-    """How many bytes at the end of `data` could begin `mark`."""
+    """Returns how many bytes at the end of `data` could begin `mark`."""
     start = data.rfind(mark[:1], max(0, len(data) - len(mark) + 1))
     return len(data) - start if start >= 0 and mark.startswith(data[start:]) else 0
