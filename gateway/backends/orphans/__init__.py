@@ -1,1 +1,1 @@
-"""What a session left behind: found and ended."""
+"""Finds and ends what a session left in its container."""

@@ -1,7 +1,7 @@
-"""Looks for what sessions have left in their containers, after their end, and counts what came of it.
+"""Searches the containers of ended sessions for processes that the sessions left, and counts the results.
 
-On the plain chain the gateway looks itself. A relay is told with the session's request what to do at its end, so that
-it happens when the gateway is gone; the gateway hears how it went, and looks itself when a relay was killed.
+On the plain chain the gateway searches. A relay receives the search with the session's request, and runs it at the
+session's end even if the gateway has gone; the relay reports the result. The gateway searches when a relay was killed.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target
 from gateway.settings.config import Limits
 
-AT_ONCE = 8  # looks; others wait: a lost hop ends many sessions in one moment
-ALL = 60.0  # seconds for all tries of one session, without its turn's
-TRY = 20.0  # seconds for one of them
-PAUSES = (0.0, 2.0, 6.0, 18.0)  # seconds before each: a hop may be on its way back
+AT_ONCE = 8  # searches at a time; others wait: a lost hop ends many sessions in one moment
+ALL = 60.0  # seconds for all tries of one session, from its first turn on
+TRY = 20.0  # seconds for one try
+PAUSES = (0.0, 2.0, 6.0, 18.0)  # seconds before each try: a hop may be on its way back
 log = structlog.get_logger()
 Exec = Callable[[Target, Command], AbstractAsyncContextManager[Channel]]
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A session that may have left something, and how to exec there again. `looked` is called once it is not looked for
-    any more.
+    """Describes a session that may have left processes. `exec` runs a command beside it, for the search; `looked` is
+    called when the search is over, or when there is none.
     """
 
     target: Target
@@ -45,11 +45,12 @@ class Ended:
 
 
 class Reaper:
-    """One cluster's. Works inside `async with reaper.running():`, and nothing of it ever raises or waits elsewhere.
+    """Searches the containers of one cluster in tasks of its own, inside `async with reaper.running():`. Its methods
+    neither wait nor raise, and a search that fails is counted.
 
-    `counts` are sessions: `nothing` was there, `reaped`, `kept` (nohup, setsid: meant to live), `stuck` (outlived
-    KILL), `unreadable` (processes of other users were there), `gone` (so is the container), `no_shell` (nothing there
-    to look with), `failed`, and `unknown` (a client's own command that was cut off: it carries no mark).
+    `counts` counts sessions: `nothing` was left, processes were `reaped`, `kept` (nohup, setsid: meant to live), `stuck`
+    (outlived KILL) or `unreadable` (another user's); the container is `gone` or has `no_shell` for a search; the search
+    `failed`; `unknown` is a client's own command that was cut off: it carries no mark.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -62,7 +63,7 @@ class Reaper:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """On leaving, looks that are under way get `Limits.shutdown` seconds."""
+        """Runs the searches. Leaving waits `Limits.shutdown` seconds for searches that run, then cancels them."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
@@ -75,11 +76,13 @@ class Reaper:
                     look.cancel()
 
     def mark(self, command: Command) -> Command:
-        """With the id of its mark, where nobody has given it one."""
+        """Returns the command with a random session id, for its mark, where it has no session id yet."""
         return command if command.session else replace(command, session=secrets.token_hex(8))
 
     def over(self, one: Ended, outcome: Outcome | None) -> None:
-        """The session has ended; without an outcome it was ended by us."""
+        """Starts a search where the ended session may have left marked processes; counts the session where it has no mark
+        or its container no shell. `outcome`: None where the gateway ended the session.
+        """
         itself = outcome is not None and outcome.exit_code is not None
         if one.target.pod and one.command.verb == "exec":
             if not one.command.tracked:
@@ -94,7 +97,7 @@ class Reaper:
     # with a relay
 
     def request(self, one: Ended, context: str) -> dict[str, Any]:
-        """The fields of a request that have a relay look."""
+        """Returns the request fields that make a relay search at the session's end; none for a command without a mark."""
         if not one.command.tracked:
             return {}
         look = Command(search.argv(one.command.session), stdout=True, stderr=True)
@@ -103,12 +106,14 @@ class Reaper:
         return {"after": [words], "after_tag": one.command.session, **only}
 
     def register_remote(self, one: Ended, relay: object) -> None:
-        """That relay has the request."""
+        """Records that this relay has the session's request and owes a report, if the command carries a mark."""
         if one.command.tracked:
             self._owed[one.command.session] = one, relay
 
     def on_exit(self, one: Ended, exit_: Mapping[str, Any] | None, outcome: Outcome | None) -> None:
-        """The session has ended; `exit_` is what the relay said of it, if it did."""
+        """Takes a session's end. Leaves a marked command to its relay if the relay searches (`after` in `exit_`) or sent no
+        exit; else does what `over` does, unless the command was never started.
+        """
         if one.command.tracked and (exit_ is None or exit_.get("after")):
             return  # the relay looks, or is about to
         self._owed.pop(one.command.session, None)
@@ -118,7 +123,7 @@ class Reaper:
             self.over(one, outcome)
 
     def on_report(self, about: Mapping[str, Any]) -> None:
-        """A relay says how its looks went in the end."""
+        """Counts the result of a relay's search; ignores the report on a session that owes none."""
         one, _ = self._owed.pop(str(about.get("tag")), (None, None))
         if one is None:
             return
@@ -130,7 +135,9 @@ class Reaper:
         self._count(one, search.read(outcome, str(result.get("out", "")).encode()))
 
     def set_relay(self, relay: object) -> None:
-        """Tells which one has the link now. Another that owes us something was killed, or goes on without us."""
+        """Takes the relay that has the link now. Searches for every session that another relay owes a report on: that
+        relay was killed, or has lost this gateway.
+        """
         for name in [name for name, (_, other) in self._owed.items() if other != relay]:
             one, _ = self._owed.pop(name)
             self._look(one, LATE)
@@ -158,7 +165,7 @@ class Reaper:
                         found = await _try(one, argv, min(TRY, end - now))
                 if not found.failed:
                     break
-        except Exception:  # a defect here is no session's
+        except Exception:  # a defect here must end no session
             log.exception("leftovers_defect", session=one.command.session)
         finally:
             self._count(one, found)

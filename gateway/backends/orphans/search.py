@@ -1,8 +1,8 @@
-"""What a session leaves in its container: how it is looked for and ended there, and what came of it.
+"""Builds the command that ends what a session left in its container, and reads the command's result.
 
-The kubelet ends nothing when a session does: a shell lives on without its terminal, for ever. So the shells that we
-choose, and commands that are to be killed on disconnect, carry a mark (kubectl.inside). A second exec, of search.sh,
-finds what has it and ends it as a terminal does that hangs up; what was started with nohup or setsid lives.
+The kubelet ends nothing when a session ends: a shell lives on without its terminal, for ever. So the shells that the
+gateway chooses, and commands to be killed on disconnect, carry a mark (kubectl.inside). A second exec, of search.sh,
+finds the marked processes and ends them as a terminal does that hangs up; nohup and setsid let a process live.
 """
 
 import re
@@ -11,15 +11,15 @@ from importlib.resources import files
 
 from gateway.protocol.outcome import Outcome
 
-LATE = 10  # tenths of a second in which what a session was about to start may still come
-SAID = 600  # bytes of what the look says
+LATE = 10  # tenths of a second to wait for a process that the session was about to start
+SAID = 600  # bytes kept of the search's stdout
 SCRIPT = "\n".join(
     line
     for line in files(__package__).joinpath("search.sh").read_text("ascii").splitlines()
     if not line.lstrip().startswith("#")
 )
 _RESULT = re.compile(rb"dap-leftovers (\d+) (\d+) (\d+) (\d+)\n")
-_GONE = {  # the container is not there, and with it all that was in it
+_GONE = {  # no such container runs, and so no process of the session
     "container_not_running", "pod_completed", "pod_not_found", "pod_pending", "container_not_found", "container_needed",
 }  # fmt: skip
 _NO_SHELL = {"no_shell", "start_failed"}
@@ -36,28 +36,30 @@ _NOT_STARTED = _GONE | _NO_SHELL | _NOT_ALLOWED
 
 @dataclass(frozen=True)
 class OrphanReport:
-    """What a look has come to. `what`: rows of `Reaper.counts`; the numbers are processes."""
+    """Holds the result of a search. `what`: rows of `Reaper.counts`; the numbers count processes."""
 
     what: tuple[str, ...]
     ended: int = 0
     kept: int = 0  # by nohup or setsid
     left: int = 0  # outlived KILL
-    unreadable: int = 0  # of other users: whether they are the session's cannot be seen
+    unreadable: int = 0  # of other users: their marks cannot be read
     why: str = ""
 
     @property
     def failed(self) -> bool:
-        """Another try may do."""
+        """True if another try may succeed."""
         return "failed" in self.what
 
 
 def argv(session: str, late: int = LATE) -> tuple[str, ...]:
-    """What looks for the session in its container. Needs sh there, and waits `late` tenths of a second for it."""
+    """Returns the command that ends what the session left in its container. Needs sh in the container; waits up to `late`
+    tenths of a second for a marked process to appear.
+    """
     return ("sh", "-c", SCRIPT, "dap", session, str(late))
 
 
 def read(outcome: Outcome, said: bytes) -> OrphanReport:
-    """What a look has come to: how its exec ended, and what stood on its stdout."""
+    """Returns the result of a search, from how its exec ended and what `said`, its stdout, holds."""
     result = _RESULT.search(said)
     if outcome.exit_code == 0 and result:
         ended, kept, left, unreadable = (int(number) for number in result.groups())
@@ -70,5 +72,5 @@ def read(outcome: Outcome, said: bytes) -> OrphanReport:
 
 
 def may_run(outcome: Outcome | None) -> bool:
-    """The command of a session that ended so was started, and may not have ended."""
+    """True if a session with this outcome had its command started, and the command may still run."""
     return outcome is None or (outcome.exit_code is None and outcome.code not in _NOT_STARTED)

@@ -8,15 +8,15 @@ IFS='
 '
 id=$1 looks=$2 n=0 lead=none sure= seen=
 
-# Files that match; without a grep all of them do.
+# Prints the files that match; without grep, all files.
 has() {
   if command -v grep >/dev/null; then grep -ls "$@"; else shift && echo "$@"; fi
 }
 
-# All that may carry the mark: the shell that is to become it shows it among its arguments.
+# Prints the /proc files that may show the mark: a shell that has yet to set the mark shows it among its arguments.
 carriers() { has "DAP_SESSION=[0-9\$]*\.$id" /proc/[0-9]*/environ /proc/[0-9]*/cmdline; }
 
-# /proc/PID/stat -> state, session, born. Behind the last `)` stand numbers only.
+# Sets state, session and born from /proc/PID/stat; fails for a process that has ended. A name ends at the last `)`.
 stat() {
   all='' state=''
   while IFS= read -r part || [ "$part" ]; do all="$all $part"; done <"/proc/$1/stat"
@@ -25,7 +25,7 @@ stat() {
   [ "$state" ] && [ "$state" != Z ] && [ "$state" != X ]
 }
 
-# Carries the mark: lead. `read` leaves out the NULs.
+# Sets lead where the process carries the mark, else fails. `read` leaves out the NULs.
 marked() {
   while IFS= read -r part || [ "$part" ]; do
     case $part in *DAP_SESSION=*".$id"*)
