@@ -18,8 +18,8 @@ class Sshd:
 
     May be set at any time: `max_sessions` of a connection and `max_startups` (connections that have not logged in yet),
     0 for any number; `penalty`: said to each new connection, which is dropped; `hung`: new logins get no answer while
-    it is set. `turned_away`: connections that were dropped, `refused`: sessions that were not opened, `rekeys`: key
-    exchanges behind the first of a connection.
+    it is set; `slow`: no session is opened while it is set. `turned_away`: connections that were dropped, `refused`:
+    sessions that were not opened, `rekeys`: key exchanges behind the first of a connection.
     """
 
     host_key: asyncssh.SSHKey
@@ -34,6 +34,7 @@ class Sshd:
     max_startups: int = 0
     penalty: bytes = b""
     hung: bool = False
+    slow: bool = False
     starting: int = 0
     turned_away: int = 0
     refused: int = 0
@@ -131,12 +132,17 @@ class _Server(asyncssh.SSHServer):
             await asyncio.sleep(0.01)
         return bool(username)
 
-    def session_requested(self) -> _Session:
+    def session_requested(self) -> Any:  # what may be awaited, which asyncssh's types do not say
         server = self._server
         if server.max_sessions and self._sessions >= server.max_sessions:
             server.refused += 1
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")  # OpenSSH's words
         self._count(1)
+        return self._session()
+
+    async def _session(self) -> _Session:
+        while self._server.slow:  # noqa: ASYNC110  # as `hung`
+            await asyncio.sleep(0.01)
         return _Session(lambda: self._count(-1))
 
     def _count(self, more: int) -> None:

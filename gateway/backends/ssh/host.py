@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
@@ -36,8 +36,15 @@ class Host:
         self._pool = Pool(
             self._login, patience=self._patience.now, attended=lambda: self._attendance.attended
         )
-        self.running, self.restarts = self._pool.running, self._pool.restarts
+        self.restarts = self._pool.restarts
+        self._openings: asyncio.TaskGroup
         self._apart: list[Connection] = []
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keeps a connection. On leaving every connection is closed, and no task is left."""
+        async with asyncio.TaskGroup() as self._openings, self._pool.running():
+            yield
 
     def counts(self) -> dict[str, int]:
         """For metrics; `channels` are those that were not opened `apart`."""
@@ -75,9 +82,10 @@ class Host:
         """
         until, losses, again = self._patience.now() + self._limits.start, 0, False
         while True:
-            async with self._connection(until, first=again, apart=apart) as connection:
+            async with AsyncExitStack() as slot:
+                connection = await slot.enter_async_context(self._connection(until, first=again, apart=apart))
                 try:
-                    process = await self._open(connection, line, size)
+                    process = await self._open(connection, line, size, slot)
                 except HopFailed as error:
                     losses, again = losses + (error.code != "ssh_busy"), True
                     if error.code == "ssh_restricted" or losses >= _LOSSES or self._patience.now() >= until:
@@ -86,7 +94,7 @@ class Host:
                 try:
                     yield process
                 except HopFailed as error:
-                    raise (await self._diagnosed(connection, error)) from None
+                    raise (await self._diagnosed(connection, error, slot)) from None
                 finally:
                     process.close()
                 return
@@ -101,10 +109,11 @@ class Host:
                 if apart:
                     self._apart.remove(connection)
 
-    async def _open(self, connection: Connection, line: str, size: TerminalSize | None) -> Process:
+    async def _open(
+        self, connection: Connection, line: str, size: TerminalSize | None, slot: AsyncExitStack
+    ) -> Process:
         try:
-            async with asyncio.timeout(self._limits.ssh_channel):
-                process = await connection.open(line, size)
+            process = await self._opened(connection, line, size, slot)
         except TimeoutError:
             connection.room = 0
             raise HopFailed("ssh_lost", "the management host opened no channel in time") from None
@@ -117,7 +126,33 @@ class Host:
         self._pool.channel_opened(connection)
         return process
 
-    async def _diagnosed(self, connection: Connection, error: HopFailed) -> HopFailed:
+    async def _opened(
+        self, connection: Connection, line: str, size: TerminalSize | None, slot: AsyncExitStack
+    ) -> Process:
+        """Opens a channel within `Limits.ssh_channel` seconds. SSH cannot take an opening back: a caller that is cancelled
+        leaves the opening and its slot to a task that closes the channel.
+        """
+        opening = self._openings.create_task(self._opening(connection, line, size))
+        try:
+            opened = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._openings.create_task(_close_late(opening, slot.pop_all()))
+            raise
+        if isinstance(opened, Exception):
+            raise opened
+        return opened
+
+    async def _opening(
+        self, connection: Connection, line: str, size: TerminalSize | None
+    ) -> Process | Exception:
+        """Returns why no channel was opened instead of raising that: the error is the caller's, not the task group's."""
+        try:
+            async with asyncio.timeout(self._limits.ssh_channel):
+                return await connection.open(line, size)
+        except Exception as error:  # noqa: BLE001  # the caller raises it
+            return error
+
+    async def _diagnosed(self, connection: Connection, error: HopFailed, slot: AsyncExitStack) -> HopFailed:
         """The error, or ssh_restricted where it blames the runner for a host that runs no command of ours: for this key
         (command= in authorized_keys), or for all (ForceCommand, the login shell).
         """
@@ -126,7 +161,7 @@ class Host:
         one, other, said = secrets.randbelow(10**6), secrets.randbelow(10**6), b""
         try:
             async with asyncio.timeout(self._limits.ssh_channel):
-                probe = await connection.open(f"expr {one} + {other}", None)
+                probe = await self._opened(connection, f"expr {one} + {other}", None, slot)
                 try:
                     probe.write_eof()
                     while batch := await probe.read():
@@ -143,3 +178,11 @@ class Host:
             "the management host does not run our commands for this key or account (command= in authorized_keys, "
             f"ForceCommand, or its login shell): it says {words!a}",
         )
+
+
+async def _close_late(opening: asyncio.Task[Process | Exception], slot: AsyncExitStack) -> None:
+    """Closes a channel that nobody waits for once it is open, and then gives its slot back."""
+    async with slot:
+        opened = await opening
+        if isinstance(opened, Process):
+            opened.close()

@@ -1,0 +1,92 @@
+"""Channels on shared connections, with a real SSH server: what a caller that goes away costs the others."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import asyncssh
+import pytest
+from support.served import cluster_at
+from support.sshd import LOOPBACK, sshd
+from support.waiting import until
+
+from gateway.backends.ssh.host import Host
+from gateway.settings.config import Limits
+
+LIMITS = Limits(ssh_connect=5.0, ssh_login=10.0, start=5.0, finish=1.0, ssh_channel=5.0)
+
+
+@asynccontextmanager
+async def reached(folder, limits=LIMITS):
+    """An SSH server, and our side of it."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    (folder / "id").write_bytes(key.export_private_key("openssh"))
+    (folder / "id").chmod(0o600)
+    async with sshd(key) as server:
+        host = Host(
+            cluster_at(f"me@{LOOPBACK}:{server.port}", folder / "id", server.known(folder / "known"), "vm"),
+            limits,
+        )
+        async with host.running():
+            yield server, host
+
+
+async def answer(process, text):
+    await process.write(text)
+    got = b""
+    while text not in got:
+        got += b"".join(data for _, data in await process.read())
+
+
+async def opened(host):
+    async with host.process("late"):
+        pytest.fail("nobody wanted it")
+
+
+async def cancelled_while_opening(server, host, count):
+    """Callers that go away while their channels are being opened."""
+    before, server.slow = server.sessions, True
+    async with asyncio.TaskGroup() as tasks:
+        leaving = [tasks.create_task(opened(host)) for _ in range(count)]
+        await until(lambda: server.sessions == before + count)
+        for task in leaving:
+            task.cancel()
+    assert all(task.cancelled() for task in leaving)
+
+
+async def test_who_goes_away_while_a_channel_is_opened_costs_nobody_the_connection(tmp_path):
+    async with reached(tmp_path) as (server, host), host.process("kept") as kept:
+        await cancelled_while_opening(server, host, 3)
+        assert host.counts()["channels"] == 4, "a channel counts until the host has answered"
+        server.slow = False
+        await until(lambda: server.sessions == 1)
+        await until(lambda: host.counts()["channels"] == 1)
+        await answer(kept, b"still here")
+        async with host.process("next") as other:
+            await answer(other, b"on the same")
+        assert server.logins == ["me"]
+
+
+async def test_a_host_that_never_answers_an_opening_gets_no_further_channels(tmp_path):
+    async with (
+        reached(tmp_path, replace(LIMITS, ssh_channel=0.3)) as (server, host),
+        host.process("kept") as kept,
+    ):
+        await cancelled_while_opening(server, host, 1)
+        await until(lambda: host.counts()["channels"] == 1)
+        server.slow = False
+        async with host.process("next") as other:
+            await answer(other, b"on another")
+        await answer(kept, b"still here")
+        assert server.logins == ["me", "me"]
+
+
+async def test_an_end_in_the_middle_of_a_late_opening_leaves_no_task(tmp_path):
+    before = asyncio.all_tasks()
+    async with reached(tmp_path) as (server, host):
+        await cancelled_while_opening(server, host, 2)
+        await asyncio.sleep(0)
+        server.slow = False
+    with suppress(TimeoutError):
+        await until(lambda: asyncio.all_tasks() == before, 5)
+    assert asyncio.all_tasks() == before
