@@ -24,6 +24,15 @@ class Process(Protocol):
         """Sends bytes to the process at once; who calls it bounds by other means what waits here."""
         ...
 
+    @property
+    def full(self) -> bool:
+        """True while so much input waits here that no more should be sent."""
+        ...
+
+    def on_drained(self, call: Callable[[], None]) -> None:
+        """Calls `call` whenever the process is no longer `full`. The call must not raise."""
+        ...
+
     async def write(self, data: bytes) -> None:
         """Sends bytes to the process, and waits while too many wait here. After the end: no effect."""
         ...

@@ -6,6 +6,7 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -105,12 +106,15 @@ def test_a_live_daemon_answers_or_says_why_not(daemon, said):
 class Far:
     """A process of the chain that says what it was given; see `Process`."""
 
-    lost = False
+    lost = full = False
     exit_code = 0
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
         self.said = b""
+
+    def on_drained(self, call: Callable[[], None]) -> None:
+        """It always takes what is sent."""
 
     def send(self, data: bytes) -> None:
         self.said += data

@@ -12,6 +12,7 @@ from gateway.backends.process import Process
 from gateway.backends.relay.bootstrap import arrive
 from gateway.backends.relay.flow_window import ActivityTracker
 from gateway.backends.relay.link_stream import LinkStream
+from gateway.backends.relay.send_queue import SendQueue
 from gateway.errors import HopFailed
 from gateway.relay import wire
 
@@ -31,6 +32,7 @@ class Link:
         self.lost: HopFailed | None = None
         self.rtt = 0.0  # seconds there and back, the shortest seen
         self._process = process
+        self._queue = SendQueue(process)
         self._after = after
         self._decoder = wire.Decoder()
         self._company = ActivityTracker()
@@ -104,8 +106,10 @@ class Link:
         self.streams.pop(stream.number, None)
 
     def send(self, frames: bytes) -> None:
-        """Never waits: what is long has credit, and so an end."""
-        self._process.send(frames)
+        """Never waits: what is long has credit, and so an end. The link is lost when too much without credit waits."""
+        self._queue.send(frames)
+        if self._queue.overfull:
+            self.fail(HopFailed("incus_lost", "the runner takes nothing that is sent to it"))
 
     async def ping(self) -> float:
         """Seconds there and back. Raises HopFailed when the link goes meanwhile."""

@@ -30,6 +30,7 @@ class Process(asyncssh.SSHClientSession[bytes]):
         self._closed = asyncio.Event()
         self._error: Exception | None = None
         self._sink: Callable[[int, bytes], None] | None = None
+        self._drained: Callable[[], None] = lambda: None
 
     # what asyncssh calls
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
@@ -52,6 +53,7 @@ class Process(asyncssh.SSHClientSession[bytes]):
 
     def resume_writing(self) -> None:
         self._writable.set()
+        self._drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._error = exc
@@ -83,6 +85,15 @@ class Process(asyncssh.SSHClientSession[bytes]):
         if not self._closed.is_set():
             with suppress(OSError, asyncssh.Error):
                 self._channel.write(data)
+
+    @property
+    def full(self) -> bool:
+        """See `Process.full`."""
+        return not self._writable.is_set()
+
+    def on_drained(self, call: Callable[[], None]) -> None:
+        """See `Process.on_drained`."""
+        self._drained = call
 
     async def write(self, data: bytes) -> None:
         """Waits while asyncssh holds more than its window lets go. After the end: no effect."""
