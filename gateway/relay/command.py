@@ -10,7 +10,7 @@ from typing import Any
 
 from . import process, wire
 from .journal import Journal, JournalFull
-from .loop import Loop, OwnLoop, describe_defect
+from .loop import Loop, OwnLoop, Timer, describe_defect
 from .request import Request
 from .stdin import Stdin
 
@@ -45,6 +45,8 @@ class Command:
         self._why: dict[str, Any] | None = None  # a result that says more than the exit status will
         self._end: dict[str, Any] | None = None  # the result, while output may still come
         self._step = 0
+        self._next: Timer | None = None  # until the next step
+        self._exit_seen = self._reaped = False  # the process is a zombie; its pid may be another's
         self._fresh = False
         self._deserted = False  # nobody had the terminal's other side open when it was last read
         self._stderr_fd: int | None = None  # the pipe of a stderr that is separate from the terminal
@@ -78,7 +80,7 @@ class Command:
 
     def signal(self, number: int) -> None:
         """Sends the signal to the command's process group; does nothing once the command has ended."""
-        if self.pid and self._end is None:
+        if self.pid and not self._exit_seen:
             process.kill_group(self.pid, number)
 
     @property
@@ -104,7 +106,7 @@ class Command:
 
     def _next_step(self) -> None:
         number, wait = STEPS[self._step]
-        self._step += 1
+        self._step, self._next = self._step + 1, None
         if self._step == 1:
             process.kill([self.pid], number)  # it may not have a group of its own yet
             process.kill_group(self.pid, number)
@@ -113,9 +115,11 @@ class Command:
             left = process.members(self.pid)
             process.kill(left, number)
             if not left:
+                self._let_go()
                 return
         if self._step < len(STEPS):
-            self._loop.later(wait, self._next_step)
+            self._next = self._loop.later(wait, self._next_step)
+        self._let_go()
 
     def _open_fds(self, request: Request, theirs: list[int]) -> tuple[int, int, int]:
         def out(stream: int) -> int:
@@ -200,13 +204,11 @@ class Command:
         self._loop.readable(fd, None)
         self._loop.later(seconds, read_on)
 
-    def _exited(self, status: int) -> None:
-        """Records the exit status, drops the input, and waits for the output that is still to come."""
+    def _exited(self, code: int) -> None:
+        """Records the exit code, or the negative signal; drops the input, and waits for output that is still to come."""
+        self._exit_seen = True
         self._reported()
-        ended = (
-            {"signal": os.WTERMSIG(status)} if os.WIFSIGNALED(status) else {"code": os.WEXITSTATUS(status)}
-        )
-        self._end = self._why or ended
+        self._end = self._why or ({"signal": -code} if code < 0 else {"code": code})
         self.input.close()
         self.input.feed()
         process.kill_group(self.pid, signal.SIGHUP)
@@ -235,6 +237,13 @@ class Command:
             self.journal.close()
             self.over()
             self.changed()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Reaps the process once nothing signals it any more: its pid may be somebody else's from then on."""
+        if self._exit_seen and self.result is not None and not self._next and not self._reaped:
+            self._reaped = True
+            self._loop.reap(self.pid)
 
     def _drop(self, fd: int) -> None:
         del self._outs[fd]

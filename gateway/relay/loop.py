@@ -96,8 +96,15 @@ class Loop:
         return timer
 
     def on_exit(self, pid: int, call: Callable[[int], None], owner: DefectHandler | None = None) -> None:
-        """Calls `call` once, with waitpid's status, when the child has ended."""
+        """Calls `call` once, with the child's exit code, or with the negative number of the signal that ended the
+        child. Until `reap` the child is a zombie: so long its pid, and its group and session of that number, are
+        nobody else's.
+        """
         self._children[pid] = (call, owner)
+
+    def reap(self, pid: int) -> None:
+        """Lets go of the pid of a child that has ended. Nobody may signal that number any more."""
+        os.waitpid(pid, os.WNOHANG)
 
     def on_signal(self, number: int, call: Call) -> None:
         """Calls `call` for the signal, in a turn of the loop and never in the middle of a callback."""
@@ -115,7 +122,7 @@ class Loop:
         os.set_blocking(writer, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        self.readable(reader, lambda: self._reap(reader))
+        self.readable(reader, lambda: self._signalled(reader))
         try:
             while self._running:
                 self._round()
@@ -150,23 +157,19 @@ class Loop:
             heapq.heappop(self._timers)
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
 
-    def _reap(self, reader: int) -> None:
+    def _signalled(self, reader: int) -> None:
         came = b""
         with suppress(BlockingIOError):
             came = os.read(reader, 512)
         for number in set(came) & set(self._signals):
             self._signals[number]()
-        while True:
+        for pid, (call, owner) in list(self._children.items()):
+            ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if not ended:
+                continue
+            del self._children[pid]
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
-            call, owner = self._children.pop(pid, (None, None))
-            try:
-                if call:
-                    call(status)
+                call(ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status)
             except Exception as error:  # noqa: BLE001  # its owner's
                 _tell(owner, error)
 
@@ -197,6 +200,10 @@ class OwnLoop:
     def on_exit(self, pid: int, call: Callable[[int], None]) -> None:
         """Calls `call` once, when the child has ended; see `Loop.on_exit`."""
         self._loop.on_exit(pid, call, self._owner)
+
+    def reap(self, pid: int) -> None:
+        """Lets go of the pid of a child that has ended; see `Loop.reap`."""
+        self._loop.reap(pid)
 
 
 def describe_defect(error: Exception) -> str:

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support.leaks import gone
+from support.leaks import alive, gone
+from support.waiting import becomes
 
 from gateway.relay import wire
 
@@ -260,3 +261,47 @@ def test_a_full_disk_is_said(far):
 
 def test_a_disk_with_room_is_well(link):
     assert link.finish(link.ask(check=True)).exit == {"code": 0}
+
+
+WATCHED = """
+def _watched(call):
+    def watching(leader, *arguments):
+        if leader > 1 and not os.path.exists("/proc/%d" % leader):
+            with open(os.environ["TMPDIR"] + "/late", "a") as file:
+                file.write(call.__name__ + " ")
+        return call(leader, *arguments)
+    return watching
+
+kill_group, members = _watched(kill_group), _watched(members)
+"""
+
+
+def zombies(pid):
+    """Children of a process that nobody has reaped."""
+    found = (Path(f"/proc/{pid}/task") / str(pid) / "children").read_text().split()
+    return [child for child in found if not alive(int(child))]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "exit 0",  # ends by itself
+        "read x",  # is ended, at once
+        "trap '' HUP; sleep 3 & exit 0",  # leaves something that holds its output
+        "trap '' HUP; sleep 1000 >/dev/null 2>&1 & read x",  # leaves something that is ended later
+        "trap '' HUP TERM; read x; sleep 1000",
+    ],
+)
+@pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])
+def test_nothing_is_signalled_by_a_number_that_was_let_go(far, script, tty):
+    """As soon as a process is waited for, the kernel may give its pid, its group's and its session's to others."""
+    link = far.link(more={"process": WATCHED})
+    number = link.open("sh", "-c", f"echo $$; {script}", **({"tty": [80, 24]} if tty else {}))
+    link.until(lambda: b"\n" in link.streams[number].stdout)
+    time.sleep(0.1)  # so that one has ended before it is told to
+    link.say(wire.END, number)
+    link.finish(number)
+
+    daemon = link.about["pid"]
+    assert becomes(lambda: not zombies(daemon))
+    assert not (far.directory / "late").exists()
