@@ -20,7 +20,11 @@ MAKE_WAY = 0.005  # seconds; with a read each time that is at least 13 MB/s, whi
 LINGER = 0.05  # seconds of quiet after the end, where something else still holds the output open
 _LINGERS = 40  # and how often that may be put off
 STDERR_TAIL = 4000  # bytes of a terminal command's separate stderr that are kept
-STEPS = ((signal.SIGHUP, 1.0), (signal.SIGTERM, 1.5), (signal.SIGKILL, 0.0))  # and seconds until the next
+STEPS = (
+    (signal.SIGHUP, 1.0),
+    (signal.SIGTERM, 1.5),
+    (signal.SIGKILL, 0.0),
+)  # seconds until the next, 0 for none
 
 
 class Command:
@@ -46,7 +50,7 @@ class Command:
         self._end: dict[str, Any] | None = None  # the result, while output may still come
         self._step = 0
         self._next: Timer | None = None  # until the next step
-        self._exit_seen = self._reaped = False  # the process is a zombie; its pid may be another's
+        self._zombie = False  # the process has ended and was not reaped
         self._fresh = False
         self._deserted = False  # nobody had the terminal's other side open when it was last read
         self._stderr_fd: int | None = None  # the pipe of a stderr that is separate from the terminal
@@ -80,7 +84,7 @@ class Command:
 
     def signal(self, number: int) -> None:
         """Sends the signal to the command's process group; does nothing once the command has ended."""
-        if self.pid and not self._exit_seen:
+        if self.pid and self._end is None:
             process.kill_group(self.pid, number)
 
     @property
@@ -114,10 +118,8 @@ class Command:
         else:
             left = process.members(self.pid)
             process.kill(left, number)
-            if not left:
-                self._let_go()
-                return
-        if self._step < len(STEPS):
+            wait = wait if left else 0.0
+        if wait:
             self._next = self._loop.later(wait, self._next_step)
         self._let_go()
 
@@ -206,7 +208,7 @@ class Command:
 
     def _exited(self, code: int) -> None:
         """Records the exit code, or the negative signal; drops the input, and waits for output that is still to come."""
-        self._exit_seen = True
+        self._zombie = True
         self._reported()
         self._end = self._why or ({"signal": -code} if code < 0 else {"code": code})
         self.input.close()
@@ -241,8 +243,8 @@ class Command:
 
     def _let_go(self) -> None:
         """Reaps the process once nothing signals it any more: its pid may be somebody else's from then on."""
-        if self._exit_seen and self.result is not None and not self._next and not self._reaped:
-            self._reaped = True
+        if self._zombie and self.result is not None and not self._next:
+            self._zombie = False
             self._loop.reap(self.pid)
 
     def _drop(self, fd: int) -> None:
