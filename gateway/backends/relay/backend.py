@@ -103,8 +103,10 @@ class RelayBackend:
             await channel.start()
             yield channel
         finally:
-            await self._streams.end(link, stream)
-            self._reaper.on_exit(one, stream.exit, channel.outcome)
+            try:
+                await self._streams.end(link, stream)
+            finally:
+                self._reaper.on_exit(one, stream.exit, channel.outcome)
 
     def monitor(self, target: Target) -> KubePodMonitor:
         """See `Backend.monitor`."""

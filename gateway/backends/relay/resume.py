@@ -89,6 +89,8 @@ class RelayResume:
         try:
             yield
         finally:
-            await self._registry.end(channel, self._links.now, self._limits.finish)
-            if not channel.left:
-                self._reaper.on_exit(one, channel.stream.exit, channel.outcome)
+            try:
+                await self._registry.end(channel, self._links.now, self._limits.finish)
+            finally:
+                if not channel.left:
+                    self._reaper.on_exit(one, channel.stream.exit, channel.outcome)

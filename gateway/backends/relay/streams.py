@@ -97,8 +97,10 @@ class RelayStreams:
             await self.start(stream)
             yield stream
         finally:
-            await self.end(link, stream)
-            self._asides.discard(stream)
+            try:
+                await self.end(link, stream)
+            finally:
+                self._asides.discard(stream)
 
     @asynccontextmanager
     async def kubectl(self, argv: tuple[str, ...]) -> AsyncIterator[RelayChannel]:

@@ -1,9 +1,11 @@
 """The gateway's end of a relay, on the demo's chain: which way is taken, what a lost link says, what is left."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
+import weakref
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -17,6 +19,7 @@ from gateway.backends.factory import make
 from gateway.backends.relay import bootstrap, link_supervisor
 from gateway.backends.relay.bundle import bundle
 from gateway.backends.relay.credentials import identity, throw_away
+from gateway.backends.relay.streams import RelayStreams
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target
@@ -27,10 +30,13 @@ POD = Target("default", "default", "bash-0")
 RUNNER = Target("default")
 
 
+def cluster_of(demo, mode):
+    return cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
+
+
 @asynccontextmanager
 async def backend_on(demo, mode="auto", who=None, **limits):
-    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
-    async with make(cluster, Limits(**limits), None, who or throw_away()) as one:
+    async with make(cluster_of(demo, mode), Limits(**limits), None, who or throw_away()) as one:
         yield one
 
 
@@ -293,3 +299,50 @@ async def test_nothing_of_it_is_left(own_demo, tmp_path):
 
 def places(directory):
     return list(directory.glob("dap-relay-*"))
+
+
+async def cancelled_twice(work, running, relay):
+    """Runs `work` until it has set `running`; cancels it, and then its end, which the relay cannot answer."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(work)
+        await running.wait()
+        os.kill(relay, signal.SIGSTOP)
+        try:
+            for _ in range(2):
+                task.cancel()
+                await asyncio.sleep(0.1)
+        finally:
+            os.kill(relay, signal.SIGCONT)
+    assert task.cancelled()
+
+
+async def test_an_end_that_is_cancelled_leaves_no_stream_behind(demo):
+    running, streams = asyncio.Event(), []
+    async with backend_on(demo, "relay") as backend:
+        link = await backend.link()
+        opener = RelayStreams(cluster_of(demo, "relay"), Limits(), backend.link)
+
+        async def aside():
+            async with opener.aside({"argv": ["cat"]}) as stream:
+                streams.append(weakref.ref(stream))
+                running.set()
+                await asyncio.Event().wait()
+
+        await cancelled_twice(aside(), running, link.about["pid"])
+        gc.collect()
+        assert streams[0]() is None
+
+
+async def test_a_session_whose_end_is_cancelled_is_counted_all_the_same(demo):
+    running = asyncio.Event()
+    command = Command(("sleep", "1000"), "exec", stdout=True, kill_on_disconnect=False)
+    async with backend_on(demo, "relay") as backend:
+        link = await backend.link()
+
+        async def session():
+            async with backend.exec(POD, command):
+                running.set()
+                await asyncio.Event().wait()
+
+        await cancelled_twice(session(), running, link.about["pid"])
+        assert backend.stats().leftovers == {"unknown": 1}
