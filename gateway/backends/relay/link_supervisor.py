@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from gateway.backends.orphans.reaper import Reaper
+from gateway.backends.outage_log import LINK, OutageLog
 from gateway.backends.relay.bootstrap import RelayUnsupported, link_line
 from gateway.backends.relay.bundle import bundle
 from gateway.backends.relay.credentials import RelayCredentials
@@ -14,6 +15,7 @@ from gateway.backends.relay.link import Link
 from gateway.backends.relay.session_registry import SessionRegistry
 from gateway.backends.ssh.host import Host
 from gateway.errors import HopFailed
+from gateway.protocol.outcome import Hop
 from gateway.settings.config import Cluster, Limits
 from gateway.supervision import defect, supervise
 
@@ -46,6 +48,7 @@ class LinkSupervisor:
         self._keeper = keeper
         self._needed = needed
         self.restarts: dict[str, str] = {}  # see `supervise`
+        self._outages = OutageLog(cluster.name, LINK)
         self._link: Link | None = None
         self._failure: HopFailed | None = None
         self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
@@ -103,10 +106,15 @@ class LinkSupervisor:
         while True:
             try:
                 async with self._connected() as link:
-                    failures = 0
+                    failures, began = 0, time.monotonic()
+                    self._outages.connected()
                     await link.run()
+                    if link.lost:
+                        self._outages.lost(link.lost, time.monotonic() - began)
             except HopFailed as error:
                 self._fail(error)
+                if error.hop is not Hop.SSH:  # which has its own line
+                    self._outages.refused(error)
             except Exception:
                 self._fail(defect())
                 raise

@@ -27,6 +27,7 @@ class Connection:
     def __init__(self, way: Sequence[LoggedIn]) -> None:
         """`way`: the jump hosts, and the management host last."""
         self.channels = 0
+        self.closing = False  # by us
         self.room = 8  # channels: sshd's MaxSessions is 10
         self._way = way
         self._host = way[-1]
@@ -67,10 +68,13 @@ class Connection:
             self._processes.discard(process)
             raise self._refusal(error) from None
         except (asyncssh.Error, OSError) as error:
-            raise HopFailed(
-                "ssh_lost", f"the connection to the management host was lost: {error}{self._host.words}"
-            ) from None
+            raise self.failure(str(error)) from None
         return process
+
+    def failure(self, why: str = "closed") -> HopFailed:
+        """Returns the error that says that the connection was lost."""
+        said = f"the connection to the management host was lost: {why}{self._host.words}"
+        return HopFailed("ssh_lost", said)
 
     def _refusal(self, error: asyncssh.ChannelOpenError) -> HopFailed:
         if error.code == OPEN_REQUEST_PTY_FAILED:
@@ -81,6 +85,7 @@ class Connection:
 
     def close(self) -> None:
         """Ends it with all its channels, at once."""
+        self.closing = True
         for hop in reversed(self._way):
             hop.close()
 

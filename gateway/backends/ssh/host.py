@@ -2,11 +2,11 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import structlog
-
+from gateway.backends.outage_log import SSH, OutageLog
 from gateway.backends.ssh import Connection, Passphrase, Process, Prompt, connect
 from gateway.backends.ssh.attendance import Attendance
 from gateway.backends.ssh.pausable_timeout import PausableTimeout
@@ -14,8 +14,6 @@ from gateway.backends.ssh.pool import Pool
 from gateway.errors import HopFailed
 from gateway.protocol.target import TerminalSize
 from gateway.settings.config import Cluster, Limits
-
-log = structlog.get_logger()
 
 _BLAMES_THE_RUNNER = ("runner_failed", "runner_timeout")
 _WORDS = 400  # bytes of what the host says in place of an answer
@@ -32,18 +30,18 @@ class Host:
         self._passphrase = Passphrase(prompt)
         self._patience = PausableTimeout()
         self._attendance = Attendance(cluster.name, self._patience)
-        self._said = ""  # why the last login failed, as the log has it
+        self._outages = OutageLog(cluster.name, SSH)
         self._pool = Pool(
             self._login, patience=self._patience.now, attended=lambda: self._attendance.attended
         )
         self.restarts = self._pool.restarts
-        self._openings: asyncio.TaskGroup
+        self._tasks: asyncio.TaskGroup
         self._apart: list[Connection] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keeps a connection. On leaving every connection is closed, and no task is left."""
-        async with asyncio.TaskGroup() as self._openings, self._pool.running():
+        async with asyncio.TaskGroup() as self._tasks, self._pool.running():
             yield
 
     def counts(self) -> dict[str, int]:
@@ -62,16 +60,17 @@ class Host:
             async with self._attendance.turn() as waiting:
                 made = await connect(self._cluster, self._limits, self._passphrase, self._prompt, waiting)
         except HopFailed as error:
-            if error.message != self._said:
-                self._said = error.message
-                log.warning(
-                    "ssh_login_failed", cluster=self._cluster.name, code=error.code, reason=error.message
-                )
+            self._outages.refused(error)
             raise
-        if self._said:
-            log.info("ssh_login_works_again", cluster=self._cluster.name)
-            self._said = ""
+        self._outages.connected()
+        self._tasks.create_task(self._log_loss(made))
         return made
+
+    async def _log_loss(self, connection: Connection) -> None:
+        began = time.monotonic()
+        await connection.lost.wait()
+        if not connection.closing:
+            self._outages.lost(connection.failure(), time.monotonic() - began)
 
     @asynccontextmanager
     async def process(
@@ -132,11 +131,11 @@ class Host:
         """Opens a channel within `Limits.ssh_channel` seconds. SSH cannot take an opening back: a caller that is cancelled
         leaves the opening and its slot to a task that closes the channel.
         """
-        opening = self._openings.create_task(self._opening(connection, line, size))
+        opening = self._tasks.create_task(self._opening(connection, line, size))
         try:
             opened = await asyncio.shield(opening)
         except asyncio.CancelledError:
-            self._openings.create_task(_close_late(opening, slot.pop_all()))
+            self._tasks.create_task(_close_late(opening, slot.pop_all()))
             raise
         if isinstance(opened, Exception):
             raise opened

@@ -93,7 +93,7 @@ async def test_a_python_that_will_not_do_leaves_the_plain_chain(own_demo, script
     (note,) = [hop.note for hop in hops if hop.hop is Hop.RUNNER]
     assert note.startswith("plain (mode auto): ")
     assert why in note
-    assert [row["event"] for row in logs] == ["relay_impossible"]
+    assert [row["event"] for row in logs] == ["relay_refused", "relay_impossible"]
 
 
 @pytest.mark.parametrize("never", [True, False])
