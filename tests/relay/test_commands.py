@@ -305,3 +305,20 @@ def test_nothing_is_signalled_by_a_number_that_was_let_go(far, script, tty):
     daemon = link.about["pid"]
     assert becomes(lambda: not zombies(daemon))
     assert not (far.directory / "late").exists()
+
+
+def peak(pid):
+    """The most memory that a process had, in KiB."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0])
+
+
+@pytest.mark.parametrize("terminal", [{"tty": [80, 24], "apart": True}, {}], ids=["tty", "pipes"])
+def test_a_hundred_megabytes_of_words_cost_little_memory(link, terminal):
+    link.run("true")
+    before = peak(link.about["pid"])
+    said = link.run("sh", "-c", "head -c 100000000 /dev/zero >&2; exit 1", **terminal)
+
+    assert said.exit["code"] == 1
+    assert len(said.exit.get("words", "")) == (4000 if terminal else 0)
+    assert len(said.stderr) == (0 if terminal else 100_000_000)
+    assert peak(link.about["pid"]) - before < 8 << 10

@@ -20,6 +20,7 @@ _INCUS = tuple(
     )
 )
 _CUT = b"Error: websocket: close "
+_LINE = 1024  # bytes of incus' line
 
 
 def refusal(code: int | None, talk: bytes) -> HopFailed:
@@ -53,7 +54,7 @@ class IncusTrailerFilter:
         """Its line is held until something follows it."""
         data, self.held = self.held + data, b""
         start = data.rfind(_CUT)
-        if start >= 0 and b"\n" not in data[start:-1]:
+        if start >= 0 and len(data) - start <= _LINE and b"\n" not in data[start:-1]:
             data, self.held = data[:start], data[start:]
         return data
 

@@ -31,6 +31,7 @@ _TOGETHER = 0.05  # seconds whose ends go out in one line: a lost connection end
 _IDLE = 60.0  # seconds without a session after which the lease ends
 _LEAVE = 2.0  # seconds for the last lines to the lease, when the gateway stops
 _HOWS = ("term", "kill")  # the signal that ended a command
+_LINE = 1 << 18  # bytes of a line of the lease: the ends of some thousand sessions
 _BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts
 
 
@@ -214,6 +215,8 @@ class Lease:
                 idle = 0.0 if self._needed else idle + self._tick
                 continue
             *lines, rest = rest.split(b"\n")
+            if len(rest) > _LINE:
+                raise HopFailed("runner_failed", f"the lease said a line of more than {_LINE} bytes")
             for line in lines:
                 self._heard(line.decode("ascii", "replace").split())
         self._say("bye")

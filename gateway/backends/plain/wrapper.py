@@ -31,7 +31,8 @@ _BOOT = (
     r'''printf "%s ready\n" "$h"; mapfile -d "" -t -n "$2" a; ((${#a[@]} == "$2")) && eval "${a[0]}"'''
 )
 _SCRIPT = files(__package__).joinpath("wrapper.sh").read_text("ascii")
-TALK_LIMIT = 4096  # bytes of a profile's talk kept for the diagnosis
+TALK_LIMIT = 4096  # bytes of a profile's talk kept for the diagnosis, and of kubectl's words in a terminal
+MARK_LIMIT = 256  # bytes of a mark's line
 
 
 def exec_line(instance: str, nonce: str, argv: tuple[str, ...], *, tty: bool) -> str:
@@ -112,6 +113,9 @@ class Stdout:
                 break
             end = buffer.find(b"\n", start)
             self._take(buffer[:start], body)
+            if end < 0 and len(buffer) - start > MARK_LIMIT:
+                self._at = _At.END  # no wrapper of ours says that: nothing more is believed
+                break
             if end < 0:
                 self._rest = buffer[start:]
                 break
@@ -129,7 +133,7 @@ class Stdout:
             if data:
                 body.append(data)
         elif self._at is _At.WORDS:
-            self.seen.words += data
+            self.seen.words = (self.seen.words + data)[-TALK_LIMIT:]
         else:
             self.talk = (self.talk + data)[-TALK_LIMIT:]
 

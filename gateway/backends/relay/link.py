@@ -20,6 +20,7 @@ log = structlog.get_logger()
 PING = 5.0  # seconds between the bytes that keep the lease
 SILENCE = 20.0  # seconds without a word from the relay
 _NAMED = 16 << 20  # bytes of the list of sessions; a row has some 9 KiB at most
+_ROWS = 10_000
 _PING = struct.Struct("!d")  # when it was sent
 
 
@@ -59,17 +60,18 @@ class Link:
         """The relay's list of what may be attached again. To be asked before `run`. Raises HopFailed."""
         if not self.about.get("named"):
             return []
-        stream, text = self.open({"list": True}), b""
+        stream, text = self.open({"list": True}), bytearray()
         while not stream.ended:
             await self._read()
             text += b"".join(body for _, body in stream.take())
-            if len(text) > _NAMED:
-                raise HopFailed("relay_lost", f"the relay's list of sessions is longer than {_NAMED} bytes")
+            if len(text) > _NAMED or text.count(b"\n") > _ROWS:
+                said = f"the relay's list of sessions is longer than {_NAMED} bytes or {_ROWS} rows"
+                raise HopFailed("relay_lost", said)
         if self.lost:
             raise self.lost
         self.forget(stream)
         try:
-            return [wire.decode_object(line) for line in text.splitlines()]
+            return [wire.decode_object(line) for line in bytes(text).splitlines()]
         except wire.WireError as error:
             raise HopFailed("relay_lost", f"the relay broke a rule of the link: {error}") from None
 

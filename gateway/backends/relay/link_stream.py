@@ -144,7 +144,7 @@ class LinkStream:
         """From the relay. Raises WireError."""
         if kind in (wire.STDOUT, wire.STDERR):
             self._window.arrived(len(body))
-            if not self._unwanted:
+            if body and not self._unwanted:
                 self._came.append((kind, body))
                 self._unread += len(body)
                 self._uncredited += len(body)
@@ -158,6 +158,10 @@ class LinkStream:
             self.exit = wire.decode_exit(body)
             self._room.set()
         elif kind in (wire.EOF, wire.GAP):
+            if (
+                self._came and self._came[-1][0] == kind
+            ):  # the last one says all; no credit bounds how many come
+                self._came.pop()
             self._came.append((kind, body))
         elif kind == wire.RECEIVED:
             self.received(wire.decode_offset(body))
