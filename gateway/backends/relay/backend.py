@@ -17,6 +17,7 @@ from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_supervisor import LinkSupervisor
 from gateway.backends.relay.proxy import Proxy
 from gateway.backends.relay.resume import RelayResume
+from gateway.backends.relay.seal import Seal
 from gateway.backends.relay.session_registry import SessionRegistry
 from gateway.backends.relay.streams import RelayStreams
 from gateway.backends.ssh.host import Host
@@ -35,7 +36,7 @@ class RelayBackend:
         self._limits = limits
         self._host = host
         self._reaper = reaper
-        registry = SessionRegistry()
+        registry = SessionRegistry(Seal(identity.key, cluster.name), cluster.name)
         self._links = LinkSupervisor(cluster, limits, host, identity, reaper, registry, self._needed)
         self.link = self._links.link
         self._streams = streams = RelayStreams(cluster, limits, self.link)

@@ -9,22 +9,26 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gateway.settings.config import Limits
 
+_KEY = 32  # bytes
 _THROW_AWAY = 2.0  # seconds that a relay without link and sessions waits for its gateway
 
 
 @dataclass(frozen=True)
 class RelayCredentials:
-    """`kept`: a later process of this gateway will be the same."""
+    """`kept`: a later process of this gateway will be the same. `key` signs records of sessions and is told to no relay,
+    unlike `secret`.
+    """
 
     name: str
     secret: str
+    key: bytes = field(repr=False)
     kept: bool
 
     def settings(self, cluster: str, limits: Limits) -> dict[str, Any]:
@@ -43,7 +47,9 @@ class RelayCredentials:
 
 def throw_away() -> RelayCredentials:
     """For this process only."""
-    return RelayCredentials(secrets.token_hex(8), secrets.token_hex(32), kept=False)
+    return RelayCredentials(
+        secrets.token_hex(8), secrets.token_hex(32), secrets.token_bytes(_KEY), kept=False
+    )
 
 
 @contextmanager
@@ -74,11 +80,15 @@ def _locked(directory: Path) -> int | None:
 
 
 def _kept(handle: int) -> RelayCredentials:
-    try:
+    """Returns the credentials in the file. What the file lacks is made and written: an earlier version had no key."""
+    made = replace(throw_away(), kept=True)
+    with suppress(ValueError, KeyError, TypeError):
         found = json.loads(os.pread(handle, 4096, 0))
-        return RelayCredentials(str(found["name"]), str(found["secret"]), kept=True)
-    except (ValueError, KeyError, TypeError):
-        made = throw_away()
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps({"name": made.name, "secret": made.secret}).encode(), 0)
-        return RelayCredentials(made.name, made.secret, kept=True)
+        made = replace(made, name=str(found["name"]), secret=str(found["secret"]))
+        key = bytes.fromhex(found["key"])
+        if len(key) == _KEY:
+            return replace(made, key=key)
+    os.ftruncate(handle, 0)
+    text = json.dumps({"name": made.name, "secret": made.secret, "key": made.key.hex()})
+    os.pwrite(handle, text.encode(), 0)
+    return made

@@ -3,11 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.backends.relay.channel import RelayChannel
 from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_stream import LinkStream
+from gateway.backends.relay.seal import Seal
 from gateway.backends.resume import RecoveredSession, ResumeListener
 from gateway.errors import HopFailed
 from gateway.protocol.messages import Stream
@@ -16,29 +18,39 @@ from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.relay import wire
 
 
+@dataclass(frozen=True)
+class Terms:
+    """Holds what all resumable channels of a chain share. `links` waits for a link, `grace` seconds at most; `seal` signs
+    the notes.
+    """
+
+    links: Callable[[], Awaitable[Link]]
+    grace: float
+    seal: Seal
+
+
 class ResumableRelayChannel(RelayChannel):
     """See `ResumableChannel`; of a terminal, whose output is one stream, so that its journal's offsets are the session's.
 
     `stream`: the one that started it; None for one that was found, which attaches when its output is read.
-    `links` waits for a link. `grace`: seconds.
     """
 
     def __init__(
         self,
         stream: LinkStream | None,
-        links: Callable[[], Awaitable[Link]],
+        terms: Terms,
         found: RecoveredSession,
         target: Target,
         command: Command,
         owner: ResumeListener,
-        grace: float,
     ) -> None:
         super().__init__(stream or _lost(), target, command, kubectl=bool(target.pod))
         self.name = found.name
         self.left = False
-        self._links = links
+        self._links = terms.links
         self._owner = owner
-        self._grace = grace
+        self._grace = terms.grace
+        self._seal = terms.seal
         self._offset = found.start  # of the next output
         self._received = found.received  # input before it has come there
         self._held = bytearray()  # input from there on that was sent
@@ -100,7 +112,9 @@ class ResumableRelayChannel(RelayChannel):
     def note(self, note: Mapping[str, Any]) -> None:
         """See `ResumableChannel.note`."""
         self._note = note
-        self._stream.tell(wire.NOTE, json.dumps(dict(note), ensure_ascii=False).encode())
+        self._stream.tell(
+            wire.NOTE, json.dumps(self._seal.sign(self.name, note), ensure_ascii=False).encode()
+        )
 
     def hand_over(self) -> None:
         """See `ResumableChannel.hand_over`."""

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.backends.orphans.reaper import Ended, Reaper
 from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_supervisor import LinkSupervisor
-from gateway.backends.relay.resumable_channel import ResumableRelayChannel
+from gateway.backends.relay.resumable_channel import ResumableRelayChannel, Terms
 from gateway.backends.relay.session_registry import SessionRegistry
 from gateway.backends.relay.streams import RelayStreams
 from gateway.backends.resume import RecoveredSession, ResumeListener
@@ -40,6 +40,7 @@ class RelayResume:
         self._registry = registry
         self._reaper = reaper
         self._limits = limits
+        self._terms = Terms(links.next, self.grace, registry.seal)
         self._context = context
 
     async def ready(self) -> bool:
@@ -57,12 +58,12 @@ class RelayResume:
         """See `Resume.keep`."""
         link = await self._links.link()
         one = Ended(target, self._reaper.mark(command), self._streams.exec)
-        kept = {"name": name, "note": dict(note), "grace": self.grace, "newest": True}
+        kept = {"name": name, "note": self._terms.seal.sign(name, note), "grace": self.grace, "newest": True}
         after = self._reaper.request(one, self._context)
         stream = link.open({**self._streams.request(target, one.command), **after, **kept})
         self._registry.has(name)
         new = RecoveredSession(name, note, 0, 0, 0, 0)
-        channel = ResumableRelayChannel(stream, self._links.next, new, target, one.command, owner, self.grace)
+        channel = ResumableRelayChannel(stream, self._terms, new, target, one.command, owner)
         async with self._held(link, one, channel):
             await self._streams.start(stream)
             yield channel
@@ -72,7 +73,7 @@ class RelayResume:
         self, found: RecoveredSession, target: Target, command: Command, owner: ResumeListener
     ) -> AsyncIterator[ResumableRelayChannel]:
         """See `Resume.recover`."""
-        channel = ResumableRelayChannel(None, self._links.next, found, target, command, owner, self.grace)
+        channel = ResumableRelayChannel(None, self._terms, found, target, command, owner)
         async with self._held(self._links.now, Ended(target, command, self._streams.exec), channel):
             yield channel
 

@@ -4,23 +4,31 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
+
+import structlog
 
 from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.backends.relay.resumable_channel import ResumableRelayChannel
+from gateway.backends.relay.seal import Seal
 from gateway.backends.resume import RecoveredSession
 from gateway.errors import HopFailed
 from gateway.relay import wire
 from gateway.timeouts import wait_within
 
+log = structlog.get_logger()
+_FORGED = "this gateway has not signed what the relay says of it"
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)  # of a session
 
 
 class SessionRegistry:
     """One for each chain. `linked` is called with each new link, before anything else goes over it."""
 
-    def __init__(self) -> None:
+    def __init__(self, seal: Seal, cluster: str) -> None:
+        self.seal = seal
+        self._cluster = cluster
         self._names: set[str] = set()  # somebody here has them, or was offered them
         self._unwanted: set[str] = set()  # and it is not sure that the relay has heard it
         self._found: asyncio.Queue[list[RecoveredSession]] = asyncio.Queue()
@@ -32,11 +40,29 @@ class SessionRegistry:
         self._unwanted &= {one.name for one in there}
         for name in self._unwanted:
             _end_there(link, name)
-        found = [one for one in there if one.name not in self._names | self._unwanted]
+        found = self._believed([one for one in there if one.name not in self._names | self._unwanted], link)
         self._names |= {one.name for one in found}
         if found or not self._looked:
             self._looked = True
             self._found.put_nowait(found)
+
+    def _believed(self, there: list[RecoveredSession], link: Link) -> list[RecoveredSession]:
+        """Returns the sessions whose notes this gateway has signed, and ends the others: root in the runner may have
+        planted them, or a gateway of before there were signatures has left them.
+        """
+        opened = [(one, self.seal.open(one.name, one.note)) for one in there]
+        forged = [one.name for one, note in opened if note is None]
+        for name in forged:
+            self.discard(name, link)
+        if forged:
+            log.warning(
+                "session_discarded",
+                cluster=self._cluster,
+                session=forged[0],
+                count=len(forged),
+                reason=_FORGED,
+            )
+        return [replace(one, note=note) for one, note in opened if note is not None]
 
     def no_relay(self) -> None:
         """There is none in the runner, and so nothing of ours."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import signal
 import time
@@ -237,6 +238,30 @@ async def test_the_same_gateway_again_finds_its_relay(demo, tmp_path):
 
     assert pids[0] == pids[1]
     assert (tmp_path / "relay").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_key_of_records_is_made_once_and_told_to_no_relay(tmp_path):
+    with identity(tmp_path) as first:
+        pass
+    with identity(tmp_path) as who:
+        assert who == first
+        assert len(who.key) == 32
+        told = str(who.settings("prod", Limits()))
+        assert who.key.hex() not in told + repr(who)
+        assert who.secret in told
+    file = tmp_path / "relay"
+    before = json.loads(file.read_text())
+    for broken in (
+        {},
+        {"key": "00"},
+        {"key": 3},
+        {"key": "no"},
+    ):  # the first is as the version before left it
+        file.write_text(json.dumps({key: before[key] for key in ("name", "secret")} | broken))
+        with identity(tmp_path) as who:
+            assert (who.name, who.secret) == (first.name, first.secret)
+            assert who.key != first.key
+            assert json.loads(file.read_text())["key"] == who.key.hex()
 
 
 async def test_the_relay_of_an_earlier_version_is_left_with_its_last_session(demo, monkeypatch):

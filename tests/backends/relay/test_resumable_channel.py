@@ -9,19 +9,23 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 from support.cuttable import cuttable
 from support.leaks import alive
 from support.repeated import seeds
 from support.served import cluster_at
 from support.waiting import until
 
+from gateway.access.identity import Identity
 from gateway.backends.auto import AutoBackend
 from gateway.backends.factory import make
 from gateway.backends.relay import RelayBackend
 from gateway.backends.relay.credentials import identity, throw_away
+from gateway.backends.relay.seal import Seal
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.sessions.record import SessionRecord
 from gateway.settings.config import Limits
 
 RUNNER = Target("default")
@@ -300,6 +304,32 @@ async def test_what_was_found_and_is_not_wanted_is_ended(way, tmp_path):
             (found,) = await anext(backend.resume.found())
             backend.resume.discard(found.name)
             await until(lambda: not alive(pid))
+
+
+@pytest.mark.parametrize(
+    "unsigned", [True, False], ids=["as the version before wrote it", "for another name"]
+)
+async def test_what_was_planted_at_the_relay_is_ended_and_found_by_nobody(way, tmp_path, unsigned):
+    """Root in the runner knows the relay's secret, and every note of it."""
+    command = Command((), "exec", stdin=True, stdout=True, tty=True, session="planted")
+    note = SessionRecord(
+        Identity("me", "token"), Target("default", "ns", "web-0"), command, ("a" * 64,)
+    ).body()
+    with identity(tmp_path) as who:
+        async with backend_on(way, who=who) as backend:
+            link = await backend.link()
+            script = f"echo $$ >{tmp_path}/pid; exec sleep 1000"
+            given = note if unsigned else Seal(who.key, "default").sign("another", note)
+            link.open({"argv": ["sh", "-c", script], "tty": [80, 24], "name": "planted", "note": given})
+            await until((tmp_path / "pid").exists)
+            await asyncio.sleep(0.1)
+    pid = int((tmp_path / "pid").read_text())
+    assert alive(pid)
+    with identity(tmp_path) as who, capture_logs() as logs:
+        async with backend_on(way, who=who) as backend:
+            assert await anext(backend.resume.found()) == []
+            await until(lambda: not alive(pid))
+    assert [line["session"] for line in logs if line["event"] == "session_discarded"] == ["planted"]
 
 
 async def test_output_that_was_dropped_is_a_gap(way, tmp_path):

@@ -1,36 +1,62 @@
 """What a relay says of its sessions is checked where it comes in."""
 
 import asyncio
+import json
 
 import pytest
+from structlog.testing import capture_logs
 
+from gateway.access.identity import Identity
+from gateway.backends.relay.seal import Seal
 from gateway.backends.relay.session_registry import SessionRegistry
 from gateway.errors import HopFailed
+from gateway.protocol.target import Command, Target
+from gateway.relay import wire
+from gateway.sessions.record import SessionRecord
 
 ROW = {"name": "5e55104e5e55104e", "note": {"verb": "exec"}, "seen": 1, "start": 0, "end": 5, "received": 7}
+
+
+SEAL = Seal(b"k" * 32, "prod")
+
+
+def signed(row, seal=SEAL):
+    return {**row, "note": seal.sign(row["name"], row["note"])}
 
 
 class Listing:
     """A link, as far as its list goes."""
 
     lost = None
+    number = 1
 
     def __init__(self, *rows):
         self.rows = rows
+        self.ended = []
 
     async def named(self):
         return list(self.rows)
 
+    def open(self, request):
+        self.ended.append(request["attach"])
+        return self
+
+    def send(self, frame):
+        assert frame[0] == wire.END
+
+    def forget(self, stream):
+        assert stream is self
+
 
 async def found(*rows):
-    registry = SessionRegistry()
+    registry = SessionRegistry(SEAL, "prod")
     await registry.linked(Listing(*rows))
     async with asyncio.timeout(5):
         return await anext(aiter(registry.found()))
 
 
 async def test_a_row_is_a_session_that_can_be_recovered():
-    (one,) = await found(ROW)
+    (one,) = await found(signed(ROW))
 
     assert (one.name, one.note, one.seen, one.start, one.end, one.received) == (
         ROW["name"],
@@ -59,7 +85,69 @@ async def test_a_name_that_is_none_ends_the_link_by_name(name):
         await found({**ROW, "name": name})
 
 
-async def test_a_note_that_is_none_is_an_empty_one():
-    """The session is discarded then, by whoever recovers it."""
-    for note in (None, 3, "x", []):
-        assert (await found({**ROW, "note": note}))[0].note == {}
+SHELL = Command((), "exec", stdin=True, stdout=True, tty=True, session=ROW["name"])
+RECORD = SessionRecord(Identity("me", "token"), Target("prod", "ns", "pod"), SHELL, ("a" * 64,)).body()
+SIGNED = SEAL.sign(ROW["name"], RECORD)
+
+
+def forged(path, value):
+    """A signed record of which one thing was changed afterwards."""
+    note = json.loads(json.dumps(SIGNED))
+    where = note
+    for key in path[:-1]:
+        where = where[key]
+    where[path[-1]] = value
+    return note
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        None,
+        3,
+        "x",
+        [],
+        {},
+        RECORD,  # as the version before wrote it
+        forged(["identity", 0], "root"),
+        forged(["target", 2], "db-0"),
+        forged(["target", 0], "test"),
+        forged(["argv"], ["sh"]),
+        forged(["secrets", 0], "b" * 64),
+        forged(["counted"], True),
+        forged(["opened"], 1.0),
+        forged(["more"], 1),
+        forged(["mac"], None),
+        forged(["mac"], "é"),
+        forged(["mac"], "0" * 64),
+        SEAL.sign("another", RECORD),
+        Seal(b"k" * 32, "test").sign(ROW["name"], RECORD),
+        Seal(b"x" * 32, "prod").sign(ROW["name"], RECORD),
+    ],
+    ids=map(str, range(20)),
+)
+async def test_what_this_gateway_has_not_signed_is_ended_and_offered_to_nobody(note):
+    link, registry = Listing({**ROW, "note": note}), SessionRegistry(SEAL, "prod")
+    with capture_logs() as logs:
+        await registry.linked(link)
+        assert await anext(aiter(registry.found())) == []
+    assert link.ended == [ROW["name"]]
+    assert [(line["event"], line["session"], line["count"]) for line in logs] == [
+        ("session_discarded", ROW["name"], 1)
+    ]
+
+
+async def test_a_signed_record_is_the_one_that_was_signed_however_it_is_written():
+    shuffled = json.loads(json.dumps(dict(reversed(SIGNED.items())), indent=1))
+    (one,) = await found({**ROW, "note": shuffled})
+    assert one.note == RECORD
+
+
+async def test_many_that_nobody_signed_are_one_line():
+    rows = [{**ROW, "name": f"planted-{number}"} for number in range(1000)]
+    link = Listing(*rows, signed(ROW))
+    registry = SessionRegistry(SEAL, "prod")
+    with capture_logs() as logs:
+        await registry.linked(link)
+    assert [one.name for one in await anext(aiter(registry.found()))] == [ROW["name"]]
+    assert (len(logs), logs[0]["count"], len(link.ended)) == (1, 1000, 1000)
