@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from . import process, wire
+from . import end_steps, process, wire
 from .journal import Journal, JournalFull
 from .loop import Loop, OwnLoop, Timer, describe_defect
 from .request import Request
@@ -20,11 +20,6 @@ MAKE_WAY = 0.005  # seconds; with a read each time that is at least 13 MB/s, whi
 LINGER = 0.05  # seconds of quiet after the end, where something else still holds the output open
 _LINGERS = 40  # and how often that may be put off
 STDERR_TAIL = 4000  # bytes of a terminal command's separate stderr that are kept
-STEPS = (
-    (signal.SIGHUP, 1.0),
-    (signal.SIGTERM, 1.5),
-    (signal.SIGKILL, 0.0),
-)  # seconds until the next, 0 for none
 
 
 class Command:
@@ -101,7 +96,7 @@ class Command:
     def defect(self, error: Exception) -> None:
         """Ends the command at once because a call of its own raised; `result` says why. Other commands go on."""
         self._why = self._end = {"error": describe_defect(error)}
-        self._step = self._step or len(STEPS)
+        self._step = self._step or len(end_steps.STEPS)
         if self.pid and self.result is None:
             process.kill_group(self.pid, signal.SIGKILL)
             with suppress(OSError):
@@ -109,16 +104,8 @@ class Command:
         self._finish(self._why)
 
     def _next_step(self) -> None:
-        number, wait = STEPS[self._step]
+        wait = end_steps.send(self.pid, self._step)
         self._step, self._next = self._step + 1, None
-        if self._step == 1:
-            process.kill([self.pid], number)  # it may not have a group of its own yet
-            process.kill_group(self.pid, number)
-            process.kill_group(self.pid, signal.SIGCONT)
-        else:
-            left = process.members(self.pid)
-            process.kill(left, number)
-            wait = wait if left else 0.0
         if wait:
             self._next = self._loop.later(wait, self._next_step)
         self._let_go()
