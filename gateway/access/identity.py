@@ -2,17 +2,20 @@
 
 import os
 import pwd
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Names who asks, and how that was proved: `token`, `page` or `uid`."""
+    """Names who asks, and how that was proved: `token`, `page` or `uid`. `credential`: the public name of a proof
+    that can be taken away; empty for the gateway's own token and a uid, which last.
+    """
 
     name: str
     proof: str
     groups: tuple[str, ...] = ()
+    credential: str = field(default="", compare=False)
 
 
 @cache

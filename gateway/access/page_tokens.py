@@ -20,7 +20,7 @@ log = structlog.get_logger()
 class PageFile:
     """Stores `pages.json` in the state directory, 0600, shared by all gateways of a user: each change is one
     file in place of another, under a lock. A file that cannot be read or written costs tabs a new sign-in
-    after a restart, no more.
+    after a restart, and the sessions that they had opened.
     """
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:

@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.access.identity import Identity, owner, user
 from gateway.access.page_tokens import PageFile
@@ -20,6 +20,7 @@ BEARER = "base64url.bearer.authorization.k8s.io."
 TICKET_LIFE = 300.0  # seconds
 TOKEN_LIFE = 12 * 3600.0
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+_NAME = 10  # digits of a credential's public name
 _MOST = 10_000  # tickets or page tokens at a time; the oldest goes first
 
 
@@ -46,7 +47,7 @@ class Tokens:
         self._tickets: dict[bytes, _Entry] = {}
         self._file = file
         kept = file.load() if file else {}
-        self._pages = {digest: _Entry(who, clock() + left) for digest, (who, left) in kept.items()}
+        self._pages = {digest: _entry(digest, who, clock() + left) for digest, (who, left) in kept.items()}
 
     def identity(self, token: str) -> Identity | None:
         """Returns whose bearer token this is; None for an unknown or expired token."""
@@ -78,6 +79,11 @@ class Tokens:
         if self._pages.pop(_hash(token), None) and self._file:
             self._file.remove(_hash(token))
 
+    def good(self) -> frozenset[str]:
+        """Returns the names of the page tokens that are neither revoked nor expired."""
+        now = self._clock()
+        return frozenset(entry.identity.credential for entry in self._pages.values() if entry.expires > now)
+
     def _new(self, table: dict[bytes, _Entry], identity: Identity, life: float) -> str:
         now = self._clock()
         for digest in [digest for digest, entry in table.items() if entry.expires <= now]:
@@ -85,7 +91,8 @@ class Tokens:
         while len(table) >= _MOST:
             del table[next(iter(table))]
         secret = secrets.token_urlsafe(32)
-        table[_hash(secret)] = _Entry(identity, now + life)
+        digest = _hash(secret)
+        table[digest] = _entry(digest, identity, now + life)
         return secret
 
 
@@ -125,6 +132,11 @@ def identify(peer: Peer, tokens: Tokens) -> Identity | None:
         return Identity(user(peer.uid), "uid")
     token = bearer(peer)
     return tokens.identity(token) if token else None
+
+
+def _entry(digest: bytes, identity: Identity, expires: float) -> _Entry:
+    """Returns what is kept of a secret. The first digits of its hash are its name: stable, and of no use to get in."""
+    return _Entry(replace(identity, credential=digest.hex()[:_NAME]), expires)
 
 
 def _hash(secret: str) -> bytes:

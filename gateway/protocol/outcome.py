@@ -116,6 +116,11 @@ CODES: dict[str, Code] = {
         Hop.GATEWAY, 410, "the session's output at this offset is dropped already, or was never written"
     ),
     "killed": Code(Hop.GATEWAY, 403, "the session was ended by its owner or the operator"),
+    "access_revoked": Code(
+        Hop.GATEWAY,
+        401,
+        "the sign-in that opened the session, or attached to it last, was revoked or has expired",
+    ),
     "idle_timeout": Code(Hop.GATEWAY, 504, "there was neither input nor output for the time that is allowed"),
     "max_age": Code(Hop.GATEWAY, 504, "the session reached the age that is allowed"),
     "shutdown": Code(Hop.GATEWAY, 503, "the gateway was stopped"),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from gateway.access.access import Access
@@ -19,6 +20,9 @@ from gateway.server.namespaces import Namespaces
 from gateway.server.page_links import PageLinks
 from gateway.sessions.registry import SessionRegistry
 from gateway.settings.config import Config
+from gateway.supervision import supervise
+
+_LOOK = 1.0  # seconds between looks for sessions whose credential is gone
 
 
 @dataclass
@@ -53,10 +57,20 @@ async def running(
             gateway = Gateway(config, backends, Access(tokens, places), registry, namespaces, metrics)
             for name, backend in backends.items():
                 metrics.watch(name, backend)
+            restarts: dict[str, str] = {}
+            watch = partial(_end_revoked, gateway.access, registry)
+            revocations = tasks.create_task(supervise("revocations", watch, restarts))
             lookers = [tasks.create_task(registry.recovery.run(name)) for name in registry.recovery.clusters]
             try:
                 yield gateway
             finally:
                 await registry.stop()
-                for task in (*lookers, *registry.sessions.values()):
+                for task in (revocations, *lookers, *registry.sessions.values()):
                     task.cancel()
+
+
+async def _end_revoked(access: Access, registry: SessionRegistry) -> None:
+    """Ends what was opened with a credential that has been revoked, or has expired, within `_LOOK` seconds."""
+    while True:
+        await asyncio.sleep(_LOOK)
+        registry.end_revoked(access.tokens.good())

@@ -60,6 +60,7 @@ class SessionRecord:
         who, where, what = self.identity, self.target, self.command
         return {
             "identity": [who.name[:_NAME], who.proof, *(one[:_GROUP] for one in who.groups[:_GROUPS])],
+            "credential": who.credential,
             "target": [where.cluster, where.namespace, where.pod, where.container or ""],
             "verb": what.verb,
             "argv": shown(what.argv),
@@ -84,7 +85,8 @@ class SessionRecord:
             opened, counted = float(body["opened"]), bool(body.get("counted"))
             if not 0 <= opened <= time.time() + _AHEAD:
                 return None
-            return cls(Identity(who, proof, tuple(groups)), target, command, tuple(hashes), opened, counted)
+            identity = Identity(who, proof, tuple(groups), str(body.get("credential", "")))
+            return cls(identity, target, command, tuple(hashes), opened, counted)
         except (KeyError, TypeError, ValueError, OverflowError, BadRequest):
             return None
 

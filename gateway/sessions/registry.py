@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -23,6 +23,7 @@ from gateway.sessions.session import Session
 from gateway.settings.config import Limits
 
 log = structlog.get_logger()
+_REVOKED = "the sign-in behind this session was revoked or has expired: get a fresh link with 'dap open', and open a new session"
 _UNTOLD = 500  # ends that wait, where any number of sessions may live
 
 
@@ -139,6 +140,12 @@ class SessionRegistry:
             task.add_done_callback(lambda _: session.output.discard())
         else:
             session.output.discard()
+
+    def end_revoked(self, good: Collection[str]) -> None:
+        """Ends each session whose credential can be taken away and is not `good` any more."""
+        for session in self.sessions:
+            if session.credential and session.credential not in good and not session.ending:
+                session.end(Outcome("access_revoked", _REVOKED))
 
     async def stop(self) -> None:
         """Ends every session with a reason, but what a later life of this gateway will find: that is left. Waits, at

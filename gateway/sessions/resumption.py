@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.access.identity import Identity
@@ -213,9 +214,8 @@ class Resumption:
 
     def _note(self) -> SessionRecord:
         one, counted = self._session, self.counted or self._ended
-        return SessionRecord(
-            one.identity, one.target, one.command, self._secret.hashes, self._opened, counted
-        )
+        identity = replace(one.identity, credential=one.credential)
+        return SessionRecord(identity, one.target, one.command, self._secret.hashes, self._opened, counted)
 
     def _take_note(self) -> None:
         if self._channel:

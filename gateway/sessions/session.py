@@ -47,6 +47,7 @@ class Session:
     ) -> None:
         self.name = name
         self.identity = identity
+        self.credential = identity.credential  # of who opened the session, or attached to it last
         self.target = target
         self.command = command
         self.times = Times()

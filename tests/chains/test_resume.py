@@ -667,3 +667,24 @@ async def test_the_list_says_who_waits(gateway, client):
     assert session.attached
     await client.close()
     await idle(gateway)
+
+
+async def test_a_session_ends_with_the_token_that_attached_last(gateway):
+    """Not with the token that opened it, once another one of the same person has it."""
+    tokens = gateway.gateway.access.tokens
+    first, second = (tokens.trade(tokens.ticket(Identity("ann", "uid")))[0] for _ in range(2))
+    client = Resuming(Access(gateway.url, first))
+    await client.open(shell())
+    await client.cut()
+    client.access = Access(gateway.url, second)
+    await client.attach()
+    tokens.revoke(first)
+    await asyncio.sleep(1.5)
+    await client.type(b"echo still $((6*7))\n")
+    await client.until(lambda: b"still 42" in client.output)
+    tokens.revoke(second)
+    await client.until(lambda: client.over, 5)
+
+    assert client.end["code"] == "access_revoked"
+    await client.gone()
+    await idle(gateway)

@@ -1,6 +1,7 @@
 """What a relay keeps for the gateway's next life, and the secret of an attach."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -25,6 +26,19 @@ def test_it_comes_back():
 
     assert found == one
     assert found.command.own_client
+
+
+def test_the_credential_comes_back_and_an_older_gateway_has_none():
+    one = note("sh")
+    with_it = replace(one, identity=replace(one.identity, credential="0123456789")).body()
+
+    found = SessionRecord.parse("s1", with_it)
+    older = SessionRecord.parse("s1", {key: value for key, value in with_it.items() if key != "credential"})
+
+    assert found
+    assert found.identity.credential == "0123456789"
+    assert older
+    assert older.identity.credential == ""
 
 
 @pytest.mark.parametrize("text", ["x", "終", "\x01", "😀", '"', "\\"])

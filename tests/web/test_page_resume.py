@@ -277,6 +277,7 @@ async def test_a_warning_counts_down_and_goes(tab, server, code, words):
 
 ENDS = {
     "killed": "The shell was ended from outside: \\x1b[2J<b>maintenance</b>\\n",
+    "access_revoked": "The shell was ended from outside: \\x1b[2J<b>maintenance</b>\\n",
     "idle_timeout": "The shell was ended because nothing happened in it for too long.",
     "max_age": "The shell was ended because it reached the age that is allowed.",
     "client_lost": "The shell was ended because this page was away for too long.",

@@ -79,6 +79,8 @@ function ourWords({ code, message }: Reason, what: string): EndingWords | undefi
       };
     case "killed":
       return { state: "ended: killed", sentence: `The ${what} was ended from outside: ${visible(message)}`, mood: "bad" };
+    case "access_revoked":
+      return { state: "ended: signed out", sentence: `The ${what} was ended from outside: ${visible(message)}`, mood: "bad" };
     case "idle_timeout":
       return { state: "ended: idle", sentence: `The ${what} was ended because nothing happened in it for too long.`, mood: "ended" };
     case "max_age":

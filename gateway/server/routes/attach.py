@@ -55,6 +55,7 @@ async def serve_attach(request: web.Request) -> web.StreamResponse:
         await refuse_in_band(websocket, OWN, outcome)
         return websocket
     log.info("session_attached", session=session.name, offset=offset, by_identity=wish.secret is None)
+    session.credential = request[IDENTITY].credential
     limits, metrics = request.app[LIMITS], request.app[METRICS]
     await follow(websocket, session, resumption, limits, metrics, offset, wish.secret)
     return websocket
