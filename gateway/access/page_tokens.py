@@ -12,9 +12,15 @@ from pathlib import Path
 
 import structlog
 
-from gateway.access.identity import Identity
+from gateway.access.grants import Grant
 
 log = structlog.get_logger()
+_NAME = 10  # digits of a credential's public name
+
+
+def name_of(digest: bytes) -> str:
+    """Returns the public name of a secret with this hash: its first digits, stable, and of no use to get in."""
+    return digest.hex()[:_NAME]
 
 
 class PageFile:
@@ -27,53 +33,37 @@ class PageFile:
         self._path = directory / "pages.json"
         self._clock = clock
 
-    def load(self) -> dict[bytes, tuple[Identity, float]]:
-        """Returns, for the hash of each token that is still good, whose it is and the seconds that are left;
-        nothing where the file cannot be read.
-        """
+    def load(self) -> dict[bytes, Grant]:
+        """Returns the grant for the hash of each token that is still good; nothing where the file cannot be read."""
         now = self._clock()
-        entries = ((digest, *entry) for digest, entry in self._read().items())
-        return {
-            bytes.fromhex(digest): (Identity(name, "page", tuple(groups)), expires - now)
-            for digest, name, groups, expires in entries
-        }
+        with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
+            if self._path.stat().st_mode & 0o077 == 0:
+                found = {
+                    (digest := bytes.fromhex(key)): Grant.parse(name_of(digest), body)
+                    for key, body in json.loads(self._path.read_text("utf-8")).items()
+                }
+                return {digest: grant for digest, grant in found.items() if grant.expires > now}
+        return {}
 
-    def add(self, digest: bytes, identity: Identity, life: float) -> None:
-        """Stores a token that is good for `life` seconds. Logs a file that cannot be written."""
-        entry = (identity.name, list(identity.groups), self._clock() + life)
-        self._change(lambda entries: entries.update({digest.hex(): entry}))
+    def add(self, digest: bytes, grant: Grant) -> None:
+        """Stores a token's grant. Logs a file that cannot be written."""
+        self._change(lambda grants: grants.update({digest: grant}))
 
     def remove(self, digest: bytes) -> None:
         """Removes a token that is not good any longer. Logs a file that cannot be written."""
-        self._change(lambda entries: entries.pop(digest.hex(), None))
+        self._change(lambda grants: grants.pop(digest, None))
 
-    def _read(self) -> dict[str, tuple[str, list[str], float]]:
-        now = self._clock()
-        with suppress(OSError, ValueError, TypeError, AttributeError):
-            if self._path.stat().st_mode & 0o077 == 0:
-                found = json.loads(self._path.read_text("utf-8"))
-                return {
-                    str(bytes.fromhex(digest).hex()): (
-                        str(name),
-                        [str(group) for group in groups],
-                        float(expires),
-                    )
-                    for digest, (name, groups, expires) in found.items()
-                    if float(expires) > now
-                }
-        return {}
-
-    def _change(self, change: Callable[[dict[str, tuple[str, list[str], float]]], object]) -> None:
+    def _change(self, change: Callable[[dict[bytes, Grant]], object]) -> None:
         try:
             handle = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
             with os.fdopen(handle) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)  # for as long as a small file takes
-                entries = self._read()
-                change(entries)
+                grants = self.load()
+                change(grants)
                 fresh = self._path.with_suffix(".new")
                 fresh.unlink(missing_ok=True)
                 with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                    json.dump(entries, file)
+                    json.dump({digest.hex(): grant.body() for digest, grant in grants.items()}, file)
                 fresh.replace(self._path)
         except OSError as error:
             log.warning("page_tokens_not_kept", error=str(error))

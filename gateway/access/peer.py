@@ -8,11 +8,12 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Peer:
     """Describes the other end of one request. `uid`: of the process at the other end of the Unix socket, None
-    over TCP; `lines`: the header lines as they came, (name, value).
+    over TCP; `lines`: the header lines as they came, (name, value); `address`: its IP address, empty on the Unix socket.
     """
 
     uid: int | None
     lines: tuple[tuple[str, str], ...]
+    address: str = ""
 
     def all(self, name: str) -> list[str]:
         """Returns the values of all lines of a header, in their order."""

@@ -10,28 +10,22 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from gateway.access.grants import Grant
 from gateway.access.identity import Identity, owner, user
-from gateway.access.page_tokens import PageFile
+from gateway.access.page_tokens import PageFile, name_of
 from gateway.access.peer import Peer
 
 BEARER = "base64url.bearer.authorization.k8s.io."
 TICKET_LIFE = 300.0  # seconds
 TOKEN_LIFE = 12 * 3600.0
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
-_NAME = 10  # digits of a credential's public name
 _MOST = 10_000  # tickets or page tokens at a time; the oldest goes first
 
 
 class Unauthorized(Exception):  # noqa: N818  # an answer, not a defect
     """Raised for a credential that cannot be a token."""
-
-
-@dataclass(frozen=True)
-class _Entry:
-    identity: Identity
-    expires: float
 
 
 class Tokens:
@@ -40,60 +34,89 @@ class Tokens:
     """
 
     def __init__(
-        self, own: str, clock: Callable[[], float] = time.monotonic, file: PageFile | None = None
+        self, own: str, clock: Callable[[], float] = time.time, file: PageFile | None = None
     ) -> None:
         self._own = _hash(own)
         self._clock = clock
-        self._tickets: dict[bytes, _Entry] = {}
+        self._tickets: dict[bytes, Grant] = {}
         self._file = file
-        kept = file.load() if file else {}
-        self._pages = {digest: _entry(digest, who, clock() + left) for digest, (who, left) in kept.items()}
+        self._pages = file.load() if file else {}
 
-    def identity(self, token: str) -> Identity | None:
-        """Returns whose bearer token this is; None for an unknown or expired token."""
+    def identity(self, token: str, peer: Peer | None = None) -> Identity | None:
+        """Returns whose bearer token this is; None for an unknown or expired token. `peer`: who has it."""
         digest = _hash(token)
         if hmac.compare_digest(digest, self._own):
             return Identity(owner(), "token")
-        entry = self._pages.get(digest)
-        return entry.identity if entry and entry.expires > self._clock() else None
+        grant = self._pages.get(digest)
+        if grant is None or grant.expires <= self._clock():
+            return None
+        grant.used = self._clock()
+        if peer:
+            grant.seen(peer)
+        return grant.identity
 
-    def ticket(self, identity: Identity) -> str:
-        """Returns a new ticket to trade for a page token, once, within TICKET_LIFE."""
-        return self._new(self._tickets, identity, TICKET_LIFE)
+    def ticket(self, identity: Identity, peer: Peer | None = None) -> str:
+        """Returns a new ticket to trade for a page token, once, within TICKET_LIFE. `peer`: who asked for it."""
+        secret, _ = self._new(self._tickets, identity, TICKET_LIFE, peer)
+        return secret
 
-    def trade(self, ticket: str) -> tuple[str, Identity] | None:
+    def trade(self, ticket: str, peer: Peer | None = None) -> tuple[str, Identity] | None:
         """Returns a new page token and whose it is; None for an unknown or expired ticket. Uses the ticket
         up, whatever comes of it.
         """
-        entry = self._tickets.pop(_hash(ticket), None)
-        if entry is None or entry.expires <= self._clock():
+        found = self._tickets.pop(_hash(ticket), None)
+        if found is None or found.expires <= self._clock():
             return None
-        identity = Identity(entry.identity.name, "page", entry.identity.groups)
-        token = self._new(self._pages, identity, TOKEN_LIFE)
+        token, grant = self._new(self._pages, replace(found.identity, proof="page"), TOKEN_LIFE, peer)
         if self._file:
-            self._file.add(_hash(token), identity, TOKEN_LIFE)
-        return token, identity
+            self._file.add(_hash(token), grant)
+        return token, grant.identity
 
     def revoke(self, token: str) -> None:
         """Ends a page token; other tokens are not touched."""
-        if self._pages.pop(_hash(token), None) and self._file:
-            self._file.remove(_hash(token))
+        self._drop(_hash(token))
+
+    def revoke_named(self, name: str) -> None:
+        """Ends the ticket or page token of this public name."""
+        for digest in [*self._tickets, *self._pages]:
+            if name_of(digest) == name:
+                self._tickets.pop(digest, None)
+                self._drop(digest)
 
     def good(self) -> frozenset[str]:
         """Returns the names of the page tokens that are neither revoked nor expired."""
-        now = self._clock()
-        return frozenset(entry.identity.credential for entry in self._pages.values() if entry.expires > now)
+        return frozenset(grant.name for grant in self.pages())
 
-    def _new(self, table: dict[bytes, _Entry], identity: Identity, life: float) -> str:
+    def pages(self) -> list[Grant]:
+        """Returns what each page token gives that is neither revoked nor expired, the oldest first."""
+        return self._live(self._pages)
+
+    def tickets(self) -> list[Grant]:
+        """Returns what each ticket gives that is neither used nor expired, the oldest first."""
+        return self._live(self._tickets)
+
+    def _live(self, table: dict[bytes, Grant]) -> list[Grant]:
         now = self._clock()
-        for digest in [digest for digest, entry in table.items() if entry.expires <= now]:
+        return [grant for grant in table.values() if grant.expires > now]
+
+    def _drop(self, digest: bytes) -> None:
+        if self._pages.pop(digest, None) and self._file:
+            self._file.remove(digest)
+
+    def _new(
+        self, table: dict[bytes, Grant], identity: Identity, life: float, peer: Peer | None
+    ) -> tuple[str, Grant]:
+        now = self._clock()
+        for digest in [digest for digest, grant in table.items() if grant.expires <= now]:
             del table[digest]
         while len(table) >= _MOST:
             del table[next(iter(table))]
         secret = secrets.token_urlsafe(32)
         digest = _hash(secret)
-        table[digest] = _entry(digest, identity, now + life)
-        return secret
+        table[digest] = grant = Grant(replace(identity, credential=name_of(digest)), now + life)
+        if peer:
+            grant.seen(peer)
+        return secret, grant
 
 
 def bearer(peer: Peer) -> str | None:
@@ -131,12 +154,7 @@ def identify(peer: Peer, tokens: Tokens) -> Identity | None:
     if peer.uid is not None:
         return Identity(user(peer.uid), "uid")
     token = bearer(peer)
-    return tokens.identity(token) if token else None
-
-
-def _entry(digest: bytes, identity: Identity, expires: float) -> _Entry:
-    """Returns what is kept of a secret. The first digits of its hash are its name: stable, and of no use to get in."""
-    return _Entry(replace(identity, credential=digest.hex()[:_NAME]), expires)
+    return tokens.identity(token, peer) if token else None
 
 
 def _hash(secret: str) -> bytes:

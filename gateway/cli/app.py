@@ -183,6 +183,23 @@ def kill_(name: str, reason: str) -> int:
     return sessions.kill(name, reason)
 
 
+@dap.group("access", help=help_texts.ACCESS, invoke_without_command=True)
+@options.json
+@click.pass_context
+def access_(context: click.Context, json: bool) -> int:
+    from gateway.cli.commands import access
+
+    return 0 if context.invoked_subcommand else access.show(as_json=json)
+
+
+@access_.command("revoke", help="Revoke a ticket or a tab, and end what it opened.")
+@click.argument("name", metavar="NAME", help="As dap access lists it.")
+def revoke_(name: str) -> int:
+    from gateway.cli.commands import access
+
+    return access.revoke(name)
+
+
 @dap.command("doctor", help=help_texts.DOCTOR)
 @options.cluster
 @options.json

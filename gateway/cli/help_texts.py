@@ -110,6 +110,17 @@ dap open default/shop/web-0/nginx
 dap open deploy/api               any pod of a deployment
 """
 
+ACCESS = """\
+List who may come in by a browser link, or take that away.
+
+Lists links that nobody has opened yet (ticket) and tabs that are signed in (page), with the address and browser that they were used from last. Lists your own; for the operator of the gateway, all. What a revoked tab had opened ends.
+
+\b
+dap access
+dap access --json
+dap access revoke 1f5a09c3de
+"""
+
 DOCTOR = """\
 Check the settings and every hop in order.
 

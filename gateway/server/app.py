@@ -22,7 +22,7 @@ from gateway.server.app_keys import (
 from gateway.server.gateway import Gateway
 from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
-from gateway.server.routes import attach, kube_reads, page, sessions, state
+from gateway.server.routes import access, attach, kube_reads, page, sessions, state
 from gateway.server.routes import exec as exec_route
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[METRICS] = gateway.metrics
     app[NAMESPACES] = gateway.namespaces
     app[REGISTRY] = gateway.registry
-    for part in (exec_route, attach, kube_reads, state, sessions, page):
+    for part in (exec_route, attach, kube_reads, state, access, sessions, page):
         app.add_routes(part.routes)
     return app
 

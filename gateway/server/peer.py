@@ -11,5 +11,11 @@ from gateway.unix_peer import peer_uid
 def peer_of(request: web.Request) -> Peer:
     """Returns the peer: on the Unix socket with the uid that the kernel gives."""
     sock: socket.socket | None = request.transport.get_extra_info("socket") if request.transport else None
-    on_unix = sock is not None and sock.family == socket.AF_UNIX
-    return Peer(peer_uid(sock) if sock is not None and on_unix else None, tuple(request.headers.items()))
+    lines = tuple(request.headers.items())
+    if sock is None:
+        return Peer(None, lines)
+    if sock.family == socket.AF_UNIX:
+        return Peer(peer_uid(sock), lines)
+    assert request.transport
+    name = request.transport.get_extra_info("peername")
+    return Peer(None, lines, name[0] if name else "")

@@ -1,6 +1,7 @@
 """Page tokens over a restart of the gateway."""
 
 import json
+import time
 
 import pytest
 
@@ -18,7 +19,8 @@ def traded(tokens: Tokens) -> str:
 
 
 def restarted(directory, clock=None) -> Tokens:
-    return Tokens("own-token", file=PageFile(directory, clock) if clock else PageFile(directory))
+    clock = clock or time.time
+    return Tokens("own-token", clock, PageFile(directory, clock))
 
 
 def test_a_page_token_outlives_the_gateway(tmp_path):

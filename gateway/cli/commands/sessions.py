@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from gateway.cli.console import safe, say
+from gateway.cli.table import span, table
 from gateway.client import http
 from gateway.client.endpoint import Endpoint, running
 from gateway.client.exit_status import REFUSED, UNREACHABLE, USAGE, GatewayFailed
@@ -40,7 +41,7 @@ class Listed:
             command = command[: _COMMAND_WIDTH - 1] + "…"
         client = "attached" if body["attached"] else "waiting"
         cells = (
-            body["name"], target, command, _span(now - body["opened"]), _span(body["idle"]), _amount(body["in"]),
+            body["name"], target, command, span(now - body["opened"]), span(body["idle"]), _amount(body["in"]),
             _amount(body["out"]), client, body["identity"],
         )  # fmt: skip
         return cls(body["name"], bool(body["resumable"]), tuple(safe(cell) for cell in cells))
@@ -52,7 +53,7 @@ def show(*, as_json: bool) -> int:
     if as_json:
         print(json.dumps(body))
     elif found := _parse(body):
-        print(_table(found))
+        print(table(_COLUMNS, [one.cells for one in found]))
     else:
         say("no sessions")
     return 0
@@ -72,7 +73,7 @@ def attach(name: str | None) -> int:
             )
         if len(found) > 1:
             say("which one? dap attach SESSION")
-            print(_table(found), flush=True)
+            print(table(_COLUMNS, [one.cells for one in found]), flush=True)
             return USAGE
         name = found[0].name
     from gateway.cli.commands import session  # noqa: PLC0415  # a list needs no terminal and no WebSocket
@@ -131,21 +132,6 @@ def _unknown(message: str) -> GatewayFailed:
 
 def _refused(status: int, answer: Any) -> GatewayFailed:
     return http.refusal(status, json.dumps(answer).encode())
-
-
-def _table(found: list[Listed]) -> str:
-    rows = [_COLUMNS, *(one.cells for one in found)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _span(seconds: float) -> str:
-    """Returns the time as 42s, 12m, 3h or 5d."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds // size:.0f}{unit}"
-    return f"{max(seconds, 0):.0f}s"
 
 
 def _amount(size: float) -> str:

@@ -105,7 +105,7 @@ async def new_ticket(request: web.Request) -> web.Response:
     target, other = body.get("target", ""), body.get("for")
     if not isinstance(target, str) or len(target) > 600 or not target.isprintable():
         raise Refusal(400, 'target must be text like "default/default/web-0"')
-    ticket = request.app[ACCESS].tokens.ticket(_holder(identity, other))
+    ticket = request.app[ACCESS].tokens.ticket(_holder(identity, other), request[PEER])
     answer = {"ticket": ticket, "url": request.app[LINKS].url(ticket, target), "expiresIn": int(TICKET_LIFE)}
     return web.json_response(answer, status=201)
 
@@ -114,7 +114,8 @@ async def new_ticket(request: web.Request) -> web.Response:
 async def trade_ticket(request: web.Request) -> web.Response:
     """A ticket for a page token; open, since the ticket is the credential."""
     ticket = (await _body(request)).get("ticket")
-    traded = request.app[ACCESS].tokens.trade(ticket) if isinstance(ticket, str) else None
+    tokens = request.app[ACCESS].tokens
+    traded = tokens.trade(ticket, request[PEER]) if isinstance(ticket, str) else None
     if traded is None:
         request.app[METRICS].refused("ticket")
         raise Refusal(401, "this ticket is unknown, used or expired: run 'dap open' for a fresh link")
@@ -124,8 +125,10 @@ async def trade_ticket(request: web.Request) -> web.Response:
 
 @routes.delete("/gateway/v1/token")
 async def revoke_token(request: web.Request) -> web.Response:
-    """The page token that this request carries ends."""
-    request.app[ACCESS].tokens.revoke(bearer(request[PEER]) or "")
+    """The page token that this request carries ends, and what it opened."""
+    tokens = request.app[ACCESS].tokens
+    tokens.revoke(bearer(request[PEER]) or "")
+    request.app[REGISTRY].end_revoked(tokens.good())
     return web.Response(status=204)
 
 
