@@ -71,6 +71,7 @@ class PageServer:
                 web.get("/", self._page),
                 web.static("/assets", PAGE / "assets"),
                 web.post("/gateway/v1/token", self._exchange),
+                web.delete("/gateway/v1/token", self._sign_out),
                 web.get("/gateway/v1/info", self._info),
                 web.get("/api/v1/namespaces/{namespace}/pods/{pod}/exec", self._exec),
                 web.get("/clusters/{cluster}/api/v1/namespaces/{namespace}/pods/{pod}/exec", self._exec),
@@ -105,6 +106,10 @@ class PageServer:
         token = secrets.token_urlsafe(16)
         self.tokens.add(token)
         return web.json_response({"token": token, "expiresIn": 43200, "identity": "tester"})
+
+    async def _sign_out(self, request: web.Request) -> web.Response:
+        self.tokens.discard(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        return web.Response(status=204)
 
     async def _info(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,8 +58,21 @@ async def site(request, demo, tmp_path) -> AsyncIterator[Any]:
         async with serve() as server:
             yield server
         return
+    async with _served(demo, tmp_path) as gateway:
+        yield gateway
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def real(demo, tmp_path) -> AsyncIterator[Real]:
+    """For what the scripted server has not."""
+    async with _served(demo, tmp_path) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def _served(demo: Any, directory: Path) -> AsyncIterator[Real]:
     cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance)
-    async with served(config_for(cluster), tmp_path) as running:
+    async with served(config_for(cluster), directory) as running:
         yield Real(running.url, running.gateway.access.tokens)
 
 

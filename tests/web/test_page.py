@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.browser import open_tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 POD = "/default/default/web-0"
@@ -168,3 +169,44 @@ async def test_the_form_opens_a_pod_in_a_namespace(tab, site):
     await tab.page.keyboard.press("Enter")
     await tab.state("connected")
     assert tab.page.url.endswith(f"#{POD}")
+
+
+async def test_signing_out_ends_the_token_and_what_the_tab_keeps(tab, site):
+    await signed_in(tab, site)
+    token = await tab.page.evaluate("sessionStorage.getItem('dap-gateway.token')")
+    sign_out = tab.page.get_by_role("button", name="Sign out", exact=True)
+    await sign_out.click()
+    await tab.page.get_by_role("button", name="Keep it").click()
+    await tab.keys("echo hello\r")
+    await tab.shows(re.compile(r"echo hello\s*hello"))
+    await sign_out.click()
+    await tab.page.get_by_role("button", name="End it and sign out").click()
+    await tab.page.get_by_role("heading", name="Sign in with a link").wait_for()
+
+    assert await sign_out.is_hidden()
+    assert await tab.page.evaluate("sessionStorage.length") == 0
+    asked = "token => fetch('/gateway/v1/info', {headers: {Authorization: `Bearer ${token}`}}).then(said => said.status)"
+    assert await tab.page.evaluate(asked, token) == 401
+    await tab.page.reload()
+    await tab.page.get_by_role("heading", name="Sign in with a link").wait_for()
+    await tab.page.get_by_label("Link or ticket").fill(f"{site.url}/#ticket={site.ticket()}")
+    await tab.page.keyboard.press("Enter")
+    await tab.state("connected")
+
+
+async def test_without_a_shell_signing_out_asks_nothing(tab, site):
+    await tab.visit(f"#ticket={site.ticket()}")
+    await tab.page.get_by_role("button", name="Sign out", exact=True).click()
+    await tab.page.get_by_role("heading", name="Sign in with a link").wait_for()
+    assert await tab.page.evaluate("sessionStorage.length") == 0
+
+
+async def test_a_revoked_tab_is_told_and_led_to_the_sign_in(browser, real):
+    async with open_tab(browser, real.url) as tab:
+        await signed_in(tab, real)
+        (grant,) = real.tokens.pages()
+        real.tokens.revoke_named(grant.name)
+        await tab.state("ended: signed out")
+        await tab.shows("dap open")
+        await tab.keys("\r")
+        await tab.page.get_by_text("does not know this tab any more").wait_for()

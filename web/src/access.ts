@@ -59,6 +59,14 @@ export async function exchange(ticket: string): Promise<Answer<void>> {
   return { type: "ok", value: undefined };
 }
 
+/** Forgets the token here, then revokes it: the gateway ends what was opened with it. */
+export async function signOut(): Promise<Answer<void>> {
+  const given = token() ?? "";
+  forget();
+  const answer = await ask(TOKEN, { method: "DELETE", headers: { Authorization: `Bearer ${given}` } });
+  return answer.type === "ok" ? { type: "ok", value: undefined } : answer;
+}
+
 /** The namespace of a pod that is named without one in that cluster, whose name is a label. */
 export async function defaultNamespace(cluster: string): Promise<Answer<string>> {
   const path = `/gateway/v1/clusters/${cluster}/namespace`;

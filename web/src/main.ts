@@ -4,7 +4,7 @@ import "./boot.ts";
 import "./style.css";
 import * as access from "./access.ts";
 import { part } from "./elements.ts";
-import { find } from "./tab_storage.ts";
+import { find, forgetAll } from "./tab_storage.ts";
 import type { Disposable } from "./lifecycle.ts";
 import { parseFragment, type Route } from "./route.ts";
 import { execPath } from "./protocol/target.ts";
@@ -27,6 +27,7 @@ function clear(): void {
   view = undefined;
   status.clear();
   status.who(visible(access.identity()));
+  status.signOut(access.token() === null ? undefined : leave);
 }
 
 function show(element: HTMLElement): void {
@@ -78,6 +79,24 @@ async function enter(ticket: string): Promise<void> {
   // a link opened twice in one tab: what the first time gave is still good
   if (answer.type === "ok" || (answer.status === 401 && access.token() !== null)) return follow();
   signIn(`The gateway did not take the ticket: ${visible(answer.message)}`);
+}
+
+/** Ends this tab's sign-in, and with it what the tab has open. */
+function leave(): void {
+  if (view instanceof ShellView) view.beforeSignOut(() => void signOut());
+  else void signOut();
+}
+
+async function signOut(): Promise<void> {
+  const revoked = access.signOut();
+  clear();
+  forgetAll();
+  const mine = turn;
+  host.replaceChildren();
+  const { type } = await revoked;
+  if (mine !== turn) return;
+  const untold = `The gateway does not answer at ${location.origin}: what this tab had lasts until it expires, or until “dap access revoke”.`;
+  signIn(type === "unreachable" ? untold : "");
 }
 
 function unauthorized(message: string): void {

@@ -14,11 +14,18 @@ export class StatusLine {
   readonly #size = part("size");
   readonly #kept = part("kept");
   readonly #end = part("end");
+  readonly #signOut = part("signout");
 
   /** Whose link it was: what is done here is done in that name. */
   who(name: string): void {
     this.#who.textContent = name;
     this.#who.title = name && `signed in as ${name}`;
+  }
+
+  /** What the button does; undefined hides it. */
+  signOut(press: (() => void) | undefined): void {
+    this.#signOut.hidden = press === undefined;
+    this.#signOut.onclick = press ?? null;
   }
 
   /** The pod is marked: it is the name one looks for. */

@@ -50,14 +50,22 @@ export function forget(link: string): void {
   storage((items) => items.removeItem(KEY + link));
 }
 
+/** Forgets every session, of whatever link. */
+export function forgetAll(): void {
+  storage((items) => names(items).forEach((name) => items.removeItem(name)));
+}
+
 /** Sessions of other links that nobody came back for in a day. */
 function prune(items: Storage): void {
-  const names = Array.from({ length: items.length }, (_, index) => items.key(index) ?? "");
-  for (const name of names) {
-    if (!name.startsWith(KEY)) continue;
+  for (const name of names(items)) {
     const record = parse(items.getItem(name));
     if (!record || record.kept.until + STALE <= Date.now()) items.removeItem(name);
   }
+}
+
+function names(items: Storage): string[] {
+  const every = Array.from({ length: items.length }, (_, index) => items.key(index) ?? "");
+  return every.filter((name) => name.startsWith(KEY));
 }
 
 function format({ kept, screen, taken }: Record): string {

@@ -74,13 +74,12 @@ export class LiveNotices implements Disposable {
 
   /** Asks before it calls. */
   end(finish: () => void): void {
-    const hide = (): void => this.#notices.hide("end");
-    const end = (): void => {
-      hide();
-      finish();
-    };
-    const buttons = [{ label: "End it", press: end }, { label: "Keep it", focus: true, press: hide }];
-    this.#notices.show("end", { mood: "plain", text: `End this ${this.#what}, and what runs in it?`, buttons });
+    this.#ask(`End this ${this.#what}, and what runs in it?`, "End it", finish);
+  }
+
+  /** Asks before it calls. */
+  signOut(finish: () => void): void {
+    this.#ask(`Sign out, and end this ${this.#what}, and what runs in it?`, "End it and sign out", finish);
   }
 
   /** In place of everything else: the session is not this page's now. */
@@ -98,6 +97,15 @@ export class LiveNotices implements Disposable {
   dispose(): void {
     this.clear();
     this.#notices.dispose();
+  }
+
+  #ask(text: string, label: string, finish: () => void): void {
+    const hide = (): void => this.#notices.hide("end");
+    const go = (): void => {
+      hide();
+      finish();
+    };
+    this.#notices.show("end", { mood: "plain", text, buttons: [{ label, press: go }, { label: "Keep it", focus: true, press: hide }] });
   }
 
   #showHeld(session: Session): void {

@@ -62,6 +62,12 @@ export class ShellView implements Disposable {
     this.#store.dispose();
   }
 
+  /** Calls `go` at once where nothing runs here; else the person is asked first. */
+  beforeSignOut(go: () => void): void {
+    if (this.#live) this.#notices.signOut(go);
+    else go();
+  }
+
   #listen(): void {
     const { terminal } = this.#screen;
     const showSize = (): void => this.#shell.status.size({ columns: terminal.cols, rows: terminal.rows });
