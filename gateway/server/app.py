@@ -1,12 +1,13 @@
 """The app: its routes, and the guard that every request passes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
 
-from gateway.access.tokens import Unauthorized, identify
+from gateway.access.tokens import Unauthorized, bearer, identify
 from gateway.server.app_keys import (
     ACCESS,
     BACKENDS,
@@ -84,6 +85,8 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
         identity = identify(peer, request.app[ACCESS].tokens)
         if identity is None:
             request.app[METRICS].refused("unauthorized")
+            if bearer(peer):
+                await asyncio.sleep(request.app[ACCESS].wrong.delay(peer.address))
             raise Refusal(401, "Unauthorized")
         request[IDENTITY] = identity
     return await handler(request)

@@ -118,6 +118,7 @@ async def trade_ticket(request: web.Request) -> web.Response:
     traded = tokens.trade(ticket, request[PEER]) if isinstance(ticket, str) else None
     if traded is None:
         request.app[METRICS].refused("ticket")
+        await asyncio.sleep(request.app[ACCESS].wrong.delay(request[PEER].address))
         raise Refusal(401, "this ticket is unknown, used or expired: run 'dap open' for a fresh link")
     token, identity = traded
     return web.json_response({"token": token, "expiresIn": int(TOKEN_LIFE), "identity": identity.name})
