@@ -6,6 +6,7 @@ from collections import Counter
 
 from gateway import fd_limits
 from gateway.access.identity import Identity
+from gateway.access.policy import operates
 from gateway.errors import Refused
 from gateway.protocol.target import Target
 from gateway.settings.config import Limits
@@ -43,15 +44,18 @@ class Quota:
     def reserve(self, identity: Identity, target: Target) -> Slot:
         """Raises Refused: too_many_sessions, out_of_files."""
         limits, (_, whose, where) = self._limits, _keys(identity, target)
+        kept = 0 if operates(identity) else min(limits.sessions_reserved, limits.sessions // 10)
         for key, most, words in (
             (whose, limits.sessions_per_identity, f"{identity.name} has"),
             (where, limits.sessions_per_target, f"{_where(target)} has"),
-            (_ALL, limits.sessions, "this gateway has"),
+            (_ALL, limits.sessions - kept, "this gateway has"),
         ):
             if most and self._taken[key] >= most:
+                limit = f"{most} is the limit" + (
+                    f" ({kept} more are for the operator)" if kept and key == _ALL else ""
+                )
                 raise Refused(
-                    "too_many_sessions",
-                    f"{words} {self._taken[key]} sessions, and {most} is the limit: end one first",
+                    "too_many_sessions", f"{words} {self._taken[key]} sessions, and {limit}: end one first"
                 )
         if not fd_limits.room(self.sessions + 1):
             raise Refused("out_of_files", "this gateway has no file descriptors left for another session")

@@ -181,12 +181,15 @@ class SessionRegistry:
                 session.output.discard()  # nobody is waiting for it any more
 
     def _over(self, session: Session, place: Slot) -> None:
-        """Nothing of it runs any more; its end may wait for a client that comes back, and much output keeps its place."""
+        """Nothing of it runs any more; its end may wait for a client that comes back, and much output keeps its place
+        for a while.
+        """
         if session.command.verb == "run":
             self.on_run(session.target.cluster)
         if session.output.end - session.output.start <= NEWEST:
-            place.free()
-            self._forget_some()
+            self._make_room(place)
+        else:
+            asyncio.get_running_loop().call_later(self.limits.ended_counts, self._make_room, place)
         if (resumption := session.resumption) and resumption.left:
             _log(session).info("session_handed_over", seconds=resumption.grace)
             return
@@ -207,6 +210,11 @@ class SessionRegistry:
             bytes_out=session.output.end,
             seconds=round(seconds, 3),
         )
+
+    def _make_room(self, place: Slot) -> None:
+        """Frees the slot of a session that has ended, whose end may still wait to be told."""
+        place.free()
+        self._forget_some()
 
     def _forget_some(self) -> None:
         """At most as many ends wait to be told as there may be sessions; the oldest go."""

@@ -116,9 +116,11 @@ class Limits:
     stdin_capacity: int = 64 << 20
     idle: float = 0.0  # without input and output, then a terminal ends; 0: never
     max_age: float = 0.0  # of a terminal, then it ends; 0: never
-    sessions: int = 500  # at the same time: 9 GB of kubectl in the runner; 0: any number, as for the next two
-    sessions_per_identity: int = 0
+    sessions: int = 500  # at the same time: 9 GB of kubectl in the runner; 0: any number, as for the two per identity and target
+    sessions_reserved: int = 5  # of these for the operator alone, but at most a tenth; 0: none
+    sessions_per_identity: int = 50
     sessions_per_target: int = 0  # in one pod, or in one runner
+    ended_counts: float = 30.0  # for an ended session to count, while much of its output waits for a client
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,9 @@ from gateway.settings.config import (
     expand,
 )
 
-_MAY_BE_OFF = frozenset({"idle", "max_age", "sessions", "sessions_per_identity", "sessions_per_target"})
+_MAY_BE_OFF = frozenset({
+    "idle", "max_age", "sessions", "sessions_reserved", "sessions_per_identity", "sessions_per_target",
+})  # fmt: skip
 
 
 def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = None) -> Config:

@@ -61,9 +61,39 @@ def test_a_container_has_no_room_of_its_own():
 
 
 def test_0_is_any_number():
-    quota = Quota(Limits(sessions=0))
+    quota = Quota(Limits(sessions=0, sessions_per_identity=0))
     for _ in range(1000):
         quota.reserve(ANN, WEB)
+
+
+def test_the_last_places_are_for_the_operator():
+    quota = Quota(Limits(sessions=20, sessions_reserved=2, sessions_per_identity=0))
+    places = [quota.reserve(ANN, WEB) for _ in range(18)]
+    said = "this gateway has 18 sessions, and 18 is the limit (2 more are for the operator): end one first"
+    assert refused(quota, ANN, WEB) == said
+    assert refused(quota, Identity(owner(), "page"), API) == said, "a link of the operator's is a page, too"
+    places += [quota.reserve(Identity(owner(), proof), API) for proof in ("token", "uid")]
+    assert refused(quota, Identity(owner(), "token"), WEB).startswith(
+        "this gateway has 20 sessions, and 20 is"
+    )
+    assert refused(quota, Identity("uid-9", "uid"), WEB).startswith("this gateway has 20 sessions, and 18 is")
+    places[0].free()
+    refused(quota, BOB, WEB)
+
+
+def test_nobody_is_locked_out_where_there_are_few_places():
+    quota = Quota(Limits(sessions=4))
+    for _ in range(4):
+        quota.reserve(ANN, WEB)
+    refused(quota, Identity(owner(), "uid"), WEB)
+
+
+def test_by_default_an_identity_has_50():
+    quota = Quota(Limits())
+    for _ in range(50):
+        quota.reserve(ANN, WEB)
+    assert refused(quota, ANN, API) == "ann has 50 sessions, and 50 is the limit: end one first"
+    quota.reserve(BOB, WEB)
 
 
 def test_one_that_is_there_already_counts_and_is_not_asked():

@@ -365,7 +365,9 @@ async def test_close_and_end_may_meet(logged, edge):
     assert "Traceback" not in logged()
 
 
-async def test_two_hundred_open_at_once(edge):
+async def test_two_hundred_open_at_once(edge_with):
+    edge = await edge_with(Limits(sessions_per_identity=0))
+
     async def one(number):
         async with peer(edge.url) as client:
             await client.upgrade(command("cat"), (V5, edge.proof))
