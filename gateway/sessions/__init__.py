@@ -1,1 +1,1 @@
-"""What lives from the first request of a command to its outcome."""
+"""Runs sessions: a session lives from the request for a command to the command's outcome."""

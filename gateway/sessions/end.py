@@ -1,19 +1,19 @@
-"""What a session ends with, carried out of its tasks."""
+"""Carries a session's outcome out of its tasks, and turns an error into an outcome."""
 
 from gateway.errors import DapError
 from gateway.protocol.outcome import Outcome
 
 
 class End(Exception):  # noqa: N818  # carries an outcome out of a TaskGroup
-    """The session is to end with this outcome."""
+    """Ends the session with this outcome: raised in one of the session's tasks, it stops the others."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
 
 
 def outcome_of(error: BaseException, disk: str) -> Outcome:
-    """Returns the outcome of the first error in a group. `disk`: why the disk takes no output; without a reason the client
-    was too slow for a full journal.
+    """Returns the outcome of an error, or of the first error in a group: its own for End and DapError. Any other error
+    counts as a full journal: `spool_failed` where `disk` says why the disk takes no output, else `slow_client`.
     """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,4 +1,4 @@
-"""A command's input on its way: it waits in a journal of its own until the channel takes it."""
+"""Holds a command's input in a journal until the channel takes the input."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from gateway.settings.config import Limits
 
 
 class Input:
-    """One session's input. `size`: bytes that came; `on_input` is called for each part that comes."""
+    """Holds one session's input. `size`: bytes that have been written; calls `on_input` for each part that is written."""
 
     def __init__(self, limits: Limits, on_input: Callable[[], None]) -> None:
         self.size = 0
         self._journal = Journal(limits.journal_memory, limits.stdin_capacity)
         self._on_input = on_input
         self._changed = asyncio.Event()
-        self._room = asyncio.Event()
+        self._freed = asyncio.Event()
 
     @property
     def closed(self) -> bool:
@@ -26,7 +26,7 @@ class Input:
         return self._journal.closed
 
     async def write(self, data: bytes) -> None:
-        """Takes input. Waits only when `stdin_capacity` bytes are unread; after the end: no effect."""
+        """Appends input, and waits while `stdin_capacity` bytes are unread. Ignores input after `close` or `discard`."""
         while data and not self._journal.closed:
             part = data[: max(self._journal.free, 0)]
             if part:
@@ -36,27 +36,27 @@ class Input:
                 self._changed.set()
                 data = data[len(part) :]
             else:
-                self._room.clear()
-                await self._room.wait()
+                self._freed.clear()
+                await self._freed.wait()
 
     def close(self) -> None:
-        """Ends the input after what has come."""
+        """Ends the input: `feed` sends what was written, then the end of input."""
         self._journal.close()
         self._changed.set()
 
     def discard(self) -> None:
-        """Drops what has come; whoever waits in `write` goes on."""
+        """Drops the unread input, ignores further input, and wakes a waiting `write`."""
         self._journal.discard()
-        self._room.set()
+        self._freed.set()
 
     def skip_to(self, offset: int) -> None:
-        """Begins at the offset: what stood before it is at the far side."""
+        """Starts the input at `offset`: the input before this offset has reached the far side."""
         self._journal.skip_to(offset)
         self.size = offset
 
     async def feed(self, channel: Channel, on_taken: Callable[[int], None]) -> None:
-        """Writes the input to the channel, and its end. `on_taken` is called with each offset that the channel has
-        taken.
+        """Writes the input and then the end of input to the channel. Calls `on_taken` with the offset up to which the
+        channel has taken input, after each write.
         """
         offset = self._journal.start
         while True:
@@ -65,7 +65,7 @@ class Input:
                 offset += len(record[1])
                 await channel.write(record[1])
                 self._journal.drop(offset)
-                self._room.set()
+                self._freed.set()
                 on_taken(offset)
             elif self._journal.closed:
                 channel.write_eof()

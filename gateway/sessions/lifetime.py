@@ -1,4 +1,4 @@
-"""A session's times; how long a terminal may be idle and how old it may get, with a warning ahead of either end."""
+"""Measures a session's times, and ends a terminal that is idle too long or too old, with a warning before the end."""
 
 import asyncio
 import time
@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from gateway.protocol.outcome import Outcome
 
-AHEAD = 60.0  # seconds from a warning to the end; half of a limit that is shorter than two minutes
+AHEAD = 60.0  # seconds from a warning to the end; a limit under two minutes warns after half of its time
 
 
 @dataclass
 class Times:
-    """Seconds since the request, for metrics: when the command was started, its first byte came, it ended."""
+    """Records when a session's command started, wrote its first byte and ended, in seconds since the request (`began`)."""
 
     began: float = field(default_factory=time.monotonic)
     started: float | None = None
@@ -23,30 +23,30 @@ class Times:
     ended: float | None = None
 
     def elapsed(self) -> float:
-        """Seconds since the request."""
+        """Returns the seconds since the request."""
         return time.monotonic() - self.began
 
     @property
     def ended_at(self) -> float:
-        """On the monotonic clock; far away for what has not ended."""
+        """Returns the time of the end on the monotonic clock; infinity while the session runs."""
         return inf if self.ended is None else self.began + self.ended
 
     def mark(self, name: str) -> None:
-        """Notes the first time that this happens."""
+        """Records the time now as that of `started`, `first_byte` or `ended`; later calls with the same name are ignored."""
         if getattr(self, name) is None:
             setattr(self, name, self.elapsed())
 
 
 class Warned(NamedTuple):
-    """`code`: of the end that comes, `idle` or `max_age`. `until`: when, on the loop's clock."""
+    """Announces an end. `code`: the limit, `idle` or `max_age`; `until`: the time of the end on the loop's clock."""
 
     code: str
     until: float
 
 
 class Lifetime:
-    """`idle` and `max_age` in seconds, 0 for no limit. Whatever a person would call activity has to `touch` it: input
-    and output, never a ping.
+    """Limits a session's idle time and age, both in seconds; 0 means no limit. Input and output must call `touch`; pings
+    must not. `warning`: the end that is near, or None.
     """
 
     def __init__(self, idle: float = 0.0, max_age: float = 0.0) -> None:
@@ -55,30 +55,30 @@ class Lifetime:
         self.warning: Warned | None = None
         self._idle = idle
         self._max_age = max_age
-        self._stirred = asyncio.Event()  # while there is a warning, which it may put off
+        self._stirred = asyncio.Event()  # set by activity that may put off an announced end
 
     @property
     def limited(self) -> bool:
-        """There is something to wait for."""
+        """Returns True if the session has a limit."""
         return bool(self._idle or self._max_age)
 
     def idle(self) -> float:
-        """Seconds without input or output."""
+        """Returns the seconds since the last input or output."""
         return self._clock() - self.touched
 
     def left(self) -> int:
-        """Whole seconds from now until the end that was warned of; 0 without a warning."""
+        """Returns the whole seconds until the end that `warning` announces; 0 without a warning."""
         return max(0, round(self.warning.until - self._clock())) if self.warning else 0
 
     def touch(self) -> None:
-        """There was input or output. Called for each piece, so it costs next to nothing."""
+        """Records input or output, which restarts the idle time. Cheap: called for every piece."""
         self.touched = self._clock()
         if self.warning:
             self._stirred.set()
 
     async def run(self, changed: Callable[[], None]) -> Outcome:
-        """Waits for the limit that is reached first. `changed` is called whenever `warning` is another than before,
-        also when it no longer holds. Cancelling is safe.
+        """Waits until a limit is reached and returns the outcome `idle_timeout` or `max_age`. Sets `warning` before the
+        end, clears the warning after activity, and calls `changed` after each of these changes. Needs a limit.
         """
         while True:
             until, code, ahead = min(self._ends())
@@ -95,7 +95,7 @@ class Lifetime:
                     await self._stirred.wait()
 
     def _ends(self) -> Iterator[tuple[float, str, float]]:
-        """When, which, and how long before that the warning is due."""
+        """Yields for each limit: the time of the end, the code, and the seconds between warning and end."""
         if self._idle:
             yield self.touched + self._idle, "idle", min(AHEAD, self._idle / 2)
         if self._max_age:

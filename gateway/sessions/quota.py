@@ -1,5 +1,5 @@
-"""How many sessions there may be: for one identity, in one pod, and in all. A place is taken before anything waits, so
-that of any number that come at once exactly as many get in as there is room for.
+"""Limits the number of sessions: per identity, per pod, and in all. A slot is reserved before anything waits, so that
+requests that come at once cannot exceed a limit together.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from gateway.settings.config import Limits
 
 
 class Slot:
-    """One session's. Free again after `free`, which may be called more than once."""
+    """Counts one session against its limits, from creation until `free`."""
 
     def __init__(self, taken: Counter[tuple[str, ...]], keys: tuple[tuple[str, ...], ...]) -> None:
         self._taken = taken
@@ -21,7 +21,7 @@ class Slot:
         taken.update(keys)
 
     def free(self) -> None:
-        """The session has ended, or was not opened after all."""
+        """Gives the slot back. A second call does nothing."""
         keys, self._keys = self._keys, ()
         for key in keys:
             self._taken[key] -= 1
@@ -30,7 +30,7 @@ class Slot:
 
 
 class Quota:
-    """Counts the places that are taken; refuses what is beyond the limits."""
+    """Counts the slots in use, and refuses a session beyond the limits."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -38,31 +38,33 @@ class Quota:
 
     @property
     def sessions(self) -> int:
-        """Places that are taken."""
+        """Returns how many slots are in use."""
         return self._taken[_ALL]
 
     def reserve(self, identity: Identity, target: Target) -> Slot:
-        """Raises Refused: too_many_sessions, out_of_files."""
+        """Takes and returns a slot for a session of this identity in this target. Raises Refused: `too_many_sessions` at a
+        limit, `out_of_files` when file descriptors are short.
+        """
         limits, (_, whose, where) = self._limits, _keys(identity, target)
-        kept = 0 if operates(identity) else min(limits.sessions_reserved, limits.sessions // 10)
-        for key, most, words in (
+        reserved = 0 if operates(identity) else min(limits.sessions_reserved, limits.sessions // 10)
+        for key, most, holder in (
             (whose, limits.sessions_per_identity, f"{identity.name} has"),
             (where, limits.sessions_per_target, f"{_where(target)} has"),
-            (_ALL, limits.sessions - kept, "this gateway has"),
+            (_ALL, limits.sessions - reserved, "this gateway has"),
         ):
             if most and self._taken[key] >= most:
                 limit = f"{most} is the limit" + (
-                    f" ({kept} more are for the operator)" if kept and key == _ALL else ""
+                    f" ({reserved} more are for the operator)" if reserved and key == _ALL else ""
                 )
                 raise Refused(
-                    "too_many_sessions", f"{words} {self._taken[key]} sessions, and {limit}: end one first"
+                    "too_many_sessions", f"{holder} {self._taken[key]} sessions, and {limit}: end one first"
                 )
         if not fd_limits.room(self.sessions + 1):
             raise Refused("out_of_files", "this gateway has no file descriptors left for another session")
         return self.take(identity, target)
 
     def take(self, identity: Identity, target: Target) -> Slot:
-        """A place for a session that is there already, whatever the limits."""
+        """Takes and returns a slot for a session that exists already, without checking the limits."""
         return Slot(self._taken, _keys(identity, target))
 
 
@@ -70,7 +72,7 @@ _ALL = ("all",)
 
 
 def _keys(identity: Identity, target: Target) -> tuple[tuple[str, ...], ...]:
-    """The container does not count: a pod has one room, however its container is named, or not."""
+    """Returns the counters of a session: all, identity, pod. All containers of a pod share one counter."""
     return _ALL, ("identity", identity.name), ("target", target.cluster, target.namespace, target.pod)
 
 

@@ -1,4 +1,4 @@
-"""What a relay keeps for the next life of this gateway: whose session it is, what it runs, and who may attach to it."""
+"""The record that a relay stores of a session for a restarted gateway: owner, command, and the secrets for an attach."""
 
 import hashlib
 import json
@@ -13,40 +13,42 @@ from gateway.access.identity import Identity
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Command, Target, Verb
 
-_ARGV = 2000  # characters of a command, as JSON, that are kept: what runs is known there, this is for people
-_NAME, _GROUPS, _GROUP = 100, 5, 60  # characters of a name, groups, characters of one
+_ARGV = 2000  # characters of a command, as JSON, in a record: for people; the relay knows what runs
+_NAME, _GROUPS, _GROUP = 100, 5, 60  # characters of a name, number of groups, characters of a group
 _AHEAD = 86400.0  # seconds that the clock of this machine may have been ahead
 _VERBS: dict[str, Verb] = {"exec": "exec", "attach": "attach", "run": "run"}
 
 
 class Secret:
-    """What an attach has to know. Made new at each attach; the one that the attach knew is good until the client has
-    shown that it got the new one, since the hello that told it may have been lost. Only hashes are kept.
+    """Checks the secret of an attach and renews it. The secret used stays good until the client has confirmed the new
+    secret, since the hello with the new secret may be lost. Stores hashes only.
     """
 
     def __init__(self, hashes: Iterable[str] = ()) -> None:
         self.hashes = tuple(hashes)
 
     def renew(self, used: str | None = None) -> str:
-        """A new secret; beside it only the one that was `used` is still good."""
+        """Makes and returns a new secret. Beside it only the secret `used` stays good."""
         made = secrets.token_urlsafe(32)
         self.hashes = (_hash(made), _hash(used)) if used is not None else (_hash(made),)
         return made
 
     def confirm(self) -> bool:
-        """The client has the newest: those before are no longer good. No when that is known already."""
+        """Forgets every secret but the newest. Returns True if there was one to forget."""
         fresh, self.hashes = len(self.hashes) > 1, self.hashes[:1]
         return fresh
 
     def is_good(self, secret: str) -> bool:
-        """Compares in constant time."""
+        """Returns True if an attach with this secret is allowed. Compares in constant time."""
         given = _hash(secret)
-        return sum(compare_digest(given, one) for one in self.hashes) > 0
+        return sum(compare_digest(given, known) for known in self.hashes) > 0
 
 
 @dataclass(frozen=True)
 class SessionRecord:
-    """`opened`: seconds since the epoch. `counted`: its end is in the log and the metrics of a life of the gateway."""
+    """Describes a session for a restarted gateway. `hashes`: of its secrets; `opened`: seconds since the epoch; `counted`:
+    True once a gateway process has put the session's end into log and metrics.
+    """
 
     identity: Identity
     target: Target
@@ -56,10 +58,10 @@ class SessionRecord:
     counted: bool = False
 
     def body(self) -> dict[str, Any]:
-        """At most 8 KiB as JSON."""
+        """Returns the record as a JSON object of at most 8 KiB: long names, groups and commands are cut."""
         who, where, what = self.identity, self.target, self.command
         return {
-            "identity": [who.name[:_NAME], who.proof, *(one[:_GROUP] for one in who.groups[:_GROUPS])],
+            "identity": [who.name[:_NAME], who.proof, *(group[:_GROUP] for group in who.groups[:_GROUPS])],
             "credential": who.credential,
             "target": [where.cluster, where.namespace, where.pod, where.container or ""],
             "verb": what.verb,
@@ -72,11 +74,11 @@ class SessionRecord:
 
     @classmethod
     def parse(cls, name: str, body: Mapping[str, Any]) -> "SessionRecord | None":
-        """None where an older or newer gateway wrote something else. `name`: the session's."""
+        """Returns the record of session `name` from `body`; None if the body is invalid, or from another gateway version."""
         try:
             who, proof, *groups = map(str, body["identity"])
             cluster, namespace, pod, container = map(str, body["target"])
-            argv, hashes = [[str(one) for one in body[key]] for key in ("argv", "secrets")]
+            argv, hashes = [[str(item) for item in body[key]] for key in ("argv", "secrets")]
             command = Command(
                 tuple(argv), _VERBS[body["verb"]], stdin=True, stdout=True, tty=True,
                 kill_on_disconnect=bool(body["kill"]), own_client=True, session=name,
@@ -92,15 +94,15 @@ class SessionRecord:
 
 
 def shown(argv: tuple[str, ...]) -> list[str]:
-    """As much of it as fits a note; "…" stands for the rest."""
-    found: list[str] = []
-    room = _ARGV
+    """Returns the first arguments, as many as a record holds; a final "…" stands for the rest."""
+    fitting: list[str] = []
+    free = _ARGV
     for argument in argv:
-        room -= len(json.dumps(argument)) + 2  # which is how the relay measures it
-        if room < 0:
-            return [*found, "…"]
-        found.append(argument)
-    return found
+        free -= len(json.dumps(argument)) + 2  # as the relay measures a record
+        if free < 0:
+            return [*fitting, "…"]
+        fitting.append(argument)
+    return fitting
 
 
 def _hash(secret: str) -> str:

@@ -1,4 +1,4 @@
-"""What an earlier life of this gateway left at its relays: taken over as soon as they are reached."""
+"""Recovers the sessions that an earlier process of this gateway left at its relays, as soon as a relay is reached."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -14,7 +14,9 @@ log = structlog.get_logger()
 
 
 class Recovery:
-    """`run` it for each cluster that is in `clusters`. `recover` says no to what it cannot make a session of."""
+    """Gives each session that was left at a relay to `recover`, and discards the session if `recover` returns False.
+    Needs one task in `run` for each of `clusters`.
+    """
 
     def __init__(
         self, backends: Mapping[str, Backend], recover: Callable[[str, RecoveredSession], bool]
@@ -27,32 +29,32 @@ class Recovery:
             for name, backend in backends.items()
             if backend.resume and backend.resume.survives
         }
-        self._unseen = dict.fromkeys(self._resumes)  # in their order
+        self._unseen = dict.fromkeys(self._resumes)  # an ordered set
 
     @property
     def clusters(self) -> list[str]:
-        """Returns the clusters that may have something."""
+        """Returns the clusters whose backend keeps sessions across a restart of the gateway."""
         return list(self._resumes)
 
     async def run(self, cluster: str) -> None:
-        """Recovers what is found in a cluster, for as long as the gateway runs."""
+        """Recovers the sessions left in a cluster each time that its relay is reached. Returns never: cancel the task."""
         await supervise("recovery", partial(self._run, cluster), self.restarts.setdefault(cluster, {}))
 
     async def _run(self, cluster: str) -> None:
         resume = self._resumes[cluster]
-        async for found in resume.found():
-            for one in found:
-                if not self._recover(cluster, one):
-                    log.warning("session_discarded", session=one.name, cluster=cluster)
-                    resume.discard(one.name)
+        async for sessions in resume.found():
+            for session in sessions:
+                if not self._recover(cluster, session):
+                    log.warning("session_discarded", session=session.name, cluster=cluster)
+                    resume.discard(session.name)
             self._unseen.pop(cluster, None)
             self._look.set()
             self._look = asyncio.Event()
 
     def waiting(self, cluster: str = "") -> list[str]:
-        """Returns the clusters that have not been looked at yet; of the named one alone, where one is named."""
+        """Returns the clusters that are still to be searched for the first time; with `cluster`, at most this cluster."""
         return [name for name in self._unseen if cluster in ("", name)]
 
     async def next_look(self) -> None:
-        """Waits until another cluster has been looked at."""
+        """Waits until the search of any cluster has finished, be it the first or a later search."""
         await self._look.wait()

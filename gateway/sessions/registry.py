@@ -1,4 +1,4 @@
-"""Which sessions live, whose they are, and how many there may be: opened, recovered, found, and ended here."""
+"""Admits, opens, recovers, finds and ends the sessions of this gateway."""
 
 import asyncio
 import secrets
@@ -24,13 +24,13 @@ from gateway.settings.config import Limits
 
 log = structlog.get_logger()
 _REVOKED = "the sign-in behind this session was revoked or has expired: get a fresh link with 'dap open', and open a new session"
-_UNTOLD = 500  # ends that wait, where any number of sessions may live
+_UNDELIVERED = 500  # ended sessions that wait for their client, where sessions are unlimited
 
 
 @dataclass
 class SessionRegistry:
-    """Runs every session in `tasks`. `on_closed` is called with each session that has ended, `on_run` with the cluster
-    in whose runner a command has ended.
+    """Runs every session in `tasks`. Calls `on_closed` once for each session that has ended, and `on_run` with the
+    cluster when a command in that cluster's runner has ended. `sessions`: each session that has a task.
     """
 
     backends: Mapping[str, Backend]
@@ -48,14 +48,16 @@ class SessionRegistry:
         self.recovery = Recovery(self.backends, self.recover)
 
     def admit(self, identity: Identity, target: Target, command: Command) -> Slot:
-        """Reserves a slot for a session, to be given to `open` or `keep`, or freed. Raises Refused where the session may
-        not or cannot be opened here.
+        """Reserves and returns a slot for a session, which the caller gives to `open` or frees. Raises Refused if the
+        policy, the quota, a missing cluster or a stopping gateway rules the session out.
         """
         self.permit(identity, command.verb, target, command)
         return self.quota.reserve(identity, target)
 
     def permit(self, identity: Identity, verb: str, target: Target, command: Command | None = None) -> None:
-        """Raises Refused where an identity may not do this, or not here, or not any more."""
+        """Raises Refused if the gateway stops, the cluster is unknown, or the policy denies the identity this verb in this
+        target. Returns otherwise.
+        """
         if self.stopping:
             raise Refused("shutdown", "the gateway is being stopped")
         if target.cluster not in self.backends:
@@ -64,7 +66,9 @@ class SessionRegistry:
             raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}")
 
     async def keeper(self, target: Target, command: Command) -> Resume | None:
-        """Returns what would keep this session, a terminal; None where nothing would. Within `Limits.start` seconds."""
+        """Returns the backend's Resume if it can make this session resumable now; else None, as for every command without
+        a terminal. Takes at most `Limits.start` seconds.
+        """
         resume = self.backends[target.cluster].resume
         if not (resume and command.tty and command.stdin and command.stdout):
             return None
@@ -75,41 +79,42 @@ class SessionRegistry:
         identity: Identity,
         target: Target,
         command: Command,
-        place: Slot,
+        slot: Slot,
         resume: Resume | None = None,
     ) -> Session:
-        """Starts an admitted session in `tasks` and returns it. Its slot is free when nothing of the session runs.
-        `resume`: what keeps a session that outlives its client.
+        """Starts an admitted session in `tasks` and returns the session; `resume` makes it resumable. Frees the slot when
+        the command has ended; a session with much output unread keeps its slot until its task ends.
         """
         name = secrets.token_hex(8)
         record = SessionRecord(identity, target, replace(command, session=name), ())
-        return self._start(name, record, place, Resumption(resume, record) if resume else None)
+        return self._start(name, record, slot, Resumption(resume, record) if resume else None)
 
     def recover(self, cluster: str, found: RecoveredSession) -> bool:
-        """Goes on with a session that an earlier life of this gateway left. Returns False where the session's record
-        cannot be understood. While the gateway stops, what is found is left as it is.
+        """Starts a session that an earlier process of this gateway left at the relay, whatever the quota. Returns False if
+        its record is invalid. While the gateway stops, leaves the session at the relay and returns True.
         """
         if self.stopping:
             return True
-        note, backend = SessionRecord.parse(found.name, found.note), self.backends[cluster]
-        if note is None or note.target.cluster != cluster or backend.resume is None:
+        record, backend = SessionRecord.parse(found.name, found.note), self.backends[cluster]
+        if record is None or record.target.cluster != cluster or backend.resume is None:
             return False
-        slot = self.quota.take(note.identity, note.target)
-        self._start(found.name, note, slot, Resumption(backend.resume, note, found))
+        slot = self.quota.take(record.identity, record.target)
+        self._start(found.name, record, slot, Resumption(backend.resume, record, found))
         return True
 
     async def find(self, name: str, cluster: str = "") -> tuple[Session, Resumption]:
-        """Returns the session to attach to, and its resumption. `cluster`: where the session is, if that is known. Raises
-        Refused, after `Limits.start` seconds where the session may still be found.
+        """Returns the resumable session `name` and its resumption. Waits up to `Limits.start` seconds for clusters that
+        are still to be searched after a restart, or for `cluster` alone. Raises Refused: shutdown, ssh_unreachable while
+        a cluster is still to be searched, else session_unknown.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(self.limits.start):
-                while self.recovery.waiting(cluster) and not (self.stopping or self._kept(name)):
+                while self.recovery.waiting(cluster) and not (self.stopping or self._resumable(name)):
                     await self.recovery.next_look()
         if self.stopping:  # from the beginning, or meanwhile
             raise Refused("shutdown", "the gateway is being stopped")
-        if found := self._kept(name):
-            return found
+        if resumable := self._resumable(name):
+            return resumable
         if waiting := self.recovery.waiting(cluster):
             raise Refused(
                 "ssh_unreachable",
@@ -117,23 +122,25 @@ class SessionRegistry:
             )
         raise Refused("session_unknown", "")
 
-    def _kept(self, name: str) -> tuple[Session, Resumption] | None:
-        kept = ((one, one.resumption) for one in self.sessions if one.name == name)
-        return next(((one, how) for one, how in kept if how and not how.left), None)
+    def _resumable(self, name: str) -> tuple[Session, Resumption] | None:
+        named = ((session, session.resumption) for session in self.sessions if session.name == name)
+        return next(((session, how) for session, how in named if how and not how.left), None)
 
-    def _start(self, name: str, record: SessionRecord, place: Slot, resumption: Resumption | None) -> Session:
-        """Starts a session and returns it. When the gateway stops already, the session is ended at once."""
+    def _start(self, name: str, record: SessionRecord, slot: Slot, resumption: Resumption | None) -> Session:
+        """Starts and returns a session, and ends it at once if the gateway stops."""
         target, backend = record.target, self.backends[record.target.cluster]
         session = Session(name, record.identity, target, record.command, backend, self.limits, resumption)
-        session.over.add_done_callback(lambda _: self._over(session, place))
+        session.over.add_done_callback(lambda _: self._over(session, slot))
         self.sessions[session] = task = self.tasks.create_task(self._run(session))
-        task.add_done_callback(lambda _: place.free())
-        if self.stopping:  # since it was admitted
+        task.add_done_callback(lambda _: slot.free())
+        if self.stopping:  # the stop came after the session was admitted
             session.end(Outcome("shutdown"))
         return session
 
     def release(self, session: Session) -> None:
-        """Nobody reads its output any more: what is kept of it goes, with its file, as soon as no more comes."""
+        """Gives up the opener's claim on the session, and discards the output, with its file, once the session's task has
+        ended. Does not end the session.
+        """
         if session.resumption:
             session.resumption.release()
         if task := self.sessions.get(session):
@@ -148,8 +155,8 @@ class SessionRegistry:
                 session.end(Outcome("access_revoked", _REVOKED))
 
     async def stop(self) -> None:
-        """Ends every session with a reason, but what a later life of this gateway will find: that is left. Waits, at
-        most `Limits.shutdown` seconds.
+        """Refuses new sessions; hands over each session that survives a restart of the gateway, ends every other session
+        with the outcome shutdown, and waits at most `Limits.shutdown` seconds for their tasks.
         """
         self.stopping = True
         for session in self.sessions:
@@ -161,11 +168,11 @@ class SessionRegistry:
             await asyncio.wait(self.sessions.values(), timeout=self.limits.shutdown)
 
     async def _run(self, session: Session) -> None:
-        """The guard: a defect in one session ends that one."""
+        """Runs a session to its end and removes it from `sessions`. Logs a defect, which ends this session alone."""
         bound = _log(session)
-        found = session.resumption and session.resumption.found
+        recovered = session.resumption and session.resumption.found
         bound.info(
-            "session_recovered" if found else "session_opened",
+            "session_recovered" if recovered else "session_opened",
             proof=session.identity.proof,
             verb=session.command.verb,
             tty=session.command.tty,
@@ -178,18 +185,18 @@ class SessionRegistry:
             session.end_over()
             self.sessions.pop(session, None)
             if session.resumption:
-                session.output.discard()  # nobody is waiting for it any more
+                session.output.discard()  # a resumable session's task waits for its client: no reader is left
 
-    def _over(self, session: Session, place: Slot) -> None:
-        """Nothing of it runs any more; its end may wait for a client that comes back, and much output keeps its place
-        for a while.
+    def _over(self, session: Session, slot: Slot) -> None:
+        """Logs and counts the end of a session's command, and frees the session's slot, after `Limits.ended_counts` seconds
+        if much output is unread. The session itself may still wait for a client.
         """
         if session.command.verb == "run":
             self.on_run(session.target.cluster)
         if session.output.end - session.output.start <= NEWEST:
-            self._make_room(place)
+            self._free(slot)
         else:
-            asyncio.get_running_loop().call_later(self.limits.ended_counts, self._make_room, place)
+            asyncio.get_running_loop().call_later(self.limits.ended_counts, self._free, slot)
         if (resumption := session.resumption) and resumption.left:
             _log(session).info("session_handed_over", seconds=resumption.grace)
             return
@@ -211,21 +218,22 @@ class SessionRegistry:
             seconds=round(seconds, 3),
         )
 
-    def _make_room(self, place: Slot) -> None:
-        """Frees the slot of a session that has ended, whose end may still wait to be told."""
-        place.free()
+    def _free(self, slot: Slot) -> None:
+        """Frees the slot of an ended session, whose end may still wait for its client, and drops ends beyond the limit."""
+        slot.free()
         self._forget_some()
 
     def _forget_some(self) -> None:
-        """At most as many ends wait to be told as there may be sessions; the oldest go."""
-        over = (one for one in self.sessions if one.resumption and one.over.done())
-        waiting = sorted((one for one in over if not one.attached), key=lambda one: one.times.ended_at)
-        for one in waiting[: -(self.limits.sessions or _UNTOLD)]:
-            one.end(Outcome("client_lost"))
+        """Drops the oldest ended sessions that wait for a client: at most as many may wait as sessions may live."""
+        over = (session for session in self.sessions if session.resumption and session.over.done())
+        waiting = [session for session in over if not session.attached]
+        waiting.sort(key=lambda session: session.times.ended_at)
+        for session in waiting[: -(self.limits.sessions or _UNDELIVERED)]:
+            session.end(Outcome("client_lost"))
 
 
 def unknown_cluster(name: str, known: Iterable[str]) -> Refused:
-    """Returns the error for a cluster that this gateway does not have, and names those that it has."""
+    """Returns a Refused for the unknown cluster `name`; its message lists the `known` clusters."""
     return Refused("cluster_unknown", f"this gateway has no cluster {name!a}; it has {', '.join(known)}")
 
 

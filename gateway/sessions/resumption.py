@@ -1,8 +1,8 @@
-"""What lets a session outlive its client, its hops and its gateway: a terminal on a backend that keeps sessions.
+"""Lets a session outlive its client, its hops and its gateway: a terminal on a backend whose sessions are resumable.
 
     client ── attach, detach, attach ──▶ session ── ResumeListener ◀── channel ◀── journal at the far side
 
-What the session writes stays in its journal until a client has acknowledged it; so it does at the far side. One client
+Output stays in the session's journal, and in the journal at the far side, until a client has acknowledged it. One client
 at a time holds the session.
 """
 
@@ -23,53 +23,55 @@ from gateway.sessions.record import Secret, SessionRecord
 if TYPE_CHECKING:
     from gateway.sessions.session import Session
 
-NEWEST = 64 * 1024  # bytes of output for a client that has seen nothing
-_GONE = ("client_closed", "client_lost", "shutdown")  # ends that no client waits to hear of
+NEWEST = 64 * 1024  # bytes of the last output that a client without an offset receives
+_GONE = ("client_closed", "client_lost", "shutdown")  # outcomes that no client waits for
 
 
 class Trouble(NamedTuple):
-    """A lost hop. `until`: how long the session waits for the hop, on the loop's clock."""
+    """Describes a lost hop. `why`: the failure; `until`: when the session stops waiting, on the loop's clock."""
 
     why: Outcome
     until: float
 
 
 class Resumption:
-    """One session's; the ResumeListener of its channel. `found`: what an earlier life of this gateway left."""
+    """Makes one session resumable, as the ResumeListener of the session's channel. `found`: the session as an earlier
+    process of this gateway left it; None for a new session.
+    """
 
     def __init__(self, resume: Resume, record: SessionRecord, found: RecoveredSession | None = None) -> None:
         self.grace = resume.grace
         self.survives = resume.survives
         self.trouble: Trouble | None = None
-        self.left = False  # to the next life of the gateway
+        self.left = False  # handed over to the next process of the gateway
         self.found = found
-        # the attachment that has the session; the resumption itself until whoever opens it is attached
+        # the attachment that holds the session; the resumption itself from the opening until the first attachment
         self.holder: object | None = None if found else self
-        self.counted = record.counted  # its end, by an earlier life
+        self.counted = record.counted  # an earlier process logged and counted the end
         self._resume = resume
         self._opened = record.opened
-        self._ended = False  # the end waits to be told, and is counted
+        self._ended = False  # the command has ended by itself: the end is counted, and waits for a client
         self._secret = Secret(record.hashes)
-        # offsets of output: acknowledged; written, though it may not have come yet
+        # offsets of output: acknowledged by a client; written at the far side and maybe still on its way
         self._seen = self._coming = 0
-        self._confirmed = found is not None  # some client can attach
+        self._confirmed = found is not None  # a client has the secret that an attach needs
         self._channel: ResumableChannel | None = None
-        self._told = asyncio.Event()
+        self._end_delivered = asyncio.Event()  # or no client waits for the end
         self._alone: asyncio.TimerHandle | None = None
         self._session: Session
 
     def bind(self, session: "Session") -> None:
-        """Makes the session resumable; a recovered one goes on at its offsets and waits for a client."""
+        """Ties this resumption to its session. Sets a recovered session to its offsets and age, and waits for a client."""
         self._session = session
         if self.found:
             self._seen, self._coming = self.found.seen, self.found.end
             session.go_on(self.found, max(0.0, time.time() - self._opened))
             self._wait_for_client()
 
-    # what an attachment calls
+    # called by an attachment
     def admit(self, identity: Identity, secret: str | None, offset: int | None) -> int:
-        """Returns the offset where this client goes on. Raises Refused where the client may not attach, or where there is
-        no such output.
+        """Returns the offset at which this client's output starts; for `offset` None, at most NEWEST bytes before the end.
+        Raises Refused: resume_refused for another identity or a wrong secret, offset_gone for output that is not kept.
         """
         if identity.name != self._session.identity.name:
             raise Refused("resume_refused", "the session belongs to somebody else")
@@ -83,13 +85,14 @@ class Resumption:
             return max(output.start, end - NEWEST)
         if not self._seen <= offset <= end:
             raise Refused(
-                "offset_gone", f"output is kept from {self._seen} to {end}, and {offset} is not in there"
+                "offset_gone",
+                f"output is kept from {self._seen} to {end}, and {offset} is outside of this range",
             )
         return offset
 
     def attach(self, holder: object, used: str | None) -> str:
-        """Gives the session to this holder and returns its new secret. `used`: the secret that the holder was admitted
-        with.
+        """Makes `holder` the session's only holder, stops the grace time, and returns a new secret. The secret `used` at
+        the attach stays good until `confirm_secret`; every other secret becomes invalid.
         """
         if self._alone:
             self._alone.cancel()
@@ -100,54 +103,54 @@ class Resumption:
         return secret
 
     def confirm_secret(self) -> None:
-        """Forgets the secrets before the newest: the holder has sent what only a client with its hello can send."""
+        """Invalidates every secret but the newest: the holder has shown that it received its hello."""
         self._confirmed = True
         if self._secret.confirm():
             self._take_note()
 
     def release(self) -> None:
-        """Takes the session from whoever opened it, not from who has taken it over."""
+        """Gives up the opener's hold: the session's end waits for no client. Does nothing once an attachment holds it."""
         self.detach(self, None)
 
     def detach(self, holder: object, gone: Outcome | None) -> None:
-        """Takes the session from the holder, whose connection is over; None: its client has heard the end. What a lost
-        client leaves waits for the next one; a client that closed the session ends it.
+        """Removes `holder`, whose connection is over; does nothing for another holder. `gone`: None if the client received
+        the end; `client_lost` starts the grace time, if a client can attach; every other outcome ends the session.
         """
         if self.holder is not holder:
             return
         self.holder = None
         if gone is None:
-            self._told.set()
-        elif gone.code != "client_lost" or not self._confirmed:  # nobody could attach to it
-            self._told.set()
+            self._end_delivered.set()
+        elif gone.code != "client_lost" or not self._confirmed:  # no client has the secret to attach with
+            self._end_delivered.set()
             self._session.end(gone)
         else:
             self._wait_for_client()
 
     def acknowledge_output(self, offset: int) -> None:
-        """Drops output before the offset, here and at the far side."""
+        """Drops the output before `offset`, here and at the far side."""
         self._seen = max(self._seen, offset)
         self._session.output.drop(offset)
         if self._channel:
             self._channel.seen(offset)
 
     def interrupt(self, offset: int) -> bool:
-        """Drops all but the newest of a flood that waits behind `offset`, here and at the far side. Returns False where
-        none waits here.
+        """Drops all but the newest output of a flood that waits behind `offset`, here and at the far side. Returns True if
+        a flood waited here.
         """
         if self._channel:
             self._channel.skip()
         return self._session.output.skip_flood(offset)
 
     def hand_over(self) -> None:
-        """Ends the session here, and leaves it at the far side for a later life of this gateway."""
+        """Ends the session here with the outcome shutdown; an open channel leaves its command to the next gateway process."""
         if self._channel:
             self.left = True
             self._channel.hand_over()
         self._session.end(Outcome("shutdown"))
         self._session.changed()
 
-    # what the channel calls
+    # called by the channel
     def on_input_acknowledged(self, offset: int) -> None:
         """See `ResumeListener.on_input_acknowledged`."""
         self._session.acknowledge_input(offset)
@@ -164,11 +167,11 @@ class Resumption:
         self.trouble = Trouble(why, asyncio.get_running_loop().time() + seconds) if why else None
         self._session.changed()
 
-    # what the session calls
+    # called by the session
     @asynccontextmanager
     async def channel(self, command: Command) -> AsyncIterator[ResumableChannel]:
-        """Opens the session's channel, or recovers it. After the command's end the channel stays open until a client has
-        heard of the end, or the grace time is over.
+        """Opens the channel of a new session, or recovers that of a found session. Keeps the channel open after the
+        command's end until a client has received the end or the grace time is over. Raises what the backend raises.
         """
         target, name = self._session.target, self._session.name
         if self.found:
@@ -180,32 +183,34 @@ class Resumption:
             self._take_note()
             try:
                 yield channel
-                if not self._session.ending:  # until then the far side has the end, too
+                if not self._session.ending:  # the far side keeps the end until the channel closes
                     self._ended = True
                     self._session.end_over()
                     self._take_note()
-                    await self._until_told()
+                    await self._until_delivered()
             finally:
                 self._channel = None
 
     def on_end(self, outcome: Outcome) -> None:
-        """Learns that the session was told to end: nobody waits to hear of some ends."""
+        """Stops waiting for a client if no client waits for this outcome, as after the client closed the session."""
         if outcome.code in _GONE:
-            self._told.set()
+            self._end_delivered.set()
 
     async def closed(self, outcome: Outcome) -> None:
-        """Waits after the session's end until a client has heard of it, at most for the grace time."""
+        """Waits until a client has received the session's end, at most for the grace time, and stops the timer of a lost
+        client. Does not wait after a hand-over, or for an outcome that no client waits for.
+        """
         if not self.left and outcome.code not in _GONE:
-            await self._until_told()
+            await self._until_delivered()
         if self._alone:
             self._alone.cancel()
 
-    async def _until_told(self) -> None:
+    async def _until_delivered(self) -> None:
         if not self._confirmed and not self.holder:
-            return  # nobody could ask
+            return  # no client can attach
         with suppress(TimeoutError):
             async with asyncio.timeout(self.grace):
-                await self._told.wait()
+                await self._end_delivered.wait()
 
     def _wait_for_client(self) -> None:
         loop = asyncio.get_running_loop()
@@ -213,9 +218,11 @@ class Resumption:
         self._session.changed()
 
     def _note(self) -> SessionRecord:
-        one, counted = self._session, self.counted or self._ended
-        identity = replace(one.identity, credential=one.credential)
-        return SessionRecord(identity, one.target, one.command, self._secret.hashes, self._opened, counted)
+        session, counted = self._session, self.counted or self._ended
+        identity = replace(session.identity, credential=session.credential)
+        return SessionRecord(
+            identity, session.target, session.command, self._secret.hashes, self._opened, counted
+        )
 
     def _take_note(self) -> None:
         if self._channel:

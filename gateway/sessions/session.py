@@ -1,10 +1,10 @@
-"""A session: one command until its outcome. The story of the program.
+"""Runs a session: one command until its outcome. The story of the program.
 
     client ── Attachment.receive ──▶ input journal ──▶ channel ──▶ the pod
     client ◀── Attachment.send ◀── output journal ◀── channel ◀──
 
-Output flows at full speed into the journal whatever its readers do, since kubectl loses output that is read slowly;
-input waits in a journal of its own, so that a command that does not read stops neither resizes nor the close.
+Output flows at full speed into the journal whatever its readers do, since kubectl loses output that is read slowly.
+Input waits in a journal of its own, so that resizes and the close pass a command that does not read.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ from gateway.sessions.resumption import Resumption
 from gateway.settings.config import Limits
 
 _LAST = 3.0  # seconds for the rest of the output when the pod was deleted
-_ANSWER = 0.5  # seconds in which a command that was told to end has done so
+_ANSWER = 0.5  # seconds after input in which the end of a command is taken for the answer to the input
 
 
 class Session:
-    """Runs one command, once. Input may come before `run`: it waits. `resumption`: what lets the session outlive its
-    client; None for one that ends with it.
+    """Runs one command, once. Input that is written before `run` waits. `resumption` lets the session outlive its client;
+    None for a session that ends with its client. `over` is done once nothing of the command runs.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Session:
         self._backend = backend
         self._input = Input(limits, self._on_input)
         self._clock = asyncio.get_running_loop().time
-        self._asked = self._clock()  # when the command was last told anything, or started
+        self._asked = self._clock()  # when the command last got input, or started
         self._size = command.size
         self._resized = asyncio.Event()
         self._watchers: set[asyncio.Event] = set()
@@ -69,35 +69,37 @@ class Session:
             resumption.bind(self)
 
     def go_on(self, found: RecoveredSession, age: float) -> None:
-        """Continues a session of an earlier life of this gateway, which began `age` seconds ago."""
+        """Sets a new session to the offsets of a session that an earlier process of this gateway started `age` seconds
+        ago. To be called before `run`.
+        """
         self.output.skip_to(found.start)
         self._input.skip_to(found.received)
         self.received = found.received
-        self._asked = float("-inf")  # by nobody lately, as far as is known
+        self._asked = float("-inf")  # no input is known
         self.times.began -= age
         self.lifetime.began -= age
 
-    # what an attachment calls
+    # called by an attachment
     async def write(self, data: bytes) -> None:
-        """Sends input to the command. Waits only when `stdin_capacity` bytes are unread; after its end: no effect."""
+        """Queues input for the command; waits while `stdin_capacity` bytes are unread. Ignores input after the end."""
         await self._input.write(data)
 
     def write_eof(self) -> None:
-        """Ends the input."""
+        """Ends the command's input after what was written."""
         self._input.close()
 
     @property
     def bytes_in(self) -> int:
-        """Returns how many bytes of input have come."""
+        """Returns how many bytes of input were written."""
         return self._input.size
 
     def resize(self, size: TerminalSize) -> None:
-        """Sets the terminal's size. The latest size wins; one that comes before the start is the size at the start."""
+        """Sets the terminal's size, without waiting: the latest size wins. Before the start: sets the size at the start."""
         self._size = size
         self._resized.set()
 
     def end(self, outcome: Outcome) -> None:
-        """Asks for the end, for example when the client has gone. The first end counts."""
+        """Ends the session with this outcome, without waiting for the end. The first call counts."""
         if not self._ending.done():
             self._ending.set_result(outcome)
         if self.resumption:
@@ -109,13 +111,13 @@ class Session:
         return self._ending.done()
 
     def end_over(self) -> None:
-        """`over` is done from now on: nothing of the command runs, though its end may wait to be told."""
+        """Marks the session as `over`: nothing of the command runs, though a client may still be waited for."""
         if not self.over.done():
             self.over.set_result(None)
 
     @contextmanager
     def watching(self) -> Iterator[asyncio.Event]:
-        """Yields an event that is set when there is news for a client: output, the start, input taken, warnings, the end."""
+        """Yields an event, set at each news for a client: start, output, input taken, a warning, a change of hop, the end."""
         event = asyncio.Event()
         self._watchers.add(event)
         try:
@@ -129,9 +131,9 @@ class Session:
         return self.resumption.holder is not None if self.resumption else bool(self._watchers)
 
     async def run(self) -> Outcome:
-        """Opens the channel, moves the bytes, returns how it ended. When it returns, nothing of the session runs any
-        more but what the pod itself keeps; its output stays readable. A resumable session waits for a client to hear of its
-        end. Whatever it raises is a defect.
+        """Opens the channel, moves the bytes until the command ends, and returns the outcome, a failure's too. Only the
+        pod itself may keep something running; the output stays readable. A resumable session returns once a client has
+        received the end, or the grace time is over. Raises defects only.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -165,7 +167,7 @@ class Session:
         monitor = self._backend.monitor(self.target)
         async with self._open() as channel:
             self.times.mark("started")
-            if not (self.resumption and self.resumption.found):  # that one started long ago
+            if not (self.resumption and self.resumption.found):  # a recovered command started long ago
                 self._asked = self._clock()
             self.changed()
             pumps = [tasks.create_task(self._feed(channel)), tasks.create_task(self._follow_size(channel))]
@@ -184,7 +186,7 @@ class Session:
                 pump.cancel()
 
     def _unasked(self) -> bool:
-        """Somebody could have typed what ended it, and did not. Without input a command ends when it is done."""
+        """True if the command takes input and ended without recent input: suspicious. A command without input just ends."""
         open_ = self.command.tty or (self.command.stdin and not self._input.closed)
         return open_ and self._clock() - self._asked > _ANSWER
 
@@ -201,11 +203,11 @@ class Session:
         await self._input.feed(channel, self._on_taken)
 
     def _on_taken(self, offset: int) -> None:
-        if not self.resumption:  # whose channel says when the input is at the far side
+        if not self.resumption:  # a resumable channel acknowledges input itself, once the far side has it
             self.acknowledge_input(offset)
 
     def acknowledge_input(self, offset: int) -> None:
-        """Records that input before the offset has been taken."""
+        """Records that the far side has taken the input before `offset`, and wakes the watchers."""
         self.received = max(self.received, offset)
         self.changed()
 
@@ -217,7 +219,7 @@ class Session:
                 channel.resize(self._size)
 
     async def _outlive(self, monitor: PodMonitor) -> None:
-        """A pod that was deleted ends its sessions, also when kubectl does not hear of it."""
+        """Ends the session when its pod was deleted, also when kubectl does not notice."""
         outcome = await monitor.wait_lost()
         await asyncio.sleep(_LAST)
         self.end(outcome)
@@ -226,7 +228,7 @@ class Session:
         return self.command.stdout if stream is Stream.STDOUT else self.command.stderr
 
     def _settle(self, outcome: Outcome) -> None:
-        """The first outcome is the outcome; from here on no output is added and no input taken."""
+        """Sets the outcome, and closes output and input. Calls after the first change nothing."""
         if self.outcome is None:
             self.outcome = located(outcome, self.target)
             self.times.mark("ended")
@@ -239,6 +241,6 @@ class Session:
         self._asked = self._clock()
 
     def changed(self) -> None:
-        """Wakes whoever watches the session."""
+        """Sets every event of `watching`."""
         for event in self._watchers:
             event.set()

@@ -38,16 +38,16 @@ def refused(quota, who, where):
 
 def test_each_limit_counts_its_own():
     quota = Quota(Limits(sessions=4, sessions_per_identity=3, sessions_per_target=2))
-    places = [quota.reserve(ANN, WEB), quota.reserve(BOB, WEB)]
+    slots = [quota.reserve(ANN, WEB), quota.reserve(BOB, WEB)]
     assert refused(quota, ANN, WEB) == "pod ns/web-0 has 2 sessions, and 2 is the limit: end one first"
-    places += [quota.reserve(ANN, API), quota.reserve(ANN, Target("default"))]
+    slots += [quota.reserve(ANN, API), quota.reserve(ANN, Target("default"))]
     assert refused(quota, ANN, Target("other")).startswith("ann has 3 sessions")
     assert refused(quota, BOB, Target("other")).startswith("this gateway has 4 sessions")
     assert quota.sessions == 4
-    places[0].free()
-    places.append(quota.reserve(ANN, WEB))
-    for place in places * 2:
-        place.free()
+    slots[0].free()
+    slots.append(quota.reserve(ANN, WEB))
+    for slot in slots * 2:
+        slot.free()
     assert quota.sessions == 0
     assert not quota._taken, "nothing is kept of who was here"
 
@@ -137,7 +137,7 @@ async def test_our_own_clients_hear_it_in_band(edge_with):
     assert status(heard)["code"] == 429
 
 
-async def test_a_place_is_free_when_its_session_has_really_ended(edge_with):
+async def test_a_slot_is_free_when_its_session_has_really_ended(edge_with):
     """Not when its client has gone: what runs in the pod may take a while to end."""
     edge = await edge_with(Limits(sessions=1))
     gate, exec_ = asyncio.Event(), edge.backend.exec
@@ -169,7 +169,7 @@ async def test_a_place_is_free_when_its_session_has_really_ended(edge_with):
 
 
 @pytest.mark.parametrize("argv", [("refuse",), ("defect",), ("late",), ("true",)])
-async def test_however_a_session_ends_its_place_is_free(edge_with, argv):
+async def test_however_a_session_ends_its_slot_is_free(edge_with, argv):
     edge = await edge_with(Limits(sessions=1))
     for _ in range(3):
         async with peer(edge.url) as client:
@@ -179,7 +179,7 @@ async def test_however_a_session_ends_its_place_is_free(edge_with, argv):
         assert edge.gateway.registry.quota.sessions == 0
 
 
-async def test_a_handshake_that_fails_half_way_takes_no_place(edge_with):
+async def test_a_handshake_that_fails_half_way_takes_no_slot(edge_with):
     edge = await edge_with(Limits(sessions=1))
     wrong = tuple((name, "x" if name == "Sec-WebSocket-Key" else value) for name, value in UPGRADE)
     for headers in (wrong, tuple(one for one in UPGRADE if one[0] != "Sec-WebSocket-Version")):
@@ -195,7 +195,7 @@ async def test_a_handshake_that_fails_half_way_takes_no_place(edge_with):
         pass
 
 
-async def test_identities_have_places_of_their_own(edge_with):
+async def test_identities_have_slots_of_their_own(edge_with):
     edge = await edge_with(Limits(sessions_per_identity=1))
     ann, bob = page(edge, "ann"), page(edge, "bob")
     async with opened(edge, "cat", proof=ann), opened(edge, "cat", proof=bob), peer(edge.url) as client:

@@ -472,10 +472,10 @@ async def test_a_session_that_was_just_admitted_hears_of_the_stop(edge):
     admit, times = edge.gateway.registry.admit, []
 
     def late(*what):
-        place = admit(*what)
+        slot = admit(*what)
         times.append(what)
         edge.gateway.registry.stopping = len(times) == 2
-        return place
+        return slot
 
     edge.gateway.registry.admit = late
     async with peer(edge.url) as client:
