@@ -1,5 +1,7 @@
 """Ends a command with all of its session in steps: HUP, TERM, KILL."""
 
+from __future__ import annotations
+
 import signal
 
 from . import process
