@@ -120,12 +120,12 @@ def test_words_of_kubectl_without_an_end():
 
 @pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])
 async def test_a_session_of_the_plain_chain_has_its_end(tty):
-    """A kubectl that says 100 MB of words before its end: in a terminal behind the command's exit, else on its stderr."""
+    """A kubectl that says 10 MB of words before its end: in a terminal behind the command's exit, else on its stderr."""
     says = [(1, READY), (1, START), *([(1, EXIT)] if tty else [(2, RS + b"\n")])]
     last = (
         [(1, b"\nerror: the last\n"), (1, RS + b"\n")] if tty else [(2, RS + b"\n"), (1, EXIT + RS + b"\n")]
     )
-    process = Process(*says, much=MUCH, kind=1 if tty else 2, last=last)
+    process = Process(*says, much=MUCH // 10, kind=1 if tty else 2, last=last)
     command = Command(("ls",), stdout=True, stderr=not tty, tty=tty)
     channel = PlainChannel(process, "NONCE", Target("default", "ns", "p"), command)
     size = 0
