@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.access.identity import Identity
 from gateway.access.peer import Peer
+from gateway.protocol.target import Target
 
 _AGENT = 200  # characters of a user agent
 
@@ -39,15 +40,17 @@ class Grant:
             "expires": self.expires,
             "address": self.address,
             "agent": self.agent,
+            "only": self.identity.only and self.identity.only.path(),
         }
 
     @classmethod
     def parse(cls, name: str, body: Any) -> "Grant":
         """Returns the grant of a page token that was kept on disk. `name`: the credential's. Raises KeyError,
-        TypeError or ValueError for anything else.
+        TypeError, ValueError or BadRequest for anything else.
         """
         if isinstance(body, list):  # of an earlier version
             body = dict(zip(("identity", "groups", "expires"), body, strict=True))
         groups = tuple(str(group) for group in body["groups"])
-        identity = Identity(str(body["identity"]), "page", groups, name)
+        only = Target.from_path(body["only"]) if body.get("only") else None
+        identity = Identity(str(body["identity"]), "page", groups, name, only)
         return cls(identity, float(body["expires"]), str(body.get("address", "")), str(body.get("agent", "")))

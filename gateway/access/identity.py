@@ -5,17 +5,21 @@ import pwd
 from dataclasses import dataclass, field
 from functools import cache
 
+from gateway.protocol.target import Target
+
 
 @dataclass(frozen=True)
 class Identity:
     """Names who asks, and how that was proved: `token`, `page` or `uid`. `credential`: the public name of a proof
-    that can be taken away; empty for the gateway's own token and a uid, which last.
+    that can be taken away; empty for the gateway's own token and a uid, which last. `only`: the one target that
+    the proof is good for; None for any.
     """
 
     name: str
     proof: str
     groups: tuple[str, ...] = ()
     credential: str = field(default="", compare=False)
+    only: Target | None = None
 
 
 @cache

@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from gateway.access.grants import Grant
+from gateway.protocol.errors import BadRequest
 
 log = structlog.get_logger()
 _NAME = 10  # digits of a credential's public name
@@ -36,7 +37,7 @@ class PageFile:
     def load(self) -> dict[bytes, Grant]:
         """Returns the grant for the hash of each token that is still good; nothing where the file cannot be read."""
         now = self._clock()
-        with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
+        with suppress(OSError, ValueError, TypeError, AttributeError, KeyError, BadRequest):
             if self._path.stat().st_mode & 0o077 == 0:
                 found = {
                     (digest := bytes.fromhex(key)): Grant.parse(name_of(digest), body)

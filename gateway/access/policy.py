@@ -18,16 +18,33 @@ def allowed(
 ) -> bool:
     """Returns True if somebody may do something: the one decision.
 
-    For now everyone who is somebody may exec in every pod, and do everything with what is their own, but over
-    the Unix socket only the gateway's own user and root are somebody; `target` and `command` are what a
-    policy will look at. `whose`: the session's owner. Another user's session is for who runs the gateway: its
-    user, and whoever has its own token; not for a page. So are links for others, and commands in the runner,
-    where everybody's kubectl runs.
+    For now everyone who is somebody may exec in every pod, but with a link for one target there alone; and do
+    everything with what is their own. Over the Unix socket only the gateway's own user and root are somebody.
+    `whose`: the owner of a session or a credential. Another user's is for who runs the gateway: its user, and
+    whoever has its own token; not for a page. So are links for others, and commands in the runner, where
+    everybody's kubectl runs. A link for one target sees what was opened with such a link, and nothing else of
+    its owner's.
     """
-    del target
     if operates(identity):
         return True
-    if identity.proof == "uid":
+    if (
+        identity.proof == "uid"
+        or verb in ("run", "ticket")
+        or (command is not None and command.verb == "run")
+    ):
         return False
-    reserved = verb in ("run", "ticket") or (command is not None and command.verb == "run")
-    return not reserved and (whose is None or whose.name == identity.name)
+    if whose is not None:
+        return whose.name == identity.name and identity.only in (None, whose.only)
+    return identity.only is None or _is_for(identity.only, verb, target)
+
+
+def _is_for(only: Target, verb: str, target: Target | None) -> bool:
+    """Returns True if what is asked of `target` is within `only`. To read a pod takes no container, and what kinds
+    of objects a cluster has is about no pod.
+    """
+    if target is None:
+        return False
+    if verb == "get" and target == Target(only.cluster):
+        return True
+    same = (target.cluster, target.namespace, target.pod) == (only.cluster, only.namespace, only.pod)
+    return same and (verb == "get" or only.container in (None, target.container))

@@ -100,11 +100,12 @@ dap probe deploy/api -n shop --json
 OPEN = """\
 Print a fresh browser link to the running gateway.
 
-The link works once, within five minutes. Whoever opens it is you, with your sessions; with --for NAME it is for somebody else, who sees only their own.
+The link works once, within five minutes. Whoever opens it is you, with your sessions; with --for NAME it is for somebody else, who sees only their own, and with a pod opens that pod and nothing else.
 
 \b
 dap open
-dap open --for ann                to give away
+dap open web-0 --for ann          to give away: this pod alone
+dap open --for ann                to give away: any pod
 dap open web-0 -n shop
 dap open default/shop/web-0/nginx
 dap open deploy/api               any pod of a deployment

@@ -5,6 +5,7 @@ inside.
 import re
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import quote, unquote
 
 from gateway.protocol.errors import BadRequest
 
@@ -88,6 +89,21 @@ class Target:
         if container:
             _require(_LABEL, 63, "container", container)
         return cls(cluster, namespace or "", pod, container or None)
+
+    @classmethod
+    def from_path(cls, path: str) -> "Target":
+        """Returns the target that `path` wrote. Raises BadRequest."""
+        parts = [unquote(part) for part in path.split("/")]
+        if len(parts) not in (3, 4):
+            raise BadRequest(f"{_shown(path)} is not CLUSTER/NS/POD[/CONTAINER]")
+        return cls.parse(parts[0], parts[1] or None, parts[2], parts[3] if len(parts) == 4 else None)
+
+    def path(self) -> str:
+        """Returns the target as it stands behind the page's address: a `/` within a part, as in deploy/NAME, is
+        escaped. The namespace is empty where it is not named.
+        """
+        parts = [self.cluster, self.namespace, self.pod, *([self.container] if self.container else [])]
+        return "/".join(quote(part, safe="") for part in parts)
 
     def __str__(self) -> str:
         namespace = self.namespace or (UNNAMED if self.pod else "")

@@ -63,6 +63,7 @@ class SessionRecord:
         return {
             "identity": [who.name[:_NAME], who.proof, *(group[:_GROUP] for group in who.groups[:_GROUPS])],
             "credential": who.credential,
+            "only": who.only and who.only.path(),
             "target": [where.cluster, where.namespace, where.pod, where.container or ""],
             "verb": what.verb,
             "argv": shown(what.argv),
@@ -87,9 +88,10 @@ class SessionRecord:
             opened, counted = float(body["opened"]), bool(body.get("counted"))
             if not 0 <= opened <= time.time() + _AHEAD:
                 return None
-            identity = Identity(who, proof, tuple(groups), str(body.get("credential", "")))
+            only = Target.from_path(body["only"]) if body.get("only") else None
+            identity = Identity(who, proof, tuple(groups), str(body.get("credential", "")), only)
             return cls(identity, target, command, tuple(hashes), opened, counted)
-        except (KeyError, TypeError, ValueError, OverflowError, BadRequest):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, BadRequest):
             return None
 
 

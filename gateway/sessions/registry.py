@@ -63,7 +63,8 @@ class SessionRegistry:
         if target.cluster not in self.backends:
             raise unknown_cluster(target.cluster, self.backends)
         if not allowed(identity, verb, target, command):
-            raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}")
+            bound = f": this link is for {identity.only} alone, ask for another" if identity.only else ""
+            raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}{bound}")
 
     async def keeper(self, target: Target, command: Command) -> Resume | None:
         """Returns the backend's Resume if it can make this session resumable now; else None, as for every command without

@@ -2,6 +2,7 @@
 
 import os
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from gateway.access.identity import Identity, owner
 from gateway.access.peer import Peer
 from gateway.access.policy import allowed
 from gateway.access.tokens import BEARER, Tokens, Unauthorized, bearer, identify
-from gateway.protocol.target import Command
+from gateway.protocol.target import Command, Target
 
 OWN = "a token of at least thirty-two characters"
 HOSTS = AllowedHosts(["localhost:8080"], "https://gate.example/", ["proxy:80"], ["https://page.example/"])
@@ -83,3 +84,37 @@ def test_a_page_may_not_do_what_is_for_who_runs_the_gateway():
     assert not allowed(page, "attach", None, None, whose=operator)
     assert allowed(operator, "attach", None, None, whose=page)
     assert not allowed(Identity("stranger", "uid"), "exec", None, None)
+
+
+WEB = Target("here", "shop", "web-0")
+NGINX = replace(WEB, container="nginx")
+
+
+@pytest.mark.parametrize(
+    ("only", "verb", "target", "may"),
+    [
+        (WEB, "exec", WEB, True), (WEB, "attach", WEB, True), (WEB, "exec", NGINX, True), (WEB, "get", WEB, True),
+        (NGINX, "exec", NGINX, True), (NGINX, "exec", WEB, False), (NGINX, "get", WEB, True),
+        (NGINX, "exec", replace(WEB, container="shell"), False), (WEB, "exec", replace(WEB, pod="web-1"), False),
+        (WEB, "exec", replace(WEB, namespace="default"), False), (WEB, "exec", replace(WEB, namespace=""), False),
+        (WEB, "exec", replace(WEB, cluster="east"), False), (WEB, "get", replace(WEB, pod="services/web-0"), False),
+        (WEB, "get", Target("here"), True), (WEB, "get", Target("east"), False), (WEB, "exec", Target("here"), False),
+        (WEB, "get", Target("here", "shop"), False), (WEB, "exec", None, False), (WEB, "ticket", WEB, False),
+        (WEB, "run", WEB, False), (replace(WEB, pod="deploy/web"), "exec", replace(WEB, pod="deploy/web"), True),
+    ],
+)  # fmt: skip
+def test_a_link_for_one_target_is_good_for_it_alone(only, verb, target, may):
+    assert allowed(Identity("ann", "page", only=only), verb, target, None) is may
+
+
+def test_a_bound_link_sees_what_such_a_link_opened_and_an_unbound_one_all_of_its_owners():
+    bound, other, free = (Identity("ann", "page", only=only) for only in (WEB, NGINX, None))
+    bob = Identity("bob", "page", only=WEB)
+
+    for verb in ("list", "kill", "attach", "revoke"):
+        assert [allowed(bound, verb, WEB, None, whose=whose) for whose in (bound, other, free, bob)] == [
+            True, False, False, False,
+        ]  # fmt: skip
+        assert [allowed(free, verb, WEB, None, whose=whose) for whose in (bound, other, free, bob)] == [
+            True, True, True, False,
+        ]  # fmt: skip

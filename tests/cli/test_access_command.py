@@ -13,22 +13,36 @@ PATH = "/gateway/v1/access"
 
 def grant(**more):
     body = {
-        "name": "1f5a09c3de", "kind": "page", "identity": "ann", "address": "192.0.2.7", "agent": "Browser/1 \x1b[31m",
+        "name": "1f5a09c3de", "kind": "page", "identity": "ann", "target": "default/shop/web-0", "address": "192.0.2.7", "agent": "Browser/1 \x1b[31m",
         "expires": time.time() + 7300, "used": time.time() - 61, "sessions": 2,
     }  # fmt: skip
     return body | more
 
 
 async def test_a_table_for_people(home):
-    rows = [grant(kind="ticket", name="aaaa", address=None, agent=None, used=None, sessions=0), grant()]
+    rows = [
+        grant(kind="ticket", target=None, name="aaaa", address=None, agent=None, used=None, sessions=0),
+        grant(),
+    ]
     async with fake_gateway(nobody, home.socket, http={PATH: (200, {"access": rows})}):
         done = await home.dap("access")
 
     lines = [line.split() for line in done.out.decode().splitlines()]
     assert (done.code, done.err) == (0, "")
-    assert lines[0] == ["NAME", "KIND", "IDENTITY", "FROM", "EXPIRES", "USED", "SESSIONS", "AGENT"]
-    assert lines[1] == ["aaaa", "ticket", "ann", "-", "in", "2h", "-", "0", "-"]
-    assert lines[2][:9] == ["1f5a09c3de", "page", "ann", "192.0.2.7", "in", "2h", "1m", "ago", "2"]
+    assert lines[0] == ["NAME", "KIND", "IDENTITY", "TARGET", "FROM", "EXPIRES", "USED", "SESSIONS", "AGENT"]
+    assert lines[1] == ["aaaa", "ticket", "ann", "any", "-", "in", "2h", "-", "0", "-"]
+    assert lines[2][:10] == [
+        "1f5a09c3de",
+        "page",
+        "ann",
+        "default/shop/web-0",
+        "192.0.2.7",
+        "in",
+        "2h",
+        "1m",
+        "ago",
+        "2",
+    ]
     assert b"\x1b" not in done.out
 
 

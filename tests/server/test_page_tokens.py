@@ -2,12 +2,14 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from gateway.access.identity import Identity
 from gateway.access.page_tokens import PageFile
 from gateway.access.tokens import TOKEN_LIFE, Tokens
+from gateway.protocol.target import Target
 
 ME = Identity("me", "uid", ("ops", "größe"))
 
@@ -31,6 +33,35 @@ def test_a_page_token_outlives_the_gateway(tmp_path):
     assert found == Identity("me", "page", ("ops", "größe"))
     assert token not in (tmp_path / "pages.json").read_text()
     assert (tmp_path / "pages.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_token_is_bound_to_outlives_it_too(tmp_path):
+    only = Target("default", "shop", "deploy/api", "main")
+    tokens = restarted(tmp_path)
+    token, _ = tokens.trade(tokens.ticket(replace(ME, only=only)))
+
+    assert restarted(tmp_path).identity(token).only == only
+    (name,) = (grant.name for grant in restarted(tmp_path).pages())
+    assert name == tokens.identity(token).credential
+
+
+def test_the_file_of_an_earlier_version_is_read(tmp_path):
+    token = traded(restarted(tmp_path))
+    file = tmp_path / "pages.json"
+    ((digest, body),) = json.loads(file.read_text()).items()
+    file.write_text(json.dumps({digest: [body["identity"], body["groups"], body["expires"]]}))
+
+    assert restarted(tmp_path).identity(token) == Identity("me", "page", ("ops", "größe"))
+
+
+@pytest.mark.parametrize("only", [1, "web-0", "default/shop/web-0/a/b", "default/shop/Web", ["x"]])
+def test_a_binding_that_cannot_be_read_lets_nobody_in(tmp_path, only):
+    token = traded(restarted(tmp_path))
+    file = tmp_path / "pages.json"
+    ((digest, body),) = json.loads(file.read_text()).items()
+    file.write_text(json.dumps({digest: body | {"only": only}}))
+
+    assert restarted(tmp_path).identity(token) is None
 
 
 def test_a_ticket_does_not(tmp_path):

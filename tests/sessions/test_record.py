@@ -50,6 +50,16 @@ def test_the_relay_takes_it_however_long_the_command_is(text, count):
     assert SessionRecord.parse("s1", body) is not None
 
 
+def test_what_it_is_bound_to_comes_back_and_fits_beside_the_longest():
+    one = note("終" * 100_000, name="終" * 500, groups=("終" * 500,) * 50)
+    bound = replace(one, identity=replace(one.identity, credential="0123456789", only=TARGET))
+
+    assert len(json.dumps(bound.body())) <= NOTE
+    assert SessionRecord.parse("s1", bound.body()).identity.only == TARGET
+    for broken in (1, "web-0", ["x"]):
+        assert SessionRecord.parse("s1", bound.body() | {"only": broken}) is None
+
+
 @pytest.mark.parametrize(
     "broken",
     [

@@ -14,7 +14,7 @@ from gateway.settings.loader import load
 
 _PATH = "/gateway/v1/access"
 _OK, _DONE = 200, 204
-_COLUMNS = ("NAME", "KIND", "IDENTITY", "FROM", "EXPIRES", "USED", "SESSIONS", "AGENT")
+_COLUMNS = ("NAME", "KIND", "IDENTITY", "TARGET", "FROM", "EXPIRES", "USED", "SESSIONS", "AGENT")
 
 
 def show(*, as_json: bool) -> int:
@@ -53,7 +53,7 @@ def _cells(answer: Any) -> list[tuple[str, ...]]:
 def _row(one: Any, now: float) -> tuple[str, ...]:
     used = "-" if one["used"] is None else f"{span(now - one['used'])} ago"
     cells = (
-        one["name"], one["kind"], one["identity"], one["address"] or "-", f"in {span(one['expires'] - now)}", used,
+        one["name"], one["kind"], one["identity"], one["target"] or "any", one["address"] or "-", f"in {span(one['expires'] - now)}", used,
         f"{one['sessions']:d}", one["agent"] or "-",
     )  # fmt: skip
     return tuple(safe(cell) for cell in cells)

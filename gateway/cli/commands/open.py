@@ -1,7 +1,5 @@
 """Does `dap open`: prints a one-use link for a browser."""
 
-from urllib.parse import quote
-
 from gateway.client import http
 from gateway.client.endpoint import needed
 from gateway.client.exit_status import REFUSED, GatewayFailed
@@ -28,7 +26,7 @@ def link(wanted: Target | None, whose: str | None) -> str:
     """Asks the running gateway for a link and returns it. `whose`: None for a link of one's own. Raises
     GatewayFailed, ConfigError.
     """
-    body = {"target": _path(wanted)} if wanted else {}
+    body = {"target": wanted.path()} if wanted else {}
     if whose is not None:
         body["for"] = whose
     status, answer = http.request(needed(load()), "POST", "/gateway/v1/tickets", body)
@@ -38,11 +36,3 @@ def link(wanted: Target | None, whose: str | None) -> str:
         said = fields.get("message")
         raise GatewayFailed(REFUSED, f"the gateway gave no ticket: {said or f'HTTP {status}'}")
     return url
-
-
-def _path(wanted: Target) -> str:
-    """Returns the target as it stands behind the page's address: a `/` within a part, as in deploy/NAME, is
-    escaped. The namespace is empty where it is not named.
-    """
-    parts = [wanted.cluster, wanted.namespace, wanted.pod, *([wanted.container] if wanted.container else [])]
-    return "/".join(quote(part, safe="") for part in parts)

@@ -53,6 +53,7 @@ def _row(kind: str, grant: Grant, sessions: int) -> dict[str, Any]:
         "name": grant.name,
         "kind": kind,
         "identity": grant.identity.name,
+        "target": str(grant.identity.only) if grant.identity.only else None,
         "address": grant.address or None,
         "agent": printable(grant.agent) or None,
         "expires": round(grant.expires, 3),

@@ -5,6 +5,7 @@ A path is put together from checked names; of a query only a label selector goes
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -46,7 +47,9 @@ async def one(request: web.Request) -> web.Response:
     """A pod, or what leads to pods."""
     target = _named(request, request.match_info["name"])
     path = _pattern(request).format(namespace=target.namespace, name=target.pod)
-    return _answer(await _read(request, path, target))
+    kind = path.split("/")[-2]
+    asked = target if kind == "pods" else replace(target, pod=f"{kind}/{target.pod}")
+    return _answer(await _read(request, path, asked))
 
 
 async def selected(request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -14,6 +15,7 @@ from gateway.access.policy import allowed
 from gateway.access.tokens import TICKET_LIFE, TOKEN_LIFE, bearer
 from gateway.backends.contract import HopCheck
 from gateway.errors import HopFailed, Refused
+from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
 from gateway.server.app_keys import (
     ACCESS,
@@ -76,8 +78,9 @@ async def metrics(request: web.Request) -> web.Response:
 @routes.get("/gateway/v1/info")
 async def info(request: web.Request) -> web.Response:
     """Who you are here, and what there is."""
-    names = [{"name": name} for name in request.app[BACKENDS]]
-    return web.json_response({"version": __version__, "clusters": names, "identity": request[IDENTITY].name})
+    identity = request[IDENTITY]
+    names = [{"name": one} for one in request.app[BACKENDS] if allowed(identity, "get", Target(one), None)]
+    return web.json_response({"version": __version__, "clusters": names, "identity": identity.name})
 
 
 @routes.get("/gateway/v1/clusters/{cluster}/namespace")
@@ -94,7 +97,7 @@ async def namespace(request: web.Request) -> web.Response:
 @routes.post("/gateway/v1/tickets")
 async def new_ticket(request: web.Request) -> web.Response:
     """A browser link: its ticket is good for one use within TICKET_LIFE. `for`: whose it is, where it is not the
-    asker's own; what is opened with it is theirs alone.
+    asker's own; what is opened with it is theirs alone, and with a target only that can be opened.
     """
     identity = request[IDENTITY]
     if not allowed(identity, "ticket", None, None):
@@ -105,7 +108,13 @@ async def new_ticket(request: web.Request) -> web.Response:
     target, other = body.get("target", ""), body.get("for")
     if not isinstance(target, str) or len(target) > 600 or not target.isprintable():
         raise Refusal(400, 'target must be text like "default/default/web-0"')
-    ticket = request.app[ACCESS].tokens.ticket(_holder(identity, other), request[PEER])
+    holder = _holder(other) if other is not None else identity
+    if other is not None and target:
+        holder = replace(holder, only=await _settled(request, target.strip("/")))
+        target = holder.only.path() if holder.only else ""
+    if other is not None:
+        log.info("ticket_issued", by=identity.name, proof=identity.proof, whose=other, only=target or None)
+    ticket = request.app[ACCESS].tokens.ticket(holder, request[PEER])
     answer = {"ticket": ticket, "url": request.app[LINKS].url(ticket, target), "expiresIn": int(TICKET_LIFE)}
     return web.json_response(answer, status=201)
 
@@ -146,13 +155,26 @@ def _kept(app: web.Application, cluster: str) -> dict[str, Any]:
     return {"ssh": dict(stats.connections), "restarts": {**stats.restarts, **recovery}}
 
 
-def _holder(asks: Identity, other: object) -> Identity:
-    if other is None:
-        return asks
+def _holder(other: object) -> Identity:
     if not isinstance(other, str) or not _NAME.fullmatch(other):
         raise Refusal(400, "for must be a name: letters, digits and . _ @ + -, at most 64 of them")
-    log.info("ticket_issued", by=asks.name, proof=asks.proof, whose=other)
     return Identity(other, "page")
+
+
+async def _settled(request: web.Request, path: str) -> Target:
+    """Returns the target of a path, with the cluster and the namespace that are meant now. Raises Refusal."""
+    backends = request.app[BACKENDS]
+    try:
+        target = Target.from_path(path)
+        target = replace(target, cluster=cluster_called(target.cluster, backends))
+        request.app[REGISTRY].permit(request[IDENTITY], "exec", target)
+        if not target.namespace:
+            target = replace(target, namespace=await request.app[NAMESPACES].get(target.cluster))
+        return target
+    except BadRequest as error:
+        raise Refusal(400, str(error)) from None
+    except (HopFailed, Refused) as error:
+        raise _refusal(error) from None
 
 
 def _shown(ago: float, hops: list[HopCheck]) -> dict[str, Any]:
