@@ -2,6 +2,7 @@
 
 import os
 import resource
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,10 +28,12 @@ def used() -> int:
     return len(os.listdir(_OPEN)) if _OPEN else 0  # noqa: PTH208  # the names alone, at the price of one call
 
 
-def room(sessions: int, reserve: int = RESERVE) -> bool:
-    """There are enough descriptors for so many sessions, those that are open among them, and for a reserve beside."""
+def room(sessions: int, reserve: int = RESERVE, count: Callable[[], int] = used) -> bool:
+    """There are enough descriptors for so many sessions, those that are open among them, and for a reserve beside.
+    `count` says how many are open.
+    """
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     try:
-        return limit == resource.RLIM_INFINITY or used() + EACH * sessions + reserve <= limit
+        return limit == resource.RLIM_INFINITY or count() + EACH * sessions + reserve <= limit
     except OSError:
         return False

@@ -3,6 +3,7 @@ of them is dropped as it comes, long after new sessions were refused.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from socket import socket
@@ -10,36 +11,51 @@ from typing import cast
 
 from gateway import fd_limits
 from gateway.protocol.outcome import CODES
-from gateway.protocol.status import failure
+from gateway.server.connections import Connections, answer
 
 RESERVE = fd_limits.RESERVE // 2  # descriptors, besides what the sessions may open
+FRESH = 1.0  # seconds that a look at the descriptors may be old: among 10,000 of them it takes 10 ms
 _CODE = CODES["out_of_files"]
-_BODY = failure(_CODE.http, _CODE.meaning).json(http=True)
-_ANSWER = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-    % len(_BODY)
-)
 
 
 @asynccontextmanager
 async def doors(
-    sockets: Iterable[socket], serve: Callable[[], asyncio.Protocol], sessions: Callable[[], int]
+    sockets: Iterable[socket], connections: Connections, sessions: Callable[[], int]
 ) -> AsyncIterator[None]:
-    """Listens for as long as the block runs. `serve` makes the protocol of a connection; `sessions`: how many live."""
+    """Listens for as long as the block runs. `sessions`: how many live."""
+    used = _Used(connections)
 
     def admit() -> asyncio.Protocol:
-        return serve() if fd_limits.room(sessions(), RESERVE) else _Full()
+        return connections.accept() if fd_limits.room(sessions(), RESERVE, used) else _Full()
 
     async with AsyncExitStack() as stack:
         for bound in sockets:
             server = await asyncio.get_running_loop().create_server(admit, sock=bound)
             stack.callback(server.close)
+        connections.watch()
+        stack.callback(connections.close)
         yield
+
+
+class _Used:
+    """Descriptors that are open: those of the last look, and the connections that were accepted since."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._at = float("-inf")
+        self._others = 0
+
+    def __call__(self) -> int:
+        now, ours = time.monotonic(), len(self._connections.open)
+        if now - self._at >= FRESH:
+            self._others = fd_limits.used() - ours
+            self._at = now
+        return self._others + ours
 
 
 class _Full(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Nothing is read, so that the answer may get lost; its descriptor counts."""
         transport = cast("asyncio.Transport", transport)
-        transport.write(_ANSWER + b"Connection: close\r\n\r\n" + _BODY)
+        transport.write(answer(_CODE.http, _CODE.meaning))
         transport.close()

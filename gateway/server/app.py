@@ -20,6 +20,7 @@ from gateway.server.app_keys import (
     PEER,
     REGISTRY,
 )
+from gateway.server.connections import connection_of
 from gateway.server.gateway import Gateway
 from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
@@ -55,7 +56,8 @@ def create_app(gateway: Gateway) -> web.Application:
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Where from, who, then the handler; every refusal is a Status object."""
     try:
-        return await _guarded(request, handler)
+        with connection_of(request).serving(request):
+            return await _guarded(request, handler)
     except Refusal as refusal:
         return refusal.response()
     except Unauthorized:
@@ -89,6 +91,7 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
                 await asyncio.sleep(request.app[ACCESS].wrong.delay(peer.address))
             raise Refusal(401, "Unauthorized")
         request[IDENTITY] = identity
+        connection_of(request).identified()
     return await handler(request)
 
 

@@ -26,6 +26,7 @@ from gateway.errors import ConfigError
 from gateway.server import listen
 from gateway.server.accept import doors
 from gateway.server.app import create_app
+from gateway.server.connections import MAX_LINE, Connections
 from gateway.server.gateway import Gateway, running
 from gateway.settings.config import Config, bearer_token, socket_path, state_dir
 
@@ -38,7 +39,6 @@ _library.addFilter(
 )
 LEAST = 16  # characters of a token that opens shells
 _IDLE = 30.0  # seconds that a connection may wait for a request to be complete
-_MAX_LINE = 1 << 20  # bytes of a request line: argv travels in the query
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> Async
         access_log=None,
         logger=_library,
         shutdown_timeout=1.5,
-        max_line_size=_MAX_LINE,
+        max_line_size=MAX_LINE,
         max_field_size=64 * 1024,
         auto_decompress=False,
         keepalive_timeout=_IDLE,
@@ -132,8 +132,9 @@ async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> Async
     )
     await runner.setup()
     assert runner.server
+    connections = Connections(runner.server, gateway.config.limits, gateway.metrics.refused)
     try:
-        async with doors(sockets, runner.server, lambda: gateway.registry.quota.sessions):
+        async with doors(sockets, connections, lambda: gateway.registry.quota.sessions):
             yield
     finally:
         await runner.cleanup()

@@ -230,8 +230,9 @@ async def test_descriptors_that_run_out_refuse_the_new_and_leave_the_old(edge_wi
             pass
 
 
-async def test_the_last_descriptors_are_for_those_who_are_in(edge_with):
+async def test_the_last_descriptors_are_for_those_who_are_in(edge_with, monkeypatch):
     """Whoever comes then is dropped, whatever it wants; and nothing of it is a defect."""
+    monkeypatch.setattr(accept, "FRESH", 0.0)
     edge = await edge_with()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with opened(edge, "cat") as old:

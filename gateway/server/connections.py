@@ -1,0 +1,190 @@
+"""The connections that are open. What has shown no credential may hold few of them, and few bytes, for a short time: above
+a limit the oldest of these goes, so that whoever has a credential always finds room.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from socket import AF_UNIX
+from typing import cast
+
+from aiohttp import hdrs, web
+
+from gateway.protocol.status import failure
+from gateway.settings.config import Limits
+
+MAX_LINE = 1 << 20  # bytes of a request line: argv travels in the query
+MAX_HEAD = MAX_LINE + (128 << 10)  # bytes of a request line and all header lines
+_TICK = 1.0  # seconds between looks at all connections
+
+
+class Connections:
+    """Holds all connections to their limits. `serve` makes the protocol of a connection; `dropped` is told why one was
+    dropped.
+    """
+
+    def __init__(
+        self, serve: Callable[[], asyncio.Protocol], limits: Limits, dropped: Callable[[str], None]
+    ) -> None:
+        self.limits = limits
+        self.dropped = dropped
+        self.open: set[Connection] = set()
+        self.anonymous: dict[Connection, None] = {}  # the oldest first
+        self._serve = serve
+        self._addresses: Counter[str] = Counter()  # of the anonymous
+        self._bytes = 0  # of their unfinished heads
+        self._timer: asyncio.TimerHandle | None = None
+
+    def accept(self) -> asyncio.Protocol:
+        """Returns the protocol of a connection that was accepted."""
+        return Connection(self._serve(), self)
+
+    def add(self, connection: "Connection") -> None:
+        """Counts a connection. Over TCP it is anonymous; on the Unix socket the kernel says whose it is."""
+        self.open.add(connection)
+        if not connection.address:
+            return
+        self.anonymous[connection] = None
+        self._addresses[connection.address] += 1
+        if self._addresses[connection.address] > self.limits.anonymous_per_address:
+            self._drop(next(one for one in self.anonymous if one.address == connection.address))
+        elif len(self.anonymous) > self.limits.anonymous:
+            self._drop(next(iter(self.anonymous)))
+
+    def hold(self, connection: "Connection", count: int) -> None:
+        """Counts bytes of a head that a connection holds from now on, or, where negative, does not hold any longer."""
+        connection.head += count
+        if connection not in self.anonymous:
+            return
+        self._bytes += count
+        while self._bytes > self.limits.anonymous_bytes:
+            self._drop(next(one for one in self.anonymous if one.head))
+
+    def identified(self, connection: "Connection") -> None:
+        """Takes the connection, which has shown a good credential or was closed, from the anonymous."""
+        if connection in self.anonymous:
+            del self.anonymous[connection]
+            self._addresses[connection.address] -= 1
+            if not self._addresses[connection.address]:
+                del self._addresses[connection.address]
+            self._bytes -= connection.head
+
+    def watch(self) -> None:
+        """Looks at all connections from now on, until `close`."""
+        self._timer = asyncio.get_running_loop().call_later(_TICK, self.watch)
+        for connection in list(self.open):
+            connection.check()
+
+    def close(self) -> None:
+        """Looks no more."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _drop(self, connection: "Connection") -> None:
+        self.identified(connection)
+        connection.drop("too_many_anonymous", 503, "too many connections without a credential: try again")
+
+
+class Connection(asyncio.Protocol):
+    """Stands in front of the protocol of one connection: counts what the client has sent of a request's head, and drops
+    a client that takes too long to send it.
+    """
+
+    def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
+        self.address = ""  # empty on the Unix socket
+        self.head = 0  # bytes since the last request began
+        self._inner = inner
+        self._connections = connections
+        self._limits = connections.limits
+        self._loop = asyncio.get_running_loop()
+        self._head_began: float | None = self._loop.time()  # None: no head is under way
+        self._serving = False
+        self._streaming = False  # what comes belongs to the request that is served
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self._transport = cast("asyncio.Transport", transport)
+        if transport.get_extra_info("socket").family != AF_UNIX:
+            self.address = transport.get_extra_info("peername")[0]
+        self._inner.connection_made(transport)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._connections.open.discard(self)
+        self._connections.identified(self)
+        self._inner.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol. A head that is too large is not read on."""
+        if not self._streaming:
+            self._head_began = self._head_began or self._loop.time()
+            self._connections.hold(self, len(data))
+            if self.head > MAX_HEAD:
+                self.drop("head_too_large", 431, f"a request's head may have {MAX_HEAD} bytes")
+        if not self._transport.is_closing():
+            self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """See asyncio.Protocol."""
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        """See asyncio.BaseProtocol."""
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """See asyncio.BaseProtocol."""
+        self._inner.resume_writing()
+
+    @contextmanager
+    def serving(self, request: web.Request) -> Iterator[None]:
+        """The head of a request is complete, and the request is answered within the block."""
+        self._connections.hold(self, -self.head)
+        self._head_began = None
+        self._serving = True
+        self._streaming = request.can_read_body or hdrs.UPGRADE in request.headers
+        try:
+            yield
+        finally:
+            self._serving = self._streaming = False
+            self._head_began = self._loop.time() if self.head else None
+
+    def identified(self) -> None:
+        """The client has shown a good credential."""
+        self._connections.identified(self)
+
+    def check(self) -> None:
+        """Drops a client that takes too long to send a request's head."""
+        began = self._head_began
+        if not self._serving and began is not None and self._loop.time() - began > self._limits.head:
+            self.drop("head_too_slow", 408, f"the request did not come within {self._limits.head:g} s")
+
+    def drop(self, why: str, code: int, message: str) -> None:
+        """Closes the connection, with an answer where no other one is under way."""
+        if self._transport.is_closing():
+            return
+        self._connections.dropped(why)
+        if not self._serving and not self._transport.get_write_buffer_size():
+            self._transport.write(answer(code, message))
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        self._transport.close()
+
+
+def connection_of(request: web.Request) -> Connection:
+    """Returns the connection that a request came on. Raises ConnectionError where its client has left."""
+    if request.transport is None:
+        raise ConnectionResetError("the client left before it was answered")
+    return cast("Connection", request.transport.get_protocol())
+
+
+def answer(code: int, message: str) -> bytes:
+    """Returns a whole HTTP answer, the last one of its connection."""
+    body = failure(code, message).json(http=True)
+    return (
+        b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+        % (code, HTTPStatus(code).phrase.encode(), len(body), body)
+    )

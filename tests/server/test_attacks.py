@@ -1,0 +1,189 @@
+"""What a client without a credential may hold, and what it takes from others: nothing.
+
+Field S11 (memory), S13 (slow clients); ten thousand idle ones, heads without an end.
+"""
+
+import asyncio
+import os
+import socket
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+import pytest
+from support.peer import V5, once, peer
+from support.waiting import until
+
+from gateway import fd_limits
+from gateway.server import connections
+from gateway.settings.config import Limits
+
+POD = "/api/v1/namespaces/default/pods/web-0"
+CAT = f"{POD}/exec?command=cat&stdin=1&stdout=1"
+INFO = "/gateway/v1/info"
+MIB = 1 << 20
+pytestmark = pytest.mark.timeout(60)
+
+
+@asynccontextmanager
+async def crowd(edge, count, said=b""):
+    """So many connections, each of which has sent `said`."""
+    async with AsyncExitStack() as stack:
+        found = []
+        for _ in range(count):
+            found.append(await stack.enter_async_context(peer(edge.url)))
+            if said:
+                found[-1].send(said)
+        yield found
+
+
+async def idle(edge, stack):
+    """A connection that says nothing."""
+    where = urlsplit(edge.url)
+    one = stack.enter_context(socket.socket())
+    one.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(one, (where.hostname, where.port))
+
+
+async def works(edge):
+    """Somebody with a credential opens a session and is answered."""
+    async with peer(edge.url) as client:
+        assert (await client.upgrade(CAT, (V5, edge.proof))).code == 101
+        await client.hear()
+        client.say(b"\0hello")
+        assert (await client.hear())[1] == b"\1hello"
+
+
+def limits(**some):
+    return Limits(**{"anonymous": 20, "anonymous_per_address": 20, **some})
+
+
+# numbers
+
+
+async def test_two_thousand_idle_connections_take_nothing_from_who_has_a_credential(edge):
+    async with peer(edge.url) as old:
+        assert (await old.ask("GET", INFO, (edge.proof,))).code == 200
+        with ExitStack() as stack:
+            for _ in range(2000):
+                await idle(edge, stack)
+            assert (await old.ask("GET", INFO, (edge.proof,))).code == 200
+            await works(edge)
+    assert (
+        edge.metric('dap_refused_total{code="too_many_anonymous"}') >= 2000 - Limits().anonymous_per_address
+    )
+
+
+async def test_the_oldest_goes_and_is_told_why(edge_with):
+    edge = await edge_with(limits())
+    async with crowd(edge, 21) as everybody:
+        async with asyncio.timeout(5):
+            answer = await everybody[0].answer()
+            assert (answer.code, answer.status["message"]) == (
+                503, "too many connections without a credential: try again",
+            )  # fmt: skip
+            assert await everybody[0].reader.read() == b""
+        for one in everybody[1:]:
+            assert (await one.ask("GET", "/healthz")).code == 200
+
+
+async def test_who_has_shown_a_credential_is_not_counted(edge_with):
+    """Nor is the Unix socket."""
+    edge = await edge_with(limits(anonymous=2))
+    async with AsyncExitStack() as stack:
+        known = [await stack.enter_async_context(peer(edge.url)) for _ in range(2)]
+        known += [await stack.enter_async_context(peer(edge.socket)) for _ in range(10)]
+        for one in known:
+            assert (await one.ask("GET", INFO, (edge.proof,))).code == 200
+        async with crowd(edge, 6):
+            for one in known:
+                assert (await one.ask("GET", INFO, (edge.proof,))).code == 200
+
+
+async def test_a_wrong_token_is_no_credential(edge_with):
+    edge = await edge_with(limits(anonymous=3))
+    async with crowd(edge, 3) as guessing:
+        for one in guessing:
+            assert (await one.ask("GET", INFO, (("Authorization", "Bearer wrong"),))).code == 401
+        async with crowd(edge, 3), asyncio.timeout(5):
+            for one in guessing:
+                assert (await one.answer()).code == 503
+
+
+# heads
+
+
+async def test_a_head_has_its_time(edge_with):
+    edge = await edge_with(limits(head=0.3))
+    began = b"GET /healthz HTTP/1.1\r\nHost"
+    async with crowd(edge, 2, began) as (slow, late), peer(edge.url) as silent, peer(edge.socket) as local:
+        late.send(f": {late.host}\r\n\r\n".encode())
+        assert (await late.answer()).code == 200
+        async with asyncio.timeout(5):
+            for one in (slow, silent, local):
+                assert (await one.answer()).code == 408
+        assert (await late.ask("GET", "/healthz")).code == 200, "between two requests it may wait"
+        late.send(b"GET /")
+        async with asyncio.timeout(5):
+            assert (await late.answer()).code == 408
+
+
+async def test_heads_of_eight_mebibytes_are_not_kept(edge, monkeypatch):
+    """A hundred times; nobody reads on after the limit."""
+    monkeypatch.setattr(connections, "MAX_HEAD", 256 << 10)
+    line = b"x-filler: " + b"y" * 60_000 + b"\r\n"
+
+    async def send_head():
+        async with peer(edge.url) as client:
+            client.send(b"GET / HTTP/1.1\r\n")
+            sent = 0
+            with suppress(ConnectionError):
+                while sent < 8 * MIB and not client.reader.at_eof():
+                    client.send(line)
+                    sent += len(line)
+                    await client.writer.drain()
+            return sent
+
+    async with asyncio.TaskGroup() as tasks:
+        heads = [tasks.create_task(send_head()) for _ in range(100)]
+        await works(edge)
+    assert max(head.result() for head in heads) < 8 * MIB
+    assert edge.metric('dap_refused_total{code="head_too_large"}') > 0
+
+
+async def test_unfinished_heads_have_so_many_bytes_in_all(edge_with):
+    """The oldest that holds some goes."""
+    edge = await edge_with(limits(anonymous_bytes=MIB))
+    said = b"GET /?" + b"a" * (300 << 10)
+    async with peer(edge.url) as silent, crowd(edge, 4, said), asyncio.timeout(5):
+        await until(lambda: edge.metric('dap_refused_total{code="too_many_anonymous"}') == 1, 5)
+        await works(edge)
+        assert (await silent.ask("GET", "/healthz")).code == 200
+
+
+async def test_a_good_client_may_have_sixty_kilobytes_of_arguments_beside_a_crowd(edge):
+    argv = "%41" * 60_000
+    async with crowd(edge, 600, b"GET /"), peer(edge.url) as client:
+        answer = await client.upgrade(f"{POD}/exec?command=true&command={argv}&stdout=1", (V5, edge.proof))
+        assert answer.code == 101
+        await client.rest()
+    assert edge.backend.opened[-1][1].argv == ("true", "A" * 60_000)
+
+
+# descriptors
+
+
+async def test_a_connection_costs_no_look_at_all_descriptors(edge, monkeypatch):
+    looks = []
+    found = os.listdir
+    monkeypatch.setattr(fd_limits.os, "listdir", lambda path: looks.append(path) or found(path))
+    began = asyncio.get_running_loop().time()
+    for _ in range(50):
+        assert (await once(edge.url, "GET", "/healthz")).code == 200
+    assert len(looks) <= 2 + asyncio.get_running_loop().time() - began
+
+
+async def test_nothing_is_left_of_connections_that_were_closed(edge):
+    before = fd_limits.used()
+    async with crowd(edge, 300, b"GET /"):
+        pass
+    await until(lambda: fd_limits.used() <= before, 5)
