@@ -28,6 +28,9 @@ from gateway.server.routes import access, attach, kube_reads, page, sessions, st
 from gateway.server.routes import exec as exec_route
 
 log = structlog.get_logger()
+MAX_FIELDS = (
+    16 * 1024
+)  # of a query: argv has one for each word, and to parse a mebibyte of them takes half a second
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 OPEN: Final = frozenset(
@@ -83,6 +86,8 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
     if why := request.app[ACCESS].hosts.refuse(peer):
         request.app[METRICS].refused("place")
         raise Refusal(403, why)
+    if request.rel_url.raw_query_string.count("&") >= MAX_FIELDS:
+        raise Refusal(414, f"a query has at most {MAX_FIELDS} fields")
     if not _open(request):
         identity = identify(peer, request.app[ACCESS].tokens)
         if identity is None:

@@ -15,6 +15,7 @@ from support.waiting import until
 
 from gateway import fd_limits
 from gateway.server import connections
+from gateway.server.app import MAX_FIELDS
 from gateway.settings.config import Limits
 
 POD = "/api/v1/namespaces/default/pods/web-0"
@@ -167,6 +168,20 @@ async def test_a_good_client_may_have_sixty_kilobytes_of_arguments_beside_a_crow
         assert answer.code == 101
         await client.rest()
     assert edge.backend.opened[-1][1].argv == ("true", "A" * 60_000)
+
+
+async def test_a_query_of_countless_fields_is_not_parsed(edge):
+    """A good client has as many words as anybody needs."""
+    proof = (V5, edge.proof)
+    async with peer(edge.url) as client:
+        answer = await client.upgrade(f"{CAT}{'&a=' * 300_000}", proof)
+        assert (answer.code, answer.status["message"]) == (414, f"a query has at most {MAX_FIELDS} fields")
+        assert (await client.ask("GET", f"/readyz?{'&a=' * 300_000}", proof)).code == 414
+        assert (await client.ask("GET", f"/healthz?{'&a=' * 300_000}")).code == 414
+        assert (
+            await client.upgrade(f"{POD}/exec?stdout=1{'&command=a' * (MAX_FIELDS - 1)}", proof)
+        ).code == 101
+    assert len(edge.backend.opened[-1][1].argv) == MAX_FIELDS - 1
 
 
 # descriptors
