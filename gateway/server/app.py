@@ -19,6 +19,7 @@ from gateway.server.app_keys import (
     NAMESPACES,
     PEER,
     REGISTRY,
+    UPGRADES,
 )
 from gateway.server.connections import connection_of
 from gateway.server.gateway import Gateway
@@ -26,6 +27,7 @@ from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
 from gateway.server.routes import access, attach, kube_reads, page, sessions, state
 from gateway.server.routes import exec as exec_route
+from gateway.server.websocket.upgrades import Upgrades
 
 log = structlog.get_logger()
 MAX_FIELDS = (
@@ -50,6 +52,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[METRICS] = gateway.metrics
     app[NAMESPACES] = gateway.namespaces
     app[REGISTRY] = gateway.registry
+    app[UPGRADES] = Upgrades(gateway.config.limits.upgrades_per_identity)
     for part in (exec_route, attach, kube_reads, state, access, sessions, page):
         app.add_routes(part.routes)
     return app

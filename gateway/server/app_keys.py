@@ -10,6 +10,7 @@ from gateway.server.health_cache import HealthCache
 from gateway.server.metrics import Metrics
 from gateway.server.namespaces import Namespaces
 from gateway.server.page_links import PageLinks
+from gateway.server.websocket.upgrades import Upgrades
 from gateway.sessions.registry import SessionRegistry
 from gateway.settings.config import Limits
 
@@ -21,5 +22,6 @@ LINKS: web.AppKey[PageLinks] = web.AppKey("links", PageLinks)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 NAMESPACES: web.AppKey[Namespaces] = web.AppKey("namespaces", Namespaces)
 REGISTRY: web.AppKey[SessionRegistry] = web.AppKey("registry", SessionRegistry)
+UPGRADES: web.AppKey[Upgrades] = web.AppKey("upgrades", Upgrades)
 PEER: web.RequestKey[Peer] = web.RequestKey("peer", Peer)
 IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity", Identity)

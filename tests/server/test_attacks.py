@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
-from support.peer import V5, once, peer
+from support.peer import OWN, V5, once, peer
 from support.waiting import until
 
 from gateway import fd_limits
@@ -182,6 +182,25 @@ async def test_a_query_of_countless_fields_is_not_parsed(edge):
             await client.upgrade(f"{POD}/exec?stdout=1{'&command=a' * (MAX_FIELDS - 1)}", proof)
         ).code == 101
     assert len(edge.backend.opened[-1][1].argv) == MAX_FIELDS - 1
+
+
+# WebSockets
+
+
+async def test_websockets_that_no_session_has_are_counted(edge_with):
+    """Those that do not say what they want, and those that were refused and do not close."""
+    edge = await edge_with(limits(upgrades_per_identity=4))
+    attach, unknown = "/gateway/v1/sessions/none/attach", CAT.replace("web-0", "UPPER")
+    async with crowd(edge, 4) as waiting:
+        for one, path in zip(waiting, (attach, attach, unknown, unknown), strict=True):
+            assert (await one.upgrade(path, (OWN, edge.proof))).code == 101
+        for path, row in ((attach, OWN), (CAT, OWN), (CAT, V5)):
+            async with peer(edge.url) as more:
+                answer = await more.upgrade(path, (row, edge.proof))
+                assert (answer.code, answer.status["reason"]) == (429, "TooManyRequests")
+        await waiting[2].rest()
+        await waiting[2].reader.read()
+        await works(edge)
 
 
 # descriptors

@@ -13,7 +13,7 @@ from gateway.protocol.codec import ClientDecoder
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import Control
 from gateway.protocol.subprotocols import OWN
-from gateway.server.app_keys import IDENTITY, LIMITS, METRICS, REGISTRY
+from gateway.server.app_keys import IDENTITY, LIMITS, METRICS, REGISTRY, UPGRADES
 from gateway.server.refusals import Refusal
 from gateway.server.routes.exec import LEAVE, refusal, refuse_in_band, row_of
 from gateway.server.websocket.attachment import follow
@@ -39,7 +39,18 @@ async def serve_attach(request: web.Request) -> web.StreamResponse:
     if row_of(request) is not OWN:
         raise Refusal(403, "sessions are attached to on v1.dap-gateway only")
     websocket = handshake(request, OWN, request.app[LIMITS].close)
-    await upgrade(websocket, request, OWN)
+    with request.app[UPGRADES].waiting(request[IDENTITY]):
+        await upgrade(websocket, request, OWN)
+        admitted = await _admitted(request, websocket)
+    if admitted:
+        await _follow(request, websocket, *admitted)
+    return websocket
+
+
+async def _admitted(
+    request: web.Request, websocket: Socket
+) -> tuple[Session, Resumption, int, str | None] | None:
+    """Returns the session, the offset where the client goes on, and the secret that it used; None where it was refused."""
     try:
         wish = await _wish(websocket)
         session, resumption = await request.app[REGISTRY].find(
@@ -48,17 +59,28 @@ async def serve_attach(request: web.Request) -> web.StreamResponse:
         offset = _admit(session, resumption, request[IDENTITY], wish)
     except ProtocolError as error:
         await websocket.hang_up(error.close_code, str(error), LEAVE)
-        return websocket
+        return None
     except Exception as error:  # noqa: BLE001  # the guard of who has been let in
         outcome = refusal(error, OWN)
         request.app[METRICS].refused(outcome.code)
         await refuse_in_band(websocket, OWN, outcome)
-        return websocket
-    log.info("session_attached", session=session.name, offset=offset, by_identity=wish.secret is None)
+        return None
+    return session, resumption, offset, wish.secret
+
+
+async def _follow(
+    request: web.Request,
+    websocket: Socket,
+    session: Session,
+    resumption: Resumption,
+    offset: int,
+    secret: str | None,
+) -> None:
+    """Makes the WebSocket the session's client until one of them goes."""
+    log.info("session_attached", session=session.name, offset=offset, by_identity=secret is None)
     session.credential = request[IDENTITY].credential
     limits, metrics = request.app[LIMITS], request.app[METRICS]
-    await follow(websocket, session, resumption, limits, metrics, offset, wish.secret)
-    return websocket
+    await follow(websocket, session, resumption, limits, metrics, offset, secret)
 
 
 def _admit(session: Session, resumption: Resumption, identity: Identity, wish: Wish) -> int:

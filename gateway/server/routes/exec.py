@@ -17,7 +17,7 @@ from gateway.protocol.status import failure
 from gateway.protocol.subprotocols import Subprotocol, negotiate
 from gateway.protocol.target import Command, Target, Verb
 from gateway.server import lookup
-from gateway.server.app_keys import BACKENDS, IDENTITY, LIMITS, METRICS, NAMESPACES, PEER, REGISTRY
+from gateway.server.app_keys import BACKENDS, IDENTITY, LIMITS, METRICS, NAMESPACES, PEER, REGISTRY, UPGRADES
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
 from gateway.server.websocket.attachment import Attachment, follow
@@ -45,14 +45,15 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
     row = row_of(request)
     limits = request.app[LIMITS]
     websocket = handshake(request, row, limits.close)
-    if row.control:
-        await upgrade(websocket, request, row)
-    try:
-        session = await _begin(request, row)
-    except Exception as error:  # noqa: BLE001  # the guard of who has been let in
-        outcome = refusal(error, row)
-        request.app[METRICS].refused(outcome.code)
-        return await _refuse(websocket, row, outcome)
+    with request.app[UPGRADES].waiting(request[IDENTITY]):
+        if row.control:
+            await upgrade(websocket, request, row)
+        try:
+            session = await _begin(request, row)
+        except Exception as error:  # noqa: BLE001  # the guard of who has been let in
+            outcome = refusal(error, row)
+            request.app[METRICS].refused(outcome.code)
+            return await _refuse(websocket, row, outcome)
     if session.resumption:
         await follow(websocket, session, session.resumption, limits, request.app[METRICS], 0)
         return websocket
