@@ -3,9 +3,12 @@ a limit the oldest of these goes, so that whoever has a credential always finds 
 """
 
 import asyncio
+import sys
+import termios
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from fcntl import ioctl
 from http import HTTPStatus
 from socket import AF_UNIX
 from typing import cast
@@ -17,7 +20,7 @@ from gateway.settings.config import Limits
 
 MAX_LINE = 1 << 20  # bytes of a request line: argv travels in the query
 MAX_HEAD = MAX_LINE + (128 << 10)  # bytes of a request line and all header lines
-_TICK = 1.0  # seconds between looks at all connections
+TICK = 1.0  # seconds between looks at all connections
 
 
 class Connections:
@@ -73,7 +76,7 @@ class Connections:
 
     def watch(self) -> None:
         """Looks at all connections from now on, until `close`."""
-        self._timer = asyncio.get_running_loop().call_later(_TICK, self.watch)
+        self._timer = asyncio.get_running_loop().call_later(TICK, self.watch)
         for connection in list(self.open):
             connection.check()
 
@@ -89,7 +92,7 @@ class Connections:
 
 class Connection(asyncio.Protocol):
     """Stands in front of the protocol of one connection: counts what the client has sent of a request's head, and drops
-    a client that takes too long to send it.
+    a client that takes too long to send it, or to read an answer.
     """
 
     def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
@@ -102,6 +105,9 @@ class Connection(asyncio.Protocol):
         self._head_began: float | None = self._loop.time()  # None: no head is under way
         self._serving = False
         self._streaming = False  # what comes belongs to the request that is served
+        self._upgraded = False  # a session looks after its client by itself
+        self._unsent = 0  # bytes at the last look
+        self._taken = self._loop.time()  # when the client had taken some, or owed nothing
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
@@ -145,11 +151,12 @@ class Connection(asyncio.Protocol):
         self._connections.hold(self, -self.head)
         self._head_began = None
         self._serving = True
-        self._streaming = request.can_read_body or hdrs.UPGRADE in request.headers
+        self._upgraded = hdrs.UPGRADE in request.headers
+        self._streaming = self._upgraded or request.can_read_body
         try:
             yield
         finally:
-            self._serving = self._streaming = False
+            self._serving = self._streaming = self._upgraded = False
             self._head_began = self._loop.time() if self.head else None
 
     def identified(self) -> None:
@@ -157,10 +164,27 @@ class Connection(asyncio.Protocol):
         self._connections.identified(self)
 
     def check(self) -> None:
-        """Drops a client that takes too long to send a request's head."""
-        began = self._head_began
-        if not self._serving and began is not None and self._loop.time() - began > self._limits.head:
+        """Drops a client that takes too long to send a request's head, or to read an answer."""
+        now, unsent = self._loop.time(), self._unacknowledged()
+        if not unsent or unsent != self._unsent or self._upgraded:
+            self._taken = now
+        self._unsent = unsent
+        if now - self._taken > self._limits.unread:
+            self._connections.dropped("unread")
+            self._transport.abort()
+        elif (
+            not self._serving and self._head_began is not None and now - self._head_began > self._limits.head
+        ):
             self.drop("head_too_slow", 408, f"the request did not come within {self._limits.head:g} s")
+
+    def _unacknowledged(self) -> int:
+        """Returns the bytes that the peer's kernel has not taken, 0 while our kernel has room for all of them."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent:
+            with suppress(OSError):  # where a kernel does not say it, what is ours has to do
+                raw = ioctl(self._transport.get_extra_info("socket"), termios.TIOCOUTQ, bytes(4))
+                unsent += int.from_bytes(raw, sys.byteorder)
+        return unsent
 
     def drop(self, why: str, code: int, message: str) -> None:
         """Closes the connection, with an answer where no other one is under way."""

@@ -117,11 +117,10 @@ class Limits:
     idle: float = 0.0  # without input and output, then a terminal ends; 0: never
     max_age: float = 0.0  # of a terminal, then it ends; 0: never
     head: float = 10.0  # for the head of a request to come
-    anonymous: int = (
-        1000  # connections over TCP that have shown no credential; above it the oldest is dropped
-    )
+    unread: float = 30.0  # for a client to take some of an answer; for a session's output it is `silence`
+    anonymous: int = 1000  # connections over TCP that have shown no credential; then the oldest goes
     anonymous_per_address: int = 500
-    anonymous_bytes: int = 32 << 20  # of the unfinished heads of all of them
+    anonymous_bytes: int = 32 << 20  # of the unfinished heads of all of these
     upgrades_per_identity: int = 500  # WebSockets that no session has: not yet, or refused
     sessions: int = 500  # at the same time: 9 GB of kubectl in the runner; 0: any number, as for the two per identity and target
     sessions_reserved: int = 5  # of these for the operator alone, but at most a tenth; 0: none

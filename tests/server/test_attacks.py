@@ -10,17 +10,20 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
-from support.peer import OWN, V5, once, peer
+from support.peer import OWN, V5, exchange, once, peer
 from support.waiting import until
 
 from gateway import fd_limits
 from gateway.server import connections
 from gateway.server.app import MAX_FIELDS
+from gateway.server.routes import page
 from gateway.settings.config import Limits
 
 POD = "/api/v1/namespaces/default/pods/web-0"
 CAT = f"{POD}/exec?command=cat&stdin=1&stdout=1"
 INFO = "/gateway/v1/info"
+PODS = "/api/v1/namespaces/default/pods/big"
+UNREAD = 'dap_refused_total{code="unread"}'
 MIB = 1 << 20
 pytestmark = pytest.mark.timeout(60)
 
@@ -43,6 +46,17 @@ async def idle(edge, stack):
     one = stack.enter_context(socket.socket())
     one.setblocking(False)
     await asyncio.get_running_loop().sock_connect(one, (where.hostname, where.port))
+
+
+def asked(client, edge, path):
+    """A request's bytes."""
+    return exchange("GET", path, (("Host", client.host), edge.proof))[1]
+
+
+@pytest.fixture
+def ticks(monkeypatch):
+    """Connections are looked at often."""
+    monkeypatch.setattr(connections, "TICK", 0.05)
 
 
 async def works(edge):
@@ -113,6 +127,7 @@ async def test_a_wrong_token_is_no_credential(edge_with):
 # heads
 
 
+@pytest.mark.usefixtures("ticks")
 async def test_a_head_has_its_time(edge_with):
     edge = await edge_with(limits(head=0.3))
     began = b"GET /healthz HTTP/1.1\r\nHost"
@@ -182,6 +197,47 @@ async def test_a_query_of_countless_fields_is_not_parsed(edge):
             await client.upgrade(f"{POD}/exec?stdout=1{'&command=a' * (MAX_FIELDS - 1)}", proof)
         ).code == 101
     assert len(edge.backend.opened[-1][1].argv) == MAX_FIELDS - 1
+
+
+# answers
+
+
+@pytest.mark.parametrize("path", [PODS, "/assets/big.js"])
+@pytest.mark.usefixtures("ticks")
+async def test_an_answer_that_nobody_reads_is_given_up(edge_with, path, monkeypatch, tmp_path):
+    """One that is read slowly is not."""
+    edge = await edge_with(limits(unread=0.4))
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "big.js").write_bytes(bytes(8 * MIB))
+    monkeypatch.setattr(page, "_FILES", tmp_path)
+    edge.backend.kube.objects[PODS] = {"filler": "x" * 8 * MIB}
+    async with peer(edge.url, rcvbuf=4096) as unread, peer(edge.url, rcvbuf=4096) as slow:
+        unread.writer.transport.pause_reading()
+        for one in (unread, slow):
+            one.send(asked(one, edge, path) * 2)
+        async with asyncio.timeout(10):
+            while not edge.metric(UNREAD):
+                await slow.reader.readexactly(1 << 10)
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
+        await slow.reader.readexactly(1 << 15)
+    assert edge.metric(UNREAD) == 1
+
+
+@pytest.mark.usefixtures("ticks")
+async def test_output_that_a_client_does_not_read_for_a_while_waits(edge_with):
+    """A session has its own way to find out whether somebody is there."""
+    edge = await edge_with(limits(unread=0.2))
+    async with peer(edge.url, rcvbuf=4096) as client:
+        assert (
+            await client.upgrade(f"{POD}/exec?command=flood&command=8&stdout=1", (V5, edge.proof))
+        ).code == 101
+        client.writer.transport.pause_reading()
+        await asyncio.sleep(0.8)
+        client.writer.transport.resume_reading()
+        heard = await client.rest()
+    assert sum(len(payload) - 1 for _, payload in heard if payload[:1] == b"\1") == 8 * MIB
+    assert not edge.metric(UNREAD)
 
 
 # WebSockets
