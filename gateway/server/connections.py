@@ -20,6 +20,7 @@ from gateway.settings.config import Limits
 
 MAX_LINE = 1 << 20  # bytes of a request line: argv travels in the query
 MAX_HEAD = MAX_LINE + (128 << 10)  # bytes of a request line and all header lines
+_CONTROL = 6  # bytes of a control frame before its data (RFC 6455, 5.2)
 TICK = 1.0  # seconds between looks at all connections
 
 
@@ -38,6 +39,7 @@ class Connections:
         self._serve = serve
         self._addresses: Counter[str] = Counter()  # of the anonymous
         self._bytes = 0  # of their unfinished heads
+        self._messages = 0  # bytes of messages on all WebSockets that no session has taken
         self._timer: asyncio.TimerHandle | None = None
 
     def accept(self) -> asyncio.Protocol:
@@ -74,6 +76,15 @@ class Connections:
                 del self._addresses[connection.address]
             self._bytes -= connection.head
 
+    def hold_message(self, connection: "Connection", count: int) -> None:
+        """Counts bytes of a message that a WebSocket holds from now on, or, where negative, does not hold any longer."""
+        connection.message += count
+        self._messages += count
+        while self._messages > self.limits.messages:
+            largest = max(self.open, key=lambda one: one.message)
+            self.hold_message(largest, -largest.message)
+            largest.drop("half_received", 0, "")
+
     def watch(self) -> None:
         """Looks at all connections from now on, until `close`."""
         self._timer = asyncio.get_running_loop().call_later(TICK, self.watch)
@@ -98,6 +109,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
         self.address = ""  # empty on the Unix socket
         self.head = 0  # bytes since the last request began
+        self.message = 0  # bytes since the last message of its WebSocket was taken
         self._inner = inner
         self._connections = connections
         self._limits = connections.limits
@@ -119,6 +131,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
+        self.message_taken()
         self._connections.open.discard(self)
         self._connections.identified(self)
         self._inner.connection_lost(exc)
@@ -130,6 +143,8 @@ class Connection(asyncio.Protocol):
             self._connections.hold(self, len(data))
             if self.head > MAX_HEAD:
                 self.drop("head_too_large", 431, f"a request's head may have {MAX_HEAD} bytes")
+        elif self._upgraded:
+            self._connections.hold_message(self, len(data))
         if not self._transport.is_closing():
             self._inner.data_received(data)
 
@@ -156,12 +171,18 @@ class Connection(asyncio.Protocol):
         try:
             yield
         finally:
+            self.message_taken()
             self._serving = self._streaming = self._upgraded = False
             self._head_began = self._loop.time() if self.head else None
 
     def identified(self) -> None:
         """The client has shown a good credential."""
         self._connections.identified(self)
+
+    def message_taken(self, control: bytes | None = None) -> None:
+        """A message was taken, with all that was sent before it; or a control frame, which may come in between."""
+        size = self.message if control is None else min(self.message, len(control) + _CONTROL)
+        self._connections.hold_message(self, -size)
 
     def check(self) -> None:
         """Drops a client that takes too long to send a request's head, or to read an answer."""
@@ -187,13 +208,13 @@ class Connection(asyncio.Protocol):
         return unsent
 
     def drop(self, why: str, code: int, message: str) -> None:
-        """Closes the connection, with an answer where no other one is under way."""
+        """Closes the connection; with an answer unless a request is served."""
         if self._transport.is_closing():
             return
         self._connections.dropped(why)
         if not self._serving and not self._transport.get_write_buffer_size():
             self._transport.write(answer(code, message))
-        if self._transport.get_write_buffer_size():
+        if self._serving or self._transport.get_write_buffer_size():
             self._transport.abort()
         self._transport.close()
 

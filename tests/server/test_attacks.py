@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
-from support.peer import OWN, V5, exchange, once, peer
+from support.peer import OWN, PING, PONG, V5, exchange, once, peer
 from support.waiting import until
 
 from gateway import fd_limits
@@ -257,6 +257,33 @@ async def test_websockets_that_no_session_has_are_counted(edge_with):
         await waiting[2].rest()
         await waiting[2].reader.read()
         await works(edge)
+
+
+async def test_half_sent_messages_have_so_many_bytes_in_all(edge_with):
+    """The largest goes; one that is whole may be as large as in a cluster."""
+    edge = await edge_with(limits(messages=8 * MIB))
+    part = bytes(3 * MIB)
+    async with crowd(edge, 3) as holding, peer(edge.url) as good:
+        for one in (*holding, good):
+            assert (await one.upgrade(CAT, (V5, edge.proof))).code == 101
+            await one.hear()
+        largest, *others = holding
+        largest.say(part + bytes(MIB), first=0)  # and no end
+        largest.say(b"x", PING)
+        assert await largest.hear() == (PONG, b"x")
+        for one in others:
+            one.say(part, first=0)
+        with suppress(ConnectionError):
+            assert await largest.reader.read() == b""
+        for _ in range(3):
+            good.say(b"\0" + bytes(MIB))
+        heard = 0
+        while heard < 3 * MIB:
+            heard += len((await good.hear())[1]) - 1
+        assert edge.metric('dap_refused_total{code="half_received"}') == 1
+        for one in others:
+            one.say(b"", 0)
+            assert (await one.hear())[1][:1] == b"\1"
 
 
 # descriptors

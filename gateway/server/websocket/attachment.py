@@ -179,6 +179,8 @@ class Attachment:
         while True:
             try:
                 message = await self._socket.receive()
+                control = message.data if message.type in (WSMsgType.PING, WSMsgType.PONG) else None
+                self._socket.connection.message_taken(control)
                 if message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
                     for said in decoder.decode(message.data):
                         await self._take(said)

@@ -13,6 +13,7 @@ from gateway.protocol.codec import MAX_MESSAGE, MAX_OWN
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import Subprotocol
+from gateway.server.connections import Connection, connection_of
 from gateway.server.refusals import Refusal
 
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
@@ -25,6 +26,7 @@ class Socket(web.WebSocketResponse):
     """
 
     transport: asyncio.Transport
+    connection: Connection
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
         """As aiohttp's, whose `receive` calls it too."""
@@ -98,6 +100,7 @@ async def upgrade(websocket: Socket, request: web.Request, row: Subprotocol) -> 
     if request.transport is None:
         raise ConnectionResetError("the client left during the handshake")
     websocket.transport = request.transport
+    websocket.connection = connection_of(request)
 
 
 def _offering(request: web.Request, row: Subprotocol) -> web.Request:
