@@ -53,9 +53,18 @@ def create_app(gateway: Gateway) -> web.Application:
     app[NAMESPACES] = gateway.namespaces
     app[REGISTRY] = gateway.registry
     app[UPGRADES] = Upgrades(gateway.config.limits.upgrades_per_identity)
+    app.on_response_prepare.append(add_headers)
     for part in (exec_route, attach, kube_reads, state, access, sessions, page):
         app.add_routes(part.routes)
     return app
+
+
+async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """Has browsers and proxies keep no answer and guess no type, unless a route says otherwise; names no version."""
+    response.headers[hdrs.SERVER] = "dap"
+    if response.status != 101:
+        response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
 
 
 @web.middleware

@@ -12,6 +12,7 @@ from support.peer import OWN, UPGRADE, V5, once
 from support.served import TOKEN
 
 from gateway.server.app import OPEN, create_app
+from gateway.server.routes import page
 
 OPEN_ROUTES = {
     ("GET", "/"),
@@ -325,3 +326,64 @@ async def test_a_cookie_or_a_query_is_no_credential(edge):
 async def test_no_answer_sets_a_cookie(edge):
     for method, _, path in routes(edge.gateway):
         assert "set-cookie" not in (await once(edge.url, method, path, (edge.proof,))).headers
+
+
+# what answers carry
+
+
+PLAIN = {"server": "dap", "cache-control": "no-store", "x-content-type-options": "nosniff"}
+JSON = PLAIN | {"content-type": "application/json; charset=utf-8"}
+STATUS = PLAIN | {"content-type": "application/json"}
+OURS = PLAIN | {
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+PAGE = OURS | {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-NONCE'; connect-src 'self'; "
+        "img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "headers"),
+    [
+        ("/", 200, PAGE),
+        (
+            "/assets/main.js", 200,
+            OURS | {"content-type": "text/javascript", "cache-control": "public, max-age=31536000, immutable"},
+        ),
+        ("/assets/none.js", 404, STATUS),
+        ("/healthz", 200, PLAIN | {"content-type": "text/plain; charset=utf-8"}),
+        ("/metrics", 200, PLAIN | {"content-type": "text/plain; version=0.0.4; charset=utf-8"}),
+        ("/readyz", 200, JSON),
+        ("/gateway/v1/info", 200, JSON),
+        ("/gateway/v1/sessions", 200, JSON),
+        ("/api/v1/namespaces/default/pods/web-0", 200, STATUS),
+        ("/nope", 404, STATUS),
+        ("/api/v1/namespaces/default/pods/web-0/exec", 400, STATUS),
+    ],
+)  # fmt: skip
+async def test_an_answer_has_these_headers_and_no_others(edge, path, code, headers, monkeypatch, tmp_path):
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "main.js").write_text("x")
+    (tmp_path / "index.html").write_text("<p nonce=__NONCE__>")
+    monkeypatch.setattr(page, "_FILES", tmp_path)
+    answer = await once(edge.url, "GET", path, (edge.proof,))
+    found = {name: value for name, value in answer.headers.items() if name not in ("date", "content-length")}
+    if policy := found.get("content-security-policy"):
+        found["content-security-policy"] = re.sub(r"nonce-[\w-]{22}", "nonce-NONCE", policy)
+    assert (answer.code, found) == (code, headers)
+
+
+async def test_a_head_request_becomes_no_websocket(edge):
+    """On no route, however it is asked."""
+    for _, _, path in routes(edge.gateway):
+        for headers in SOCKETS[1:]:
+            answer = await once(edge.url, "HEAD", path, (*headers, edge.proof))
+            assert answer.code in (200, 400, 404, 405), path
+    assert not edge.backend.opened

@@ -135,6 +135,8 @@ def row_of(request: web.Request) -> Subprotocol:
         raise Refusal(
             400, "this gateway serves exec through WebSocket only (kubectl 1.31 or newer), not through SPDY"
         )
+    if request.method != "GET":
+        raise Refusal(400, "a WebSocket is opened with GET")
     if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
         raise Refusal(400, "Upgrade request required")
     row = negotiate(name for name in offered_protocols(request[PEER]) if not name.startswith(BEARER))
