@@ -31,8 +31,11 @@ def owner() -> str:
     return user(os.getuid())
 
 
+@cache
 def user(uid: int) -> str:
-    """Returns the name of a user of this machine; "uid-NUMBER" where the machine has no name for the number."""
+    """Returns the name of a user of this machine; "uid-NUMBER" where the machine has no name for the number.
+    Looked up once: where users come from a directory, the event loop would wait for each look.
+    """
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

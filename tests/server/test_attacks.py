@@ -5,6 +5,7 @@ Field S11 (memory), S13 (slow clients); ten thousand idle ones, heads without an
 
 import asyncio
 import os
+import pwd
 import socket
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from urllib.parse import urlsplit
@@ -304,3 +305,15 @@ async def test_nothing_is_left_of_connections_that_were_closed(edge):
     async with crowd(edge, 300, b"GET /"):
         pass
     await until(lambda: fd_limits.used() <= before, 5)
+
+
+# the event loop
+
+
+async def test_who_asks_on_the_unix_socket_is_looked_up_once(edge, monkeypatch):
+    """Where users come from a directory, each look may take its time."""
+    looks, found = [], pwd.getpwuid
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: looks.append(uid) or found(uid))
+    for _ in range(5):
+        assert (await once(edge.socket, "GET", INFO)).code == 200
+    assert len(looks) <= 1
