@@ -61,9 +61,9 @@ async def test_pages_are_one_list():
 
     assert await answers.pages(get, "/pods?labelSelector=a", 100) == [{"n": 1}, {"n": 2}, {"n": 3}]
     assert asked == [
-        ("/pods?labelSelector=a&limit=500", 100),
-        ("/pods?labelSelector=a&limit=500&continue=next+1", 90),
-        ("/pods?labelSelector=a&limit=500&continue=next+2", 80),
+        ("/pods?labelSelector=a&limit=100", 100),
+        ("/pods?labelSelector=a&limit=100&continue=next+1", 90),
+        ("/pods?labelSelector=a&limit=100&continue=next+2", 80),
     ]
 
 
