@@ -22,6 +22,7 @@ class Events:
 
 
 SSH = Events("ssh_lost", "ssh_login_failed", "ssh_login_works_again")
+KUBECTL_PROXY = Events("kubectl_proxy_lost", "kubectl_proxy_failed", "kubectl_proxy_works_again")
 LINK = Events("link_lost", "relay_refused", "link_connected")
 
 

@@ -9,6 +9,7 @@ from gateway.backends.kube.namespace import context_namespace
 from gateway.backends.kube.pod_monitor import KubePodMonitor, Pods
 from gateway.backends.kube.raw import RawApi
 from gateway.backends.orphans.reaper import Ended, Reaper
+from gateway.backends.outage_log import KUBECTL_PROXY, OutageLog
 from gateway.backends.relay.bootstrap import RelayUnsupported
 from gateway.backends.relay.channel import RelayChannel, no_room
 from gateway.backends.relay.check import check
@@ -50,7 +51,9 @@ class RelayBackend:
             context=cluster.kube_context,
         )
         self.dial = streams.dial
-        self.kube = RelayApi(Proxy(self.link, streams.aside, cluster.kube_context), lambda: self.failure)
+        outages = OutageLog(cluster.name, KUBECTL_PROXY)
+        proxy = Proxy(self.link, streams.aside, cluster.kube_context, outages)
+        self.kube = RelayApi(proxy, lambda: self.failure)
         self._raw = RawApi(streams.kubectl, cluster.kube_context)
         self._pods = Pods(self.kube)
 

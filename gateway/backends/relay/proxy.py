@@ -11,9 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
-import structlog
-
 from gateway.backends.kube import kubectl
+from gateway.backends.outage_log import OutageLog
 from gateway.backends.relay.byte_stream import RelayBytes
 from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_stream import LinkStream
@@ -21,7 +20,6 @@ from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target
 from gateway.supervision import defect
 
-log = structlog.get_logger()
 Open = Callable[[Mapping[str, Any]], AbstractAsyncContextManager[LinkStream]]
 
 NAME = "kubectl.sock"
@@ -36,11 +34,17 @@ class Proxy:
     """Works while `run` does. `open_` starts a stream that is no session's, and ends it on leaving."""
 
     def __init__(
-        self, link: Callable[[], Awaitable[Link]], open_: Open, context: str, idle: float = IDLE
+        self,
+        link: Callable[[], Awaitable[Link]],
+        open_: Open,
+        context: str,
+        outages: OutageLog,
+        idle: float = IDLE,
     ) -> None:
         self._link = link
         self._open = open_
         self._context = ("--context", context) if context else ()
+        self._outages = outages
         self._idle = idle
         self._address: str | None = None  # while it listens
         self._since = self._failed = float("-inf")
@@ -84,7 +88,7 @@ class Proxy:
             try:
                 await self._serve()
             except HopFailed as error:
-                log.warning("kubectl_proxy_failed", code=error.code, message=error.message)
+                self._outages.refused(error)
                 self._fail(error)
             except Exception:
                 self._fail(defect())
@@ -111,6 +115,7 @@ class Proxy:
         async with self._open({"argv": ["kubectl", *self._context, "proxy", *options]}) as stream:
             await self._started(stream)
             self._address, self._since, self._failure = f"unix:{path}", time.monotonic(), None
+            self._outages.connected()
             self._wanted.clear()
             self._settled.set()
             try:

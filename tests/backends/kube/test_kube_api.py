@@ -10,6 +10,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from support.leaks import gone
 from support.served import cluster_at
 from support.waiting import until
@@ -336,6 +337,24 @@ async def test_without_kubectl_there_is_a_reason(own_demo):
         hops = await backend.check()
         assert [hop.hop for hop in hops] == [Hop.SSH, Hop.INCUS, Hop.RUNNER]  # each once
         assert hops[-1].outcome.code == "kubectl_missing"
+
+
+async def test_a_kubectl_that_cannot_serve_is_a_line_and_no_flood(own_demo):
+    path = own_demo.directory / "bin" / "kubectl"
+    kubectl = path.read_text()
+    path.write_text("#!/bin/sh\necho 'error: no config' >&2; exit 1\n")
+    with capture_logs() as logs:
+        async with backend_on(own_demo) as backend:
+            for _ in range(3):
+                with pytest.raises(HopFailed):
+                    await backend.kube.get(POD)
+                await asyncio.sleep(1.1)  # until it is tried again
+            path.write_text(kubectl)
+            assert await backend.kube.get(POD)
+    assert [(line["event"], line["cluster"], line.get("repeated")) for line in logs] == [
+        ("kubectl_proxy_failed", "default", None),
+        ("kubectl_proxy_works_again", "default", 2),
+    ]
 
 
 async def test_words_of_a_kubectl_that_cannot_serve(own_demo):
