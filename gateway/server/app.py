@@ -32,7 +32,7 @@ from gateway.server.websocket.upgrades import Upgrades
 log = structlog.get_logger()
 MAX_FIELDS = (
     16 * 1024
-)  # of a query: argv has one for each word, and to parse a mebibyte of them takes half a second
+)  # of a query: argv has a field for each word; to parse a mebibyte of fields takes half a second
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 OPEN: Final = frozenset(

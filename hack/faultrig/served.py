@@ -47,6 +47,9 @@ class Serve:
             "XDG_RUNTIME_DIR": str(directory), "DAP_RUNNER_MODE": mode, "TERM": "xterm",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(_ROOT),
         }  # fmt: skip
+        config = directory / "config" / "dap" / "config.toml"
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text("[limits]\nsessions_per_identity = 0\n", "utf-8")  # all are one person's here
         url = f"http://127.0.0.1:{self._port}"
         self.access = Access(url, token, self._environment)
 

@@ -38,9 +38,9 @@ class Served:
 
 
 def config_for(*clusters: Cluster, limits: Limits | None = None) -> Config:
-    """A Config as settings would make it."""
+    """A Config as settings would make it, but that all are one person here."""
     by_name = {cluster.name: cluster for cluster in clusters}
-    return Config(by_name, "127.0.0.1:0", "", (), (), "", TOKEN, limits or Limits())
+    return Config(by_name, "127.0.0.1:0", "", (), (), "", TOKEN, limits or Limits(sessions_per_identity=0))
 
 
 def cluster_at(
