@@ -30,9 +30,8 @@ from gateway.server.routes import exec as exec_route
 from gateway.server.websocket.upgrades import Upgrades
 
 log = structlog.get_logger()
-MAX_FIELDS = (
-    16 * 1024
-)  # of a query: argv has a field for each word; to parse a mebibyte of fields takes half a second
+# A query's fields: argv has one for each word. To parse a mebibyte of them takes half a second
+MAX_FIELDS = 16 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 OPEN: Final = frozenset(
