@@ -47,11 +47,14 @@ class SessionRegistry:
         self.quota = Quota(self.limits)
         self.recovery = Recovery(self.backends, self.recover)
 
-    def admit(self, identity: Identity, target: Target, command: Command) -> Slot:
-        """Reserves and returns a slot for a session, which the caller gives to `open` or frees. Raises Refused if the
-        policy, the quota, a missing cluster or a stopping gateway rules the session out.
+    def admit(
+        self, identity: Identity, target: Target, command: Command, asked: Target | None = None
+    ) -> Slot:
+        """Reserves and returns a slot for a session, which the caller gives to `open` or frees. `asked`: what the request
+        names, where `target` is the pod that was found for it; a link for a workload is good for any pod of it. Raises
+        Refused if the policy, the quota, a missing cluster or a stopping gateway rules the session out.
         """
-        self.permit(identity, command.verb, target, command)
+        self.permit(identity, command.verb, asked or target, command)
         return self.quota.reserve(identity, target)
 
     def permit(self, identity: Identity, verb: str, target: Target, command: Command | None = None) -> None:

@@ -348,7 +348,7 @@ def test_the_unix_socket_is_its_owners_alone(edge):
 
 async def test_a_stranger_on_the_unix_socket_may_do_nothing(edge, monkeypatch):
     """Only root can pass the socket's mode; were somebody else let in, `allowed` still says no."""
-    monkeypatch.setattr("gateway.server.peer._uid", lambda _: os.getuid() + 12345)
+    monkeypatch.setattr("gateway.server.peer.peer_uid", lambda _: os.getuid() + 12345)
 
     assert (await once(edge.socket, "POST", "/gateway/v1/tickets")).code == 403
     assert (await once(edge.socket, "GET", EXEC, (*UPGRADE, V5))).code == 403

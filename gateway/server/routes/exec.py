@@ -87,7 +87,7 @@ async def _begin(request: web.Request, row: Subprotocol) -> Session:
         found = await _found(api, target, row)
     finally:
         place.free()  # its own is that of the pod which was found
-    place = request.app[REGISTRY].quota.reserve(identity, found.target)
+    place = request.app[REGISTRY].admit(identity, found.target, command, target)
     session = await _open(request, row, found.target, command, place)
     try:
         if target.pod:
