@@ -1,4 +1,4 @@
-"""The chain through a relay: all sessions of a cluster over one `incus exec`."""
+"""Carries all sessions of a cluster over one `incus exec`, through a relay in the runner."""
 
 from gateway.backends.relay.backend import RelayBackend
 

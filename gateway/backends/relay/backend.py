@@ -1,4 +1,4 @@
-"""The backend of one cluster through its relay: one link kept warm, a stream for each session."""
+"""Runs sessions of one cluster through its relay: one link stays connected, each session has a stream of it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ from gateway.settings.config import Cluster, Limits
 
 
 class RelayBackend:
-    """Works inside `async with backend.running():`, with the host running around it and the reaper in it."""
+    """See `Backend`. Works inside `async with backend.running():`; enter the host before, and the reaper after it."""
 
     def __init__(
         self, cluster: Cluster, limits: Limits, host: Host, identity: RelayCredentials, reaper: Reaper
@@ -59,24 +59,25 @@ class RelayBackend:
 
     @property
     def failure(self) -> HopFailed | None:
-        """Why there is no link; None while there is one, or while the first attempt is under way."""
+        """Returns why there is no link; None while the link is up, and until the first attempt has failed."""
         return self._links.failure
 
     @property
     def unsupported(self) -> RelayUnsupported | None:
-        """Why the runner cannot have a relay, as far as is known."""
+        """Returns `failure` if it says that the runner cannot have a relay, else None."""
         failure = self.failure
         return failure if isinstance(failure, RelayUnsupported) else None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keeps the link. On leaving it is closed, and no task is left."""
+        """Keeps the link connected, and runs the tasks that use it. Leaving closes the link and ends all tasks."""
         async with self._links.running(), self.kube.running(), self._pods.running():
             yield
 
     def stats(self) -> Stats:
-        """See `Backend.stats`; `channels` are sessions here, and the link is not one. Of what the relay's own lease has
-        ended nobody hears.
+        """See `Backend.stats`. `channels` counts the streams of the link, without those of the gateway's own
+        commands, in place of the link's channel. `orphans` has no `lease`: the relay does not report what its lease
+        has ended.
         """
         link, counts = self._links.now, self._host.counts()
         streams = self._streams.sessions(link) if link else 0
@@ -97,11 +98,11 @@ class RelayBackend:
     async def exec(self, target: Target, command: Command) -> AsyncIterator[RelayChannel]:
         """See `Backend.exec`."""
         link = await self.link()
-        one = Ended(target, self._reaper.mark(command), self._streams.exec)
-        after = self._reaper.request(one, self._cluster.kube_context)
-        stream = link.open({**self._streams.request(target, one.command), **after})
-        self._reaper.register_remote(one, link.relay)
-        channel = RelayChannel(stream, target, one.command, kubectl=bool(target.pod))
+        ended = Ended(target, self._reaper.mark(command), self._streams.exec)
+        search = self._reaper.request(ended, self._cluster.kube_context)
+        stream = link.open({**self._streams.request(target, ended.command), **search})
+        self._reaper.register_remote(ended, link.relay)
+        channel = RelayChannel(stream, target, ended.command, kubectl=bool(target.pod))
         try:
             await self._streams.start(stream)
             await channel.start()
@@ -110,7 +111,7 @@ class RelayBackend:
             try:
                 await self._streams.end(link, stream)
             finally:
-                self._reaper.on_exit(one, stream.exit, channel.outcome)
+                self._reaper.on_exit(ended, stream.exit, channel.outcome)
 
     def monitor(self, target: Target) -> KubePodMonitor:
         """See `Backend.monitor`."""
@@ -121,8 +122,8 @@ class RelayBackend:
         return await check(self.link, self._note, self._raw, self._limits.check, lambda: self._host.trouble)
 
     async def _note(self) -> str:
-        """The mode, and what of the runner is not as it should be."""
+        """Returns the mode, and the reason why the runner's disk cannot hold journals, if the relay has one."""
         async with self._streams.aside({"check": True}) as stream:
             problem = stream.exit.get("error") if stream.exit else None
-        said = f"; output that waits has memory only, {no_room(problem)}" if problem else ""
-        return f"relay (mode {self._cluster.mode}){said}"
+        remark = f"; unread output is kept in memory only, {no_room(problem)}" if problem else ""
+        return f"relay (mode {self._cluster.mode}){remark}"

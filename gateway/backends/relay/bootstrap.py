@@ -1,7 +1,7 @@
-"""The way to a link: one `incus exec … bash -lc`, the boot text, and what comes before the first frame.
+"""Starts a relay in the runner with one `incus exec … bash -lc`, and reads what comes before the first frame.
 
-bash reads the boot text from stdin as the plain wrapper does and becomes python3; that reads the settings and the zip.
-Until its `link` there is only talk of the login profile, and what the runner has to say about itself.
+bash reads the text of boot.py from stdin and becomes a python3 with that text, which reads the settings and the zip.
+Before the line `link` come the login profile's output, and status lines, which begin with RS and the nonce.
 """
 
 import asyncio
@@ -21,11 +21,13 @@ _BOOT = (
     r"""else printf "%s bare\n" "$h"; fi"""
 )
 _TALK_LIMIT = 4096
-_START = 10.0  # seconds for python3, which was found, to become a relay
+_START = 10.0  # seconds for python3 to become a relay, once the runner is `ready`
 
 
 class RelayUnsupported(HopFailed):
-    """The runner is there and cannot have a relay; a plain chain may do. `never`: nor had it one before."""
+    """Raised when the runner answers but cannot have a relay; a plain chain may work. `never`: True if its python3 is
+    missing or too old, so that no earlier relay can be running either.
+    """
 
     def __init__(self, message: str, *, never: bool = False) -> None:
         super().__init__("relay_failed", message)
@@ -33,63 +35,72 @@ class RelayUnsupported(HopFailed):
 
 
 def link_line(instance: str, nonce: str) -> str:
-    """The SSH exec request, for any login shell."""
+    """Returns the command line that starts a relay, quoted for any login shell. `nonce` marks its status lines."""
     return command_line(["incus", "exec", instance, "-T", "--", "bash", "-lc", _BOOT, "dap", nonce])
 
 
 def send_boot(settings: Mapping[str, Any]) -> bytes:
-    """What bash and the boot text read: the text and a number, each NUL-terminated, settings, zip."""
+    """Returns what bash and boot.py read from stdin: the text of boot.py, the length of the settings and an empty
+    field, each NUL-terminated; then the settings as JSON, and the zip.
+    """
     sent = bundle()
     body = json.dumps({**settings, "version": sent.version, "zip": len(sent.archive)}).encode()
     return f"{sent.boot}\0{len(body)}\0\0".encode() + body + sent.archive
 
 
 async def arrive(process: Process, nonce: str, settings: Mapping[str, Any]) -> bytes:
-    """Returns at `link`, with the bytes that came behind it. Raises HopFailed, RelayUnsupported."""
-    before = Handshake(nonce)
-    while not (before.ready or before.problem):
-        if not await _read(process, before):
-            raise trailer.refusal(process.exit_code, before.talk)
+    """Starts a relay in a process that runs `link_line`, and returns the bytes that came behind its line `link`.
+    Raises RelayUnsupported where the runner cannot have a relay or does not start it in 10 s; HopFailed where the
+    process is lost, or ends before `ready`. The caller bounds the wait for `ready`.
+    """
+    handshake = Handshake(nonce)
+    while not (handshake.ready or handshake.problem):
+        if not await _read(process, handshake):
+            raise trailer.refusal(process.exit_code, handshake.talk)
     try:
         async with asyncio.timeout(_START):
             await process.write(send_boot(settings))
-            while not (before.linked or before.problem):
-                if not await _read(process, before):
-                    raise RelayUnsupported(trailer.refusal(process.exit_code, before.talk).message)
+            while not (handshake.linked or handshake.problem):
+                if not await _read(process, handshake):
+                    raise RelayUnsupported(trailer.refusal(process.exit_code, handshake.talk).message)
     except TimeoutError:
-        raise RelayUnsupported(f"python3 in the runner became no relay within {_START:g} s") from None
-    if before.problem:
-        raise RelayUnsupported(before.problem, never=before.bare)
-    return before.rest
+        raise RelayUnsupported(f"python3 in the runner did not become a relay within {_START:g} s") from None
+    if handshake.problem:
+        raise RelayUnsupported(handshake.problem, never=handshake.bare)
+    return handshake.rest
 
 
-async def _read(process: Process, before: "Handshake") -> bool:
+async def _read(process: Process, handshake: "Handshake") -> bool:
     batch = await process.read()
     if not batch and process.lost:
         raise process.failure()
     for kind, data in batch:
-        before.feed(data, mark=kind == 1)
+        handshake.feed(data, mark=kind == 1)
     return bool(batch)
 
 
 class Handshake:
-    """Reads what comes before the first frame."""
+    """Parses what comes before the first frame. `ready`, `linked`: these status lines have come; `problem`: why there
+    will be no relay, empty if nothing is known; `bare`: the problem is a python3 that is missing or too old.
+    """
 
     def __init__(self, nonce: str) -> None:
         self.ready = self.linked = self.bare = False
         self.problem = ""
         self._talk = b""
-        self.rest = b""  # behind `link`
+        self.rest = b""  # bytes behind the line `link`: frames
         self._mark = b"\x1e" + nonce.encode() + b" "
-        self._held = b""  # an unfinished line of ours, or what could be its beginning
+        self._held = b""  # an unfinished status line, or bytes that may begin a status line
 
     @property
     def talk(self) -> bytes:
-        """The last of what was said that is not ours."""
+        """Returns the last 4096 bytes, of stdout and stderr, that are in no complete status line."""
         return (self._talk + self._held)[-_TALK_LIMIT:]
 
     def feed(self, data: bytes, *, mark: bool = True) -> None:
-        """`mark`: it came on stdout."""
+        """Parses bytes of the process for status lines. `mark`: True for stdout, False for stderr, which has no such
+        lines.
+        """
         if not mark:
             self._talked(data)
             return

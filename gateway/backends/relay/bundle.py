@@ -1,4 +1,4 @@
-"""What is brought along: the modules of gateway.relay as a zip, named by what is in it."""
+"""Packs the modules of gateway.relay into a zip, with a version that is computed from their content."""
 
 import hashlib
 import io
@@ -9,12 +9,14 @@ from importlib.resources import files
 
 from gateway.relay import wire
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same modules are the same zip
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file, so that the same modules make the same zip
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """`boot` reads `archive`; daemons of the same `version` are the same program."""
+    """Holds what a relay is started from. `boot`: the text of boot.py, which reads `archive`, the zip; daemons of the
+    same `version` run the same program.
+    """
 
     boot: str
     archive: bytes
@@ -23,7 +25,7 @@ class Bundle:
 
 @cache
 def bundle() -> Bundle:
-    """Made once."""
+    """Returns the bundle of this gateway's version; builds it once per process."""
     store = io.BytesIO()
     boot = ""
     with zipfile.ZipFile(store, "w", zipfile.ZIP_DEFLATED) as archive:

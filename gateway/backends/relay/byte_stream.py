@@ -1,4 +1,4 @@
-"""A connection to an address that the runner reaches, as bytes."""
+"""Carries the bytes of a connection that the relay has opened to an address."""
 
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.errors import HopFailed
@@ -6,7 +6,7 @@ from gateway.relay import wire
 
 
 class RelayBytes:
-    """See `ByteStream`."""
+    """See `ByteStream`. `stream`: the started stream of a `dial` request."""
 
     def __init__(self, stream: LinkStream) -> None:
         self._stream = stream

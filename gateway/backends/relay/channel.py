@@ -1,4 +1,4 @@
-"""The channel of the relay chain: a stream of the link, with kubectl's words told from the command's."""
+"""Carries a command over a stream of the link, and separates kubectl's stderr from the command's."""
 
 import errno
 from collections.abc import AsyncIterator
@@ -12,12 +12,12 @@ from gateway.relay import wire
 
 
 def no_room(why: object) -> str:
-    """What is said where the relay's journals have memory only."""
-    return f"the runner's disk takes none: {why}"
+    """Returns the message that says why the runner's disk cannot hold output that waits in a journal."""
+    return f"the runner's disk cannot hold it: {why}"
 
 
 class RelayChannel:
-    """See `Channel`. `kubectl`: what runs is kubectl."""
+    """See `Channel`. `kubectl`: True if the program that the relay runs is kubectl, on the way to a pod."""
 
     def __init__(self, stream: LinkStream, target: Target, command: Command, *, kubectl: bool) -> None:
         self._stream = stream
@@ -27,11 +27,13 @@ class RelayChannel:
 
     @property
     def outcome(self) -> Outcome | None:
-        """Returns how the command ended, once it has."""
+        """Returns how the command ended; None until all its output was yielded."""
         return self._end.outcome
 
     async def start(self) -> None:
-        """Until it runs, or did not. Raises HopFailed."""
+        """Waits until the relay has started the command or has ended it; takes kubectl's process id, by which its log
+        lines are known. Raises HopFailed when the link is lost first.
+        """
         await self._stream.start()
         if self._stream.started:
             self._end.started(int(self._stream.started.get("pid") or 0) or None)
@@ -65,30 +67,30 @@ class RelayChannel:
             self._stream.resize(size.columns, size.rows)
 
     def _last(self) -> bytes:
-        """Sets the outcome and returns the stderr that was held back."""
-        found = self._stream.exit or {}
+        """Sets the outcome from the stream's end, and returns the stderr that was held back."""
+        exit_ = self._stream.exit or {}
         if unfinished := self._unfinished():
             return self._end.failed(unfinished)
-        code = 128 + int(found["signal"]) if "signal" in found else int(found["code"])  # as a shell gives it
-        words = str(found.get("words", "")).encode("utf-8", "replace")  # in a terminal
+        code = 128 + int(exit_["signal"]) if "signal" in exit_ else int(exit_["code"])  # as a shell counts
+        words = str(exit_.get("words", "")).encode("utf-8", "replace")  # kubectl's stderr, for a terminal
         return self._end.exited(code, words)
 
     def _unfinished(self) -> Outcome | None:
-        """Returns why the command did not run, or not to its end; None where it did."""
-        found = self._stream.exit
-        if found is None:
+        """Returns why the command did not run to its end; None if it exited or a signal ended it."""
+        exit_ = self._stream.exit
+        if exit_ is None:
             failure = self._stream.failure
             return failure.outcome() if failure else Outcome("relay_lost")
-        if "signal" in found or "code" in found:
+        if "signal" in exit_ or "code" in exit_:
             return None
-        if found.get("full"):
-            spool = found.get("spool")
+        if exit_.get("full"):
+            spool = exit_.get("spool")
             why = f"output waited, and {no_room(spool)}"
             return Outcome("relay_failed", why) if spool else Outcome("slow_client")
-        if "errno" not in found:
-            return Outcome("relay_failed", str(found.get("error")))
-        if found["errno"] == errno.ENOENT:
+        if "errno" not in exit_:
+            return Outcome("relay_failed", str(exit_.get("error")))
+        if exit_["errno"] == errno.ENOENT:
             return self._end.missing()
         if self._end.kubectl:
-            return Outcome("runner_failed", f"the runner could not start kubectl: {found.get('error')}")
-        return Outcome("start_failed", f"the runner could not start it: {found.get('error')}")
+            return Outcome("runner_failed", f"the runner could not start kubectl: {exit_.get('error')}")
+        return Outcome("start_failed", f"the runner could not start the command: {exit_.get('error')}")

@@ -1,4 +1,4 @@
-"""Whether every hop answers, through a relay: its link for ssh, incus and the runner, kubectl for the cluster."""
+"""Checks every hop through a relay: a PING on the link for SSH, Incus and the runner, kubectl for the cluster."""
 
 import asyncio
 import time
@@ -18,8 +18,9 @@ async def check(
     seconds: float,
     trouble: Callable[[], HopFailed | None],
 ) -> list[HopCheck]:
-    """See `Backend.check`. The cluster is asked by a kubectl that begins now, as that of a session does: the proxy that
-    runs has read its kubeconfig long ago.
+    """See `Backend.check`. Asks the cluster through `kubectl`, which starts a new process and so reads the kubeconfig
+    as it is now; the running proxy may have read an older one. `note` returns the remark for the runner's row;
+    `trouble` returns why there is no SSH connection, if so; all of it takes at most `seconds`.
     """
     passed: list[HopCheck] = []
     try:

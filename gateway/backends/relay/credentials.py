@@ -1,6 +1,6 @@
-"""Who this gateway is to its relays: a random id and a secret, kept under a lock by the one process that has it.
+"""Holds the credentials of this gateway at its relays, in a file that one process has locked.
 
-A process that comes second takes a throw-away identity, whose relay goes soon after its last link.
+A second process takes throw-away credentials; its relay exits soon after the last link.
 """
 
 import fcntl
@@ -17,13 +17,13 @@ from typing import Any
 from gateway.settings.config import Limits
 
 _KEY = 32  # bytes
-_THROW_AWAY = 2.0  # seconds that a relay without link and sessions waits for its gateway
+_THROW_AWAY = 2.0  # seconds after which a relay exits that has neither a link nor sessions
 
 
 @dataclass(frozen=True)
 class RelayCredentials:
-    """`kept`: a later process of this gateway will be the same. `key` signs records of sessions and is told to no relay,
-    unlike `secret`.
+    """Identifies this gateway to its relays. `kept`: True if a later process of this gateway has the same
+    credentials. `secret` is sent to every relay; `key` signs records of sessions, and no relay receives it.
     """
 
     name: str
@@ -32,8 +32,9 @@ class RelayCredentials:
     kept: bool
 
     def settings(self, cluster: str, limits: Limits) -> dict[str, Any]:
-        """What a relay is told; two clusters behind one runner have one each. The key names its directory, and nobody
-        else can make it before.
+        """Returns the settings that the relay of a cluster receives at its start; two clusters behind one runner have
+        a relay each. `key` names the relay's directory, and is a hash of the secret, so that nobody else can create
+        that name first.
         """
         key = hashlib.sha256(f"{self.name}\0{self.secret}\0{cluster}".encode()).hexdigest()[:24]
         return {
@@ -46,7 +47,7 @@ class RelayCredentials:
 
 
 def throw_away() -> RelayCredentials:
-    """For this process only."""
+    """Returns new random credentials, for this process only."""
     return RelayCredentials(
         secrets.token_hex(8), secrets.token_hex(32), secrets.token_bytes(_KEY), kept=False
     )
@@ -54,7 +55,9 @@ def throw_away() -> RelayCredentials:
 
 @contextmanager
 def identity(directory: Path | None) -> Iterator[RelayCredentials]:
-    """The identity in the directory while the block has its lock, else a throw-away one."""
+    """Yields the credentials in the directory, made where absent, and holds their lock until the block ends. Yields
+    throw-away credentials where there is no directory, another process has the lock, or the file cannot be opened.
+    """
     handle = _locked(directory) if directory else None
     if handle is None:
         yield throw_away()
@@ -80,12 +83,12 @@ def _locked(directory: Path) -> int | None:
 
 
 def _kept(handle: int) -> RelayCredentials:
-    """Returns the credentials in the file. What the file lacks is made and written: an earlier version had no key."""
+    """Returns the credentials in the file. Makes and writes what the file lacks: an earlier version wrote no key."""
     made = replace(throw_away(), kept=True)
     with suppress(ValueError, KeyError, TypeError):
-        found = json.loads(os.pread(handle, 4096, 0))
-        made = replace(made, name=str(found["name"]), secret=str(found["secret"]))
-        key = bytes.fromhex(found["key"])
+        stored = json.loads(os.pread(handle, 4096, 0))
+        made = replace(made, name=str(stored["name"]), secret=str(stored["secret"]))
+        key = bytes.fromhex(stored["key"])
         if len(key) == _KEY:
             return replace(made, key=key)
     os.ftruncate(handle, 0)

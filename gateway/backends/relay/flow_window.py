@@ -1,22 +1,22 @@
-"""How much may be in flight on a stream: what the way needs to stay full, and a little more.
+"""Computes how many bytes may be in flight on a stream: what the path needs to stay full, and a little more.
 
-All in flight stands before other sessions' keys, so it is little while others talk; but a way of 50 ms that has only
-64 KiB in flight gives 1.3 MB/s, and every grant of credit wakes five processes on the way.
+Bytes in flight delay the keystrokes of other sessions, so the window is small while other streams are active. But a
+round trip of 50 ms with 64 KiB in flight gives 1.3 MB/s, and every grant of credit wakes five processes on the path.
 """
 
 from gateway.relay import wire
 
 MOST = 4 << 20  # bytes
-_INTERVAL = 0.02  # seconds over which a rate is taken, at least
-_SLACK = 0.001  # seconds of waiting that a transfer may cause others
-_ALONE = 0.010  # the same while no other stream talks
-_COMPANY = 1.0  # seconds that another's word counts
-_PROBE = 1.25  # finds out whether more in flight makes it faster
-_FORGET = 0.95  # of the best rate, each interval
+_INTERVAL = 0.02  # seconds over which a rate is measured, at least
+_SLACK = 0.001  # seconds of delay that a transfer may cause other streams
+_ALONE = 0.010  # the same while no other stream is active
+_COMPANY = 1.0  # seconds for which a change from one stream to another counts
+_PROBE = 1.25  # factor on the round trip: shows whether more in flight is faster
+_FORGET = 0.95  # factor on the best rate after each interval
 
 
 class FlowWindow:
-    """One stream's. `rtt`: the shortest time there and back that the link has seen, in seconds."""
+    """Computes the window of one stream from its rate and the link's round trip: from `floor` to MOST bytes."""
 
     def __init__(self, floor: int = wire.WINDOW) -> None:
         self._floor = floor
@@ -25,7 +25,9 @@ class FlowWindow:
         self._since: float | None = None
 
     def window(self, count: int, rtt: float, now: float, *, alone: bool) -> int:
-        """Bytes, when `count` more have come `now`."""
+        """Counts `count` bytes that have come `now`, and returns the window in bytes. `rtt`: the link's shortest
+        round trip in seconds; `alone`: no other stream of the link is active.
+        """
         if self._since is None:
             self._since = now
         self._count += count
@@ -38,17 +40,17 @@ class FlowWindow:
 
 
 class ActivityTracker:
-    """Whether more than one stream of a link talks."""
+    """Tracks whether more than one stream of a link is active. Times are in seconds."""
 
     def __init__(self) -> None:
         self._last = 0
         self._mixed = float("-inf")
 
     def heard(self, stream: int, now: float) -> None:
-        """Bytes came or went on this stream."""
+        """Records that the stream has received bytes, or has bytes to send."""
         if stream != self._last:
             self._mixed, self._last = now, stream
 
     def alone(self, now: float) -> bool:
-        """Nobody else has talked for a while."""
+        """Returns True if for more than a second all activity was on the same stream."""
         return now - self._mixed > _COMPANY

@@ -1,4 +1,4 @@
-"""The gateway's end of a link: streams by number over one process, a byte every 5 s, and the end of all of them."""
+"""Runs the gateway's end of a link: numbered streams over one process, a PING every 5 s, one end for all streams."""
 
 import asyncio
 import struct
@@ -17,21 +17,24 @@ from gateway.errors import HopFailed
 from gateway.relay import wire
 
 log = structlog.get_logger()
-PING = 5.0  # seconds between the bytes that keep the lease
-SILENCE = 20.0  # seconds without a word from the relay
+PING = 5.0  # seconds between the PINGs that keep the lease
+SILENCE = 20.0  # seconds without a byte from the relay, after which the link is lost
 _NAMED = 16 << 20  # bytes of the list of sessions; a row has some 9 KiB at most
 _ROWS = 10_000
-_PING = struct.Struct("!d")  # when it was sent
+_PING = struct.Struct("!d")  # the time when the PING was sent
 
 
 class Link:
-    """`run` it; `lost` says why it is over. `after` hears what the relay has done after a command."""
+    """Carries streams to a relay over one process: call `arrive`, then `named` if wanted, then `run`. `about` is the
+    relay's HELLO; `lost` is the error that ended the link, None until then. Calls `after` with each report (AFTER) of
+    what the relay has run after a command's end.
+    """
 
     def __init__(self, process: Process, after: Callable[[Mapping[str, Any]], None]) -> None:
         self.streams: dict[int, LinkStream] = {}
         self.about: dict[str, Any] = {}
         self.lost: HopFailed | None = None
-        self.rtt = 0.0  # seconds there and back, the shortest seen
+        self.rtt = 0.0  # seconds: the shortest round trip so far; 0 before the first
         self._process = process
         self._queue = SendQueue(process)
         self._after = after
@@ -41,10 +44,12 @@ class Link:
         self._over = asyncio.Event()
         self._heard = time.monotonic()
         self._pongs: dict[bytes, asyncio.Future[None]] = {}
-        self._busy: set[LinkStream] = set()  # those that bytes have just come for
+        self._busy: set[LinkStream] = set()  # streams that output has just come for
 
     async def arrive(self, nonce: str, settings: Mapping[str, Any]) -> None:
-        """Until the relay has said HELLO. Raises HopFailed."""
+        """Starts the relay in the process and waits for its HELLO. Raises HopFailed; RelayUnsupported where the
+        runner cannot have a relay.
+        """
         self._take(await arrive(self._process, nonce, settings))
         while not self.about and not self.lost:
             await self._read()
@@ -53,11 +58,15 @@ class Link:
 
     @property
     def relay(self) -> object:
-        """Which daemon it is: another one knows nothing of this one's sessions."""
-        return self.about.get("id", self.about.get("pid"))  # an earlier version has no id
+        """Returns the id of the relay's daemon, which is new with every daemon: another daemon has none of its
+        sessions.
+        """
+        return self.about.get("id", self.about.get("pid"))  # a relay of an earlier version has no id
 
     async def named(self) -> list[dict[str, Any]]:
-        """The relay's list of what may be attached again. To be asked before `run`. Raises HopFailed."""
+        """Returns the relay's list of sessions that may be attached again, an object for each. Call before `run`.
+        Raises HopFailed where the link is lost, or the list is too long or malformed.
+        """
         if not self.about.get("named"):
             return []
         stream, text = self.open({"list": True}), bytearray()
@@ -65,8 +74,8 @@ class Link:
             await self._read()
             text += b"".join(body for _, body in stream.take())
             if len(text) > _NAMED or text.count(b"\n") > _ROWS:
-                said = f"the relay's list of sessions is longer than {_NAMED} bytes or {_ROWS} rows"
-                raise HopFailed("relay_lost", said)
+                message = f"the relay's list of sessions is longer than {_NAMED} bytes or {_ROWS} rows"
+                raise HopFailed("relay_lost", message)
         if self.lost:
             raise self.lost
         self.forget(stream)
@@ -76,7 +85,7 @@ class Link:
             raise HopFailed("relay_lost", f"the relay broke a rule of the link: {error}") from None
 
     async def _read(self) -> None:
-        """Until `run` does."""
+        """Takes the next bytes of the process; after `run` has begun, the process delivers them itself."""
         batch = await self._process.read()
         if not batch:
             self._closed()
@@ -84,7 +93,9 @@ class Link:
             self._arrived(kind, data)
 
     async def run(self) -> None:
-        """Until the link is lost; then every stream of it has ended."""
+        """Receives frames and sends PINGs until the link is lost. `lost` is set then, and all streams have failed
+        with it.
+        """
         async with asyncio.TaskGroup() as tasks:
             watchers = [tasks.create_task(self._keep_lease()), tasks.create_task(self._watch_closed())]
             self._process.deliver(self._arrived)
@@ -93,7 +104,9 @@ class Link:
                 watcher.cancel()
 
     def open(self, request: Mapping[str, Any], window: int = wire.WINDOW) -> LinkStream:
-        """A new stream. Raises HopFailed when the link is lost."""
+        """Sends a request, and returns its stream at once. `window`: bytes of output that the relay may send at
+        first. Raises HopFailed when the link is lost.
+        """
         if self.lost:
             raise self.lost
         self._number += 1
@@ -104,17 +117,19 @@ class Link:
         return stream
 
     def forget(self, stream: LinkStream) -> None:
-        """What still comes on it goes nowhere."""
+        """Removes a stream; frames that still come for the stream are dropped."""
         self.streams.pop(stream.number, None)
 
     def send(self, frames: bytes) -> None:
-        """Never waits: what is long has credit, and so an end. The link is lost when too much without credit waits."""
+        """Sends frames, or queues them while the process is full; never waits. Fails the link when too many bytes
+        that no credit bounds are queued.
+        """
         self._queue.send(frames)
         if self._queue.overfull:
-            self.fail(HopFailed("incus_lost", "the runner takes nothing that is sent to it"))
+            self.fail(HopFailed("incus_lost", "the runner does not read what is sent to it"))
 
     async def ping(self) -> float:
-        """Seconds there and back. Raises HopFailed when the link goes meanwhile."""
+        """Sends a PING and returns the seconds until its answer. Raises HopFailed when the link is lost meanwhile."""
         began = time.perf_counter()
         body = _PING.pack(began)
         self._pongs[body] = asyncio.get_running_loop().create_future()
@@ -126,7 +141,9 @@ class Link:
         return time.perf_counter() - began
 
     def fail(self, error: HopFailed) -> None:
-        """The link is over, and so is every stream of it."""
+        """Ends the link with this error: fails its streams and pings, and closes the process. Ignored if the link is
+        lost.
+        """
         if self.lost:
             return
         self.lost = error
@@ -143,23 +160,27 @@ class Link:
         self._closed()
 
     def _closed(self) -> None:
-        """The carrier ends with 0, whatever became of the daemon; other codes are those of who ended the carrier."""
+        """Fails the link with what its process's end means. The carrier exits with 0, whatever became of the daemon;
+        another code comes from what ended the carrier.
+        """
         if self._process.lost:
             self.fail(self._process.failure())
         elif self._process.exit_code == 0:
-            self.fail(HopFailed("relay_lost", "the relay in the runner ended without a word: it was killed"))
+            self.fail(HopFailed("relay_lost", "the relay in the runner ended without notice: it was killed"))
         else:
             self.fail(HopFailed("incus_lost", "incus exec ended: the instance or incus was stopped"))
 
     def _arrived(self, kind: int, data: bytes) -> None:
-        """Called by the SSH connection, which a defect here must not end."""
+        """Takes bytes of the process, and grants credit for them. Never raises, since the SSH connection calls it: a
+        defect is logged and fails the link.
+        """
         if kind != 1:
             return
         try:
             self._take(data)
             for stream in self._busy:
                 stream.credit(self.rtt)
-        except Exception as defect:  # the link ends, and says so
+        except Exception as defect:  # whatever it is: it ends this link alone
             log.exception("link_defect")
             self.fail(HopFailed("gateway_error", f"a defect: {type(defect).__name__}: {defect}"))
         self._busy.clear()
@@ -202,4 +223,4 @@ class Link:
             self.send(wire.encode(wire.PING, 0, _PING.pack(time.perf_counter())))
             await asyncio.sleep(PING)
             if time.monotonic() - self._heard > SILENCE:
-                self.fail(HopFailed("incus_lost", f"no word from the runner for {SILENCE:g} s"))
+                self.fail(HopFailed("incus_lost", f"nothing came from the runner for {SILENCE:g} s"))

@@ -1,4 +1,4 @@
-"""One stream of a link: what came waits here, and is credited when it is taken."""
+"""Carries one stream of a link: queues what has come until it is read, and grants the relay credit for it."""
 
 import asyncio
 import time
@@ -10,11 +10,14 @@ from gateway.backends.relay.flow_window import ActivityTracker, FlowWindow
 from gateway.errors import HopFailed
 from gateway.relay import wire
 
-AHEAD = 256 * 1024  # bytes unread by the session up to which more is granted at once
+AHEAD = 256 * 1024  # bytes of unread output up to which credit is granted as output comes
 
 
 class LinkStream:
-    """All of it belongs to one session's tasks; `frame` and `fail` are the link's."""
+    """Sends and receives the frames of one request. The link calls `frame`, `credit` and `fail`; all else is for the
+    tasks of one session. `started` and `exit` are what STARTED and EXIT said, `failure` is why the link was lost;
+    else None.
+    """
 
     def __init__(
         self,
@@ -24,12 +27,14 @@ class LinkStream:
         company: ActivityTracker,
         credit: int = wire.INPUT,
     ) -> None:
-        """`window` and `credit`: bytes that may come, and may be sent, at first."""
+        """Starts with `window` bytes that the relay may send, and `credit` bytes that may be sent to the relay.
+        `company`: the activity of all streams of the link.
+        """
         self.number = number
         self.failure: HopFailed | None = None
         self.started: dict[str, Any] | None = None
         self.exit: dict[str, Any] | None = None
-        self.received: Callable[[int], None] = lambda _: None  # told how much input has come there
+        self.received: Callable[[int], None] = lambda _: None  # called with RECEIVED's offset
         self._send = send
         self._window = wire.Window(window)
         self._pace = FlowWindow(window)
@@ -43,11 +48,11 @@ class LinkStream:
 
     @classmethod
     def nowhere(cls) -> "LinkStream":
-        """On no link."""
+        """Returns a stream that belongs to no link: what is sent on it is dropped."""
         return cls(0, lambda _: None, wire.WINDOW, ActivityTracker())
 
     async def start(self) -> None:
-        """Until it has been started or has ended. Raises HopFailed with the link's end."""
+        """Waits until STARTED or EXIT has come. Raises HopFailed when the link is lost first."""
         while self.started is None and self.exit is None:
             if self.failure:
                 raise self.failure
@@ -56,18 +61,20 @@ class LinkStream:
 
     @property
     def ended(self) -> bool:
-        """Nothing more will come, though not all may have been read."""
+        """Returns True once EXIT has come or the link is lost. Output that came before may still be unread."""
         return self.exit is not None or self.failure is not None
 
     async def read(self) -> list[tuple[int, bytes]]:
-        """(kind, body) of all that came, at least one; empty at the end. Cancelling is safe."""
+        """Waits for output and returns all that has come, as (kind, body) of STDOUT, STDERR, EOF and GAP; an empty
+        list once the stream has ended and all was read. Cancelling is safe.
+        """
         while not self._came and not self.ended:
             self._news.clear()
             await self._news.wait()
         return self.take()
 
     def take(self) -> list[tuple[int, bytes]]:
-        """What has come, if anything."""
+        """Returns at once what `read` would return, or an empty list; grants credit if much is due."""
         batch = list(self._came)
         self._came.clear()
         self._unread = 0
@@ -76,8 +83,8 @@ class LinkStream:
         return batch
 
     async def write(self, data: bytes) -> None:
-        """Sends bytes to the far side in frames. Waits while the stream has no credit, and also with credit left while
-        other streams of the link are busy and this one would hold them up. After the end: no error, no effect.
+        """Sends bytes to the far side in frames. Waits while the stream has no credit, and also with credit left
+        while other streams of the link are active and would be delayed. After the stream's end: no error, no effect.
         """
         view = memoryview(data)
         while view and (room := await self.room()):
@@ -85,7 +92,9 @@ class LinkStream:
             view = view[room:]
 
     async def room(self) -> int:
-        """Waits until the stream may send; returns how many bytes fit into one frame, 0 after the end."""
+        """Waits until the stream may send input; returns how many bytes may be sent now, at most a frame; 0 after the
+        end.
+        """
         while not self.ended:
             room = self._room_now()
             if room > 0:
@@ -95,53 +104,59 @@ class LinkStream:
         return 0
 
     def put(self, data: bytes) -> None:
-        """Input for which there is credit."""
+        """Sends input in frames, at once, and deducts it from the credit, which must be enough."""
         self._may_send.take(len(data))
         for at in range(0, len(data), wire.FULL):
             self.say(wire.STDIN, data[at : at + wire.FULL])
 
     def _room_now(self) -> int:
-        """Credit; while others talk no more of it than does not keep their keys waiting."""
+        """Counts the stream as active, and returns how many bytes it may send now: the credit, less a part while
+        other streams are active.
+        """
         now = time.monotonic()
         self._company.heard(self.number, now)
         held_back = 0 if self._company.alone(now) else wire.INPUT - wire.WINDOW
         return self._may_send.left - held_back
 
     def write_eof(self) -> None:
-        """End of input."""
+        """Sends the end of input; only the first call has an effect."""
         if not self._eof:
             self._eof = True
             self.say(wire.EOF)
 
     def say(self, kind: int, body: bytes = b"") -> None:
-        """A frame without credit, while there is somebody to hear it."""
+        """Sends a frame that needs no credit; after the stream's end: no effect."""
         if not self.ended:
             self._send(wire.encode(kind, self.number, body))
 
     def tell(self, kind: int, body: bytes) -> None:
-        """The same behind the end, too: of what the relay keeps until it is told that it need not."""
+        """Sends a frame that needs no credit, after EXIT too: the relay keeps a resumable command beyond its EXIT.
+        Once the link is lost: no effect.
+        """
         if self.failure is None:
             self._send(wire.encode(kind, self.number, body))
 
     def resize(self, columns: int, rows: int) -> None:
-        """The terminal's size."""
+        """Sends the terminal's new size; after the stream's end: no effect."""
         if not self.ended:
             self._send(wire.encode_size(self.number, columns, rows))
 
     def cancel(self) -> None:
-        """Ends it there; what it still says is of no interest."""
+        """Sends END, so that the relay ends the command; drops output, unread or still to come. Does not wait."""
         self.say(wire.END)
         self._unwanted = True
         self._came.clear()
 
     async def wait_ended(self) -> None:
-        """Until EXIT, or the link's end."""
+        """Waits until EXIT has come or the link is lost."""
         while not self.ended:
             self._news.clear()
             await self._news.wait()
 
     def frame(self, kind: int, body: bytes) -> None:
-        """From the relay. Raises WireError."""
+        """Takes a frame from the relay: queues output, adds credit, records STARTED and EXIT, calls `received`.
+        Raises WireError where the frame breaks a rule of the link.
+        """
         if kind in (wire.STDOUT, wire.STDERR):
             self._window.arrived(len(body))
             if body and not self._unwanted:
@@ -158,9 +173,8 @@ class LinkStream:
             self.exit = wire.decode_exit(body)
             self._room.set()
         elif kind in (wire.EOF, wire.GAP):
-            if (
-                self._came and self._came[-1][0] == kind
-            ):  # the last one says all; no credit bounds how many come
+            # the last frame replaces earlier ones, since no credit bounds how many come
+            if self._came and self._came[-1][0] == kind:
                 self._came.pop()
             self._came.append((kind, body))
         elif kind == wire.RECEIVED:
@@ -171,9 +185,9 @@ class LinkStream:
         self._news.set()
 
     def credit(self, rtt: float = 0.0) -> None:
-        """Grants for what has come, unless much of it is still unread: the session's own pace is not the link's.
-
-        `rtt`: of the link, in seconds; 0 where it is not the link that asks.
+        """Grants credit for output that has come, once it is worth a frame and at most AHEAD bytes are unread: a slow
+        session must slow only its own stream. `rtt`: the link's round trip in seconds, which adapts the window; 0
+        leaves the window.
         """
         if self._unread > AHEAD or self.ended or self._unwanted:
             return
@@ -188,7 +202,7 @@ class LinkStream:
             self._send(wire.encode_credit(self.number, grant))
 
     def fail(self, error: HopFailed) -> None:
-        """The link is lost."""
+        """Records that the link is lost, and wakes all who wait on the stream."""
         self.failure = error
         self._news.set()
         self._room.set()

@@ -1,4 +1,4 @@
-"""The link of a chain: connected, lost, and connected again, for as long as the chain runs."""
+"""Connects the link to a cluster's relay, and reconnects the link whenever it is lost."""
 
 import asyncio
 import secrets
@@ -19,15 +19,15 @@ from gateway.protocol.outcome import Hop
 from gateway.settings.config import Cluster, Limits
 from gateway.supervision import defect, supervise
 
-_BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts, unless somebody wants the link sooner
-_SOONEST = 1.0  # seconds
+_BACKOFF = (0.1, 1.0, 2.0, 5.0, 10.0, 15.0)  # seconds before each attempt, unless `link` asks for one sooner
+_SOONEST = 1.0  # seconds before an attempt that follows a failed one, at least
 _HOPELESS = 60.0  # seconds between attempts where the runner cannot have a relay
-GIVE_WAY = 60.0  # seconds between looks whether the relay of an earlier version is still needed
+GIVE_WAY = 60.0  # seconds between checks whether a relay of another version is still needed
 
 
 class LinkSupervisor:
-    """Works inside `async with links.running():`. `keeper` gets each new link before anybody else does. `needed`:
-    somebody uses this one.
+    """Keeps one link connected inside `async with links.running():`. Every new link goes through `keeper.linked`
+    before anybody else has it. `needed` returns True if a link has sessions or requests.
     """
 
     def __init__(
@@ -51,23 +51,23 @@ class LinkSupervisor:
         self._outages = OutageLog(cluster.name, LINK)
         self._link: Link | None = None
         self._failure: HopFailed | None = None
-        self._settled = asyncio.Event()  # an attempt has come to an end, one way or the other
+        self._settled = asyncio.Event()  # an attempt has succeeded or failed
         self._wanted = asyncio.Event()
         self._linked = asyncio.Event()
 
     @property
     def now(self) -> Link | None:
-        """The one that there is."""
+        """Returns the present link, which may just have been lost; None while the link is down."""
         return self._link
 
     @property
     def failure(self) -> HopFailed | None:
-        """Why there is no link; None while there is one, or while the first attempt is under way."""
+        """Returns why there is no link; None while the link is up, and until the first attempt has failed."""
         return None if self._link and not self._link.lost else self._failure
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """On leaving it is closed, and no task is left."""
+        """Connects and reconnects the link. Leaving closes the link and ends all tasks."""
         async with asyncio.TaskGroup() as tasks:
             jobs = [
                 tasks.create_task(supervise(name, work, self.restarts))
@@ -80,7 +80,9 @@ class LinkSupervisor:
                     job.cancel()
 
     async def link(self) -> Link:
-        """The link, when there is one soon. Raises HopFailed with the reason why not."""
+        """Returns the link. While the link is down, hastens the next attempt and waits for its result. Raises
+        HopFailed where the attempt fails, or `Limits.start` seconds have passed.
+        """
         try:
             async with asyncio.timeout(self._limits.start):
                 while not self._link or self._link.lost:
@@ -91,11 +93,11 @@ class LinkSupervisor:
                         raise self._failure
                 return self._link
         except TimeoutError:
-            said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
-            raise self._failure or self._host.trouble or HopFailed("runner_timeout", said) from None
+            message = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
+            raise self._failure or self._host.trouble or HopFailed("runner_timeout", message) from None
 
     async def next(self) -> Link:
-        """Waits for as long as it takes, and does not hurry the keeper of the link."""
+        """Returns the link. While the link is down, waits for as long as it takes, and hastens no attempt."""
         while not self._link or self._link.lost:
             self._linked.clear()
             await self._linked.wait()
@@ -113,7 +115,7 @@ class LinkSupervisor:
                         self._outages.lost(link.lost, time.monotonic() - began)
             except HopFailed as error:
                 self._fail(error)
-                if error.hop is not Hop.SSH:  # which has its own line
+                if error.hop is not Hop.SSH:  # SSH logs its own outages
                     self._outages.refused(error)
             except Exception:
                 self._fail(defect())
@@ -135,12 +137,14 @@ class LinkSupervisor:
         self._settled.set()
 
     async def _renew(self) -> None:
-        """After an upgrade the relay of before goes on with its sessions; the first link without any is the last to it."""
+        """Fails the link to a relay of another version once nobody needs the link, so that the next link starts this
+        version: after an upgrade the earlier relay continues until its sessions have ended.
+        """
         while True:
             await asyncio.sleep(GIVE_WAY)
             link = self._link
             if link and link.about.get("version") != bundle().version and not self._needed(link):
-                link.fail(HopFailed("relay_lost", "the relay of an earlier version gives way to this one's"))
+                link.fail(HopFailed("relay_lost", "a relay of this version replaces that of another version"))
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Link]:
@@ -152,8 +156,8 @@ class LinkSupervisor:
                     await link.arrive(nonce, self._identity.settings(self._cluster.name, self._limits))
                     await self._keeper.linked(link)
             except TimeoutError:
-                said = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
-                raise HopFailed("runner_timeout", said) from None
+                message = f"no relay in {self._cluster.vm} within {self._limits.start:g} s"
+                raise HopFailed("runner_timeout", message) from None
             self._reaper.set_relay(link.relay)
             self._link, self._failure = link, None
             self._linked.set()

@@ -1,7 +1,7 @@
-"""`kubectl proxy` in the runner, on a Unix socket in the relay's private directory, as long as somebody needs it.
+"""Runs `kubectl proxy` in the runner on a Unix socket in the relay's private directory, while somebody needs it.
 
-Never on a TCP port: whatever runs in the runner could then do all that the runner's account may. Exec and attach it
-refuses, as it does by default, and everything that would change or delete something; what asks whether one may is a POST.
+A TCP port would let every process in the runner do what the runner's account may. The proxy refuses exec and attach,
+as by default, and PUT, PATCH and DELETE. It passes POST, since a review of what the account may do is a POST.
 """
 
 import asyncio
@@ -23,15 +23,17 @@ from gateway.supervision import defect
 Open = Callable[[Mapping[str, Any]], AbstractAsyncContextManager[LinkStream]]
 
 NAME = "kubectl.sock"
-START = 10.0  # seconds until it listens
-IDLE = 300.0  # seconds without a use, after which it ends: so a kubeconfig that was changed is read again
-_AGAIN = 1.0  # seconds between attempts to start it
+START = 10.0  # seconds for the proxy to listen
+IDLE = 300.0  # seconds without a use, after which the proxy ends: the next one reads a changed kubeconfig
+_AGAIN = 1.0  # seconds between attempts to start the proxy
 _LISTENS = b"Starting to serve on"
-_WORDS = 4000  # bytes kept of what it says
+_WORDS = 4000  # bytes kept of the proxy's output
 
 
 class Proxy:
-    """Works while `run` does. `open_` starts a stream that is no session's, and ends it on leaving."""
+    """Runs one proxy on demand, while `run` runs. `open_` starts a stream for a request, and ends the stream on
+    leaving; `context`: of the kubeconfig, or empty; `idle`: seconds without a use after which the proxy ends.
+    """
 
     def __init__(
         self,
@@ -46,25 +48,27 @@ class Proxy:
         self._context = ("--context", context) if context else ()
         self._outages = outages
         self._idle = idle
-        self._address: str | None = None  # while it listens
+        self._address: str | None = None  # while the proxy listens
         self._since = self._failed = float("-inf")
         self._users = 0
         self._failure: HopFailed | None = None
-        self._life: asyncio.Timeout | None = None  # whoever uses it puts its end off
+        self._life: asyncio.Timeout | None = None  # ends the proxy; every use puts that off
         self._wanted = asyncio.Event()
         self._settled = asyncio.Event()
 
     @property
     def age(self) -> float:
-        """Seconds since it began to listen."""
+        """Returns the seconds since the proxy last began to listen."""
         return time.monotonic() - self._since
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[RelayBytes]:
-        """A connection to it; starts it where it does not run. Raises HopFailed."""
+        """Opens a connection to the proxy, and starts the proxy where it is down. Raises HopFailed where the link is
+        lost, the proxy does not start, or two proxies in turn refuse.
+        """
         self._users += 1
         try:
-            for _ in range(2):  # one that has ended, and is not heard of yet, refuses
+            for _ in range(2):  # a proxy that has ended, which is not known yet, refuses
                 async with self._open({"dial": await self._ready()}) as stream:
                     if not stream.exit:
                         yield RelayBytes(stream)
@@ -77,12 +81,14 @@ class Proxy:
             self._put_off()
 
     def restart(self) -> None:
-        """Ends the one that runs, and with it its connections; the next use starts another."""
+        """Ends the running proxy, and so its connections, without waiting; the next use starts another proxy."""
         self._address = None
         self._ends_in(0.0)
 
     async def run(self) -> None:
-        """Starts it whenever it is wanted; never returns."""
+        """Starts the proxy whenever a connection needs it; never returns. Logs an error of the proxy, and passes it
+        to the connections that wait for the start.
+        """
         while True:
             await self._wanted.wait()
             try:
@@ -124,24 +130,24 @@ class Proxy:
                 self._address = self._life = None
 
     async def _started(self, stream: LinkStream) -> None:
-        said = b""
+        output = b""
         try:
             async with asyncio.timeout(START):
-                while _LISTENS not in said:
+                while _LISTENS not in output:
                     batch = await stream.read()
                     if not batch:
-                        raise _why(stream, said)
-                    said = (said + b"".join(body for _, body in batch))[-_WORDS:]
+                        raise _why(stream, output)
+                    output = (output + b"".join(body for _, body in batch))[-_WORDS:]
         except TimeoutError:
             raise HopFailed("kubectl_failed", f"kubectl proxy did not start within {START:g} s") from None
 
     async def _live(self, stream: LinkStream) -> None:
-        """Until it ends, is to be started again, or was of no use for a while."""
+        """Waits until the proxy ends, is restarted, or has been idle for long enough."""
         while True:
             try:
                 async with asyncio.timeout(self._idle) as self._life:
                     while await stream.read():
-                        pass  # klog's words about single requests, which have got their answers
+                        pass  # kubectl's log lines about requests; each request has its answer
                     return
             except TimeoutError:
                 if not (self._users and self._address):
@@ -152,19 +158,19 @@ class Proxy:
             self._ends_in(self._idle)
 
     def _ends_in(self, seconds: float) -> None:
-        with suppress(RuntimeError):  # it ends already
+        with suppress(RuntimeError):  # the timeout has expired already
             if self._life:
                 self._life.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
-def _why(stream: LinkStream, said: bytes) -> HopFailed:
-    """Why it does not listen."""
-    found = stream.exit or {}
+def _why(stream: LinkStream, output: bytes) -> HopFailed:
+    """Returns the error that says why the proxy does not listen."""
+    exit_ = stream.exit or {}
     if stream.failure:
         return stream.failure
-    if found.get("errno") == errno.ENOENT:
+    if exit_.get("errno") == errno.ENOENT:
         return HopFailed("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
-    if "code" not in found and "signal" not in found:
-        return HopFailed("relay_failed", f"kubectl proxy could not be started: {found.get('error')}")
-    ended = kubectl.explain(int(found.get("code") or 1), said, Target(""), Command(stdout=True))
+    if "code" not in exit_ and "signal" not in exit_:
+        return HopFailed("relay_failed", f"kubectl proxy could not be started: {exit_.get('error')}")
+    ended = kubectl.explain(int(exit_.get("code") or 1), output, Target(""), Command(stdout=True))
     return HopFailed(ended.code, ended.message, ended.status)

@@ -1,4 +1,4 @@
-"""A channel that outlives links: when one is lost it waits for the next, and goes on at the byte where it was."""
+"""Carries a command across lost links: attaches over the next link and goes on at the byte where output stopped."""
 
 import asyncio
 import json
@@ -20,8 +20,8 @@ from gateway.relay import wire
 
 @dataclass(frozen=True)
 class Terms:
-    """Holds what all resumable channels of a chain share. `links` waits for a link, `grace` seconds at most; `seal` signs
-    the notes.
+    """Holds what all resumable channels of a chain share. `links` returns the link, and waits for it without a limit;
+    a channel gives up after `grace` seconds; `seal` signs the notes.
     """
 
     links: Callable[[], Awaitable[Link]]
@@ -30,9 +30,9 @@ class Terms:
 
 
 class ResumableRelayChannel(RelayChannel):
-    """See `ResumableChannel`; of a terminal, whose output is one stream, so that its journal's offsets are the session's.
-
-    `stream`: the one that started it; None for one that was found, which attaches when its output is read.
+    """See `ResumableChannel`. Only for terminals: their output is one stream, so that offsets in the relay's journal
+    are offsets of the output. `stream`: started the command; None for a recovered session (`found`), to which the
+    channel attaches when its output is read. `owner` receives its events.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class ResumableRelayChannel(RelayChannel):
         self._owner = owner
         self._grace = terms.grace
         self._seal = terms.seal
-        self._offset = found.start  # of the next output
-        self._received = found.received  # input before it has come there
-        self._held = bytearray()  # input from there on that was sent
+        self._offset = found.start  # of the next byte of output
+        self._received = found.received  # offset: the relay has all input before it
+        self._held = bytearray()  # input from that offset on, which was sent
         self._size: TerminalSize | None = None
         self._note: Mapping[str, Any] | None = None
         self._seen = 0
@@ -64,7 +64,7 @@ class ResumableRelayChannel(RelayChannel):
 
     @property
     def stream(self) -> LinkStream:
-        """On the link that it has, or had last."""
+        """Returns the stream on the present link, or on the last one."""
         return self._stream
 
     async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
@@ -82,7 +82,9 @@ class ResumableRelayChannel(RelayChannel):
         self._last()
 
     async def write(self, data: bytes) -> None:
-        """See `Channel.write`. What is lost on its way is sent again."""
+        """See `Channel.write`. Waits while no link is attached. Input that is lost with a link is sent again on the
+        next.
+        """
         self._end.input_sent(data)
         view = memoryview(data)
         while view and self._stream.exit is None:
@@ -132,13 +134,15 @@ class ResumableRelayChannel(RelayChannel):
             self._owner.on_output_gap(offset)
 
     async def _again(self) -> bool:
-        """Attaches over the next link that holds. No when there is none in time, or the relay there knows nothing."""
+        """Attaches over the next link that holds, and reports the lost hop and its return. False where no link holds
+        within the grace time, or the relay does not know the session.
+        """
         failure = self._stream.failure or HopFailed("relay_lost", "the link was lost")
         clock = asyncio.get_running_loop().time
         until = clock() + self._grace
-        told = not self._found
+        reported = not self._found
         self._found = False
-        if told:
+        if reported:
             self._owner.on_hop_status(failure.outcome(), self._grace)
         try:
             async with asyncio.timeout_at(until):
@@ -147,20 +151,22 @@ class ResumableRelayChannel(RelayChannel):
                         known = await self._attach(await self._links())
                         break
                     except HopFailed as error:
-                        told = True
+                        reported = True
                         self._owner.on_hop_status(error.outcome(), until - clock())
         except TimeoutError:
             return False
         if not known:
-            said = f"{failure.message}; the relay that is there now has no such session"
-            self._unknown = Outcome("relay_lost", said)
+            message = f"{failure.message}; the present relay does not know the session"
+            self._unknown = Outcome("relay_lost", message)
             return False
-        if told:
+        if reported:
             self._owner.on_hop_status(None, 0.0)
         return True
 
     async def _attach(self, link: Link) -> bool:
-        """Raises HopFailed when the link goes meanwhile."""
+        """Attaches over the link, and sends again what the relay may lack: input, size, note and acknowledgement.
+        False where the relay does not know the session. Raises HopFailed when the link is lost meanwhile.
+        """
         stream = link.open({"attach": self.name, "offset": self._offset})
         try:
             await stream.start()
@@ -189,7 +195,7 @@ class ResumableRelayChannel(RelayChannel):
 
 
 def _lost() -> LinkStream:
-    """As if there had been a link."""
+    """Returns a stream whose link is lost, for a session of an earlier process."""
     stream = LinkStream.nowhere()
-    stream.fail(HopFailed("relay_lost", "the gateway that had the session ended"))
+    stream.fail(HopFailed("relay_lost", "the gateway process that had the session ended"))
     return stream

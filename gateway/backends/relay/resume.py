@@ -1,4 +1,4 @@
-"""Sessions of a relay that outlive links, and the gateway."""
+"""Starts, recovers and discards sessions that a relay keeps while links, or the gateway, are down."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,11 +15,13 @@ from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target
 from gateway.settings.config import Limits
 
-_ALONE = 120.0  # seconds at most that a session is kept for a gateway that will not be there again
+_ALONE = 120.0  # seconds of grace, at most, where no later process could recover the session
 
 
 class RelayResume:
-    """See `Resume`. `survives`: a later process of this gateway has the same credentials; `context`: kubectl's."""
+    """See `Resume`. `survives`: a later process of this gateway has the same credentials; `context`: of the
+    kubeconfig.
+    """
 
     def __init__(
         self,
@@ -57,14 +59,15 @@ class RelayResume:
     ) -> AsyncIterator[ResumableRelayChannel]:
         """See `Resume.keep`."""
         link = await self._links.link()
-        one = Ended(target, self._reaper.mark(command), self._streams.exec)
-        kept = {"name": name, "note": self._terms.seal.sign(name, note), "grace": self.grace, "newest": True}
-        after = self._reaper.request(one, self._context)
-        stream = link.open({**self._streams.request(target, one.command), **after, **kept})
+        ended = Ended(target, self._reaper.mark(command), self._streams.exec)
+        signed = self._terms.seal.sign(name, note)
+        resumable = {"name": name, "note": signed, "grace": self.grace, "newest": True}
+        search = self._reaper.request(ended, self._context)
+        stream = link.open({**self._streams.request(target, ended.command), **search, **resumable})
         self._registry.has(name)
         new = RecoveredSession(name, note, 0, 0, 0, 0)
-        channel = ResumableRelayChannel(stream, self._terms, new, target, one.command, owner)
-        async with self._held(link, one, channel):
+        channel = ResumableRelayChannel(stream, self._terms, new, target, ended.command, owner)
+        async with self._held(link, ended, channel):
             await self._streams.start(stream)
             yield channel
 
@@ -83,10 +86,10 @@ class RelayResume:
 
     @asynccontextmanager
     async def _held(
-        self, link: Link | None, one: Ended, channel: ResumableRelayChannel
+        self, link: Link | None, ended: Ended, channel: ResumableRelayChannel
     ) -> AsyncIterator[None]:
-        if link:  # without one nobody knows yet which relay it would be
-            self._reaper.register_remote(one, link.relay)
+        if link:  # without a link it is not known yet which relay has the session
+            self._reaper.register_remote(ended, link.relay)
         try:
             yield
         finally:
@@ -94,4 +97,4 @@ class RelayResume:
                 await self._registry.end(channel, self._links.now, self._limits.finish)
             finally:
                 if not channel.left:
-                    self._reaper.on_exit(one, channel.stream.exit, channel.outcome)
+                    self._reaper.on_exit(ended, channel.stream.exit, channel.outcome)

@@ -1,4 +1,4 @@
-"""Signs the record that a relay keeps of a session: whoever is root in the runner can change it, and must not be believed."""
+"""Signs the records of sessions that a relay keeps, since root in the runner can change such a record."""
 
 import hashlib
 import hmac
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-_MAC = "mac"  # the member of a record that has the signature
+_MAC = "mac"  # the member of a signed record that has the signature
 
 
 class Seal:
@@ -17,16 +17,20 @@ class Seal:
         self._cluster = cluster
 
     def sign(self, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the record of the session `name` with its signature."""
+        """Returns the record with a signature that holds for the session `name` alone."""
         return {**record, _MAC: self._mac(name, record)}
 
     def open(self, name: str, signed: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Returns the record without its signature; None unless this gateway has signed it for this session."""
+        """Checks the signature for the session `name`; returns the record without it, or None if it is wrong or
+        missing.
+        """
         record = {key: value for key, value in signed.items() if key != _MAC}
         mac = str(signed.get(_MAC)).encode()
         return record if hmac.compare_digest(mac, self._mac(name, record).encode()) else None
 
     def _mac(self, name: str, record: Mapping[str, Any]) -> str:
-        """HMAC-SHA256 over one canonical text: JSON in ASCII, with sorted members and no white space."""
+        """Returns the HMAC-SHA256 of cluster, name and record as canonical JSON: ASCII, sorted members, no white
+        space.
+        """
         text = json.dumps([self._cluster, name, record], sort_keys=True, separators=(",", ":"))
         return hmac.new(self._key, text.encode("ascii"), hashlib.sha256).hexdigest()

@@ -1,17 +1,19 @@
-"""What a link sends, while the way takes nothing: in order, and of each state only the newest."""
+"""Queues what a link sends while its process is full: in order, and of each state only the newest frame."""
 
 from collections import OrderedDict
 
 from gateway.backends.process import Process
 from gateway.relay import wire
 
-MOST = 16 << 20  # bytes without credit that may wait; four requests of the longest kind
-_KEY = 5  # bytes: a frame's kind and stream
-_NEWEST = (wire.RESIZE, wire.SEEN, wire.NOTE, wire.SKIP)  # a later frame says all that an earlier one said
+MOST = 16 << 20  # bytes without credit that may wait: four requests of the greatest length
+_KEY = 5  # bytes at a frame's beginning: its kind and stream
+_NEWEST = (wire.RESIZE, wire.SEEN, wire.NOTE, wire.SKIP)  # a later frame replaces an earlier one
 
 
 class SendQueue:
-    """Sends frames to a process; frames wait here while the process is full. `most`: bytes without credit that may wait."""
+    """Sends frames to a process, and queues them while the process is full. `most`: bytes that may wait, apart from
+    STDIN, which credit bounds.
+    """
 
     def __init__(self, process: Process, most: int = MOST) -> None:
         self._process = process
@@ -23,11 +25,13 @@ class SendQueue:
 
     @property
     def overfull(self) -> bool:
-        """True if more waits than credit and `most` allow."""
+        """Returns True if more than `most` bytes without credit wait."""
         return self._size > self._most
 
     def send(self, frames: bytes) -> None:
-        """Sends one frame, or the frames of one request; they wait their turn where others wait."""
+        """Sends one frame, or the frames of one request; queues them while the process is full or others wait. A
+        frame of RESIZE, SEEN, NOTE or SKIP replaces a queued one of its kind and stream.
+        """
         if not (self._process.full or self._waiting):
             self._process.send(frames)
             return
@@ -44,5 +48,5 @@ class SendQueue:
 
 
 def _uncredited(frames: bytes) -> int:
-    """Returns how many of the bytes no credit bounds."""
+    """Returns the length of frames that need no credit; 0 for STDIN, which needs it."""
     return len(frames) if frames[:1] != bytes([wire.STDIN]) else 0

@@ -1,4 +1,4 @@
-"""What of this gateway's is at its relay beyond a link: whose it is, what is to be ended there, what was found."""
+"""Tracks this gateway's sessions at its relay across links: sessions in use, to be ended, and to be recovered."""
 
 import asyncio
 import re
@@ -19,39 +19,43 @@ from gateway.relay import wire
 from gateway.timeouts import wait_within
 
 log = structlog.get_logger()
-_FORGED = "this gateway has not signed what the relay says of it"
-_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)  # of a session
+_FORGED = "the relay's record of it has no valid signature of this gateway"
+_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)  # a session's name
 
 
 class SessionRegistry:
-    """One for each chain. `linked` is called with each new link, before anything else goes over it."""
+    """Tracks the sessions of one chain. Call `linked` with each new link, before anybody else uses the link."""
 
     def __init__(self, seal: Seal, cluster: str) -> None:
         self.seal = seal
         self._cluster = cluster
-        self._names: set[str] = set()  # somebody here has them, or was offered them
-        self._unwanted: set[str] = set()  # and it is not sure that the relay has heard it
+        self._names: set[str] = set()  # sessions that this process has, or was offered by `found`
+        self._unwanted: set[str] = set()  # sessions to be ended; the relay may not know that yet
         self._found: asyncio.Queue[list[RecoveredSession]] = asyncio.Queue()
         self._looked = False
 
     async def linked(self, link: Link) -> None:
-        """Raises HopFailed when the link goes meanwhile."""
-        there = [_found(row) for row in await link.named()]
-        self._unwanted &= {one.name for one in there}
+        """Reads the relay's list of sessions over a new link: ends the discarded ones, and hands those that this
+        process does not have to `found`; the first time an empty list too. Raises HopFailed where the link is lost or
+        the list is malformed.
+        """
+        listed = [_found(row) for row in await link.named()]
+        self._unwanted &= {session.name for session in listed}
         for name in self._unwanted:
             _end_there(link, name)
-        found = self._believed([one for one in there if one.name not in self._names | self._unwanted], link)
-        self._names |= {one.name for one in found}
-        if found or not self._looked:
+        known = self._names | self._unwanted
+        recovered = self._believed([session for session in listed if session.name not in known], link)
+        self._names |= {session.name for session in recovered}
+        if recovered or not self._looked:
             self._looked = True
-            self._found.put_nowait(found)
+            self._found.put_nowait(recovered)
 
-    def _believed(self, there: list[RecoveredSession], link: Link) -> list[RecoveredSession]:
-        """Returns the sessions whose notes this gateway has signed, and ends the others: root in the runner may have
-        planted them, or a gateway of before there were signatures has left them.
+    def _believed(self, listed: list[RecoveredSession], link: Link) -> list[RecoveredSession]:
+        """Returns the sessions whose notes this gateway has signed. Discards the others and logs that: root in the
+        runner may have planted them, or a gateway of a version without signatures has left them.
         """
-        opened = [(one, self.seal.open(one.name, one.note)) for one in there]
-        forged = [one.name for one, note in opened if note is None]
+        opened = [(session, self.seal.open(session.name, session.note)) for session in listed]
+        forged = [session.name for session, note in opened if note is None]
         for name in forged:
             self.discard(name, link)
         if forged:
@@ -62,32 +66,36 @@ class SessionRegistry:
                 count=len(forged),
                 reason=_FORGED,
             )
-        return [replace(one, note=note) for one, note in opened if note is not None]
+        return [replace(session, note=note) for session, note in opened if note is not None]
 
     def no_relay(self) -> None:
-        """There is none in the runner, and so nothing of ours."""
+        """Records that the runner cannot have a relay: `found` yields an empty list, unless it had a list before."""
         if not self._looked:
             self._looked = True
             self._found.put_nowait([])
 
     async def found(self) -> AsyncIterator[list[RecoveredSession]]:
-        """See `ResumableBackend.found`."""
+        """See `Resume.found`."""
         while True:
             yield await self._found.get()
 
     def has(self, name: str) -> None:
-        """Somebody here has it."""
+        """Records that this process has the session, so that `found` leaves it out."""
         self._names.add(name)
 
     def discard(self, name: str, link: Link | None) -> None:
-        """Ends it there, at the latest over the next link."""
+        """Ends the session at the relay: over `link` if it is up, and over each later link that still lists the
+        session.
+        """
         self._names.discard(name)
         self._unwanted.add(name)
         if link and not link.lost:
             _end_there(link, name)
 
     async def end(self, channel: ResumableRelayChannel, link: Link | None, seconds: float) -> None:
-        """The channel is no longer needed. Waits at most so long for the command's end, unless the channel was left."""
+        """Ends the command of a channel that is no longer needed; waits at most `seconds` for that where the channel
+        is attached over `link`. A command that was handed over goes on.
+        """
         stream = channel.stream
         self._names.discard(channel.name)
         if not link or link.streams.get(stream.number) is not stream:
@@ -101,14 +109,14 @@ class SessionRegistry:
             link.forget(stream)
 
     async def _end(self, name: str, link: Link, stream: LinkStream, seconds: float) -> None:
-        async def heard() -> None:
+        async def confirmed() -> None:
             await stream.wait_ended()
-            await link.ping()  # its answer comes after the relay has heard END
+            await link.ping()  # its answer comes after the relay has received END
 
         self._unwanted.add(name)
         link.send(wire.encode(wire.END, stream.number))
         with suppress(HopFailed):
-            if await wait_within(heard(), seconds):
+            if await wait_within(confirmed(), seconds):
                 self._unwanted.discard(name)
 
 
@@ -119,9 +127,9 @@ def _end_there(link: Link, name: str) -> None:
 
 
 def _found(row: dict[str, Any]) -> RecoveredSession:
-    """Raises HopFailed."""
+    """Returns the session that a row of the relay's list describes. Raises HopFailed where the row is malformed."""
     name, note = row.get("name"), row.get("note")
     numbers: list[Any] = [row.get(key) for key in ("seen", "start", "end", "received")]
     if not (isinstance(name, str) and _NAME.fullmatch(name) and all(map(wire.is_offset, numbers))):
-        raise HopFailed("relay_lost", "the relay broke a rule of the link: a line of its list")
+        raise HopFailed("relay_lost", "the relay broke a rule of the link: a line of its list is malformed")
     return RecoveredSession(name, note if isinstance(note, dict) else {}, *numbers)

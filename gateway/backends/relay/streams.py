@@ -1,4 +1,4 @@
-"""Streams of a relay's link: opened, started, ended; and the commands of the gateway's own that run over them."""
+"""Opens, starts and ends streams of a relay's link, and runs the gateway's own commands over such streams."""
 
 import asyncio
 import signal
@@ -20,21 +20,21 @@ _SIZE = TerminalSize(80, 24)  # until the client names its own
 
 
 class RelayStreams:
-    """Opens streams on the link that `link` returns. `killed` counts commands that had to be killed at their end."""
+    """Opens streams on the link that `link` returns. `killed` counts commands that SIGKILL ended after END."""
 
     def __init__(self, cluster: Cluster, limits: Limits, link: Callable[[], Awaitable[Link]]) -> None:
         self.killed = 0
         self._cluster = cluster
         self._limits = limits
         self._link = link
-        self._asides: set[LinkStream] = set()  # those that are no sessions
+        self._asides: set[LinkStream] = set()  # streams of the gateway's own commands
 
     def sessions(self, link: Link) -> int:
-        """Returns how many sessions have a stream on a link."""
+        """Returns how many streams of a link belong to sessions or to connections of `dial`."""
         return len({*link.streams.values()} - self._asides)
 
     def request(self, target: Target, command: Command) -> dict[str, Any]:
-        """Returns what the relay is asked to run for a command."""
+        """Returns the request that makes the relay run a command, in a terminal where the command wants one."""
         argv = kubectl.argv(target, command, self._cluster.kube_context)
         if not command.tty:
             return {"argv": argv}
@@ -42,7 +42,7 @@ class RelayStreams:
         return {
             "argv": argv,
             "tty": [size.columns, size.rows],
-            "raw": bool(target.pod),  # the pod's terminal does all that a terminal does
+            "raw": bool(target.pod),  # the pod's own terminal echoes and handles special characters
             "apart": bool(target.pod),
             "env": {"TERM": "xterm-256color"},
         }
@@ -53,11 +53,11 @@ class RelayStreams:
             async with asyncio.timeout(self._limits.start):
                 await stream.start()
         except TimeoutError:
-            said = f"no answer from {self._cluster.vm} within {self._limits.start:g} s"
-            raise HopFailed("runner_timeout", said) from None
+            message = f"no answer from {self._cluster.vm} within {self._limits.start:g} s"
+            raise HopFailed("runner_timeout", message) from None
 
     async def end(self, link: Link, stream: LinkStream) -> None:
-        """Ends what still runs on a stream and waits for its end, at most `Limits.finish` seconds; forgets the stream."""
+        """Ends what still runs on a stream, waiting at most `Limits.finish` seconds, and removes the stream."""
         try:
             if not stream.ended:
                 stream.cancel()
@@ -68,7 +68,9 @@ class RelayStreams:
 
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[RelayChannel]:
-        """Runs a command that is no session's: nobody looks at what it leaves. Raises HopFailed."""
+        """Runs a command of the gateway's own: nothing is searched for after its end. Leaving ends the command.
+        Raises HopFailed.
+        """
         async with self.aside(self.request(target, command)) as stream:
             channel = RelayChannel(stream, target, command, kubectl=bool(target.pod))
             await channel.start()
@@ -89,7 +91,9 @@ class RelayStreams:
 
     @asynccontextmanager
     async def aside(self, request: Mapping[str, Any]) -> AsyncIterator[LinkStream]:
-        """A stream that is no session's, and has been started or has ended. Raises HopFailed."""
+        """Sends a request of the gateway's own, which `sessions` leaves out. Yields its stream, started or ended
+        already; leaving ends the stream. Raises HopFailed.
+        """
         link = await self._link()
         stream = link.open(request)
         self._asides.add(stream)
@@ -104,7 +108,7 @@ class RelayStreams:
 
     @asynccontextmanager
     async def kubectl(self, argv: tuple[str, ...]) -> AsyncIterator[RelayChannel]:
-        """Runs kubectl in the runner with no input. Raises HopFailed."""
+        """Runs a kubectl command line in the runner, with empty input. Leaving ends the command. Raises HopFailed."""
         async with self.aside({"argv": argv}) as stream:
             channel = RelayChannel(stream, Target(self._cluster.name), kubectl.OURS, kubectl=True)
             await channel.start()
