@@ -224,7 +224,7 @@ async def test_it_ends_at_once_when_the_relay_that_is_there_does_not_know_it(way
             outcome = await channel.wait()
         assert (await backend.link()).relay != first.relay
     assert outcome.code == "relay_lost"
-    assert "no such session" in outcome.message
+    assert "the present relay does not know the session" in outcome.message
 
 
 async def test_left_while_the_hop_is_lost_it_is_ended_over_the_next_link(way, tmp_path):
