@@ -468,16 +468,17 @@ async def test_what_comes_after_the_stop_is_refused(edge):
 
 
 async def test_a_session_that_was_just_admitted_hears_of_the_stop(edge):
-    """The upgrade lies between the two; it is admitted once more when its pod is known."""
-    admit, times = edge.gateway.registry.admit, []
+    """The upgrade lies between the two; its slot is reserved once more when its pod is known."""
+    quota = edge.gateway.registry.quota
+    reserve, times = quota.reserve, []
 
     def late(*what):
-        slot = admit(*what)
+        slot = reserve(*what)
         times.append(what)
         edge.gateway.registry.stopping = len(times) == 2
         return slot
 
-    edge.gateway.registry.admit = late
+    quota.reserve = late
     async with peer(edge.url) as client:
         await client.upgrade(command("cat"), (V5, edge.proof))
         said = status(await client.rest())
