@@ -12,9 +12,9 @@ _AGENT = 200  # characters of a user agent
 
 @dataclass
 class Grant:
-    """Says whose a credential is and until when it is good, and from where it was made or used last. `expires`, `used`:
-    seconds since the epoch; `used` is None before the first use, and after a restart. `address` and `agent` are
-    empty where there were none, as on the Unix socket.
+    """Says whose a credential is and until when it is good, and from where it was made or used last. Times are in
+    seconds since the epoch: `expires`, which `renew` puts off until `ends` at most, and `used`, which is None before
+    the first use, and after a restart. `address` and `agent` are empty where there were none, as on the Unix socket.
     """
 
     identity: Identity
@@ -22,11 +22,22 @@ class Grant:
     address: str = ""
     agent: str = ""
     used: float | None = None
+    ends: float = 0.0  # of a ticket 0: nothing renews it
 
     @property
     def name(self) -> str:
         """Returns the credential's public name."""
         return self.identity.credential
+
+    def renew(self, now: float, life: float) -> bool:
+        """Makes a credential that is in use good for `life` seconds from now. Returns True if the grant is another than
+        before: only a credential that has lived half of its life, so that few uses cost a write.
+        """
+        fresh = min(now + life, self.ends)
+        if self.expires - now > life / 2 or fresh <= self.expires:
+            return False
+        self.expires = fresh
+        return True
 
     def seen(self, peer: Peer) -> None:
         """Records from where the credential comes."""
@@ -38,6 +49,7 @@ class Grant:
             "identity": self.identity.name,
             "groups": list(self.identity.groups),
             "expires": self.expires,
+            "ends": self.ends,
             "address": self.address,
             "agent": self.agent,
             "only": self.identity.only and self.identity.only.path(),
@@ -53,4 +65,7 @@ class Grant:
         groups = tuple(str(group) for group in body["groups"])
         only = Target.from_path(body["only"]) if body.get("only") else None
         identity = Identity(str(body["identity"]), "page", groups, name, only)
-        return cls(identity, float(body["expires"]), str(body.get("address", "")), str(body.get("agent", "")))
+        address, agent = (str(body.get(key, "")) for key in ("address", "agent"))
+        return cls(
+            identity, float(body["expires"]), address, agent, ends=float(body.get("ends", body["expires"]))
+        )

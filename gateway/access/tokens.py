@@ -9,7 +9,7 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from gateway.access.grants import Grant
@@ -19,7 +19,8 @@ from gateway.access.peer import Peer
 
 BEARER = "base64url.bearer.authorization.k8s.io."
 TICKET_LIFE = 300.0  # seconds
-TOKEN_LIFE = 12 * 3600.0
+TOKEN_LIFE = 12 * 3600.0  # of a page token that nobody uses
+SIGN_IN_LIFE = 30 * 24 * 3600.0  # of a page token, however much it is used
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _MOST = 10_000  # tickets or page tokens at a time; the oldest goes first
 
@@ -50,10 +51,23 @@ class Tokens:
         grant = self._pages.get(digest)
         if grant is None or grant.expires <= self._clock():
             return None
-        grant.used = self._clock()
         if peer:
             grant.seen(peer)
+        self._use(digest, grant)
         return grant.identity
+
+    def use(self, names: Collection[str]) -> None:
+        """Renews the page tokens of these public names, which have opened what still lives: also a token that expired
+        while the machine slept, but none whose sign-in has ended.
+        """
+        for digest, grant in self._pages.items():
+            if grant.name in names and grant.ends > self._clock():
+                self._use(digest, grant)
+
+    def _use(self, digest: bytes, grant: Grant) -> None:
+        grant.used = self._clock()
+        if grant.renew(grant.used, TOKEN_LIFE) and self._file:
+            self._file.add(digest, grant)
 
     def ticket(self, identity: Identity, peer: Peer | None = None) -> str:
         """Returns a new ticket to trade for a page token, once, within TICKET_LIFE. `peer`: who asked for it."""
@@ -68,6 +82,7 @@ class Tokens:
         if found is None or found.expires <= self._clock():
             return None
         token, grant = self._new(self._pages, replace(found.identity, proof="page"), TOKEN_LIFE, peer)
+        grant.ends = self._clock() + SIGN_IN_LIFE
         if self._file:
             self._file.add(_hash(token), grant)
         return token, grant.identity

@@ -70,7 +70,10 @@ async def running(
 
 
 async def _end_revoked(access: Access, registry: SessionRegistry) -> None:
-    """Ends what was opened with a credential that has been revoked, or has expired, within `_LOOK` seconds."""
+    """Ends what was opened with a credential that has been revoked, or whose sign-in has ended, within `_LOOK` seconds.
+    Renews the credentials of the sessions that live.
+    """
     while True:
         await asyncio.sleep(_LOOK)
+        access.tokens.use({session.credential for session in registry.sessions})
         registry.end_revoked(access.tokens.good())

@@ -91,6 +91,30 @@ def test_what_has_expired_is_neither_good_nor_kept(tmp_path):
     assert len(json.loads((tmp_path / "pages.json").read_text())) == 1
 
 
+def test_what_is_used_lasts_across_a_restart(tmp_path):
+    now = [1e9]
+    token = traded(tokens := restarted(tmp_path, lambda: now[0]))
+    now[0] += TOKEN_LIFE - 1
+    assert tokens.identity(token)
+    now[0] += TOKEN_LIFE - 1
+
+    assert restarted(tmp_path, lambda: now[0]).identity(token)
+
+
+def test_one_of_an_earlier_version_ends_with_its_time(tmp_path):
+    now = [1e9]
+    token = traded(restarted(tmp_path, lambda: now[0]))
+    file = tmp_path / "pages.json"
+    ((digest, body),) = json.loads(file.read_text()).items()
+    file.write_text(json.dumps({digest: {key: value for key, value in body.items() if key != "ends"}}))
+    now[0] += TOKEN_LIFE - 1
+    after = restarted(tmp_path, lambda: now[0])
+    assert after.identity(token)
+    now[0] += 1
+
+    assert after.identity(token) is None
+
+
 def test_two_gateways_keep_each_others(tmp_path):
     one, two = restarted(tmp_path), restarted(tmp_path)
     tokens = [traded(one), traded(two)]

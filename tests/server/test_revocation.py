@@ -5,11 +5,12 @@ from contextlib import AsyncExitStack
 
 import pytest
 from support.peer import OWN, V5, once
+from support.waiting import until
 from test_credentials import Clock
 from test_session_life import status
 from test_sessions import control, opened, page
 
-from gateway.access.tokens import TOKEN_LIFE, Tokens
+from gateway.access.tokens import SIGN_IN_LIFE, TOKEN_LIFE, Tokens
 from gateway.protocol.outcome import CODES
 
 SOON = 5.0  # seconds from the revocation to the end
@@ -59,14 +60,17 @@ async def test_what_another_credential_opened_goes_on(edge):
             assert (await client.hear())[1] == b"\x01still here"
 
 
-async def test_a_token_that_expires_ends_it_too(edge):
+async def test_what_lives_renews_its_token_until_the_sign_in_ends(edge):
     clock = Clock()
     edge.gateway.access.tokens = Tokens(edge.proof[1].removeprefix("Bearer "), clock)
     async with (
         opened(edge, "cat", proof=page(edge, "ann"), protocol=OWN) as client,
         opened(edge, "cat") as operator,
     ):
-        clock.now += TOKEN_LIFE
+        clock.now += TOKEN_LIFE  # at once, as after a sleep of the machine
+        await until(edge.gateway.access.tokens.good)
+        assert not any(session.ending for session in edge.gateway.registry.sessions)
+        clock.now += SIGN_IN_LIFE - TOKEN_LIFE
         async with asyncio.timeout(SOON):
             assert (await control(client, "end"))["code"] == "access_revoked"
         operator.say(b"\x00still here")
