@@ -2,6 +2,8 @@
 inside.
 """
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -134,6 +136,11 @@ class Command:
     def tracked(self) -> bool:
         """True if what the command starts in a pod carries the session's id, so that it is found again."""
         return self.verb == "exec" and (self.kill_on_disconnect or not self.argv)
+
+    @property
+    def argv_sha256(self) -> str:
+        """Returns the SHA-256 of argv as JSON in ASCII: it proves which command was run, and shows none of it."""
+        return hashlib.sha256(json.dumps(self.argv).encode()).hexdigest()
 
     def __post_init__(self) -> None:
         check_argv(self.argv)

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from gateway.access.tokens import Unauthorized, bearer, identify
 from gateway.server.app_keys import (
     ACCESS,
+    AUDIT,
     BACKENDS,
     CHECKS,
     IDENTITY,
@@ -21,6 +22,7 @@ from gateway.server.app_keys import (
     REGISTRY,
     UPGRADES,
 )
+from gateway.server.audit import Audit
 from gateway.server.connections import connection_of
 from gateway.server.gateway import Gateway
 from gateway.server.peer import peer_of
@@ -49,6 +51,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[LIMITS] = gateway.config.limits
     app[LINKS] = gateway.links
     app[METRICS] = gateway.metrics
+    app[AUDIT] = Audit(gateway.metrics)
     app[NAMESPACES] = gateway.namespaces
     app[REGISTRY] = gateway.registry
     app[UPGRADES] = Upgrades(gateway.config.limits.upgrades_per_identity)
@@ -95,14 +98,15 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     peer = request[PEER] = peer_of(request)
     if why := request.app[ACCESS].hosts.refuse(peer):
-        request.app[METRICS].refused("place")
+        request.app[AUDIT].refused(request, peer, None, "place", why)
         raise Refusal(403, why)
     if request.rel_url.raw_query_string.count("&") >= MAX_FIELDS:
         raise Refusal(414, f"a query has at most {MAX_FIELDS} fields")
     if not _open(request):
         identity = identify(peer, request.app[ACCESS].tokens)
         if identity is None:
-            request.app[METRICS].refused("unauthorized")
+            given = "a wrong or expired token" if bearer(peer) else "no credential"
+            request.app[AUDIT].refused(request, peer, None, "unauthorized", given)
             if bearer(peer):
                 await asyncio.sleep(request.app[ACCESS].wrong.delay(peer.address))
             raise Refusal(401, "Unauthorized")

@@ -179,6 +179,7 @@ class SessionRegistry:
             "session_recovered" if recovered else "session_opened",
             proof=session.identity.proof,
             verb=session.command.verb,
+            argv_sha256=session.command.argv_sha256,
             tty=session.command.tty,
         )
         try:

@@ -15,7 +15,7 @@ from gateway.protocol.messages import Control
 from gateway.protocol.subprotocols import OWN
 from gateway.server.app_keys import IDENTITY, LIMITS, METRICS, REGISTRY, UPGRADES
 from gateway.server.refusals import Refusal
-from gateway.server.routes.exec import LEAVE, refusal, refuse_in_band, row_of
+from gateway.server.routes.exec import LEAVE, record_refusal, refusal, refuse_in_band, row_of
 from gateway.server.websocket.attachment import follow
 from gateway.server.websocket.socket import Socket, handshake, upgrade
 from gateway.sessions.resumption import Resumption
@@ -62,7 +62,7 @@ async def _admitted(
         return None
     except Exception as error:  # noqa: BLE001  # the guard of who has been let in
         outcome = refusal(error, OWN)
-        request.app[METRICS].refused(outcome.code)
+        record_refusal(request, outcome)
         await refuse_in_band(websocket, OWN, outcome)
         return None
     return session, resumption, offset, wish.secret

@@ -17,7 +17,17 @@ from gateway.protocol.status import failure
 from gateway.protocol.subprotocols import Subprotocol, negotiate
 from gateway.protocol.target import Command, Target, Verb
 from gateway.server import lookup
-from gateway.server.app_keys import BACKENDS, IDENTITY, LIMITS, METRICS, NAMESPACES, PEER, REGISTRY, UPGRADES
+from gateway.server.app_keys import (
+    AUDIT,
+    BACKENDS,
+    IDENTITY,
+    LIMITS,
+    METRICS,
+    NAMESPACES,
+    PEER,
+    REGISTRY,
+    UPGRADES,
+)
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
 from gateway.server.websocket.attachment import Attachment, follow
@@ -52,7 +62,7 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
             session = await _begin(request, row)
         except Exception as error:  # noqa: BLE001  # the guard of who has been let in
             outcome = refusal(error, row)
-            request.app[METRICS].refused(outcome.code)
+            record_refusal(request, outcome)
             return await _refuse(websocket, row, outcome)
     if session.resumption:
         await follow(websocket, session, session.resumption, limits, request.app[METRICS], 0)
@@ -180,6 +190,11 @@ async def _refuse(websocket: Socket, row: Subprotocol, outcome: Outcome) -> web.
         raise Refusal(status.code, outcome.message, status)
     await refuse_in_band(websocket, row, outcome)
     return websocket
+
+
+def record_refusal(request: web.Request, outcome: Outcome) -> None:
+    """Counts and logs the refusal of a session."""
+    request.app[AUDIT].refused(request, request[PEER], request[IDENTITY], outcome.code, outcome.message)
 
 
 async def refuse_in_band(websocket: Socket, row: Subprotocol, outcome: Outcome) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from typing import Any
 
-import structlog
 from aiohttp import web
 
 from gateway.access.identity import Identity
@@ -13,13 +12,13 @@ from gateway.log import printable
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.outcome import CODES, Outcome
 from gateway.protocol.query import parse_query
-from gateway.server.app_keys import IDENTITY, LIMITS, REGISTRY
+from gateway.server.app_keys import AUDIT, IDENTITY, LIMITS, PEER, REGISTRY
+from gateway.server.audit import write
 from gateway.server.refusals import Refusal
 from gateway.sessions.record import shown
 from gateway.sessions.registry import SessionRegistry
 from gateway.sessions.session import Session
 
-log = structlog.get_logger()
 routes = web.RouteTableDef()
 REASON = 200  # characters
 
@@ -43,9 +42,11 @@ async def kill(request: web.Request) -> web.Response:
     if session is None or not _may(identity, "list", session):
         raise Refusal(404, CODES["session_unknown"].meaning)
     if not _may(identity, "kill", session):
-        raise Refusal(403, f"{identity.name} may not end this session")
+        message = f"{identity.name} may not end this session"
+        request.app[AUDIT].refused(request, request[PEER], identity, "not_allowed", message)
+        raise Refusal(403, message)
     session.end(Outcome("killed", f"ended by {identity.name}" + (f": {reason}" if reason else "")))
-    log.info("session_killed", session=session.name, by=identity.name, proof=identity.proof, reason=reason)
+    write("session_killed", request[PEER], identity, session=session.name, reason=reason)
     await asyncio.wait({session.over}, timeout=request.app[LIMITS].finish + 1)
     return web.Response(status=204)
 

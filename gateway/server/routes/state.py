@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import structlog
 from aiohttp import web
 
 from gateway import __version__
@@ -19,6 +18,7 @@ from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
 from gateway.server.app_keys import (
     ACCESS,
+    AUDIT,
     BACKENDS,
     CHECKS,
     IDENTITY,
@@ -28,6 +28,7 @@ from gateway.server.app_keys import (
     PEER,
     REGISTRY,
 )
+from gateway.server.audit import write
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
 from gateway.sessions.registry import unknown_cluster
@@ -36,8 +37,6 @@ from gateway.settings.config import cluster_called
 routes = web.RouteTableDef()
 _BODY = 10.0  # seconds for a body to come
 _NAME = re.compile(r"[\w.@+-]{1,64}", re.ASCII)  # of a person
-
-log = structlog.get_logger()
 
 
 @routes.get("/healthz")
@@ -101,9 +100,9 @@ async def new_ticket(request: web.Request) -> web.Response:
     """
     identity = request[IDENTITY]
     if not allowed(identity, "ticket", None, None):
-        raise Refusal(
-            403, f"{identity.name} may not make tickets here: only who runs the gateway, and no page"
-        )
+        message = f"{identity.name} may not make tickets here: only who runs the gateway, and no page"
+        request.app[AUDIT].refused(request, request[PEER], identity, "not_allowed", message)
+        raise Refusal(403, message)
     body = await _body(request)
     target, other = body.get("target", ""), body.get("for")
     if not isinstance(target, str) or len(target) > 600 or not target.isprintable():
@@ -112,9 +111,9 @@ async def new_ticket(request: web.Request) -> web.Response:
     if other is not None and target:
         holder = replace(holder, only=await _settled(request, target.strip("/")))
         target = holder.only.path() if holder.only else ""
-    if other is not None:
-        log.info("ticket_issued", by=identity.name, proof=identity.proof, whose=other, only=target or None)
     ticket = request.app[ACCESS].tokens.ticket(holder, request[PEER])
+    only = str(holder.only) if holder.only else None
+    write("ticket_issued", request[PEER], identity, whose=holder.name, only=only)
     answer = {"ticket": ticket, "url": request.app[LINKS].url(ticket, target), "expiresIn": int(TICKET_LIFE)}
     return web.json_response(answer, status=201)
 
@@ -126,10 +125,12 @@ async def trade_ticket(request: web.Request) -> web.Response:
     tokens = request.app[ACCESS].tokens
     traded = tokens.trade(ticket, request[PEER]) if isinstance(ticket, str) else None
     if traded is None:
-        request.app[METRICS].refused("ticket")
+        message = "this ticket is unknown, used or expired: run 'dap open' for a fresh link"
+        request.app[AUDIT].refused(request, request[PEER], None, "ticket", message)
         await asyncio.sleep(request.app[ACCESS].wrong.delay(request[PEER].address))
-        raise Refusal(401, "this ticket is unknown, used or expired: run 'dap open' for a fresh link")
+        raise Refusal(401, message)
     token, identity = traded
+    write("signed_in", request[PEER], identity, name=identity.credential)
     return web.json_response({"token": token, "expiresIn": int(TOKEN_LIFE), "identity": identity.name})
 
 
@@ -138,6 +139,7 @@ async def revoke_token(request: web.Request) -> web.Response:
     """The page token that this request carries ends, and what it opened."""
     tokens = request.app[ACCESS].tokens
     tokens.revoke(bearer(request[PEER]) or "")
+    write("signed_out", request[PEER], request[IDENTITY], name=request[IDENTITY].credential)
     request.app[REGISTRY].end_revoked(tokens.good())
     return web.Response(status=204)
 
