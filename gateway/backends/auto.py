@@ -1,4 +1,4 @@
-"""Which chain reaches a cluster: through a relay where the runner can have one, else the plain one."""
+"""Chooses the chain that reaches a cluster: a relay where the runner can have a relay, else plain sessions."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class AutoBackend:
-    """The relay; plain sessions as long as the runner cannot have one."""
+    """A backend that uses the relay, and plain sessions as long as the runner cannot have a relay."""
 
     def __init__(self, name: str, relay: RelayBackend, plain: PlainBackend) -> None:
         self._name = name
@@ -37,7 +37,7 @@ class AutoBackend:
         self._plain = plain
         self._said = ""
         self.resume = AutoResume(relay.resume, self._has_relay)
-        self.dial = relay.dial  # where there is no relay it says so, when it is asked
+        self.dial = relay.dial  # raises where the runner has no relay
         self.kube = AutoApi(self._chosen, lambda: not relay.unsupported)
 
     async def namespace(self) -> str:
@@ -55,7 +55,7 @@ class AutoBackend:
         return (self._plain if self._relay.unsupported else self._relay).monitor(target)
 
     async def check(self) -> list[HopCheck]:
-        """See `Backend.check`; the runner's row says which mode it is."""
+        """See `Backend.check`; on the plain chain a hop's note has the reason too."""
         if not self._relay.unsupported:
             checks = await self._relay.check()
             if not self._relay.unsupported:
@@ -63,10 +63,10 @@ class AutoBackend:
                 return checks
         self._fall_back(self._relay.unsupported)
         checks = await self._plain.check()
-        return [replace(one, note=f"{one.note}: {self._said}" if one.note else "") for one in checks]
+        return [replace(hop, note=f"{hop.note}: {self._said}" if hop.note else "") for hop in checks]
 
     def stats(self) -> Stats:
-        """See `Backend.stats`; the reaper's counts are of both."""
+        """See `Backend.stats`; the chains' counts are joined, and `leftovers` is the reaper's that both chains share."""
         plain, relay = self._plain.stats(), self._relay.stats()
         orphans = {where: count + relay.orphans.get(where, 0) for where, count in plain.orphans.items()}
         connections, restarts = (
@@ -101,7 +101,7 @@ class AutoBackend:
 
 
 class AutoResume:
-    """See `Resume`; that of the relay, which is ready where the relay would be taken."""
+    """The `Resume` of the relay, which is ready if the relay would be chosen now."""
 
     def __init__(self, relay: RelayResume, ready: Callable[[], Coroutine[Any, Any, bool]]) -> None:
         self.grace, self.survives = relay.grace, relay.survives
@@ -111,7 +111,7 @@ class AutoResume:
 
 
 class AutoApi:
-    """See `ClusterApi`; that of the chain which is taken."""
+    """The `ClusterApi` of the chain that is chosen at each call."""
 
     def __init__(
         self, chosen: Callable[[], Awaitable[PlainBackend | RelayBackend]], watches: Callable[[], bool]

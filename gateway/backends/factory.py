@@ -1,4 +1,4 @@
-"""Makes the backend of a cluster from its settings: the one place that knows which kinds there are."""
+"""Makes the backend of a cluster from its settings: only this module knows all kinds of backends."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,8 +19,8 @@ Make = Callable[[Cluster, Limits, Prompt | None, RelayCredentials], AbstractAsyn
 def make(
     cluster: Cluster, limits: Limits, prompt: Prompt | None, credentials: RelayCredentials
 ) -> AbstractAsyncContextManager[Backend]:
-    """Makes the backend that the cluster's `kind` names. Entering starts what the backend keeps warm; leaving ends all of
-    it. `prompt` asks a person where a login needs one; None: nobody is there.
+    """Makes the backend that the cluster's `kind` names. Entering starts its connections and tasks; leaving ends all
+    of them. `prompt` asks a person where a login needs an answer; None: nobody can be asked.
     """
     return KINDS[cluster.kind](cluster, limits, prompt, credentials)
 

@@ -1,4 +1,4 @@
-"""Writes when a hop is lost, refused and back, without a flood: README.md beside this file has the events."""
+"""Logs when a hop is lost, refused and connected again, at a limited rate: README.md beside this file has the events."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ LINK = Events("link_lost", "relay_refused", "link_connected")
 
 class OutageLog:
     """Logs the outages of one hop of one cluster. An outage begins with a loss or a refusal, and ends when the hop is
-    connected. What is not logged since its line stands there less than `pause` seconds is counted in the next line.
+    connected. An event whose last line is less than `pause` seconds old gets no line; the next line counts it.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class OutageLog:
         self._began: float | None = None  # this outage
         self._logged: dict[tuple[str, str], float] = {}  # when each (event, code) was logged last
         self._repeated = 0  # losses and refusals without a line
-        self._told = False  # the log has the hop as lost or refused
+        self._told = False  # True: the outage has been logged
 
     def lost(self, error: HopFailed, seconds: float) -> None:
         """Records that the hop was lost after it had been connected for `seconds`."""
@@ -53,7 +53,9 @@ class OutageLog:
         self._trouble(self._events.refused, error, self._clock() - began)
 
     def connected(self) -> None:
-        """Records that the hop is connected. Its line, with the seconds of the outage, stands where a trouble has one."""
+        """Records that the hop is connected. Logs that, with the seconds of the outage, if the outage has been
+        logged.
+        """
         began, self._began = self._began, None
         if self._told and began is not None:
             self._told = False

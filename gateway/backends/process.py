@@ -11,22 +11,26 @@ class Process(Protocol):
     """One running command line, read at full speed: what channels, links, bootstraps and leases use of it."""
 
     async def read(self) -> list[tuple[int, bytes]]:
-        """Returns (1 or 2, bytes) for stdout and stderr: all that has come and at least one; empty once the channel is
-        closed. Cancelling is safe.
+        """Returns chunks of output, each with 1 for stdout or 2 for stderr: waits for at least one; empty once the
+        channel is closed and all was read. Cancelling is safe.
         """
         ...
 
     def deliver(self, sink: Callable[[int, bytes], None]) -> None:
-        """Calls `sink` with what comes from now on, in place of `read`. The sink must not raise."""
+        """Calls `sink` with each chunk that `read` has not returned and that arrives from now on. The sink must not
+        raise.
+        """
         ...
 
     def send(self, data: bytes) -> None:
-        """Sends bytes to the process at once; who calls it bounds by other means what waits here."""
+        """Sends bytes to the process without waiting; the caller must bound what waits to be sent. After the end: no
+        effect.
+        """
         ...
 
     @property
     def full(self) -> bool:
-        """True while so much input waits here that no more should be sent."""
+        """True while so much input waits to be sent that the caller should stop sending."""
         ...
 
     def on_drained(self, call: Callable[[], None]) -> None:
@@ -34,19 +38,19 @@ class Process(Protocol):
         ...
 
     async def write(self, data: bytes) -> None:
-        """Sends bytes to the process, and waits while too many wait here. After the end: no effect."""
+        """Sends bytes to the process; waits while too many bytes wait to be sent. After the end: no effect."""
         ...
 
     def write_eof(self) -> None:
-        """Ends the input."""
+        """Ends the process's input."""
         ...
 
     def resize(self, size: TerminalSize) -> None:
-        """Tells the process's terminal its new size."""
+        """Sets the size of the process's terminal."""
         ...
 
     def terminate(self) -> None:
-        """Asks for SIGTERM at the far side."""
+        """Asks the far side to send SIGTERM to the process."""
         ...
 
     @property
@@ -56,7 +60,7 @@ class Process(Protocol):
 
     @property
     def closed(self) -> bool:
-        """True once nothing of the channel is left."""
+        """True once the channel is closed on both sides."""
         ...
 
     @property

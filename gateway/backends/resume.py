@@ -12,8 +12,8 @@ from gateway.protocol.target import Command, Target
 
 @dataclass(frozen=True)
 class RecoveredSession:
-    """A session of an earlier life of this gateway. `note` is what its channel was told last; `seen`, `start`, `end`
-    are offsets of its output: what was acknowledged, what is kept; `received` counts the bytes of its input.
+    """A session that an earlier process of this gateway has left. `note`: the last note that its channel stored.
+    Offsets of its output: `seen` was acknowledged, `start` to `end` is stored. `received`: the bytes of its input.
     """
 
     name: str
@@ -25,78 +25,86 @@ class RecoveredSession:
 
 
 class ResumeListener(Protocol):
-    """What a channel that is kept tells its session, from the session's own task or the link's. None of it waits."""
+    """Receives the events of a resumable channel, in the session's own task or the link's. No method may wait."""
 
     def on_input_acknowledged(self, offset: int) -> None:
-        """Input before `offset` is at the far side; it may be forgotten here."""
+        """Called when input before `offset` has reached the far side: the session may forget that input."""
         ...
 
     def on_output_gap(self, offset: int) -> None:
-        """Output goes on at `offset`; what stood before it and has not come is not to be had."""
+        """Called when output was lost: the output goes on at `offset`, and what is missing before it cannot be
+        recovered.
+        """
         ...
 
     def on_hop_status(self, why: Outcome | None, seconds: float) -> None:
-        """A hop is lost; it is waited for so long. None: it is back."""
+        """Called when a hop is lost, with its failure `why` and the seconds that the channel waits for it; `why` is
+        None when the hop is back.
+        """
         ...
 
 
 class ResumableChannel(Channel, Protocol):
-    """A lost hop does not end it: `output` waits for the next link and goes on at the byte where it was; input that had
-    not arrived is sent again. It ends with that hop's failure when the grace time is over.
+    """A channel that survives a lost hop: `output` waits for the next link and goes on at the same byte; input that
+    had not arrived is sent again. When the grace time is over, the channel ends with that hop's failure.
     """
 
     def seen(self, offset: int) -> None:
-        """Output before `offset` is not needed again by anybody."""
+        """Acknowledges the output before `offset`: the far side may drop that output."""
         ...
 
     def skip(self) -> None:
-        """Of the output that waits at the far side only the newest is wanted; a gap is told where there was more."""
+        """Asks for only the newest of the output that waits at the far side; `on_output_gap` reports what is left
+        out.
+        """
         ...
 
     def note(self, note: Mapping[str, Any]) -> None:
-        """Replaces the note: at most 8 KiB of JSON."""
+        """Replaces the session's note at the far side: at most 8 KiB of JSON."""
         ...
 
     def hand_over(self) -> None:
-        """Leaving its context does not end the command from now on: a later life of this gateway finds it."""
+        """Makes the command survive the end of the channel's context: a later process of this gateway recovers it."""
         ...
 
 
 class Resume(Protocol):
-    """How a backend keeps sessions."""
+    """Opens and recovers resumable sessions."""
 
     @property
     def grace(self) -> float:
-        """Seconds without a link after which a kept session ends."""
+        """Seconds without a link after which a resumable session ends."""
         ...
 
     @property
     def survives(self) -> bool:
-        """A later process of this gateway will find what it keeps."""
+        """True if a later process of this gateway can recover the sessions."""
         ...
 
     async def ready(self) -> bool:
-        """Returns whether a session that is opened now would be kept. Within `Limits.start` seconds."""
+        """Returns whether a session that is opened now would be resumable; within `Limits.start` seconds."""
         ...
 
     def keep(
         self, target: Target, command: Command, name: str, note: Mapping[str, Any], owner: ResumeListener
     ) -> AbstractAsyncContextManager[ResumableChannel]:
-        """As `exec`, for a terminal. `name` is new. Leaving ends the command as soon as there is a link for saying it."""
+        """Runs a command with a terminal, as `Backend.exec` does, on a resumable channel. `name` must be new. Leaving
+        ends the command as soon as a link is up.
+        """
         ...
 
     def recover(
         self, found: RecoveredSession, target: Target, command: Command, owner: ResumeListener
     ) -> AbstractAsyncContextManager[ResumableChannel]:
-        """The channel of one that was found; its output begins at `found.start`."""
+        """Recovers a session that `found` has yielded: enters with its channel, whose output begins at `found.start`."""
         ...
 
     def found(self) -> AsyncIterator[list[RecoveredSession]]:
-        """Those that nobody here has, each time that a link has come up; an empty list says that there are none. Each
-        has to be recovered or discarded.
+        """Yields, each time that a link has come up, the sessions at the far side that this process does not hold, or
+        an empty list. The caller must recover or discard each.
         """
         ...
 
     def discard(self, name: str) -> None:
-        """Nobody wants this one that was found: it is ended."""
+        """Ends the session `name` that `found` has yielded, in place of recovering it."""
         ...

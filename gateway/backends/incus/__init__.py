@@ -1,1 +1,1 @@
-"""The exec line of `incus exec`, and what incus says."""
+"""The command line of `incus exec`, and the messages of incus."""

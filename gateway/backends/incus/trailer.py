@@ -1,4 +1,4 @@
-"""What the links before kubectl say when they fail: ssh, incus, the runner's login shell."""
+"""Recognises the failures of what stands before kubectl: ssh, incus, the runner's login shell."""
 
 import re
 
@@ -24,19 +24,21 @@ _LINE = 1024  # bytes of incus' line
 
 
 def refusal(code: int | None, talk: bytes) -> HopFailed:
-    """The wrapper never said `ready`; `talk` is all that was said instead, `code` the transport's."""
+    """Returns the error for a wrapper that ended before it sent `ready`: `talk` is all its output, `code` the exit
+    code of the transport. What incus says there decides the error's code; else it is runner_failed.
+    """
     text = _words(talk)
     for pattern, name in _INCUS:
         if match := pattern.search(text):
             line = text[match.start() :].splitlines()[0]
             return HopFailed(name, line.removeprefix("Error: "))
-    said = f": {text[-400:]}" if text else " and said nothing"
-    return HopFailed("runner_failed", f"the runner's login shell ended with code {code}{said}")
+    output = f": {text[-400:]}" if text else " and said nothing"
+    return HopFailed("runner_failed", f"the runner's login shell ended with code {code}{output}")
 
 
 def loss(code: int | None) -> Outcome:
-    """The command was running and no trailer came: the link into the runner was lost (16b: 137 is a stopped
-    instance, 1 a lost websocket, 255 a killed helper of Incus).
+    """Returns the outcome incus_lost for a running command whose trailer never came, with the exit code of incus in
+    the message (137: the instance was stopped; 1: the websocket was lost; 255: a helper of Incus was killed).
     """
     ended = "without a code" if code is None else f"with code {code}"
     return Outcome(
@@ -45,13 +47,17 @@ def loss(code: int | None) -> Outcome:
 
 
 class IncusTrailerFilter:
-    """What incus says when its link is cut comes on the command's own stream, last: bytes in, the command's out."""
+    """Separates the error line of incus, which a cut link puts at the end of the command's own stream, from that
+    stream.
+    """
 
     def __init__(self) -> None:
-        self.held = b""  # the command's after all, if it ended and said so
+        self.held = b""  # a possible line of incus; the command's own if the command's trailer came
 
     def feed(self, data: bytes) -> bytes:
-        """Its line is held until something follows it."""
+        """Returns the command's bytes of `data` and of `held`; keeps in `held` what may be the line of incus, until
+        more bytes follow that line.
+        """
         data, self.held = self.held + data, b""
         start = data.rfind(_CUT)
         if start >= 0 and len(data) - start <= _LINE and b"\n" not in data[start:-1]:
