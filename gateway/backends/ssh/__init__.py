@@ -1,4 +1,6 @@
-"""SSH: the only place that imports asyncssh, but for the demo's server. Its errors stop here."""
+"""SSH: of the gateway only this package and the demo's server import asyncssh. asyncssh's errors become HopFailed
+here.
+"""
 
 from gateway.backends.ssh.client import Ask as Prompt
 from gateway.backends.ssh.client import Waiting

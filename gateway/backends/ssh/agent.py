@@ -10,26 +10,31 @@ import asyncssh
 from gateway.backends.ssh.key_files import KeyUnusable, PublicKey, from_wire
 from gateway.log import printable
 
-_FLAGS = {"rsa-sha2-256": 2, "rsa-sha2-512": 4}  # SSH_AGENT_RSA_SHA2_*: without one an agent signs with SHA-1
+_FLAGS = {
+    "rsa-sha2-256": 2,
+    "rsa-sha2-512": 4,
+}  # SSH_AGENT_RSA_SHA2_*: without a flag an agent signs with SHA-1
 
 
 @dataclass
 class Agent:
-    """A connected agent, or none. `keys`: comment and key, in the agent's order. `remark`: why there are none."""
+    """An SSH agent, or the absence of an agent (`client` None). `keys`: comment and key, in the agent's order.
+    `remark`: why the agent has no keys.
+    """
 
     client: asyncssh.SSHAgentClient | None = None
     keys: tuple[tuple[str, PublicKey], ...] = ()
     remark: str = ""
 
     async def sign(self, key: PublicKey, algorithm: str, data: bytes, seconds: float) -> bytes:
-        """The signature of `data` with one of the keys. The agent may ask a person: that takes up to `seconds`. Raises
-        KeyUnusable where the agent or that person refuses, or the agent is gone. After a time-out or a cancellation
-        this connection to the agent signs no more.
+        """Returns the agent's signature of `data` with one of its keys. The agent may ask a person, within `seconds`.
+        Raises KeyUnusable where the agent or that person refuses, or does not answer in time, or the agent is gone.
+        After a time-out or a cancellation this connection to the agent signs no more.
         """
         client, self.client = (
             self.client,
             None,
-        )  # an answer that comes too late would be taken for the next one's
+        )  # a late answer would be taken for the next request's
         if client is None:
             raise KeyUnusable("the SSH agent has not answered before")
         try:
@@ -46,8 +51,8 @@ class Agent:
 
 @asynccontextmanager
 async def connected(path: str, seconds: float) -> AsyncIterator[Agent]:
-    """The agent that listens at `path` (empty: none), connected while the block runs. What is absent or refuses, answers
-    nothing within `seconds`, or answers something else than keys, is an agent without keys.
+    """Connects the agent that listens at `path` for as long as the block runs. Yields an agent without keys where
+    `path` is empty, or where the agent cannot be reached, does not answer within `seconds` or lists no keys.
     """
     if not path:
         yield Agent()

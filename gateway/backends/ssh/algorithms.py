@@ -1,7 +1,7 @@
-"""Which algorithms are offered: those of ssh's answer that asyncssh has.
+"""Chooses the algorithms to offer to a host: those of the ssh settings that asyncssh has.
 
-What the user's files name is offered as it stands. ssh's defaults lose what rests on SHA-1, and chacha20-poly1305 comes
-last: AES-GCM is twice as fast here and has no Terrapin (CVE-2023-48795).
+What the user's files name is offered as it stands. ssh's defaults lose what rests on SHA-1, and chacha20-poly1305
+comes last: AES-GCM is twice as fast here and has no Terrapin (CVE-2023-48795).
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from gateway.backends.ssh.settings import SshSettings
 from gateway.errors import HopFailed
 
 CHACHA = "chacha20-poly1305@openssh.com"
-# For who asks without ssh, which names lists of its own
+# Offered where the user's files name no ciphers
 CIPHERS = (
     "aes128-gcm@openssh.com",
     "aes256-gcm@openssh.com",
@@ -27,7 +27,9 @@ CIPHERS = (
 
 
 def algorithms(settings: SshSettings) -> dict[str, Any]:
-    """The options of asyncssh that say what is offered. Raises HopFailed(ssh_config) where nothing is left of a list."""
+    """Returns the options of asyncssh that name the algorithms to offer. Raises HopFailed(ssh_config) where asyncssh
+    has no algorithm of a list.
+    """
     ciphers = settings.ciphers
     if "ciphers" not in settings.algorithms_named:
         ciphers = CIPHERS
@@ -40,7 +42,7 @@ def algorithms(settings: SshSettings) -> dict[str, Any]:
 
 
 def _offered(settings: SshSettings, keyword: str, listed: tuple[str, ...], known: Iterable[bytes]) -> Any:
-    """The part of a list that asyncssh has; () where there is no list: asyncssh's own."""
+    """Returns the names of `listed` that are in `known`; () where `listed` is empty, for asyncssh's own list."""
     if not listed:
         return ()
     names = {name.decode("ascii") for name in known}

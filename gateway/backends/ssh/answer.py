@@ -39,7 +39,7 @@ _NOT_FOLLOWED = (
 
 
 def parse(text: str) -> Answer:
-    """The values of each keyword."""
+    """Returns the values of each keyword in the text."""
     found: dict[str, list[str]] = defaultdict(list)
     for line in text.splitlines():
         keyword, _, value = line.partition(" ")
@@ -48,8 +48,8 @@ def parse(text: str) -> Answer:
 
 
 def settings(name: str, answer: Answer, defaults: Answer, *, connect: float, keepalive: float) -> SshSettings:
-    """The typed settings of the host that the user calls `name`. `defaults`: the answer without the user's files;
-    `connect` and `keepalive`: seconds, where the user's files name none. Raises HopFailed(ssh_config).
+    """Returns the typed settings of the host that the user calls `name`. `defaults`: ssh's answer without the user's
+    files; `connect` and `keepalive`: seconds for where the user's files name none. Raises HopFailed(ssh_config).
     """
     host, port, user = (_one(answer, key) for key in ("hostname", "port", "user"))
     alias, jump = _one(answer, "hostkeyalias"), _one(answer, "proxyjump")
@@ -102,7 +102,7 @@ def _all(answer: Answer, keyword: str) -> list[str]:
 
 
 def _one(answer: Answer, keyword: str) -> str:
-    """The value; empty where the keyword is absent or "none"."""
+    """Returns the first value of a keyword; empty where the keyword is absent or "none"."""
     return next(iter(_all(answer, keyword)), "")
 
 
@@ -115,11 +115,11 @@ def _seconds(answer: Answer, keyword: str) -> int:
 
 
 def _edited(answer: Answer, defaults: Answer, keyword: str) -> bool:
-    """True for ssh's own list, and for one that a user's `+` or `-` made of it. `ssh -G` shows only what came of it: ssh's
-    list and more, or most of ssh's list in its order.
+    """Returns True for ssh's own list, and for a list that a user's `+` or `-` made of ssh's. `ssh -G` shows only the
+    result: ssh's list and more, or most of ssh's list in its order.
     """
     listed, usual = _list(answer, keyword), _list(defaults, keyword)
-    left = tuple(one for one in usual if one in listed)
+    left = tuple(name for name in usual if name in listed)
     return listed[: len(usual)] == usual or (left == listed and len(left) > len(usual) / 2)
 
 
@@ -128,8 +128,8 @@ def _named(answer: Answer, defaults: Answer, keyword: str) -> bool:
 
 
 def _files(joined: str) -> Iterator[Path]:
-    """The paths of a list that ssh prints with blanks between them: blanks inside a path are found by looking which
-    files exist, the longest name first.
+    """Yields the paths of a list that ssh prints with blanks between them. Which blanks are inside a path is decided
+    by which files exist, the longest name first.
     """
     words = joined.split(" ")
     while words:
@@ -141,13 +141,15 @@ def _files(joined: str) -> Iterator[Path]:
 
 
 def _known_hosts_command(line: str, known: Mapping[str, str]) -> str:
-    """The line with its key tokens left in, and what else has a "%" escaped: the tokens are replaced once more."""
+    """Returns the line with all tokens replaced but those of a key; each other "%" is escaped for the later
+    replacement.
+    """
     escaped = {token: value.replace("%", "%%") for token, value in known.items()}
     return expand(expand_variables(line), escaped, keep=KEY_TOKENS)
 
 
 def _agent(value: str) -> str:
-    """The path of the agent's socket; empty for none (ssh_config(5), IdentityAgent)."""
+    """Returns the path of the agent's socket; empty for no agent (ssh_config(5), IdentityAgent)."""
     if value.lower() == "none":
         return ""
     if value == "SSH_AUTH_SOCK":

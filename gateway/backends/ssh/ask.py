@@ -1,6 +1,8 @@
-"""Asks OpenSSH's own client for its settings: `ssh -G`, so that a host is reached as the user's `ssh HOST` reaches it.
+"""Asks OpenSSH's own client for its settings: `ssh -G`, so that a host is reached as the user's `ssh HOST` reaches
+it.
 
-Our defaults stand behind the user's files, in a file for `-F` that includes them: ssh takes the first value that it reads.
+Our defaults stand behind the user's files, in a file for `-F` that includes them: ssh takes the first value that it
+reads.
 """
 
 import glob
@@ -24,7 +26,7 @@ _SAID = 400  # characters of ssh's words
 
 
 def parse_host(text: str) -> Destination:
-    """The parts of [user@]host[:port], IPv6 in brackets. Raises HopFailed(ssh_config)."""
+    """Returns the parts of [user@]host[:port], IPv6 in brackets. Raises HopFailed(ssh_config) for any other text."""
     user, _, rest = text.rpartition("@")
     host, colon, port = rest.rpartition(":")
     if not colon or ("]" in port) or (rest.count(":") > 1 and not rest.startswith("[")):
@@ -36,19 +38,19 @@ def parse_host(text: str) -> Destination:
 
 
 async def ask(cluster: Cluster, destination: Destination, limits: Limits) -> SshSettings:
-    """The settings with which to reach a host: ssh's, and before them what the cluster's own settings name.
+    """Returns the settings with which to reach a host: ssh's, overridden by what the cluster's own settings name.
 
-    `Match exec` of the user's files runs in this call, once; the call ends within `Limits.ssh_settings` seconds. Raises
-    HopFailed(ssh_config) in ssh's words. When cancelled, ssh and what it started are killed.
+    `Match exec` of the user's files runs in this call, once; the call ends within `Limits.ssh_settings` seconds.
+    Raises HopFailed(ssh_config) in ssh's words. When cancelled, ssh and what it started are killed.
     """
     files = config_files(cluster)
     if available():
         try:
-            said = await _run(files, destination, limits.ssh_settings)
-        except OSError as error:  # no room for a file, no process
+            printed = await _run(files, destination, limits.ssh_settings)
+        except OSError as error:  # the disk is full, or no process can be started
             raise HopFailed("ssh_config", f"ssh cannot be asked for its settings: {error}") from None
         asked = answer.settings(
-            destination.host, answer.parse(said), await _defaults(limits.ssh_settings),
+            destination.host, answer.parse(printed), await _defaults(limits.ssh_settings),
             connect=limits.ssh_connect, keepalive=limits.ssh_keepalive,
         )  # fmt: skip
     else:
@@ -59,8 +61,8 @@ async def ask(cluster: Cluster, destination: Destination, limits: Limits) -> Ssh
 
 
 def config_files(cluster: Cluster) -> list[Path]:
-    """The user's files: the one that the cluster names (as `ssh -F`), else ssh's own two; ssh looks for its own in the
-    home that passwd has. Raises HopFailed(ssh_config) where the named one cannot be read.
+    """Returns the user's settings files: the file that the cluster names (as `ssh -F`; "none": no file), else ssh's
+    own two, with the home that passwd has. Raises HopFailed(ssh_config) where the named file cannot be read.
     """
     named = cluster.ssh_config
     if named.lower() == "none":
@@ -76,12 +78,12 @@ def config_files(cluster: Cluster) -> list[Path]:
 
 
 def available() -> bool:
-    """True if ssh can be asked: it is installed, and passwd knows the user, without which ssh ends."""
+    """Returns True if `ssh -G` can run: ssh is installed, and passwd knows the user, which ssh requires."""
     return shutil.which("ssh") is not None and _passwd_home() is not None
 
 
 def _ours(cluster: Cluster, asked: SshSettings) -> SshSettings:
-    """The cluster's own key and known hosts, where somebody set them, in place of ssh's."""
+    """Returns `asked` with the cluster's own key and known hosts in its place, where they are set. Raises HopFailed."""
     if "ssh_known_hosts" in cluster.explicit:
         if not os.access(cluster.ssh_known_hosts, os.R_OK):
             raise HopFailed("ssh_config", f"cannot read the known hosts file {cluster.ssh_known_hosts}")
@@ -105,8 +107,8 @@ def _passwd_home() -> str | None:
 
 
 async def _defaults(seconds: float) -> answer.Answer:
-    """What ssh says where no file is read: what differs from it was named."""
-    global _known_defaults  # noqa: PLW0603  # it is the same for the life of this process
+    """Returns ssh's answer without any file: a value that differs from this answer was named by the user."""
+    global _known_defaults  # noqa: PLW0603  # the answer stays the same for the life of this process
     if _known_defaults is None:
         _known_defaults = answer.parse(await _run([], Destination("localhost"), seconds))
     return _known_defaults
@@ -139,7 +141,7 @@ async def _run(files: list[Path], destination: Destination, seconds: float) -> s
 
 
 def _wrapper(files: list[Path]) -> str:
-    """The text of the file for -F. ssh checks the owner and mode of what it includes, as of its own files."""
+    """Returns the text of the file for -F. ssh checks the owner and mode of what it includes, as of its own files."""
     includes = [f'Include "{glob.escape(str(file))}"' for file in files]
     return "\n".join(
         [*includes, "Match all", f"ServerAliveInterval {answer.UNSET}", f"ConnectTimeout {answer.UNSET}", ""]

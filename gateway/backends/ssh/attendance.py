@@ -1,4 +1,6 @@
-"""Logins in which a person takes part: the clock of sessions stands meanwhile, and there is one question at a time."""
+"""Logins in which a person takes part: the clock of sessions stands still meanwhile, and one question is asked at a
+time.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +18,8 @@ _TOLD = 3.0  # seconds of waiting after which the log says for whom
 
 
 class Attendance:
-    """What the logins of one cluster wait for. `cluster` names it in the log.
+    """Lets the logins of one cluster take turns at asking a person, stops `patience` while a login waits, and logs
+    for whom a login waits. `cluster` is its name in the log.
 
     `attended` is True if the last login that has ended waited for a person.
     """
@@ -30,8 +33,8 @@ class Attendance:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Waiting]:
-        """Waits while another login may be asking a person something; yields what this login enters while it waits for
-        somebody. Cancelling is safe.
+        """Waits while another login may be asking a person; yields the context manager that this login enters while
+        it waits for somebody. Cancelling is safe.
         """
         async with self._turn:
             if self._alone:

@@ -1,4 +1,6 @@
-"""The keys that may be offered to a host, in the order in which OpenSSH's client offers them (sshconnect2.c, pubkey_prepare)."""
+"""The keys that may be offered to a host, in the order in which OpenSSH's client offers them (sshconnect2.c,
+pubkey_prepare).
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +13,8 @@ from gateway.backends.ssh.settings import SshSettings
 
 @dataclass(frozen=True)
 class Candidate:
-    """One key or certificate. `public` is None where only the opened private key shows it; `file` is where the private
-    key is; with `in_agent` the agent signs.
+    """A key or certificate to offer. `public` is None where only the opened private key shows it; `file` is where the
+    private key is; with `in_agent` the agent signs.
     """
 
     name: str  # for messages
@@ -24,8 +26,8 @@ class Candidate:
 def candidates(
     settings: SshSettings, agent_keys: Sequence[tuple[str, PublicKey]]
 ) -> tuple[list[Candidate], list[tuple[str, str]]]:
-    """The keys in their order, and the names of those that are left out, each with its reason. Reads files: call it in a
-    thread.
+    """Returns the keys to offer, in order, and the names of the keys that are left out, each with the reason. Reads
+    files: call it in a thread.
     """
     found = _in_order(settings, [*_certificates(settings)], [*_files(settings)], agent_keys)
     reasons = [(one, unfit(one.public, settings) if one.public else _absent(one)) for one in found]
@@ -41,7 +43,7 @@ def candidates(
 
 
 def unfit(key: PublicKey, settings: SshSettings) -> str:
-    """Why the settings do not let a key be offered; empty where they do."""
+    """Returns why the settings forbid offering a key; empty where they allow the key."""
     if not signatures(key, settings.public_key_algorithms):
         return f"{key.algorithm} is not among PubkeyAcceptedAlgorithms"
     if 0 < key.rsa_bits < settings.required_rsa_bits:
@@ -60,7 +62,9 @@ def _certificates(settings: SshSettings) -> Iterator[Candidate]:
 
 
 def _files(settings: SshSettings) -> Iterator[Candidate]:
-    """Each identity file and, where the settings name no certificates, the certificate beside it."""
+    """Yields a candidate for each identity file and, where the settings name no certificates, the certificate beside
+    it.
+    """
     for file in dict.fromkeys(settings.identity_files):
         yield Candidate(str(file), read_public(file), file)
         beside = Path(f"{file}-cert")  # or with .pub behind it
@@ -74,8 +78,8 @@ def _in_order(
     files: list[Candidate],
     agent_keys: Sequence[tuple[str, PublicKey]],
 ) -> list[Candidate]:
-    """Certificates that the settings name; the agent's keys that a file names, in the agent's order; the agent's other keys,
-    unless IdentitiesOnly; the other files.
+    """Returns the candidates in ssh's order: certificates that the settings name; the agent's keys that a file names,
+    in the agent's order; the agent's other keys, unless IdentitiesOnly; the other files.
     """
     named, others = [], []
     for comment, key in agent_keys:

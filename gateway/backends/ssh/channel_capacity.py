@@ -1,5 +1,5 @@
-"""How many channels a connection has room for: 8 at most, fewer where the host opens no more, and, since that may have
-been only for a moment, more again after a while.
+"""Learns how many channels a connection may have: 8 at most, fewer after the host has refused a channel, and, since a
+refusal may be temporary, more again after a while.
 """
 
 import asyncio
@@ -7,14 +7,15 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 CHANNELS = 8  # channels: sshd's MaxSessions is 10
-GROW = 15.0  # seconds until one more than the host is known to open is tried
+GROW = 15.0  # seconds until one channel more than the learned limit is tried
 _REST = 0.1  # seconds, doubled each time: sshd frees a session some time after its channel is closed
 _MOST_REST = 5.0
 
 
 class Connection(Protocol):
-    """What the pool needs of a connection. `channels`: the pool's count of what may be open; `opened`: what the far
-    side has opened and not closed; `room`: channels that it may have, without any it is closed after its last one.
+    """What the pool needs of a connection. `channels`: the pool's count of channels, opened or being opened;
+    `opened`: channels that the far side has opened and not closed; `room`: how many channels the connection may have;
+    with `room` 0 the pool closes the connection after its last channel.
     """
 
     channels: int
@@ -31,7 +32,7 @@ C = TypeVar("C", bound=Connection)
 
 
 class ChannelCapacity(Generic[C]):
-    """What was learned of one connection. `proven`: channels that it once had at the same time."""
+    """The learned capacity of one connection. `proven`: the most channels that it had at the same time."""
 
     def __init__(self, connection: C, usual: int, clock: Callable[[], float]) -> None:
         self.proven = 0
@@ -46,17 +47,21 @@ class ChannelCapacity(Generic[C]):
 
     @property
     def rest(self) -> float:
-        """Returns the seconds until the connection gets its next channel, with room or without."""
+        """The seconds for which the connection gets no new channel, even with capacity left; 0 or less: none."""
         return self._rests_until - self._clock()
 
     def idle(self) -> float:
-        """Returns for how many seconds the connection has had no channel, as far as was looked at."""
+        """Returns for how many seconds the connection has had no channel, counted from the first call that saw no
+        channel.
+        """
         now = self._clock()
         self._idle_since = None if self._connection.channels else self._idle_since or now
         return now - (self._idle_since or now)
 
     def free(self) -> bool:
-        """Returns True if one more channel may be opened on the connection."""
+        """Returns True if one more channel may be opened on the connection. May raise `room` by one, to try a larger
+        limit.
+        """
         connection = self._connection
         if self.rest > 0:
             return False

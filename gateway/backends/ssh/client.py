@@ -1,4 +1,4 @@
-"""What asyncssh calls for one connection, and what it does not do for us.
+"""The callbacks of asyncssh for one connection, and changes of asyncssh's behaviour that logins need.
 
 What changes asyncssh's own methods is set in `connection_made`; tests/backends/ssh/test_overrides.py pins the names.
 """
@@ -31,7 +31,7 @@ _PROMPT = "your answer at a prompt"
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a login does when asyncssh calls its client."""
+    """The functions of a login that its client calls."""
 
     guard: Callable[[asyncssh.SSHClientConnection], None]  # has the host key verified
     begun: Callable[[], None]  # called once, before the first authentication request is sent
@@ -50,22 +50,25 @@ class Client(asyncssh.SSHClient):
         self._hooks = hooks
         self._asked = False  # a keyboard-interactive attempt was made
         self._offers = {"ours": b"", "theirs": b""}  # of the first key exchange
-        self._greeting = b""  # what the host says before it says that it is an SSH server
+        self._greeting = b""  # what the host sends before its version line
 
     def dropped(self, where: str, why: str, *, by_proxy: bool) -> HopFailed:
-        """The error for a host that took the connection and dropped it before the login. sshd does so where there are
-        too many at once (MaxStartups), or where it punishes an address (PerSourcePenalties), and sends a line at most.
+        """Returns the error for a host that dropped the connection before the login: ssh_busy where sshd limits
+        logins (MaxStartups) or punishes the address (PerSourcePenalties), which it says in a line or not at all;
+        otherwise ssh_unreachable with `why`.
         """
-        said = self._greeting.decode("utf-8", "replace").strip()
-        silent = not said and not by_proxy  # a proxy command that ends says nothing, whatever the reason
-        if "\nSSH-" in f"\n{said}" or not (silent or _TURNED_AWAY.search(said)):
+        greeting = self._greeting.decode("utf-8", "replace").strip()
+        silent = not greeting and not by_proxy  # a proxy command that ends says nothing, whatever the reason
+        if "\nSSH-" in f"\n{greeting}" or not (silent or _TURNED_AWAY.search(greeting)):
             return HopFailed("ssh_unreachable", f"{where} cannot be reached: {why}")
-        words = said or "too many logins at once, or a penalty for this address"
+        words = greeting or "too many logins at once, or a penalty for this address"
         return HopFailed("ssh_busy", f"{where} takes no login at the moment: {words}")
 
     @property
     def nothing_in_common(self) -> str:
-        """Which kind of algorithm the host has none of that is offered to it, and what the host has; empty otherwise."""
+        """The kind of algorithm of which the host has none that we offer, with what the host has; empty where all
+        kinds match.
+        """
         return nothing_in_common(self._offers["ours"], self._offers["theirs"])
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -97,9 +100,9 @@ class Client(asyncssh.SSHClient):
         conn.process_packet = process_packet  # type: ignore[method-assign, assignment]
 
     def _watch_sending(self, conn: asyncssh.SSHClientConnection) -> None:
-        """Asyncssh puts an empty packet before each one of ours. That protects CBC ciphers, and costs all others a
-        system call here and a wake-up there for every key typed. Before the login, chacha20 without the strict key
-        exchange ends the connection (CVE-2023-48795).
+        """Replaces `conn.send_packet`: drops the empty packet that asyncssh sends before each packet, which protects
+        only CBC ciphers; calls `begun` at the first authentication request; raises KeyExchangeFailed before the login
+        where chacha20 is used without the strict key exchange (CVE-2023-48795).
         """
         send, begun = conn.send_packet, False
 
@@ -132,7 +135,7 @@ class Client(asyncssh.SSHClient):
         return await self._ask(f"{self._who}'s password: ", echo=False) if self._passwords >= 0 else None
 
     def kbdint_auth_requested(self) -> str | None:
-        """One attempt: the host asks again by itself where it wants to."""
+        """Allows a single attempt: within that, the host repeats its questions by itself. None: no attempt."""
         if self._asked or not self._hooks.prompt:
             return None
         self._asked = True

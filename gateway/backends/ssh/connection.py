@@ -1,4 +1,4 @@
-"""One SSH connection to the management host: the logins that lead to it, and its channels."""
+"""An SSH connection to the management host: the logins that lead to the host, and the channels."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ _WINDOW = 4 << 20  # bytes that sshd may send ahead: 2 MiB at 50 ms would be 40 
 
 
 class Connection:
-    """A logged-in connection. `channels` is the pool's count; `lost` is set when it is gone."""
+    """A logged-in connection. `channels` is the pool's count of channels; `lost` is set when the connection is gone."""
 
     def __init__(self, way: Sequence[LoggedIn]) -> None:
-        """`way`: the jump hosts, and the management host last."""
+        """Takes over the logins of `way`: the jump hosts, and the management host last."""
         self.channels = 0
         self.closing = False  # by us
         self.room = 8  # channels: sshd's MaxSessions is 10
@@ -36,13 +36,13 @@ class Connection:
 
     @property
     def opened(self) -> int:
-        """Channels that the far side has opened, and not closed yet."""
-        self._processes = {one for one in self._processes if not one.closed}
-        return sum(one.opened for one in self._processes)
+        """The number of channels that the far side has opened and not closed yet."""
+        self._processes = {process for process in self._processes if not process.closed}
+        return sum(process.opened for process in self._processes)
 
     async def open(self, line: str, size: TerminalSize | None) -> Process:
-        """Runs an exec line; with a size in a raw terminal. Raises HopFailed: ssh_busy, ssh_lost. When cancelled, nothing
-        is left open that outlives the connection.
+        """Runs an exec line in a channel, with a `size` in a raw terminal. Raises HopFailed: ssh_busy, ssh_lost,
+        ssh_restricted. When cancelled, nothing is left open that outlives the connection.
         """
         terminal: dict[str, Any] = (
             {"term_type": "xterm-256color", "term_size": (size.columns, size.rows), "term_modes": RAW}
@@ -61,7 +61,7 @@ class Connection:
         except asyncio.CancelledError:
             if process.opened:
                 process.close()
-            else:  # the channel will be open and nobody's, until the connection ends: it gets no more of them
+            else:  # the channel stays open, unused, until the connection ends: no new channels on it
                 self.room = 0
             raise
         except asyncssh.ChannelOpenError as error:
@@ -72,7 +72,7 @@ class Connection:
         return process
 
     def failure(self, why: str = "closed") -> HopFailed:
-        """Returns the error that says that the connection was lost."""
+        """Returns the error ssh_lost, with `why` and the last words of the proxy command."""
         said = f"the connection to the management host was lost: {why}{self._host.words}"
         return HopFailed("ssh_lost", said)
 
@@ -84,13 +84,13 @@ class Connection:
         return HopFailed(code, f"the management host opened no channel: {error.reason}")
 
     def close(self) -> None:
-        """Ends it with all its channels, at once."""
+        """Closes the connection, its channels and the connections to the jump hosts; returns at once."""
         self.closing = True
         for hop in reversed(self._way):
             hop.close()
 
     async def wait_closed(self) -> None:
-        """Its sockets are closed, and the proxy commands have ended."""
+        """Waits until the sockets are closed and the proxy commands have ended."""
         for hop in reversed(self._way):
             await hop.wait_closed()
 
@@ -102,7 +102,8 @@ async def connect(
     prompt: Ask | None = None,
     waiting: Waiting = lambda _: nullcontext(),
 ) -> Connection:
-    """Logs in as the user's own ssh would, through the jump hosts that its settings name. Raises HopFailed with what to do.
+    """Returns a connection, logged in as the user's own ssh would, through the jump hosts that its settings name.
+    Raises HopFailed.
 
     `waiting` is entered while a login waits for somebody. When cancelled, nothing is left open.
     """

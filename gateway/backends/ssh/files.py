@@ -1,4 +1,4 @@
-"""Reads files that the user names, none of which can make a login hang."""
+"""Reads files that the user names without ever waiting for a file's writer, so that no login hangs."""
 
 import errno
 import os
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def read_file(path: Path) -> bytes:
-    """The whole of a regular file, or nothing where it is /dev/null. Raises OSError for every other kind of file: a
-    FIFO has no end. Blocks: for a thread.
+    """Returns the content of a regular file, or nothing for /dev/null. Raises OSError where the file cannot be read,
+    and for every other kind of file: a FIFO has no end. Blocks: call it in a thread.
     """
     with open(path, "rb", opener=_without_waiting) as file:  # Path.open has no opener
-        found = os.fstat(file.fileno())
-        if stat.S_ISREG(found.st_mode):
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode):
             return file.read()
-    if os.path.samestat(found, Path(os.devnull).stat()):
+    if os.path.samestat(status, Path(os.devnull).stat()):
         return b""
     raise OSError(errno.EINVAL, "not a regular file", str(path))
 

@@ -21,7 +21,7 @@ _LOSSES = 3  # connections that may be gone before one opens a channel; nothing 
 
 
 class Host:
-    """Works inside `async with host.running():`."""
+    """Opens exec channels on shared connections. Works inside `async with host.running():`."""
 
     def __init__(self, cluster: Cluster, limits: Limits, prompt: Prompt | None = None) -> None:
         self._cluster = cluster
@@ -40,12 +40,14 @@ class Host:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keeps a connection. On leaving every connection is closed, and no task is left."""
+        """Keeps at least one connection open while the block runs. Leaving closes every connection and ends every
+        task.
+        """
         async with asyncio.TaskGroup() as self._tasks, self._pool.running():
             yield
 
     def counts(self) -> dict[str, int]:
-        """For metrics; `channels` are those that were not opened `apart`."""
+        """Returns the pool's counts for metrics; `channels` leaves out channels that were opened `apart`."""
         counts = self._pool.counts()
         return {**counts, "channels": counts["channels"] - sum(map(self._pool.has, self._apart))}
 
@@ -55,7 +57,9 @@ class Host:
         return self._pool.trouble
 
     async def _login(self) -> Connection:
-        """A connection of the pool's. The log tells when logins begin to fail, and when they work again."""
+        """Logs in for the pool and returns the connection. Logs failures, the next success and a later loss. Raises
+        HopFailed.
+        """
         try:
             async with self._attendance.turn() as waiting:
                 made = await connect(self._cluster, self._limits, self._passphrase, self._prompt, waiting)
@@ -76,8 +80,9 @@ class Host:
     async def process(
         self, line: str, size: TerminalSize | None = None, *, apart: bool = False
     ) -> AsyncIterator[Process]:
-        """A channel on a connection that has room. A connection that is full or gone is left for another one; where
-        the host has no room at all, waits for it, at most `Limits.start` seconds. Raises HopFailed.
+        """Runs an exec line in a channel while the block runs; leaving closes the channel. Tries another connection
+        where one is full or lost; while the host opens no channel, waits for at most `Limits.start` seconds. `apart`:
+        `counts` leaves the channel out. Raises HopFailed.
         """
         until, losses, again = self._patience.now() + self._limits.start, 0, False
         while True:
@@ -128,8 +133,8 @@ class Host:
     async def _opened(
         self, connection: Connection, line: str, size: TerminalSize | None, slot: AsyncExitStack
     ) -> Process:
-        """Opens a channel within `Limits.ssh_channel` seconds. SSH cannot take an opening back: a caller that is cancelled
-        leaves the opening and its slot to a task that closes the channel.
+        """Returns a channel that opens within `Limits.ssh_channel` seconds. SSH cannot take an opening back: a caller
+        that is cancelled leaves the opening and its slot to a task that closes the channel.
         """
         opening = self._tasks.create_task(self._opening(connection, line, size))
         try:
@@ -144,7 +149,7 @@ class Host:
     async def _opening(
         self, connection: Connection, line: str, size: TerminalSize | None
     ) -> Process | Exception:
-        """Returns why no channel was opened instead of raising that: the error is the caller's, not the task group's."""
+        """Returns the channel or the error that prevented it: raising here would end the task group."""
         try:
             async with asyncio.timeout(self._limits.ssh_channel):
                 return await connection.open(line, size)
@@ -152,8 +157,9 @@ class Host:
             return error
 
     async def _diagnosed(self, connection: Connection, error: HopFailed, slot: AsyncExitStack) -> HopFailed:
-        """The error, or ssh_restricted where it blames the runner for a host that runs no command of ours: for this key
-        (command= in authorized_keys), or for all (ForceCommand, the login shell).
+        """Runs a probe command and returns `error`, or ssh_restricted where `error` blames the runner for a host that
+        runs no command of ours: for this key (command= in authorized_keys), or for all (ForceCommand, the login
+        shell).
         """
         if error.code not in _BLAMES_THE_RUNNER:
             return error

@@ -1,4 +1,4 @@
-"""What a host shows in the key exchange: a key, or a certificate for its key (OpenSSH's PROTOCOL.certkeys).
+"""Parses what a host shows in the key exchange: a key, or a certificate for its key (OpenSSH's PROTOCOL.certkeys).
 
 asyncssh's certificates hide what has to be judged: which algorithm the authority signed with. It also refuses a
 certificate with a critical option as a whole, where ssh goes on with the key that is in it.
@@ -30,7 +30,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Certificate:
-    """What an authority says of a host's key. Times are seconds since 1970."""
+    """An authority's statement about a host's key. Times are seconds since 1970."""
 
     authority: asyncssh.SSHKey
     signed_with: str  # a signature algorithm
@@ -42,7 +42,9 @@ class Certificate:
     critical: bool  # it has a critical option; none is defined for hosts
 
     def fault(self, name: str, algorithms: Sequence[str]) -> str:
-        """Why it does not hold for the host `name` now; empty where it does (sshkey.c, sshkey_cert_check_host)."""
+        """Returns why the certificate is invalid for the host `name` now; empty where it is valid (sshkey.c,
+        sshkey_cert_check_host).
+        """
         faults = (
             (self.kind != _HOST, "is not for hosts"),
             (time.time() < self.after, "is not valid yet"),
@@ -59,7 +61,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class HostKey:
-    """The key itself, and the certificate that it came in, if it did. `blob` is what the host sent."""
+    """A host's key, with the certificate that contained the key, if any. `blob` is what the host sent."""
 
     blob: bytes
     key: asyncssh.SSHKey
@@ -67,7 +69,7 @@ class HostKey:
 
     @property
     def kind(self) -> str:
-        """The type: of the certificate, where there is one."""
+        """The type of the certificate; without a certificate, of the key."""
         return SSHPacket(self.blob).get_string().decode("ascii")
 
     @property
@@ -92,12 +94,14 @@ class HostKey:
 
 
 def shown(key: asyncssh.SSHKey) -> str:
-    """Type and fingerprint, as messages show a key."""
+    """Returns the type and fingerprint, as messages show a key."""
     return f"{key.algorithm.decode('ascii')} {key.get_fingerprint()}"
 
 
 def read_host_key(blob: bytes) -> HostKey:
-    """The key that a host sent. Raises ValueError where it cannot be read, or its authority did not sign it."""
+    """Returns the key that a host sent. Raises ValueError where the key cannot be read, or its authority did not sign
+    it.
+    """
     try:
         packet = SSHPacket(blob)
         kind = packet.get_string().decode("ascii")
@@ -109,7 +113,7 @@ def read_host_key(blob: bytes) -> HostKey:
 
 
 def _certified(kind: str) -> str:
-    """The type of the key in a certificate. Raises ValueError."""
+    """Returns the type of the key in a certificate of type `kind`. Raises ValueError for any other type."""
     for plain in KINDS:
         if kind == plain.partition("@")[0] + CERTIFICATE:
             return plain
@@ -146,7 +150,7 @@ def _strings(packet: SSHPacket, count: int) -> list[bytes]:
 
 
 def _until_end(packet: SSHPacket) -> list[bytes]:
-    found = []
+    texts = []
     while packet:
-        found.append(packet.get_string())
-    return found
+        texts.append(packet.get_string())
+    return texts

@@ -1,4 +1,6 @@
-"""In which order a host is asked for its keys: those that known_hosts pins come first (sshconnect2.c, order_hostkeyalgs)."""
+"""Orders the host key algorithms to offer: types of keys that known_hosts pins come first (sshconnect2.c,
+order_hostkeyalgs).
+"""
 
 from collections.abc import Sequence
 
@@ -14,9 +16,9 @@ _DEFAULT = (*(one.partition("@")[0] + CERTIFICATE for one in SIGNATURES), *SIGNA
 
 
 def host_key_algorithms(named: Sequence[str], lines: Sequence[Line], *, as_named: bool) -> list[str]:
-    """What to offer of the algorithms that ssh would offer: those that asyncssh has. Empty where none is left. SHA-1 is
-    offered only where the user names it: ssh's own list has none. `as_named`: the user gave the list and its order;
-    otherwise the types of the keys in `lines` come first.
+    """Returns the algorithms to offer: of ssh's list (`named`; empty: our default) those that asyncssh has; may be
+    empty. SHA-1 is offered only where the user names it: ssh's own list has none. `as_named`: the user gave the list
+    and its order; otherwise the types of the keys in `lines` come first.
     """
     asyncssh = {one.decode("ascii") for one in (*get_public_key_algs(), *get_certificate_algs())}
     offered = [one for one in named or _DEFAULT if one in asyncssh and kind_of(one) in KINDS]
@@ -29,7 +31,7 @@ def host_key_algorithms(named: Sequence[str], lines: Sequence[Line], *, as_named
 
 
 def kind_of(algorithm: str) -> str:
-    """The type of the plain key that signs with an algorithm."""
+    """Returns the type of the plain key that signs with `algorithm`."""
     base = algorithm.removesuffix(CERTIFICATE)
     if base in _RSA:
         return "ssh-rsa"
@@ -37,13 +39,13 @@ def kind_of(algorithm: str) -> str:
 
 
 def signature(algorithm: str) -> str:
-    """The algorithm of the signature that a host key algorithm stands for: of a certificate, its key's."""
+    """Returns the signature algorithm of a host key algorithm; for a certificate, the algorithm of its key."""
     base = algorithm.removesuffix(CERTIFICATE)
     return base if base in _RSA else kind_of(algorithm)
 
 
 def _kinds(lines: Sequence[Line]) -> set[str]:
-    """The types of the pinned keys, each judged by its first key, which must not be revoked."""
+    """Returns the types of the pinned keys whose first key is not revoked."""
     revoked = [line.pinned.key for line in lines if line.marker == "revoked"]
     first: dict[str, bool] = {}
     for line in lines:

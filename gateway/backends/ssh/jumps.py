@@ -24,10 +24,10 @@ _NO_USER = re.compile(r"""^-|['`";&<>|(){}\x00-\x1f\x7f]|\s-|\\$""")  # ssh.c, v
 async def route(settings: SshSettings, ask: Ask) -> list[SshSettings]:
     """Returns the hosts to log in to, in order; the last is that of `settings`.
 
-    The first host is reached by TCP or, where it has a `proxy_command`, through that; each other host through the host
-    before it. So `proxy_command` is set in the first at most, and `proxy_jump` in none. As ssh: for `ProxyJump a,b` it
-    runs `ssh -J a -W HOST b`, where -J wins over what b's own settings say of the way, and a, which has no -J, is
-    reached as its own ProxyJump or ProxyCommand says (ssh.c, main).
+    The first host is reached by TCP or, where it has a `proxy_command`, through that; each other host through the
+    host before it. So `proxy_command` is set in the first at most, and `proxy_jump` in none. As ssh: for `ProxyJump
+    a,b` it runs `ssh -J a -W HOST b`, where -J wins over what b's own settings say of the way, and a, which has no
+    -J, is reached as its own ProxyJump or ProxyCommand says (ssh.c, main).
 
     `ask` returns the settings of a jump host; its errors are passed on. Raises HopFailed(ssh_config) for a loop, for
     more than 16 hosts and for a ProxyJump that cannot be read.
@@ -41,10 +41,10 @@ async def route(settings: SshSettings, ask: Ask) -> list[SshSettings]:
         firsts.append(jumps[0])
         if len(jumps) + len(hosts) > _LONGEST:
             raise HopFailed("ssh_config", f"ProxyJump of {settings.name}: more than {_LONGEST} hosts")
-        found = [await ask(jump) for jump in jumps]
-        for jump, beyond in zip(jumps, (*found[1:], hosts[0]), strict=True):
+        asked = [await ask(jump) for jump in jumps]
+        for jump, beyond in zip(jumps, (*asked[1:], hosts[0]), strict=True):
             _refuse_itself(jump, beyond)
-        hosts = found + hosts
+        hosts = asked + hosts
     return [replace(hosts[0], proxy_jump=())] + [
         replace(one, proxy_jump=(), proxy_command="") for one in hosts[1:]
     ]
@@ -73,7 +73,9 @@ def _parse(text: str) -> Destination:
 
 
 def _port(port: str | None, text: str) -> int:
-    """The number of a port or of the service of that name (misc.c, a2port); 0 where there is none."""
+    """Returns the number of a port or of the service of that name (misc.c, a2port); 0 where `port` is empty. Raises
+    HopFailed.
+    """
     if not port:
         return 0
     try:
@@ -92,7 +94,7 @@ def _unreadable(text: str) -> HopFailed:
 
 
 def _refuse_itself(jump: Destination, beyond: SshSettings) -> None:
-    """Refuses a host as the jump host before itself, as ssh does: ssh.c, "jumphost loop via"."""
+    """Raises HopFailed for a host that is the jump host before itself, as ssh does: ssh.c, "jumphost loop via"."""
     way = (jump.host, jump.port or _SSH_PORT, jump.user or beyond.user)
     if way == (beyond.host, beyond.port, beyond.user):
         raise HopFailed("ssh_config", f"ProxyJump goes to {beyond.where} through {jump.host} itself")
