@@ -29,7 +29,9 @@ from gateway.errors import HopFailed
 
 @dataclass(frozen=True)
 class IdentityLimits:
-    """Seconds. `agent`: for an agent to list its keys; `signature`: for it to sign, for which it may ask a person."""
+    """Time limits in seconds. `agent`: for an agent to list its keys; `signature`: for an agent to sign, which may
+    ask a person.
+    """
 
     agent: float = 5.0
     signature: float = 120.0
@@ -47,14 +49,14 @@ async def identities(
     waiting: Waiting = not_told,
     patience: IdentityLimits = _PATIENCE,
 ) -> AsyncIterator["Identities"]:
-    """The keys to offer to one host in one login, while the block runs; the agent is connected as long. Nobody is asked for
-    a passphrase before a host has taken the key, except where the file shows no public key.
+    """Yields the keys to offer to one host in one login, and keeps the agent connected while the block runs. A person
+    is asked for a passphrase only after the host has taken the key, or where the file shows no public key.
 
-    `required`: the settings name the one file that has to work. Then a file that is missing, that cannot be read, that
-    others can read or that is no key raises HopFailed(ssh_config) here, and a passphrase that nobody gives or that is
-    wrong raises it out of `next` or of asyncssh.connect. Otherwise such a key is left out, as ssh does, with a remark.
-    `waiting` is entered with "the SSH agent" around each signature of the agent, which may ask a person, and with "a
-    passphrase" around the question for one.
+    `required`: the settings name the one file that has to work. Then a file that is missing, that cannot be read,
+    that others can read or that is no key raises HopFailed(ssh_config) here, and a passphrase that nobody gives or
+    that is wrong raises it out of `next` or of asyncssh.connect. Otherwise such a key is left out, as ssh does, with
+    a remark. `waiting` is entered with "the SSH agent" around each signature of the agent, which may ask a person,
+    and with "a passphrase" around the question for one.
     """
     async with agents.connected(settings.agent, patience.agent) as agent:
         keys, left_out = await asyncio.to_thread(candidates, settings, agent.keys)
@@ -84,7 +86,9 @@ class Identities:
         self._refused: set[bytes] = set()
 
     async def next(self) -> asyncssh.SSHKeyPair | None:
-        """The next key to offer; None behind the last. A key that the host has refused is not offered again."""
+        """Returns the next key to offer; None after the last. A key that the host has refused is not offered again.
+        Raises HopFailed(ssh_config) for a key that is `required` and cannot be used.
+        """
         for candidate in self._left:
             key = candidate.public or await self._shown(candidate)
             if key and key.blob not in self._refused:
@@ -96,10 +100,10 @@ class Identities:
         return None
 
     async def check(self, left_out: Mapping[str, str]) -> None:
-        """Raises HopFailed(ssh_config) if an identity file is left out, or is neither in the agent nor a private key that can
-        be opened, with a passphrase or without.
+        """Raises HopFailed(ssh_config) if an identity file is left out, or is neither in the agent nor a private key
+        that can be opened, with a passphrase or without.
         """
-        held = {one.file for one in self.keys if one.in_agent}
+        held = {key.file for key in self.keys if key.in_agent}
         for file in self.settings.identity_files:
             if file not in held and (
                 reason := left_out.get(str(file)) or await asyncio.to_thread(problem, file)
@@ -114,7 +118,9 @@ class Identities:
         self.remarks.append(_left_out(name, reason))
 
     async def _shown(self, candidate: Candidate) -> PublicKey | None:
-        """The public key of a file that shows it only when it is opened."""
+        """Opens a private key file and returns its public key; None, with a remark, where the key cannot be used.
+        Raises HopFailed where it is `required`.
+        """
         try:
             private = await self._private(candidate, None)
         except KeyUnusable as error:
@@ -127,7 +133,9 @@ class Identities:
         return key
 
     async def _sign(self, candidate: Candidate, key: PublicKey, algorithm: str, data: bytes) -> bytes:
-        """The host has taken a key. Raises KeyUnusable, a ValueError: asyncssh then asks for the next key."""
+        """Signs `data` with a key that the host has taken. Raises KeyUnusable, after which asyncssh asks for the next
+        key, or HopFailed for a `required` key.
+        """
         self._refused.discard(key.blob)
         signer = self._signer(candidate, key)
         if signer.in_agent and signer.public:
@@ -145,7 +153,9 @@ class Identities:
         return await asyncio.to_thread(private.sign, data, algorithm.encode())
 
     def _signer(self, candidate: Candidate, key: PublicKey) -> Candidate:
-        """Who signs for a key: for a certificate the key that it certifies, in the agent or in a file."""
+        """Returns the candidate that signs for a key: for a certificate the key that it certifies, in the agent or in
+        a file.
+        """
         if not key.certificate:
             return candidate
         plain = (one for one in self.keys if one.public and one.public.blob == key.key.public_data)

@@ -1,7 +1,7 @@
-"""What two sides of a key exchange offer, and of what they have nothing in common (RFC 4253, 7.1).
+"""Compares the algorithms that both sides of a key exchange offer (RFC 4253, 7.1).
 
-sshd closes a connection without a word where it has nothing in common with the client, and asyncssh may see the end of
-the connection first: only the two offers tell why.
+sshd closes a connection without a word where it has nothing in common with the client, and asyncssh may see the end
+of the connection first: only the two offers tell why.
 """
 
 from asyncssh.packet import PacketDecodeError, SSHPacket
@@ -9,12 +9,12 @@ from asyncssh.packet import PacketDecodeError, SSHPacket
 KEXINIT = 20  # SSH_MSG_KEXINIT
 _COOKIE = 16  # bytes
 _LISTS = ("key exchange method", "type of host key", "cipher", "cipher", "MAC", "MAC")
-_WITH_MAC = ("gcm", "poly1305")  # ciphers that need no other
+_WITH_MAC = ("gcm", "poly1305")  # ciphers that need no separate MAC
 
 
 def nothing_in_common(ours: bytes, theirs: bytes) -> str:
-    """What the payloads of two KEXINIT packets, without their first byte, do not share, and what the host has of it;
-    empty where they share all, or one of them is none.
+    """Returns the first kind of algorithm that two KEXINIT payloads, without their first byte, have none of in
+    common, and what the host has of that kind; empty where every kind matches or a payload cannot be read.
     """
     try:
         mine, others = _lists(ours), _lists(theirs)

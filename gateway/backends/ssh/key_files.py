@@ -41,18 +41,19 @@ class PublicKey:
 
     @property
     def rsa_bits(self) -> int:
-        """The length of an RSA key; 0 of other keys."""
+        """The length of an RSA key; 0 for other keys."""
         return int(getattr(self.key.pyca_key, "key_size", 0)) if self.key.get_algorithm() == "ssh-rsa" else 0
 
 
 def from_wire(algorithm: bytes, blob: bytes) -> PublicKey | None:
-    """The public key or certificate in a blob of the SSH protocol; None if its kind is unknown."""
+    """Returns the public key or certificate in a blob of the SSH protocol; None if the blob cannot be parsed."""
     return _parse(algorithm + b" " + b64encode(blob))
 
 
 def read_public(file: Path) -> PublicKey | None:
-    """The public key that belongs to the name of a key file: the one in the file itself, in FILE.pub, or the public half of
-    a private key in OpenSSH's format, which needs no passphrase. None if there is none (authfile.c, sshkey_load_public).
+    """Returns the public key that belongs to a key file: from the file itself, from FILE.pub, or the public half of a
+    private key in OpenSSH's format, which needs no passphrase. None where all three lack a key (authfile.c,
+    sshkey_load_public).
     """
     data = _read(file)
     for text in (data, _read(Path(f"{file}.pub"))):
@@ -62,13 +63,15 @@ def read_public(file: Path) -> PublicKey | None:
 
 
 def read_certificate(file: Path) -> PublicKey | None:
-    """The certificate of a user in FILE or FILE.pub; None if there is none."""
-    found = read_public(file)
-    return found if found and found.certificate and found.invalid != _HOSTS else None
+    """Returns the user certificate in FILE or FILE.pub; None if neither has a user certificate."""
+    key = read_public(file)
+    return key if key and key.certificate and key.invalid != _HOSTS else None
 
 
 def read_private(file: Path) -> bytes:
-    """The text of a private key file. Raises KeyUnusable: it cannot be read, or others can read it too (sshkey_perm_ok)."""
+    """Returns the text of a private key file. Raises KeyUnusable where the file cannot be read, holds no private key,
+    or is readable for others too (sshkey_perm_ok).
+    """
     try:
         status = file.stat()
         data = file.read_bytes() if stat.S_ISREG(status.st_mode) else b""  # a pipe may never say anything
@@ -84,8 +87,9 @@ def read_private(file: Path) -> bytes:
 
 
 def open_private(data: bytes, passphrase: str | None = None) -> asyncssh.SSHKey | None:
-    """The private key in the text of its file; None if it has a passphrase and none is given. Raises KeyUnusable. It
-    takes a while: bcrypt 0.1 s and more, the checks of a long RSA key as much.
+    """Returns the private key in the text of its file; None if the key needs a passphrase and `passphrase` is None.
+    Raises KeyUnusable for a wrong passphrase or a bad key. Blocks for 0.1 s and more (bcrypt, the checks of a long
+    RSA key).
     """
     try:
         return asyncssh.import_private_key(data, passphrase)
@@ -98,7 +102,7 @@ def open_private(data: bytes, passphrase: str | None = None) -> asyncssh.SSHKey 
 
 
 def problem(file: Path) -> str:
-    """Why a private key file cannot be used; empty where it can, be it with a passphrase."""
+    """Returns why a private key file cannot be used; empty where the key can be used, with or without a passphrase."""
     try:
         open_private(read_private(file))
     except KeyUnusable as error:

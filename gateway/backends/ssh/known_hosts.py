@@ -25,7 +25,7 @@ Bad = tuple[int, str]
 
 
 class Entry(NamedTuple):
-    """A line as it stands: what it is about is known, its key is not read yet."""
+    """A line of a known_hosts file, split into its parts; its key is not parsed yet."""
 
     number: int
     marker: str  # "", "cert-authority" or "revoked"
@@ -36,23 +36,23 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """A line that has the name that was looked for."""
+    """A line that matches the name of a search."""
 
     where: str  # file:number
     marker: str
-    pinned: HostKey  # a key, an authority's or a host's; a certificate is pinned in vain, but may be revoked
+    pinned: HostKey  # an authority's or a host's key; a certificate has no effect here unless it is revoked
 
 
 @dataclass(frozen=True)
 class KnownHosts:
-    """One file, or the output of KnownHostsCommand."""
+    """The lines of a known_hosts file, or of the output of KnownHostsCommand."""
 
     source: str
     entries: Sequence[Entry]
     bad: Sequence[Bad]
 
     def find(self, name: str) -> tuple[list[Line], list[Bad]]:
-        """The lines that have this name, in their order; and those of them whose key cannot be read."""
+        """Returns the lines that match `name`, in order, and the matching lines whose key cannot be read."""
         lines: list[Line] = []
         bad: list[Bad] = []
         for entry in self.entries:
@@ -66,7 +66,7 @@ class KnownHosts:
         return lines, bad
 
     def elsewhere(self, key: asyncssh.SSHKey) -> Iterator[str]:
-        """`file:number (names)` of each line that trusts this key, under whatever name."""
+        """Yields `file:number (names)` of each line that trusts this key, under any name."""
         blob = key.public_data
         for entry in self.entries:
             if not entry.marker and entry.blob == blob:
@@ -75,7 +75,9 @@ class KnownHosts:
 
 
 def read(source: str, data: bytes) -> KnownHosts:
-    """The lines of a file. What ssh ignores is ignored: no line is trusted that ssh would not trust."""
+    """Returns the lines of a file, and in `bad` the lines that cannot be read. Trusts only lines that ssh would
+    trust.
+    """
     entries: list[Entry] = []
     bad: list[Bad] = []
     for number, line in enumerate(data.split(b"\n"), 1):
@@ -91,7 +93,7 @@ def read(source: str, data: bytes) -> KnownHosts:
 
 
 def _entry(number: int, line: bytes) -> Entry | None:
-    """None for a comment and an empty line. Raises ValueError."""
+    """Returns the parts of a line; None for a comment and an empty line. Raises ValueError for a bad line."""
     if not line.strip() or line.startswith(b"#"):
         return None
     marker = b""
@@ -112,7 +114,7 @@ def _word(line: bytes) -> tuple[bytes, bytes]:
 
 
 def key_blob(kind: bytes, text: bytes) -> bytes:
-    """The key of the base64 `text`, whose type has to be `kind`. Raises ValueError."""
+    """Returns the key in the base64 `text`. Raises ValueError where `text` is no key of type `kind`."""
     if not text:
         raise ValueError("a name, a key type and a key are not all there")
     try:
@@ -145,7 +147,7 @@ def _has_name(entry: Entry, name: str) -> bool:
 
 
 def _in_list(patterns: bytes, name: bytes) -> bool:
-    """True where a pattern of the list fits the name, and no pattern with "!" before it does."""
+    """Returns True where a pattern of the list matches the name, and no pattern that begins with "!" does."""
     if name not in patterns and not any(byte in patterns for byte in b"*?"):
         return False
     found = False
@@ -161,9 +163,11 @@ def _in_list(patterns: bytes, name: bytes) -> bool:
 
 
 def _fits(pattern: bytes, name: bytes) -> bool:
-    """True where `*` (any bytes) and `?` (one byte) make the pattern the name; brackets mean themselves."""
+    """Returns True where the pattern, with `*` for any bytes and `?` for one byte, matches the name; brackets are
+    literal.
+    """
     if not all(part in name for part in pattern.replace(b"?", b"*").split(b"*")):
-        return False  # nearly all of a long file, quickly
+        return False  # sorts out nearly all lines of a long file quickly
     at, star, mark, here = 0, -1, 0, 0
     while here < len(name):
         if at < len(pattern) and pattern[at : at + 1] == b"*":

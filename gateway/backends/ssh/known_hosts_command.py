@@ -14,17 +14,18 @@ _NO_KEY = {"t": "NONE", "f": "NONE", "K": "NONE"}  # what ssh puts for a key tha
 
 
 def needs_key(command: str) -> bool:
-    """True where the command is given the key that the host shows: %f, %K or %t."""
+    """Returns True where the command line has a token of the host's key: %f, %K or %t."""
     return bool({"%f", "%K", "%t"} & set(re.findall("%.", command)))
 
 
 async def ask_command(
     command: str, invocation: str, name: str, offered: HostKey | None, *, seconds: float
 ) -> KnownHosts:
-    """The lines that the command prints. `invocation`: "ORDER" before the host has shown a key, "HOSTNAME" after.
+    """Runs KnownHostsCommand and returns the lines that the command prints for the host `name`. `invocation`: "ORDER"
+    to order the algorithms, "HOSTNAME" to judge a key. `offered`: the key that the host has shown, if any.
 
-    Raises HopFailed(ssh_host_key) where it ends badly or not within `seconds`: ssh refuses the host then. A command that
-    ssh would not even start has no lines.
+    Raises HopFailed(ssh_host_key) where the command cannot start, fails or exceeds `seconds`: ssh refuses the host
+    then. A command line that ssh would not accept gives no lines.
     """
     source = f"KnownHostsCommand-{invocation}"
     argv = _argv(command, invocation, name, offered)
@@ -44,7 +45,7 @@ async def ask_command(
 
 
 def _argv(command: str, invocation: str, name: str, offered: HostKey | None) -> list[str]:
-    """The program and its words with the tokens of the key; empty where ssh would not start it."""
+    """Returns the program and its arguments, with tokens replaced; empty where ssh would not start the program."""
     words = split(command)
     if not words or not words[0].startswith("/") or not Path(words[0]).exists():
         return []
@@ -53,7 +54,7 @@ def _argv(command: str, invocation: str, name: str, offered: HostKey | None) -> 
 
 
 def split(line: str) -> list[str]:
-    """The words of a line, as OpenSSH's argv_split (misc.c) has them; none where a quote does not end."""
+    """Splits a line into words as OpenSSH's argv_split (misc.c) does; returns no words where a quote does not end."""
     words: list[str] = []
     inside, quote = False, ""
     for escaped, char in _PIECE.findall(line):

@@ -1,4 +1,4 @@
-"""One login at one host: the way there, the host's key, then ours; and what asyncssh's errors mean."""
+"""Logs in at one host: connects, verifies the host's key, offers ours, and turns asyncssh's errors into HopFailed."""
 
 import asyncio
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ HOST = "the management host, which has not answered the login yet"
 
 @dataclass(frozen=True)
 class People:
-    """Whom a login may ask: for a passphrase, at a prompt of the host's; `waiting` is entered while it does."""
+    """The people whom a login may ask: for a passphrase, or at a prompt of the host. `waiting` is entered meanwhile."""
 
     passphrase: Passphrase
     prompt: Ask | None = None
@@ -37,7 +37,7 @@ class People:
 
 
 class LoggedIn:
-    """A connection that the host has let in. `lost` is set when it is gone."""
+    """A connection that is logged in at a host. `lost` is set when the connection is gone."""
 
     def __init__(self, settings: SshSettings) -> None:
         self.settings = settings
@@ -48,12 +48,12 @@ class LoggedIn:
 
     @property
     def words(self) -> str:
-        """What the proxy command said last, to stand behind a message; empty without one."""
+        """The last words of the proxy command in brackets, to append to a message; empty without words."""
         said = self.proxy.words() if self.proxy else ""
         return f" ({said})" if said else ""
 
     def close(self) -> None:
-        """Ends the connection with all its channels, at once, and the proxy command."""
+        """Aborts the connection with all its channels and ends the proxy command; returns at once."""
         if self.connection:
             self.connection.abort()
         if self.proxy:
@@ -72,10 +72,11 @@ class LoggedIn:
 async def login(
     settings: SshSettings, via: LoggedIn | None, limits: Limits, people: People, *, key_required: bool
 ) -> LoggedIn:
-    """Logs in at one host, through the one before it. `key_required`: an identity file that cannot be used is an error.
+    """Logs in at one host, through the host `via` if given, and returns the connection. `key_required`: an identity
+    file that cannot be used is an error.
 
-    Raises HopFailed: ssh_config, ssh_unreachable, ssh_busy, ssh_host_key, ssh_refused, ssh_unconfirmed. When cancelled,
-    nothing is left open.
+    Raises HopFailed: ssh_config, ssh_unreachable, ssh_busy, ssh_host_key, ssh_refused, ssh_unconfirmed. When
+    cancelled, nothing is left open.
     """
     if not settings.authentications:
         raise HopFailed(
@@ -86,7 +87,7 @@ async def login(
     if settings.batch_mode:
         people = People(Passphrase(None), None, people.waiting)
     trusted = await trust(settings, seconds=limits.ssh_settings)
-    # the clock of the attempt ends a signature that nobody confirms: that knows for whom the login waited
+    # the attempt's own time limit ends a signature that nobody confirms: its error names whom the login waited for
     waits, patience = _Waits(people.waiting), IdentityLimits(signature=2 * limits.ssh_login)
     async with identities(
         settings, people.passphrase, required=key_required, waiting=waits.entered, patience=patience
@@ -101,7 +102,7 @@ async def login(
 
 
 class _Waits:
-    """For whom a login waits. `entered` is told to `waiting`, too."""
+    """Records for whom a login waits; `entered` enters `waiting` too."""
 
     def __init__(self, waiting: Waiting) -> None:
         self.reasons: list[str] = []  # at this moment, the innermost last
@@ -122,7 +123,9 @@ class _Waits:
 
 
 class _Attempt:
-    """One attempt: the clock of the network until the first authentication request, from then on that of people."""
+    """One attempt to log in: limited by `connect_timeout` until the first authentication request, then by
+    `Limits.ssh_login`, which allows for people.
+    """
 
     def __init__(
         self,
@@ -147,7 +150,9 @@ class _Attempt:
         )
 
     async def run(self, via: LoggedIn | None) -> LoggedIn:
-        """Makes the connection. Raises HopFailed, and HostKeyNotVerifiable for who may look closer."""
+        """Returns the connection. Raises HostKeyNotVerifiable, after which the caller may `look_closer`, and
+        HopFailed.
+        """
         settings, made = self._settings, self._made
         with self._until:
             try:
@@ -193,7 +198,9 @@ class _Attempt:
         return made
 
     async def _way(self, via: LoggedIn | None) -> dict[str, Any]:
-        """What asyncssh connects through: the host before, a proxy command, or a socket."""
+        """Returns what asyncssh connects through: the host `via`, a started proxy command, or a connected socket.
+        Raises HopFailed.
+        """
         settings = self._settings
         if via and via.connection:
             return {"tunnel": via.connection}
@@ -207,7 +214,9 @@ class _Attempt:
         return {"sock": self._made.sock}
 
     def _begin(self) -> None:
-        """The first authentication request goes out: from now on a person may take part, here or at the host."""
+        """Switches to the time limit for people: called at the first authentication request, after which a person may
+        be asked.
+        """
         self._clock.reschedule(asyncio.get_running_loop().time() + self._limits.ssh_login)
         self._until.enter_context(self._waits.entered(HOST))
 

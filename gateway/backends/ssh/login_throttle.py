@@ -1,5 +1,5 @@
-"""When the next login may begin: few at a time (sshd's MaxStartups), fewer and later when the host turns them away, and
-none for a while after refusals, which it counts (PerSourcePenalties).
+"""Limits logins: few at a time (sshd's MaxStartups), fewer and later when the host turns logins away, and no login
+for a while after refusals in a row, which sshd punishes (PerSourcePenalties).
 """
 
 from collections.abc import Callable
@@ -7,9 +7,11 @@ from collections.abc import Callable
 from gateway.errors import HopFailed
 
 DIALS = 4  # logins at the same time
-REFUSALS = 3  # in a row open the breaker
-PAUSE = 60.0  # seconds that it stays open
-ASKED_PAUSE = 600.0  # seconds that it stays open at most after a person was asked in vain, PAUSE at first
+REFUSALS = 3  # refusals in a row that open the breaker
+PAUSE = 60.0  # seconds that the breaker stays open
+ASKED_PAUSE = (
+    600.0  # seconds that the breaker stays open at most after a person was asked in vain; PAUSE at first
+)
 _STREAK = 4  # logins in a row that succeed, until one more at a time is tried
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds, after logins in a row that the host turned away
 _IN_VAIN = (
@@ -21,8 +23,8 @@ _REFUSED = ("ssh_refused", "ssh_host_key")
 
 
 class LoginThrottle:
-    """Decides from the results of the last logins when the next may begin. `trouble`: why the last login failed, until
-    one succeeds.
+    """Decides from the results of the last logins when the next may begin. `trouble`: why the last login failed,
+    until one succeeds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -39,17 +41,17 @@ class LoginThrottle:
 
     @property
     def allowed(self) -> int:
-        """Returns how many logins may be under way now."""
+        """The number of logins that may run at the same time now."""
         return self._at_once if self.pause <= 0 else 0
 
     @property
     def pause(self) -> float:
-        """Returns the seconds until the next login may begin."""
+        """The seconds until the next login may begin; 0 or less: now."""
         return max(self._next - self._clock(), self.broken)
 
     @property
     def broken(self) -> float:
-        """Returns the seconds that the breaker stays open; 0 while it is closed."""
+        """The seconds that the breaker stays open; 0 while the breaker is closed."""
         return max(0.0, self._broken_until - self._clock())
 
     def login_succeeded(self) -> None:
@@ -61,15 +63,15 @@ class LoginThrottle:
             self._streak, self._at_once = 0, min(self._at_once + 1, DIALS)
 
     def channel_opened(self) -> None:
-        """Resets the pauses between logins after a channel was opened: only that shows that the host takes us. A breaker that
-        is open stays open until its time is over.
+        """Resets the pauses between logins: an opened channel shows that the host accepts us. An open breaker stays
+        open until its time is over.
         """
         self._failures = 0
         self._next = 0.0
 
     def login_failed(self, error: HopFailed, *, attended: bool = False) -> None:
-        """Records a login that ended with `error`. Opens the breaker after refusals in a row, and at once where a person was asked in
-        vain, who is not to be asked again and again.
+        """Records a login that ended with `error`. Opens the breaker after three refusals in a row, and at once where
+        a person was asked in vain (`attended`), so that the person is not asked again and again.
         """
         self.trouble = error
         if attended and error.code in _IN_VAIN:
@@ -90,7 +92,7 @@ class LoginThrottle:
         self._failures += 1
 
     def check(self) -> None:
-        """Raises HopFailed while the breaker is open."""
+        """Raises HopFailed, with the code of the last refusal, while the breaker is open."""
         if self.broken and (refusal := self._refusal):
             why = "since somebody was asked in vain" if self._in_vain else f"after {self._refusals} refusals"
             raise HopFailed(

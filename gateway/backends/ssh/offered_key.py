@@ -15,8 +15,9 @@ _NEVER = b""  # where the host names no algorithms asyncssh takes the last, whic
 
 
 def signatures(key: PublicKey, accepted: Sequence[str]) -> dict[str, str]:
-    """The algorithms to sign with, the preferred first, each with the name under which the key is then offered; empty if
-    none is in `accepted` (PubkeyAcceptedAlgorithms; empty: all). RSA signs with SHA-2 only.
+    """Returns the algorithms to sign with, the preferred first, each with the name under which the key is then
+    offered; empty if `accepted` (PubkeyAcceptedAlgorithms; empty: all) has no algorithm of this key. RSA signs with
+    SHA-2 only.
     """
     plain = key.key.get_algorithm()
     if plain == "ssh-rsa":
@@ -39,10 +40,10 @@ class OfferedKey(asyncssh.SSHKeyPair):
         self._sign = sign
 
     def set_sig_algorithm(self, sig_algorithm: bytes) -> None:
-        """Take the algorithm to sign with, which for RSA names the offered key, too."""
+        """Sets the algorithm to sign with, and the name under which the key is offered with that algorithm."""
         self.sig_algorithm = sig_algorithm
         self.algorithm = self._names[sig_algorithm.decode()].encode()
 
     async def sign_async(self, data: bytes) -> bytes:
-        """The signature of `data` for the host."""
+        """Returns the signature of `data` for the host. Raises what `sign` raises."""
         return await self._sign(self.sig_algorithm.decode(), data)

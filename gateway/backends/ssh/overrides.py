@@ -1,4 +1,4 @@
-"""What asyncssh 2.24 does not let pass: text of the host's that is no ASCII or UTF-8. A host's words are bytes.
+"""Makes asyncssh 2.24 accept text of a host that is not ASCII or UTF-8.
 
 Each override does what the method of asyncssh that it replaces does, but for the decoding.
 """
@@ -11,8 +11,8 @@ _LONGEST = 255  # bytes of a version line (RFC 4253, 4.2)
 
 
 def take_any_version(conn: asyncssh.SSHClientConnection) -> None:
-    """Has the connection accept a version line with any bytes, as sshd's VersionAddendum may have: asyncssh decodes the
-    line as ASCII, for a name that is only shown.
+    """Makes the connection accept a version line with any bytes, as sshd's VersionAddendum may have: asyncssh decodes
+    the line as ASCII, for a name that is only shown.
     """
     usual = conn._recv_version
 

@@ -1,4 +1,4 @@
-"""Passphrases of private keys: asked for when a key is needed, once, and kept in memory only."""
+"""Asks for the passphrases of private keys, once each, when a key is needed; opened keys stay in memory only."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,25 +13,28 @@ Prompt = Callable[[str, bool], Awaitable[str | None]]
 """(question, echo) -> answer, or None where nobody can be asked."""
 
 Waiting = Callable[[str], AbstractContextManager[object]]
-"""Entered while a person is waited for, with whom or what: "the SSH agent", "a passphrase"."""
+"""Entered while a login waits for a person; the argument names for whom or what: "the SSH agent", "a passphrase"."""
 
 
 def not_told(_: str) -> AbstractContextManager[object]:
-    """A Waiting that nobody looks at."""
+    """A Waiting that has no effect."""
     return nullcontext()
 
 
 class Passphrase:
-    """Opens private keys. It asks once for each and remembers the opened key, for all logins that share this object."""
+    """Opens private keys. Asks for each passphrase once and remembers the opened key, for all logins that share this
+    object.
+    """
 
     def __init__(self, prompt: Prompt | None) -> None:
         self._prompt = prompt
         self._unlocked: dict[bytes, asyncssh.SSHKey] = {}  # by what is in the file, which may be replaced
-        self._asking = asyncio.Lock()  # several logins at once are one question
+        self._asking = asyncio.Lock()  # several logins at once ask only once
 
     async def unlock(self, file: Path, waiting: Waiting = not_told) -> asyncssh.SSHKey:
-        """The private key in a file. Raises KeyUnusable, which says why: the file cannot be read or is no key, nobody can
-        be asked, or the passphrase is wrong; then the next call asks again. Cancellation loses only the question.
+        """Returns the private key in a file. Raises KeyUnusable, which says why: the file cannot be read or is no
+        key, nobody can be asked, or the passphrase is wrong; after a wrong passphrase the next call asks again.
+        Cancellation loses only the question.
 
         `waiting` is entered while the passphrase is waited for, also when another login has asked for it.
         """

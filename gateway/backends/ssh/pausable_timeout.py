@@ -1,4 +1,4 @@
-"""A clock for what waits on a login: the clock stands still while a login waits for a person."""
+"""A clock for deadlines of those who wait for a login: the clock stands still while a login waits for a person."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,16 +6,16 @@ from contextlib import contextmanager
 
 
 class PausableTimeout:
-    """`now` in seconds, for deadlines."""
+    """A clock that stands still while a login waits for a person. `clock` is the clock behind this clock."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._asking = 0  # logins that wait for a person, at this moment
-        self._since = 0.0  # the first of them does
-        self._stood = 0.0  # seconds in all
+        self._since = 0.0  # when the first of these logins began to wait
+        self._stood = 0.0  # seconds for which this clock has stood still so far
 
     def now(self) -> float:
-        """Seconds that went by while no login waited for a person."""
+        """Returns the seconds of the clock behind, less the time in which a login waited for a person."""
         return (self._since if self._asking else self._clock()) - self._stood
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The lines of all known_hosts files that are about one host."""
+"""Finds the lines of all known_hosts files that match one host."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,9 @@ _told: dict[str, int] = {}  # file -> hash of the bad lines that were logged
 
 @dataclass(frozen=True)
 class Pins:
-    """What the files say of a host. `skipped`: lines with its name that cannot be read; `unreadable`: files."""
+    """The lines that match a host. `skipped`: matching lines that cannot be read; `unreadable`: files that cannot be
+    read.
+    """
 
     lines: tuple[Line, ...]
     plain: tuple[Line, ...] | None  # of the name without the port; None where there is no such second name
@@ -29,8 +31,8 @@ class Pins:
 
 
 def names(settings: SshSettings) -> tuple[str, str | None]:
-    """The one name under which the host's key is looked for, and the name without the port that stands in for it. The
-    host's address is none (sshconnect.c, get_hostfile_hostname_ipaddr).
+    """Returns the name under which the host's key is looked up, and the name without the port as a second choice, or
+    None. The host's address is not looked up (sshconnect.c, get_hostfile_hostname_ipaddr).
     """
     if settings.host_key_alias:
         return settings.host_key_alias.lower(), None
@@ -39,8 +41,8 @@ def names(settings: SshSettings) -> tuple[str, str | None]:
 
 
 def find(settings: SshSettings) -> Pins:
-    """The host's lines of the user's files and the global ones. Logs the lines that cannot be read, once for each content
-    of a file. Blocks: for a thread.
+    """Returns the host's lines of the user's and the global known_hosts files. Logs the lines that cannot be read,
+    once for each content of a file. Blocks: call it in a thread.
     """
     name, plain = names(settings)
     unreadable: list[str] = []
@@ -60,8 +62,8 @@ def find(settings: SshSettings) -> Pins:
 
 
 def elsewhere(settings: SshSettings, key: asyncssh.SSHKey) -> list[str]:
-    """`file:number (names)` of each line that trusts the key, under whatever name. Blocks: for a thread."""
-    return [found for file in _files(settings, []) for found in file.elsewhere(key)]
+    """Returns `file:number (names)` of each line that trusts the key, under any name. Blocks: call it in a thread."""
+    return [line for file in _files(settings, []) for line in file.elsewhere(key)]
 
 
 def _files(settings: SshSettings, unreadable: list[str]) -> Iterator[KnownHosts]:
@@ -71,7 +73,7 @@ def _files(settings: SshSettings, unreadable: list[str]) -> Iterator[KnownHosts]
 
 
 def _content(path: Path, unreadable: list[str]) -> bytes:
-    """Nothing where the file is absent or cannot be read: then it trusts nobody."""
+    """Returns the content of a file; empty where the file is absent or cannot be read, which `unreadable` gets."""
     try:
         return read_file(path)
     except FileNotFoundError:

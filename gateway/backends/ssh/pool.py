@@ -1,6 +1,7 @@
-"""Which connection gets the next channel: at most 8 each, a new one when all are full, one kept warm.
+"""Chooses the connection for the next channel: at most 8 channels each, a new connection when all are full.
 
-Who asks waits in a line while the host may have room. Knows nothing of SSH: a connection is what `dial` returns.
+One connection is always kept open. Callers wait in a queue for capacity. A connection is what `dial` returns: this
+module is independent of SSH.
 """
 
 import asyncio
@@ -27,7 +28,9 @@ C = TypeVar("C", bound=Connection)
 
 
 class Pool(Generic[C]):
-    """Works inside `async with pool.running():`. `patience`: the clock of deadlines; `attended`: a person was just asked."""
+    """Works inside `async with pool.running():`. `patience`: the clock of deadlines; `attended`: returns True if the
+    last login waited for a person.
+    """
 
     def __init__(
         self,
@@ -51,7 +54,9 @@ class Pool(Generic[C]):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """On leaving, every connection is closed and no task is left."""
+        """Keeps a connection open while the block runs. Leaving refuses all who wait (shutdown), closes every
+        connection and ends every task.
+        """
         async with asyncio.TaskGroup() as self._tasks:
             keeper = self._tasks.create_task(supervise("ssh_pool", self._keep_warm, self.restarts))
             try:
@@ -72,9 +77,10 @@ class Pool(Generic[C]):
 
     @asynccontextmanager
     async def connection(self, until: float = float("inf"), *, first: bool = False) -> AsyncIterator[C]:
-        """A connection with room for one more channel, counted until the block is left. Waits where none has, at most
-        until `patience` says `until`; `first`: ahead of the others. Raises HopFailed when that was too long, when a login
-        failed in a way that waiting does not mend, or at once while the breaker is open. Cancelling is safe.
+        """Yields a connection that may have one more channel, which counts until the block is left. Waits while all
+        connections are full, at most until the clock `patience` shows `until`; `first`: before the others that wait.
+        Raises HopFailed when that was too long, when a login failed in a way that waiting does not mend, or at once
+        while the breaker is open. Cancelling is safe.
         """
         connection = await self._acquire(until, first=first)
         try:
@@ -83,7 +89,7 @@ class Pool(Generic[C]):
             self._give_back(connection)
 
     def channel_opened(self, connection: C) -> None:
-        """Records that the host opened a channel on the connection; those who wait may have more."""
+        """Records that the host opened a channel on the connection; serves those who wait."""
         if room := self._open.get(connection):
             room.channel_opened()
             self._usual = max(self._usual, room.proven)
@@ -104,11 +110,11 @@ class Pool(Generic[C]):
         return self._logins.trouble
 
     def has(self, connection: C) -> bool:
-        """It is one of those that are open."""
+        """Returns True if the pool has this connection open."""
         return connection in self._open
 
     def counts(self) -> dict[str, int]:
-        """For metrics."""
+        """Returns the counts of this moment for metrics."""
         broken = self._logins.broken
         return {
             "connections": len(self._open),
@@ -152,7 +158,7 @@ class Pool(Generic[C]):
         self._serve()
 
     def _serve(self) -> None:
-        """Room goes to those who wait, in their order; for the others there are logins."""
+        """Gives free channels to those who wait, in order, and starts logins for the others. Drops lost connections."""
         for lost in [one for one in self._open if one.lost.is_set()]:
             del self._open[lost]
             lost.close()  # with the jump hosts before it, which live on
@@ -205,7 +211,9 @@ class Pool(Generic[C]):
             self._serve()
 
     def _failed(self, error: HopFailed) -> None:
-        """Waiting helps where the host only turned a login away, or cannot be reached while another one lives."""
+        """Handles a failed login. Tries again where the host turned the login away, or could not be reached while
+        another connection is up; otherwise all who wait get `error`, unless another login is running.
+        """
         lives = any(one.room and not one.lost.is_set() for one in self._open)
         if error.code == "ssh_busy" or (error.code == "ssh_unreachable" and lives):
             self._logins.login_turned_away(error)

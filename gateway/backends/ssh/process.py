@@ -1,4 +1,4 @@
-"""One exec channel of an SSH connection: bytes in, bytes out, always read at full speed."""
+"""An exec channel of an SSH connection, always read at full speed."""
 
 import asyncio
 from collections import deque
@@ -16,10 +16,10 @@ _HIGH_WATER = 256 * 1024  # bytes of input that may wait in asyncssh
 
 
 class Process(asyncssh.SSHClientSession[bytes]):
-    """Callbacks of asyncssh on one side, pull on the other. Never pauses reading: kubectl would lose output."""
+    """Implements `Process` over a channel of asyncssh. Never pauses reading: kubectl would lose output."""
 
     def __init__(self, words: Callable[[], str] = str) -> None:
-        """`words`: what stands behind the message when the connection is lost."""
+        """`words`: returns the text to append to the message when the connection is lost."""
         self._words = words
         self._channel: asyncssh.SSHClientChannel[bytes]
         self.opened = False  # the far side has confirmed the channel
@@ -63,7 +63,7 @@ class Process(asyncssh.SSHClientSession[bytes]):
 
     # what the chain calls
     async def read(self) -> list[tuple[int, bytes]]:
-        """(1 or 2, bytes), all that has come and at least one; empty once the channel is closed. Cancelling is safe."""
+        """See `Process.read`."""
         while not self._chunks and not self._closed.is_set():
             self._more.clear()
             await self._more.wait()
@@ -72,16 +72,14 @@ class Process(asyncssh.SSHClientSession[bytes]):
         return batch
 
     def deliver(self, sink: Callable[[int, bytes], None]) -> None:
-        """From now on `sink` is called with what comes, in place of `read`: one turn of the loop less. It must not
-        raise, or the whole connection is lost.
-        """
+        """See `Process.deliver`; saves a turn of the event loop. If the sink raises, the whole connection is lost."""
         self._sink = sink
         for kind, data in self._chunks:
             sink(kind, data)
         self._chunks.clear()
 
     def send(self, data: bytes) -> None:
-        """Like `write`, for who bounds by other means what waits here."""
+        """See `Process.send`."""
         if not self._closed.is_set():
             with suppress(OSError, asyncssh.Error):
                 self._channel.write(data)
@@ -96,51 +94,53 @@ class Process(asyncssh.SSHClientSession[bytes]):
         self._drained = call
 
     async def write(self, data: bytes) -> None:
-        """Waits while asyncssh holds more than its window lets go. After the end: no effect."""
+        """See `Process.write`; waits while asyncssh holds more than 256 KiB."""
         if not self._closed.is_set():
             self.send(data)
             await self._writable.wait()
 
     def write_eof(self) -> None:
-        """End of input."""
+        """See `Process.write_eof`."""
         with suppress(OSError, asyncssh.Error):
             self._channel.write_eof()
 
     def resize(self, size: TerminalSize) -> None:
-        """RFC 4254, 6.7."""
+        """See `Process.resize` (RFC 4254, 6.7)."""
         with suppress(OSError, asyncssh.Error):
             self._channel.change_terminal_size(size.columns, size.rows)
 
     def terminate(self) -> None:
-        """RFC 4254, 6.9: sshd signals incus' process group, incus passes it on to the wrapper."""
+        """See `Process.terminate` (RFC 4254, 6.9): sshd signals incus' process group, incus passes the signal to the
+        wrapper.
+        """
         with suppress(OSError, asyncssh.Error):
             self._channel.terminate()
 
     @property
     def exit_code(self) -> int | None:
-        """The transport's own code, None when it was cut off."""
+        """See `Process.exit_code`."""
         return self._channel.get_exit_status()
 
     @property
     def closed(self) -> bool:
-        """Nothing of it is left."""
+        """See `Process.closed`."""
         return self._closed.is_set()
 
     @property
     def lost(self) -> bool:
-        """The connection under it went away."""
+        """See `Process.lost`."""
         return self._error is not None
 
     def failure(self) -> HopFailed:
-        """Why it went away, in words."""
+        """See `Process.failure`."""
         why = f"{self._error or 'closed'}{self._words()}"
         return HopFailed("ssh_lost", f"the connection to the management host was lost: {why}")
 
     async def wait_closed(self) -> None:
-        """Both sides have closed the channel."""
+        """See `Process.wait_closed`."""
         await self._closed.wait()
 
     def close(self) -> None:
-        """Asks for the end; returns at once."""
+        """See `Process.close`."""
         with suppress(OSError, asyncssh.Error):
             self._channel.close()

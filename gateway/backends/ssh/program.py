@@ -20,15 +20,15 @@ class Ended:
 
     @property
     def words(self) -> str:
-        """The last line of stderr."""
+        """The last line of stderr, shortened; empty without output."""
         lines = self.errors.strip().splitlines()
         return lines[-1][:_SAID] if lines else ""
 
 
 async def run(argv: Sequence[str], *, given: bytes | None = None, seconds: float) -> Ended:
-    """Runs `argv` with `given` as its input, or none. It is a process group of its own, which is killed when the
-    program has ended, after `seconds` and when the call is cancelled. Raises TimeoutError, and OSError where it cannot
-    be started.
+    """Runs `argv` with `given` as its input, or without input, and returns how the program ended. Its process group
+    is killed when the program has ended, after `seconds` and when the call is cancelled. Raises TimeoutError after
+    `seconds`, and OSError where the program cannot be started.
     """
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(

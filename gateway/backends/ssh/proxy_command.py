@@ -1,4 +1,4 @@
-"""The way to a host through the standard input and output of a command: ProxyCommand of ssh_config(5)."""
+"""Connects to a host through the standard input and output of a command: ProxyCommand of ssh_config(5)."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ class ProxyCommand(asyncio.SubprocessProtocol):
         self.sock = sock
         self._seconds = seconds
         self._transport: asyncio.SubprocessTransport | None = None
-        self._group = 0  # its process group; 0: there is none any more
+        self._group = 0  # its process group; 0: the group has ended
         self._line = b""  # of stderr, not finished yet
         self._last_line = b""
         self._exited = asyncio.Event()
@@ -46,8 +46,8 @@ class ProxyCommand(asyncio.SubprocessProtocol):
         return f"the ProxyCommand {ended}" + (f": {said}" if said else "")
 
     async def wait_ended(self, seconds: float) -> bool:
-        """Waits until the command has ended and its stderr was read, so that `words` has all. Returns False where that
-        takes longer than `seconds`.
+        """Waits until the command has ended and its stderr was read, so that `words` has all. Returns False where
+        that takes longer than `seconds`.
         """
         return await wait_within(self._ended(), seconds)
 
@@ -72,7 +72,7 @@ class ProxyCommand(asyncio.SubprocessProtocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The command runs."""
+        """Records the process group of the command, which has started."""
         assert isinstance(transport, asyncio.SubprocessTransport)
         self._transport = transport
         self._group = transport.get_pid() or 0
@@ -89,7 +89,9 @@ class ProxyCommand(asyncio.SubprocessProtocol):
         self._silent.set()
 
     def process_exited(self) -> None:
-        """The shell, or what it was replaced by, has ended; others in its group may still serve the connection."""
+        """Records that the shell, or the program that replaced it, has ended; others of its group may still serve the
+        connection.
+        """
         self._exited.set()
         if not self._send(0):
             self._group = 0  # the number may be another group's from now on
@@ -99,7 +101,7 @@ class ProxyCommand(asyncio.SubprocessProtocol):
         await self._silent.wait()
 
     def _send(self, number: int) -> bool:
-        """Signals the whole process group. Returns False where nobody is left in it."""
+        """Signals the whole process group. Returns False where the group is empty."""
         if not self._group:
             return False
         try:

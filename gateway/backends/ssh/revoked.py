@@ -25,11 +25,13 @@ class RevokedKeys:
 
     @property
     def is_krl(self) -> bool:
-        """True where `judge_by_krl` has to be asked: only ssh-keygen reads a KRL."""
+        """True where the file is a KRL, which only `judge_by_krl` can read."""
         return self.data.startswith(_KRL)
 
     def judge(self, offered: HostKey) -> Refusal | None:
-        """Why the list refuses the key; None where it does not."""
+        """Returns why the list of keys refuses the key, or that the list cannot be read; None where the key passes,
+        and for a KRL.
+        """
         if self.unreadable:
             return self._unchecked(f"{self.path} cannot be read: {self.unreadable}")
         if self.is_krl:
@@ -45,7 +47,9 @@ class RevokedKeys:
         return None
 
     async def judge_by_krl(self, offered: HostKey, *, seconds: float) -> Refusal | None:
-        """Why the KRL refuses the key; None where it does not. ssh-keygen reads it, within `seconds`."""
+        """Runs ssh-keygen within `seconds` and returns why the KRL refuses the key, or that the KRL cannot be read;
+        None where the key passes.
+        """
         argv = ["ssh-keygen", "-Q", "-f", self.path, "/dev/stdin"]
         try:
             ended = await run(argv, given=offered.line, seconds=seconds)
@@ -65,7 +69,9 @@ class RevokedKeys:
 
 
 def read_revoked(path: str) -> RevokedKeys:
-    """What RevokedHostKeys names. Blocks: for a thread."""
+    """Reads the file that RevokedHostKeys names; an unreadable file is recorded in the result. Blocks: call it in a
+    thread.
+    """
     try:
         return RevokedKeys(path, read_file(Path(path))) if path else RevokedKeys()
     except OSError as error:
@@ -73,7 +79,7 @@ def read_revoked(path: str) -> RevokedKeys:
 
 
 def _key(line: bytes) -> asyncssh.SSHKey | None:
-    """The key of a line; None for a comment and an empty line. Raises ValueError."""
+    """Returns the key of a line; None for a comment and an empty line. Raises ValueError for any other line."""
     line = line.partition(b"\0")[0].lstrip(b" \t")
     if not line or line.startswith(b"#"):
         return None

@@ -1,4 +1,4 @@
-"""What OpenSSH's client would use for one host: the types of that answer. `ask.py` gets it from ssh itself."""
+"""The settings that OpenSSH's client would use for one host, as types; `ask.py` gets them from ssh itself."""
 
 import socket
 from dataclasses import dataclass

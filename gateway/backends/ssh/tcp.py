@@ -1,4 +1,4 @@
-"""TCP to an SSH server, from the address that BindAddress or BindInterface names."""
+"""Connects to an SSH server by TCP, from the address that BindAddress or BindInterface names."""
 
 import asyncio
 import fcntl
@@ -33,8 +33,8 @@ async def connect_tcp(
 ) -> socket.socket:
     """Returns a connected, non-blocking socket within `seconds`; the arguments are those of SshSettings.
 
-    Raises HopFailed: `ssh_unreachable` names each address that was tried and its answer, `ssh_config` says that the
-    host has no such local address. When cancelled, all sockets are closed.
+    Raises HopFailed: ssh_unreachable, with each address that was tried and its answer, or because this machine has no
+    such local address. When cancelled, all sockets are closed.
     """
     bind: Callable[[socket.socket], None] | None = None
     if bind_address:  # wins over the interface: sshconnect.c, ssh_create_socket
@@ -65,16 +65,20 @@ def _binder(setting: str, sources: Sources) -> Callable[[socket.socket], None]:
 
 
 async def _of_name(name: str, family: socket.AddressFamily, seconds: float) -> Sources:
-    """The first address of each family, as ssh takes it."""
+    """Returns the first address of each family, as ssh does; empty where the name cannot be resolved within
+    `seconds`.
+    """
     with suppress(OSError, ValueError):
         async with asyncio.timeout(seconds):
-            found = await lookup(name, 0, family)
-        return {kind: where for kind, _, _, _, where in reversed(found)}
+            addresses = await lookup(name, 0, family)
+        return {kind: where for kind, _, _, _, where in reversed(addresses)}
     return {}
 
 
 def _of_interface(name: str) -> Sources:
-    """The addresses of a network interface, on Linux; global IPv6 addresses win (sshconnect.c, check_ifaddrs)."""
+    """Returns the addresses of a network interface, on Linux; global IPv6 addresses win (sshconnect.c,
+    check_ifaddrs).
+    """
     sources: Sources = {}
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))

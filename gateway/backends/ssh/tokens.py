@@ -1,4 +1,5 @@
-"""The tokens (%h), variables (${NAME}) and `~` in values that `ssh -G` prints as they stand in the user's files.
+"""Replaces the tokens (%h), variables (${NAME}) and `~` in values that `ssh -G` prints as they stand in the user's
+files.
 
 The rules are those of ssh_config(5), TOKENS and ENVIRONMENT VARIABLES, and of OpenSSH's misc.c.
 """
@@ -13,14 +14,14 @@ from pathlib import Path
 
 from gateway.errors import HopFailed
 
-KEY_TOKENS = "fHIKt"  # of KnownHostsCommand: they are known when the host has shown its key
+KEY_TOKENS = "fHIKt"  # tokens of KnownHostsCommand that are known once the host has shown its key
 _TOKEN = re.compile(r"%(.?)", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
 def tokens(name: str, host: str, port: int, user: str, alias: str, jump: str) -> dict[str, str]:
-    """The value of each token that is known before a connection. `name`: as the user wrote the host; `host`: after
-    HostName; `jump`: the text of ProxyJump.
+    """Returns the value of each token that is known before a connection. `name`: as the user wrote the host; `host`:
+    after HostName; `jump`: the text of ProxyJump.
     """
     local = socket.gethostname()
     who = pwd.getpwuid(os.getuid())
@@ -32,7 +33,9 @@ def tokens(name: str, host: str, port: int, user: str, alias: str, jump: str) ->
 
 
 def expand(text: str, known: Mapping[str, str], *, keep: str = "") -> str:
-    """The text with its tokens replaced, but for those in `keep`. Raises HopFailed(ssh_config) for an unknown token."""
+    """Returns the text with all tokens but those in `keep` replaced. Raises HopFailed(ssh_config) for an unknown
+    token.
+    """
 
     def value(match: re.Match[str]) -> str:
         if match[1] and match[1] in keep:
@@ -45,7 +48,7 @@ def expand(text: str, known: Mapping[str, str], *, keep: str = "") -> str:
 
 
 def expand_variables(text: str, environment: Mapping[str, str] = os.environ) -> str:
-    """The text with each ${NAME} replaced. Raises HopFailed(ssh_config) for a variable that is not set, as ssh does."""
+    """Returns the text with each ${NAME} replaced. Raises HopFailed(ssh_config) for a variable that is not set."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in environment:
@@ -56,8 +59,8 @@ def expand_variables(text: str, environment: Mapping[str, str] = os.environ) -> 
 
 
 def expand_path(text: str, known: Mapping[str, str]) -> Path:
-    """The absolute path that ssh means: `~` is the home of the user in passwd, not $HOME; a relative path is taken from
-    the working directory. Raises HopFailed(ssh_config).
+    """Returns the absolute path that ssh means: `~` is the home of the user in passwd, not $HOME; a relative path is
+    taken from the working directory. Raises HopFailed(ssh_config).
     """
     return Path(_expand_tilde(expand(expand_variables(text), known))).absolute()
 

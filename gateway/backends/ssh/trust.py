@@ -15,7 +15,7 @@ and in the client's connection_made: `trusted.guard(connection)`. Without it eve
 
 asyncssh verifies a host key inside the key exchange, where nothing can be awaited. Where the verdict needs a program
 (KnownHostsCommand with the key among its words, a KRL in RevokedHostKeys), the key exchange is refused, `look_closer`
-asks the program, and the next connection finds its verdict. The host has got nothing but the key exchange by then.
+asks the program, and the next connection uses its verdict. The host has received only the key exchange by then.
 """
 
 import asyncio
@@ -56,12 +56,15 @@ class Trust:
         self._verdicts: dict[bytes, Refusal | None] = {}
 
     def guard(self, connection: asyncssh.SSHClientConnection) -> None:
-        """Has the connection's host key verified here, at the first key exchange and at each that follows."""
+        """Makes the connection verify its host key with this object, at the first key exchange and at each that
+        follows.
+        """
         connection.validate_server_host_key = self._verify  # type: ignore[method-assign]
 
     async def look_closer(self, *, seconds: float) -> bool:
-        """Asks the programs about the key that was refused last, each within `seconds`. True where the key is trusted
-        after all: connect again. Raises HopFailed(ssh_host_key) where KnownHostsCommand fails.
+        """Asks the programs about the key that was refused last, each within `seconds`. Returns True where the key is
+        trusted after all: connect again. Returns False at once where the key has its verdict already. Raises
+        HopFailed(ssh_host_key) where KnownHostsCommand fails.
         """
         offered = self._offered
         if not offered or offered.blob in self._verdicts:
@@ -76,7 +79,9 @@ class Trust:
         return refused is None
 
     async def refusal(self) -> str:
-        """Why the key that was refused last is not trusted, and what to do: for HopFailed("ssh_host_key")."""
+        """Returns why the key that was refused last is not trusted, and what to do: the message of
+        HopFailed("ssh_host_key").
+        """
         where, offered = self._settings.where, self._offered
         if not offered:
             return f"{where} showed no host key that can be read: ask its owner which host keys its sshd has"
@@ -96,7 +101,7 @@ class Trust:
         return needs_key(self._settings.known_hosts_command)
 
     def _verify(self, key_data: bytes) -> asyncssh.SSHKey:
-        """The key with which the host has to sign. Raises HostKeyNotVerifiable."""
+        """Returns the key with which the host has to sign. Raises HostKeyNotVerifiable unless the key is trusted."""
         self._offered = None
         try:
             offered = self._offered = read_host_key(key_data)
@@ -111,7 +116,9 @@ class Trust:
         return offered.key
 
     def _by_itself(self, offered: HostKey) -> Refusal | None:
-        """What speaks against the key whoever shows it: its size, a list of revoked keys."""
+        """Returns a refusal that holds for the key at any host: its size, a list of revoked keys; None where the key
+        passes.
+        """
         least = self._settings.required_rsa_bits
         if offered.bits and offered.bits < least:
             return Refusal(f"has {offered.bits} bits, and RequiredRSASize asks for {least}", _BETTER_KEY)
@@ -126,13 +133,14 @@ class Trust:
 
 
 def _not_trusted() -> asyncssh.HostKeyNotVerifiable:
-    """Its words go to the host: they tell nothing of our files."""
+    """Returns an error whose text, which asyncssh sends to the host, reveals nothing of our files."""
     return asyncssh.HostKeyNotVerifiable("the host key is not trusted")
 
 
 async def trust(settings: SshSettings, *, seconds: float) -> Trust:
-    """Reads the known hosts files of one host and the list of revoked keys, in a thread, and runs KnownHostsCommand where
-    it needs no key; each of the three within `seconds`. What cannot be read trusts nobody.
+    """Reads the known hosts files of one host and the list of revoked keys, in a thread, and runs KnownHostsCommand
+    where it needs no key; each of the three within `seconds`. Returns the verifier of the host's key; a file that
+    cannot be read trusts no key.
 
     Raises HopFailed: ssh_config where no host key algorithm is left or the files do not answer, ssh_host_key where
     KnownHostsCommand fails. When cancelled, the command is killed, and the thread ends when the files answer.
@@ -162,7 +170,7 @@ async def trust(settings: SshSettings, *, seconds: float) -> Trust:
 
 
 async def _printed(settings: SshSettings, offered: HostKey | None, seconds: float) -> tuple[Line, ...]:
-    """The host's lines in what KnownHostsCommand prints."""
+    """Returns the host's lines of what KnownHostsCommand prints; logs bad lines. Raises HopFailed(ssh_host_key)."""
     name, _ = names(settings)
     printed = await ask_command(settings.known_hosts_command, "HOSTNAME", name, offered, seconds=seconds)
     lines, bad = printed.find(name)

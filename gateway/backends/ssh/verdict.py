@@ -1,4 +1,6 @@
-"""Whether the key that a host shows is trusted: OpenSSH's check_host_key (sshconnect.c), with strict checking always."""
+"""Decides whether the key that a host shows is trusted: OpenSSH's check_host_key (sshconnect.c), with strict checking
+always.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +12,8 @@ from gateway.backends.ssh.known_hosts import Line
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a host: the lines of its one name, `[host]:port` or the alias. `plain`: the lines of its name
-    without the port, which count only where the first have nothing to say; None where there is no such second name.
+    """The known_hosts lines of a host: `lines` of its name, `[host]:port` or the alias; `plain` of its name without
+    the port, which count only where `lines` do not decide; None where the host has no second name.
     """
 
     name: str
@@ -47,8 +49,8 @@ class _Status(Enum):
 
 
 def judge(offered: HostKey, known: Known) -> Refusal | None:
-    """Why the key is not trusted; None where it is. Of a certificate that does not hold, the key in it counts like any
-    other.
+    """Returns why the key is not trusted; None where the key is trusted. The key in an invalid certificate is judged
+    like any other key.
     """
     status, line = _look_up(offered, known.lines)
     if status is _Status.REVOKED and line:
@@ -87,7 +89,9 @@ def _unknown(known: Known) -> str:
 
 
 def _look_up(offered: HostKey, lines: Sequence[Line]) -> tuple[_Status, Line | None]:
-    """hostfile.c, check_key_in_hostkeys: a certificate is looked for among authorities, a key among keys."""
+    """Looks a certificate up among authorities, a key among keys; returns the status and the line that decides
+    (hostfile.c, check_key_in_hostkeys).
+    """
     certificate = offered.certificate
     authority = certificate.authority if certificate else None
     for line in lines:

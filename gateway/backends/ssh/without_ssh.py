@@ -1,6 +1,6 @@
-"""The settings of a host where no `ssh` is installed: asyncssh's parser reads the user's files.
+"""Reads the settings of a host where no `ssh` is installed, with asyncssh's parser.
 
-It knows less than ssh (`dap doctor` says so): a line that it cannot read is an error, defaults are those below.
+That parser knows less than ssh (`dap doctor` says so): an unknown line is an error, defaults are those below.
 """
 
 import os
@@ -27,7 +27,9 @@ _IDENTITIES = (
 def settings(
     files: Sequence[Path], destination: Destination, *, connect: float, keepalive: float
 ) -> SshSettings:
-    """The settings of one host. Raises HopFailed(ssh_config)."""
+    """Returns the settings of one host. Raises HopFailed(ssh_config) where the files cannot be parsed. `connect` and
+    `keepalive`: seconds for where the files name none.
+    """
     given: dict[str, Any] = {"host": destination.host}
     given |= {"username": destination.user} if destination.user else {}
     given |= {"port": destination.port} if destination.port else {}
