@@ -150,9 +150,7 @@ class _Attempt:
         )
 
     async def run(self, via: LoggedIn | None) -> LoggedIn:
-        """Returns the connection. Raises HostKeyNotVerifiable, after which the caller may `look_closer`, and
-        HopFailed.
-        """
+        """Returns the connection. Raises HopFailed, and HostKeyNotVerifiable: the caller may `look_closer` then."""
         settings, made = self._settings, self._made
         with self._until:
             try:
@@ -198,9 +196,7 @@ class _Attempt:
         return made
 
     async def _way(self, via: LoggedIn | None) -> dict[str, Any]:
-        """Returns what asyncssh connects through: the host `via`, a started proxy command, or a connected socket.
-        Raises HopFailed.
-        """
+        """Returns what asyncssh connects through: `via`, a new proxy command or a new socket. Raises HopFailed."""
         settings = self._settings
         if via and via.connection:
             return {"tunnel": via.connection}

@@ -1,7 +1,6 @@
 """Chooses the connection for the next channel: at most 8 channels each, a new connection when all are full.
 
-One connection is always kept open. Callers wait in a queue for capacity. A connection is what `dial` returns: this
-module is independent of SSH.
+One connection is kept open; callers queue for capacity. Independent of SSH: a connection is what `dial` returns.
 """
 
 import asyncio
@@ -28,8 +27,8 @@ C = TypeVar("C", bound=Connection)
 
 
 class Pool(Generic[C]):
-    """Works inside `async with pool.running():`. `patience`: the clock of deadlines; `attended`: returns True if the
-    last login waited for a person.
+    """Works inside `async with pool.running():`. `patience`: the clock of deadlines; `attended`: a person was asked
+    last.
     """
 
     def __init__(
@@ -54,9 +53,7 @@ class Pool(Generic[C]):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keeps a connection open while the block runs. Leaving refuses all who wait (shutdown), closes every
-        connection and ends every task.
-        """
+        """Keeps a connection open. Leaving refuses all who wait, closes every connection and ends every task."""
         async with asyncio.TaskGroup() as self._tasks:
             keeper = self._tasks.create_task(supervise("ssh_pool", self._keep_warm, self.restarts))
             try:
@@ -211,8 +208,8 @@ class Pool(Generic[C]):
             self._serve()
 
     def _failed(self, error: HopFailed) -> None:
-        """Handles a failed login. Tries again where the host turned the login away, or could not be reached while
-        another connection is up; otherwise all who wait get `error`, unless another login is running.
+        """Retries where the host is busy, or unreachable with a connection up; else refuses all who wait, if no login
+        runs.
         """
         lives = any(one.room and not one.lost.is_set() for one in self._open)
         if error.code == "ssh_busy" or (error.code == "ssh_unreachable" and lives):
