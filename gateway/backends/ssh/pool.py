@@ -27,9 +27,7 @@ C = TypeVar("C", bound=Connection)
 
 
 class Pool(Generic[C]):
-    """Works inside `async with pool.running():`. `patience`: the clock of deadlines; `attended`: a person was asked
-    last.
-    """
+    """Works inside `pool.running()`. `patience`: the clock of deadlines; `attended`: True if a person was just asked."""
 
     def __init__(
         self,
@@ -145,8 +143,9 @@ class Pool(Generic[C]):
             left = until - self._patience()
             if left <= 0:
                 raise self._late()
-            # its clock may stand
-            await asyncio.wait({turn}, timeout=max(left, 0.1) if left < _FOREVER else None)
+            await asyncio.wait(
+                {turn}, timeout=max(left, 0.1) if left < _FOREVER else None
+            )  # the clock may stand still
 
     def _give_back(self, connection: C) -> None:
         connection.channels -= 1
@@ -155,7 +154,7 @@ class Pool(Generic[C]):
         self._serve()
 
     def _serve(self) -> None:
-        """Gives free channels to those who wait, in order, and starts logins for the others. Drops lost connections."""
+        """Gives free channels to those who wait, in order; starts logins for the others; drops lost connections."""
         for lost in [one for one in self._open if one.lost.is_set()]:
             del self._open[lost]
             lost.close()  # with the jump hosts before it, which live on
@@ -208,9 +207,7 @@ class Pool(Generic[C]):
             self._serve()
 
     def _failed(self, error: HopFailed) -> None:
-        """Retries where the host is busy, or unreachable with a connection up; else refuses all who wait, if no login
-        runs.
-        """
+        """Retries if the host is busy, or unreachable while another connection is up; else refuses all who wait."""
         lives = any(one.room and not one.lost.is_set() for one in self._open)
         if error.code == "ssh_busy" or (error.code == "ssh_unreachable" and lives):
             self._logins.login_turned_away(error)
