@@ -140,12 +140,10 @@ class Pool(Generic[C]):
 
     async def _wait(self, turn: asyncio.Future[C], until: float) -> None:
         while not turn.done():
-            left = until - self._patience()
+            left = until - self._patience()  # this clock may stand still
             if left <= 0:
                 raise self._late()
-            await asyncio.wait(
-                {turn}, timeout=max(left, 0.1) if left < _FOREVER else None
-            )  # the clock may stand still
+            await asyncio.wait({turn}, timeout=max(left, 0.1) if left < _FOREVER else None)
 
     def _give_back(self, connection: C) -> None:
         connection.channels -= 1
@@ -207,7 +205,7 @@ class Pool(Generic[C]):
             self._serve()
 
     def _failed(self, error: HopFailed) -> None:
-        """Retries if the host is busy, or unreachable while another connection is up; else refuses all who wait."""
+        """Retries if the host is busy, or unreachable with a connection up; else the last login refuses all who wait."""
         lives = any(one.room and not one.lost.is_set() for one in self._open)
         if error.code == "ssh_busy" or (error.code == "ssh_unreachable" and lives):
             self._logins.login_turned_away(error)
