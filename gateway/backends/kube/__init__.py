@@ -1,1 +1,1 @@
-"""The Kubernetes API as a client, and what kubectl says."""
+"""Asks the Kubernetes API as a client, and interprets kubectl's texts and exit codes."""

@@ -1,4 +1,4 @@
-"""What the API server's answers mean, and what every client of it does alike: errors, pages, events."""
+"""Decodes the API server's answers for every `ClusterApi`: objects, errors, pages of a list, events of a watch."""
 
 import asyncio
 import json
@@ -25,46 +25,53 @@ _CONNECTION = frozenset(  # headers that concern one connection alone (RFC 9110,
 )
 PAGE = 100  # items: to decode 500 large pods (8 MB) stops the event loop for 0.2 s, in a thread as well
 _CODES = {401: "cluster_unauthorized", 403: "forbidden", 404: "pod_not_found"}
-_UNREACHABLE = (500, 502, 503, 504)  # without a Status: kubectl proxy's own
-_WORDS = 400  # characters of a body that is no Status
+_UNREACHABLE = (500, 502, 503, 504)  # an answer without a Status: kubectl proxy reached no API server
+_TEXT = 400  # characters of a body, at most, in an error message
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[None]:
-    """A time for an answer; none is the cluster's error."""
+    """Limits the body of the `async with` to `seconds`. Raises HopFailed with cluster_unreachable when they are over.
+    """
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
         raise HopFailed(
-            "cluster_unreachable", f"no answer of the API server's within {seconds:g} s"
+            "cluster_unreachable", f"no answer from the API server within {seconds:g} s"
         ) from None
 
 
 def with_query(path: str, query: Mapping[str, str]) -> str:
-    """The path with more in its query."""
+    """Returns `path` with `query` added to the query that the path may have."""
     return f"{path}{'&' if '?' in path else '?'}{urlencode(query)}"
 
 
 def end_to_end(headers: Headers) -> Headers:
-    """Returns the headers that concern more than one connection, with names in lower case."""
-    found = [(name.lower(), value) for name, value in headers]
+    """Returns the headers without those that concern one connection alone (RFC 9110, 7.6.1), with names in lower
+    case.
+    """
+    lowered = [(name.lower(), value) for name, value in headers]
     named = {
-        word.strip().lower() for name, value in found if name == "connection" for word in value.split(",")
+        word.strip().lower() for name, value in lowered if name == "connection" for word in value.split(",")
     }
-    return [(name, value) for name, value in found if name not in _CONNECTION | named]
+    return [(name, value) for name, value in lowered if name not in _CONNECTION | named]
 
 
 async def read(exchange: Exchange, path: str, size: int) -> tuple[dict[str, Any], int]:
-    """Returns the object at a path and its bytes. Raises HopFailed."""
+    """Sends a GET for `path` and returns the object of the answer, and how many bytes the answer had. Raises
+    HopFailed for an error status, a body that is not a JSON object, and a body of more than `size` bytes.
+    """
     async with exchange("GET", path, HEADERS) as response:
         body = await whole(response, size)
         return decode(response.status, body), len(body)
 
 
 async def whole(response: Response, size: int) -> bytes:
-    """Reads the body of an answer, unpacked. Raises HopFailed where it has more than `size` bytes."""
+    """Reads the whole body of an answer and returns the body, decompressed. Raises HopFailed for a body of more than
+    `size` bytes, for broken gzip, and where the answer is cut.
+    """
     body = bytearray()
     packed = ("content-encoding", "gzip") in response.headers
     gzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
@@ -79,33 +86,39 @@ async def whole(response: Response, size: int) -> bytes:
 
 
 def decode(code: int, body: bytes) -> dict[str, Any]:
-    """The object of an answer. Raises HopFailed."""
+    """Returns the JSON object in the body of an answer with the HTTP status `code`. Raises HopFailed for a status
+    from 300 on, and for a body that is not a JSON object.
+    """
     if code >= 300:
         raise refusal(code, body)
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise HopFailed("cluster_failed", f"the API server's answer is no JSON object: {_words(body)}")
-    return found
+        value = None
+    if not isinstance(value, dict):
+        raise HopFailed("cluster_failed", f"the API server's answer is not a JSON object: {_text(body)}")
+    return value
 
 
 def refusal(code: int, body: bytes) -> HopFailed:
-    """An answer that is none: in the API server's words, or kubectl proxy's when it reaches none."""
+    """Returns the error for an answer with the error status `code`: with the Status in `body`, else with the text in
+    `body`. A 500, 502, 503 or 504 without a Status means that kubectl proxy reached no API server.
+    """
     status = Status.parse(body)
     if status:
-        return HopFailed(_CODES.get(code, "cluster_failed"), status.message or _words(body), status)
+        return HopFailed(_CODES.get(code, "cluster_failed"), status.message or _text(body), status)
     if code in _UNREACHABLE:
-        why = kubectl.unreachable(_words(body) or f"kubectl proxy answered {code}")
+        why = kubectl.unreachable(_text(body) or f"kubectl proxy answered {code}")
         return HopFailed(why.code, why.message)
-    return HopFailed("cluster_failed", f"{code}: {_words(body)}")
+    return HopFailed("cluster_failed", f"{code}: {_text(body)}")
 
 
 async def pages(
     get: Callable[[str, int], Awaitable[tuple[dict[str, Any], int]]], path: str, size: int
 ) -> list[dict[str, Any]]:
-    """The items of a list. `get(path, size)` returns an object and its bytes."""
+    """Gets a list page by page and returns all its items that are objects. `get(path, size)` returns an object and
+    how many bytes its answer had; `size` limits the bytes of all pages together. Raises what `get` raises.
+    """
     items: list[dict[str, Any]] = []
     more = ""
     while True:
@@ -120,8 +133,8 @@ async def pages(
 
 
 async def events(chunks: AsyncIterator[bytes], size: int) -> AsyncGenerator[Event, None]:
-    """Yields the events of a watch, one for each line. Raises HopFailed for a line that is broken or an error of the API
-    server's, and where more than `size` bytes have come without a line's end.
+    """Yields the events of a watch, one for each line of `chunks`. Raises HopFailed for a line that is not an event,
+    for an ERROR event, and where more than `size` bytes come without the end of a line.
     """
     held = b""
     async for chunk in chunks:
@@ -138,7 +151,9 @@ def too_much(size: int) -> HopFailed:
 
 
 def review(verb: str, resource: str, namespace: str, name: str) -> tuple[str, dict[str, Any]]:
-    """Returns path and body of the question whether the runner's account may do this."""
+    """Returns path and body of the POST that asks whether the runner's account may do `verb` on `resource`, which may
+    name a subresource behind a "/".
+    """
     kind, _, part = resource.partition("/")
     asked = {"verb": verb, "resource": kind, "subresource": part, "namespace": namespace, "name": name}
     body = {
@@ -150,22 +165,22 @@ def review(verb: str, resource: str, namespace: str, name: str) -> tuple[str, di
 
 
 def reviewed(answer: Mapping[str, Any]) -> bool | None:
-    """What the answer says; None where it says nothing."""
+    """Returns whether the answer to a `review` allows the request; None where the answer does not decide."""
     status = answer.get("status")
     allowed = status.get("allowed") if isinstance(status, dict) else None
     return allowed if isinstance(allowed, bool) else None
 
 
 def _event(line: bytes) -> Event:
-    said = decode(200, line)
-    kind, found = said.get("type"), said.get("object")
-    if not isinstance(kind, str) or not isinstance(found, dict):
-        raise HopFailed("cluster_failed", f"an event that is none: {_words(line)}")
+    event = decode(200, line)
+    kind, item = event.get("type"), event.get("object")
+    if not isinstance(kind, str) or not isinstance(item, dict):
+        raise HopFailed("cluster_failed", f"the API server sent an invalid event: {_text(line)}")
     if kind == "ERROR":
-        code = found.get("code")
-        raise refusal(code if isinstance(code, int) else 500, json.dumps(found).encode())
-    return Event(kind, found)
+        code = item.get("code")
+        raise refusal(code if isinstance(code, int) else 500, json.dumps(item).encode())
+    return Event(kind, item)
 
 
-def _words(body: bytes) -> str:
-    return " ".join(body.decode("utf-8", "replace").split())[:_WORDS]
+def _text(body: bytes) -> str:
+    return " ".join(body.decode("utf-8", "replace").split())[:_TEXT]

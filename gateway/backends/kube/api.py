@@ -1,4 +1,4 @@
-"""The API server through the relay: HTTP over streams of the link, to a `kubectl proxy` in the runner."""
+"""Asks the API server through the relay: HTTP over streams of the link, to a `kubectl proxy` in the runner."""
 
 import asyncio
 import json
@@ -16,14 +16,14 @@ from gateway.errors import HopFailed
 from gateway.supervision import supervise
 
 _REFUSED = "/api/v1/namespaces/-/pods/-/exec"  # answered by kubectl proxy itself, with 403
-_PROBE = 2.0  # seconds for that
-_YES = 60.0  # seconds
+_PROBE = 2.0  # seconds for the answer to a request for _REFUSED
+_YES = 60.0  # seconds that a permission is remembered
 _NO_ANSWER = ("cluster_unreachable", "kubeconfig_missing")
-_STALE = 5.0  # seconds that credentials are surely good for: younger, a 401 is the cluster's last word
+_STALE = 5.0  # seconds: credentials may be out of date in an older proxy; a 401 from a younger proxy is final
 
 
 class Proxy(Protocol):
-    """What adds the runner's credentials to a request: a `kubectl proxy`, wherever it runs."""
+    """Adds the runner's credentials to requests: a `kubectl proxy`, started when it is needed."""
 
     @property
     def age(self) -> float:
@@ -31,20 +31,24 @@ class Proxy(Protocol):
         ...
 
     def connection(self) -> AbstractAsyncContextManager[ByteStream]:
-        """Connects to the proxy and starts one where none runs. Leaving closes the connection. Raises HopFailed."""
+        """Connects to the proxy, and starts the proxy first where none runs. Leaving closes the connection. Raises
+        HopFailed.
+        """
         ...
 
     def restart(self) -> None:
-        """Ends the proxy that runs, with its connections; the next use starts another."""
+        """Ends the running proxy with its connections; the next `connection` starts a new proxy."""
         ...
 
     async def run(self) -> None:
-        """Starts a proxy whenever one is wanted; never returns."""
+        """Starts a proxy whenever `connection` needs one; never returns."""
         ...
 
 
 class RelayApi:
-    """See `ClusterApi`. Works inside `async with api.running():`."""
+    """Implements `ClusterApi` with a `Proxy`. Works inside `async with api.running():`. `link_failure`: returns the
+    error of the link to the runner, if the link has failed.
+    """
 
     watches = True
 
@@ -52,14 +56,14 @@ class RelayApi:
         self._proxy = proxy
         self._link_failure = link_failure
         self.restarts: dict[str, str] = {}  # see `supervise`
-        self.asking = 0  # requests under way; a watch only until it has begun
+        self.asking = 0  # requests that wait for their answer; a watch counts until its answer begins
         self._doubtful = False  # the last request got no answer
-        self._allowed: dict[tuple[str, str, str, str], float] = {}  # what we may, and when that was said
+        self._allowed: dict[tuple[str, str, str, str], float] = {}  # when each was last allowed
         self._pool: HttpPool
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """On leaving all connections and the proxy are closed, and no task is left."""
+        """Keeps the proxy supervised while the body runs. Leaving closes all connections and ends all tasks."""
         async with asyncio.TaskGroup() as tasks:
             keeper = tasks.create_task(supervise("kubectl_proxy", self._proxy.run, self.restarts))
             self._pool = HttpPool(self._proxy.connection, tasks)
@@ -107,7 +111,9 @@ class RelayApi:
                 yield event
 
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
-        """See `ClusterApi.may`. The review is a POST that changes nothing; a yes is good for a minute."""
+        """See `ClusterApi.may`. Sends a SelfSubjectAccessReview, which changes nothing, and remembers a yes for a
+        minute.
+        """
         asked, now = (verb, resource, namespace, name), time.monotonic()
         if now - self._allowed.get(asked, float("-inf")) < _YES:
             return True
@@ -116,8 +122,8 @@ class RelayApi:
             body = json.dumps(question).encode()
             headers = (*answers.HEADERS, ("Content-Type", "application/json"))
             async with self._exchange("POST", path, headers, body, repeatable=True) as response:
-                found = answers.decode(response.status, await answers.whole(response, SIZE))
-        may = answers.reviewed(found)
+                answer = answers.decode(response.status, await answers.whole(response, SIZE))
+        may = answers.reviewed(answer)
         if may:
             self._allowed = {key: at for key, at in self._allowed.items() if now - at < _YES} | {asked: now}
         return may
@@ -132,7 +138,9 @@ class RelayApi:
         *,
         repeatable: bool = False,
     ) -> AsyncIterator[Response]:
-        """Sends a request, for any time. `repeatable`: sent twice, it does no more than once."""
+        """Sends a request, without a time limit, and yields its answer; leaving closes the answer. `repeatable`: the
+        request may be sent twice, as every GET and HEAD may.
+        """
         request = Request(method, path, answers.end_to_end(headers), body)
         response = await self._answer(request, repeatable=repeatable or method in {"GET", "HEAD"})
         try:
@@ -141,7 +149,9 @@ class RelayApi:
             response.close()
 
     async def _answer(self, request: Request, *, repeatable: bool) -> PooledResponse:
-        """Its beginning. A proxy whose credentials have become old is asked again."""
+        """Sends a request and returns its answer. After a 401 from a proxy older than _STALE, whose credentials may
+        be out of date, restarts the proxy and sends the request again, unless its body is an iterator.
+        """
         response = await self._send(request, repeatable=repeatable)
         if response.status == 401 and self._proxy.age > _STALE:
             self._restart()
@@ -151,7 +161,9 @@ class RelayApi:
         return response
 
     async def _send(self, request: Request, *, repeatable: bool) -> PooledResponse:
-        """Once more where the connection is cut: it may be an old one, of a proxy that has just ended."""
+        """Sends a request, and sends it again on a new connection where the connection was cut and a repetition is
+        safe: the connection may have led to a proxy that has just ended. Raises Cut.
+        """
         try:
             return await self._pool.request(request)
         except Cut as cut:
@@ -161,7 +173,9 @@ class RelayApi:
 
     @asynccontextmanager
     async def _asking(self, seconds: float) -> AsyncIterator[None]:
-        """A time for all of it. Where there was no answer the next one looks first whether the proxy is well."""
+        """Limits the body of the `async with` to `seconds`, after a probe of the proxy if the last request got no
+        answer. Raises HopFailed in place of Cut, and the link's failure where that is why no answer came.
+        """
         self.asking += 1
         try:
             async with answers.within(seconds):
@@ -178,6 +192,7 @@ class RelayApi:
             self.asking -= 1
 
     async def _probe(self) -> None:
+        """Restarts the proxy unless it answers within _PROBE seconds."""
         self._doubtful = False
         with suppress(TimeoutError, Cut):
             async with asyncio.timeout(_PROBE), self._exchange("GET", _REFUSED, ()) as response:
@@ -186,6 +201,6 @@ class RelayApi:
         self._restart()
 
     def _restart(self) -> None:
-        """Has another proxy started; no request goes over a connection to the one that ends."""
+        """Ends the running proxy and closes the idle connections to it."""
         self._proxy.restart()
         self._pool.close_idle()
