@@ -1,4 +1,6 @@
-"""How one command in the runner ends, for every channel: kubectl's words are told from the command's, and explained."""
+"""Determines how one command in the runner ended, for every channel: separates kubectl's texts from the command's
+stderr and interprets them.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +15,9 @@ Batch = list[tuple[int, bytes]]
 
 
 class CommandEnd:
-    """Interprets stderr, input and exit status of one command. `kubectl`: what runs is kubectl, on the way to a pod."""
+    """Interprets stderr, input and exit status of one command. `kubectl`: True if the process in the runner is a
+    kubectl that leads to a pod.
+    """
 
     def __init__(self, target: Target, command: Command, *, kubectl: bool) -> None:
         self.kubectl = kubectl
@@ -25,37 +29,43 @@ class CommandEnd:
 
     @property
     def outcome(self) -> Outcome | None:
-        """Returns how the command ended, once the command has ended and all output was yielded."""
+        """Returns the outcome that `exited` or `failed` has set; None while the command runs."""
         return self._outcome.result() if self._outcome.done() else None
 
     async def wait(self) -> Outcome:
-        """See `Channel.wait`."""
+        """Waits until the outcome is set, and returns it. See `Channel.wait`."""
         return await asyncio.shield(self._outcome)
 
     def started(self, pid: int | None) -> None:
-        """Takes the process id of kubectl in the runner, the mark of kubectl's own log lines."""
+        """Stores the process id of kubectl in the runner, by which kubectl's log lines in stderr are recognized; the
+        first process id stays.
+        """
         if self._stderr and self._stderr.pid is None:
             self._stderr.pid = pid
 
     def input_sent(self, data: bytes) -> None:
-        """Records input that is given to the command."""
+        """Records input that is sent to the command."""
         self._stdin.more(data)
 
     async def read(self, read: Callable[[], Awaitable[Batch]]) -> Batch | None:
-        """Returns what `read` returns; an empty batch when held stderr is due for `release`; None at the end."""
+        """Calls `read` and returns its batch; None where that batch is empty, the end of the output. Returns an empty
+        batch when held stderr is due for `release`.
+        """
         return await self._stderr.awaited(read) if self._stderr else await read() or None
 
     def stderr(self, data: bytes) -> bytes:
-        """Returns the bytes that are surely the command's; what could be kubectl's words is held back."""
+        """Takes stderr and returns the bytes that are surely the command's; holds back what could be kubectl's text."""
         return self._stderr.feed(data) if self._stderr else data
 
     def release(self) -> bytes:
-        """Returns held stderr that has waited long enough to be the command's."""
+        """Returns the held stderr, as the command's, up to a line about the exit code. Call when `read` returned an
+        empty batch.
+        """
         return self._stderr.release() if self._stderr else b""
 
     def exited(self, code: int, words: bytes) -> bytes:
-        """Sets the outcome of a command that exited with `code`, as a shell gives it, and returns the stderr that was still
-        held. `words`: kubectl's last words where a terminal was between.
+        """Sets the outcome of a command that exited with `code`, as a shell gives the code, and returns the command's
+        stderr that was still held. `words`: kubectl's own stderr, where it came apart from the command's.
         """
         held, words = self._stderr.end(code) if self._stderr else (b"", words)
         outcome = ended(code)
@@ -65,13 +75,13 @@ class CommandEnd:
         return held
 
     def failed(self, outcome: Outcome) -> bytes:
-        """Sets the outcome of a command that did not run to its end, and returns the stderr that was still held."""
+        """Sets the outcome of a command that was cut off before its end, and returns the stderr that was still held."""
         held = self._stderr.end(-1)[0] if self._stderr else b""
         self._outcome.set_result(outcome)
         return held
 
     def missing(self) -> Outcome:
-        """Returns the outcome of a program that the runner does not have."""
+        """Returns the outcome for a command whose program is missing in the runner; leaves `outcome` as it is."""
         if self.kubectl:
             return Outcome("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
         return Outcome("start_failed", f"the runner has no program {self._command.argv[0]!a}")

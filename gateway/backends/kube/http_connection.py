@@ -1,4 +1,4 @@
-"""HTTP/1.1 over a byte stream, for a client: one request at a time. h11 knows the protocol and does no I/O."""
+"""Sends HTTP/1.1 requests over a byte stream, one at a time. h11 implements the protocol and does no I/O."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,12 +12,14 @@ from gateway.errors import HopFailed
 
 _HEAD = 64 * 1024  # bytes of an answer's head, at most
 _PART = 64 * 1024  # bytes of a request's body that are sent at once
-_BODILESS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))  # say no length where there is no body
-_HOST = ("host", "localhost")  # what kubectl proxy accepts
+_BODILESS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))  # send no content-length without a body
+_HOST = ("host", "localhost")  # a host that kubectl proxy accepts
 
 
 class Cut(HopFailed):
-    """The connection was lost, or what came is no HTTP. `unsent`: the server cannot have acted on the request."""
+    """Reports that the connection was lost, or that the answer is not HTTP. `unsent`: True if the server cannot have
+    acted on the request.
+    """
 
     def __init__(self, why: str, *, unsent: bool) -> None:
         super().__init__("cluster_lost", f"the API server's answer was cut: {why}")
@@ -26,7 +28,7 @@ class Cut(HopFailed):
 
 
 class Request(NamedTuple):
-    """A request as it is sent: `headers` has no header of the connection, and names in lower case."""
+    """Holds a request as it is sent. `headers`: only end-to-end headers, with names in lower case."""
 
     method: str
     path: str
@@ -35,7 +37,7 @@ class Request(NamedTuple):
 
 
 class HttpConnection:
-    """Sends requests over `stream`, until it is closed."""
+    """Sends requests over `stream`, one after another. Whoever opened the stream closes it when `closed` is set."""
 
     def __init__(self, stream: ByteStream) -> None:
         self.closed = asyncio.Event()
@@ -44,8 +46,9 @@ class HttpConnection:
         self._unsent = True
 
     async def request(self, request: Request) -> h11.Response:
-        """Sends a request and returns the head of its answer. An answer that comes before all of the body was sent ends
-        the sending. Raises Cut, and what the body raises; the connection is of no use then, nor after a cancellation.
+        """Sends a request and returns the head of its answer. An answer that comes before all of the body was sent
+        ends the sending. Raises Cut, HopFailed for a request that breaks HTTP's rules, and what the body raises; drop
+        the connection then, and after a cancellation.
         """
         self._unsent = bool(request.body)
         await self._send(_head(request))
@@ -62,36 +65,38 @@ class HttpConnection:
         return head
 
     async def part(self) -> bytes | None:
-        """Returns a part of the answer's body, as it comes; None at its end. Raises Cut."""
+        """Waits for the next part of the answer's body and returns the part; None at the body's end. Raises Cut."""
         event = await self._next()
         return bytes(event.data) if isinstance(event, h11.Data) else None
 
     def reuse(self) -> bool:
-        """Prepares for the next request. False where the last one, or the server, leaves no way to it."""
+        """Prepares the connection for the next request. False if the connection cannot carry another request: an
+        answer was not read to its end, or the server or `close` ends the connection.
+        """
         try:
             if self._http.their_state is h11.SEND_BODY:
-                self._http.next_event()  # an empty body, which nobody has read
+                self._http.next_event()  # the end of an empty body, still unread
             self._http.start_next_cycle()
         except h11.ProtocolError:
             return False
         return not (self.closed.is_set() or any(self._http.trailing_data))
 
     async def wait_stale(self) -> None:
-        """Returns when the server ends an idle connection, or sends what nobody has asked for."""
+        """Waits until the server closes an idle connection, or sends data without a request."""
         with suppress(Cut):
             await self._read()
 
     def close(self) -> None:
-        """Asks whoever holds the stream to close it."""
+        """Sets `closed`: whoever opened the stream closes the stream."""
         self.closed.set()
 
     async def _answered(self) -> h11.Response:
         while not isinstance(event := await self._next(), h11.Response):
-            pass  # 1xx
+            pass  # an informational answer (1xx)
         return event
 
     async def _next(self) -> h11.Event:
-        """Reads on until the answer's next event. Raises Cut."""
+        """Reads from the stream until h11 has the answer's next event, and returns the event. Raises Cut."""
         while True:
             try:
                 event = self._http.next_event()
@@ -99,7 +104,7 @@ class HttpConnection:
                 raise Cut(str(error), unsent=self._unsent) from None
             if isinstance(event, h11.Event):
                 return event
-            data = await self._read()  # it is NEED_DATA
+            data = await self._read()  # the event is NEED_DATA
             if not data and self._http.their_state is h11.SEND_RESPONSE:
                 raise Cut("the server closed the connection", unsent=self._unsent)
             self._http.receive_data(data)
@@ -130,8 +135,8 @@ class HttpConnection:
 
 
 def _head(request: Request) -> h11.Request:
-    headers = [_HOST, *(one for one in request.headers if one[0] != "content-length")]
-    lengths = [one for one in request.headers if one[0] == "content-length"]
+    headers = [_HOST, *(header for header in request.headers if header[0] != "content-length")]
+    lengths = [header for header in request.headers if header[0] == "content-length"]
     if not isinstance(request.body, bytes):
         headers += lengths or [("transfer-encoding", "chunked")]
     elif request.body or request.method not in _BODILESS:

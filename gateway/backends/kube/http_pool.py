@@ -1,4 +1,4 @@
-"""Connections to the API server that are kept for the next request."""
+"""Sends requests to the API server over pooled connections, which are reused for later requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,12 +14,14 @@ from gateway.errors import HopFailed
 
 log = structlog.get_logger()
 Dial = Callable[[], AbstractAsyncContextManager[ByteStream]]
-REQUESTS = 256  # that wait for the beginning of an answer; a watch that has begun holds nobody up
-KEEP = 60.0  # seconds that a connection waits for its next request
+REQUESTS = 256  # that may wait for the beginning of an answer; a watch that has begun does not count
+KEEP = 60.0  # seconds that an idle connection stays open
 
 
 class HttpPool:
-    """Every connection is dialled with `dial` and carried by a task of `tasks`, until one of its sides closes it."""
+    """Sends each request over an idle connection, or over a new connection from `dial`. A task of `tasks` holds each
+    connection open until it is closed. An idle connection is closed after `keep` seconds.
+    """
 
     def __init__(self, dial: Dial, tasks: asyncio.TaskGroup, *, keep: float = KEEP) -> None:
         self._dial = dial
@@ -27,21 +29,20 @@ class HttpPool:
         self._keep = keep
         self._capacity = asyncio.Semaphore(REQUESTS)
         self._open: set[HttpConnection] = set()
-        self._idle: dict[HttpConnection, asyncio.Task[None]] = {}  # each with the task that watches over it
+        self._idle: dict[HttpConnection, asyncio.Task[None]] = {}  # with the task that closes it when stale
         self._closed = False
 
     async def request(self, request: Request, *, fresh: bool = False) -> "PooledResponse":
-        """Sends a request, on a new connection if `fresh`. Close what it returns. Raises HopFailed; Cut, where the
-        connection was lost before an answer began.
+        """Sends a request, on a new connection if `fresh`, and returns the answer, which the caller closes. Sends the
+        request again on a new connection where an idle connection was cut and a repetition is safe. Waits while
+        REQUESTS wait for an answer. Raises HopFailed; Cut, where the connection was lost before an answer began.
         """
         async with self._capacity:
             self._check_open()
             if not fresh and (idle := await self._take()):
                 try:
                     return await self._send(request, idle)
-                except (
-                    Cut
-                ) as cut:  # the server may have closed it just before, as net/http's Transport has it
+                except Cut as cut:  # the server may have just closed the idle connection
                     if not (cut.unsent or request.method in ("GET", "HEAD")) or not isinstance(
                         request.body, bytes
                     ):
@@ -56,7 +57,7 @@ class HttpPool:
             raise
 
     def close(self) -> None:
-        """Closes all connections; the requests on them are cut."""
+        """Closes all connections and cuts the requests on them; later requests raise HopFailed."""
         self._closed = True
         for connection in self._open:
             connection.close()
@@ -64,13 +65,13 @@ class HttpPool:
             watcher.cancel()
 
     def close_idle(self) -> None:
-        """Closes the connections that wait for a request: the next request has a new one."""
+        """Closes the idle connections: the next request opens a new connection."""
         for connection in self._idle:
             connection.close()
 
     def _check_open(self) -> None:
         if self._closed:
-            raise HopFailed("cluster_lost", "the gateway closes its connections to the API server")
+            raise HopFailed("cluster_lost", "the gateway is closing its connections to the API server")
 
     def _release(self, connection: HttpConnection) -> None:
         if connection.reuse() and not self._closed:
@@ -79,12 +80,14 @@ class HttpPool:
             connection.close()
 
     async def _take(self) -> HttpConnection | None:
-        """Returns the connection that was used last, if any."""
+        """Removes the idle connection that was used last from the pool and returns the connection; None if all are in
+        use.
+        """
         while self._idle:
             connection, watcher = self._idle.popitem()
             watcher.cancel()
             try:
-                await asyncio.wait([watcher])  # two cannot read from a stream
+                await asyncio.wait([watcher])  # only one task may read from a stream
             except asyncio.CancelledError:
                 connection.close()
                 raise
@@ -93,7 +96,7 @@ class HttpPool:
         return None
 
     async def _watch(self, connection: HttpConnection) -> None:
-        """Closes an idle connection when it is of no more use."""
+        """Closes an idle connection after `keep` seconds, or earlier when the connection becomes stale."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._keep):
                 await connection.wait_stale()
@@ -112,7 +115,9 @@ class HttpPool:
     async def _carry(self, opened: "asyncio.Future[HttpConnection]") -> None:
         try:
             async with self._dial() as stream:
-                if opened.done():  # who asked has gone, and its `cancel` comes a turn of the loop later
+                if (
+                    opened.done()
+                ):  # the caller was cancelled; `carrier.cancel` comes one turn of the loop later
                     return
                 self._check_open()
                 connection = HttpConnection(stream)
@@ -123,7 +128,7 @@ class HttpPool:
                 finally:
                     self._open.discard(connection)
         except Exception as error:
-            if not isinstance(error, HopFailed):  # it must not end the other connections, nor the gateway
+            if not isinstance(error, HopFailed):  # the other connections and the gateway go on
                 log.exception("connection_defect")
                 error = HopFailed("gateway_error", f"a defect: {type(error).__name__}")
             if not opened.done():
@@ -131,14 +136,16 @@ class HttpPool:
 
 
 class PooledResponse:
-    """An answer whose head has come, and which yields its body. Names of headers are in lower case."""
+    """Holds the head of an answer and yields its body when iterated. Names of headers are in lower case. Reading the
+    body raises Cut where the connection is lost.
+    """
 
     def __init__(
         self, head: h11.Response, connection: HttpConnection, release: Callable[[HttpConnection], None]
     ) -> None:
         self.status = head.status_code
-        found = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
-        self.headers: Headers = answers.end_to_end(found)
+        headers = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
+        self.headers: Headers = answers.end_to_end(headers)
         self._connection = connection
         self._release = release
         self._ended = False
@@ -154,6 +161,6 @@ class PooledResponse:
         return part
 
     def close(self) -> None:
-        """Gives the connection back where all of the answer was read; closes it where not. Call once."""
+        """Returns the connection to the pool if all of the answer was read, else closes the connection. Call once."""
         self._ended = True  # the connection may be another request's now
         self._release(self._connection)
