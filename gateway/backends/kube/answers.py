@@ -32,7 +32,7 @@ _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[None]:
-    """Limits the body of the `async with` to `seconds`. Raises HopFailed with cluster_unreachable when they are over."""
+    """Limits the body of the `async with` to `seconds`; raises HopFailed (cluster_unreachable) when they are over."""
     try:
         async with asyncio.timeout(seconds):
             yield

@@ -54,7 +54,7 @@ class CommandEnd:
         return await self._stderr.awaited(read) if self._stderr else await read() or None
 
     def stderr(self, data: bytes) -> bytes:
-        """Takes stderr and returns the bytes that are surely the command's; holds back what could be kubectl's text."""
+        """Takes stderr and returns the bytes that are surely the command's; holds back what may be kubectl's text."""
         return self._stderr.feed(data) if self._stderr else data
 
     def release(self) -> bytes:
@@ -65,7 +65,7 @@ class CommandEnd:
 
     def exited(self, code: int, words: bytes) -> bytes:
         """Sets the outcome of a command that exited with `code`, as a shell gives the code, and returns the command's
-        stderr that was still held. `words`: kubectl's own stderr, where it came apart from the command's.
+        stderr that was still held. `words`: with a terminal, what kubectl itself wrote to stderr.
         """
         held, words = self._stderr.end(code) if self._stderr else (b"", words)
         outcome = ended(code)
@@ -75,7 +75,7 @@ class CommandEnd:
         return held
 
     def failed(self, outcome: Outcome) -> bytes:
-        """Sets the outcome of a command that was cut off before its end, and returns the stderr that was still held."""
+        """Sets the outcome of a command that did not run to its end; returns the stderr that was still held."""
         held = self._stderr.end(-1)[0] if self._stderr else b""
         self._outcome.set_result(outcome)
         return held

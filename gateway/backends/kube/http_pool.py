@@ -80,8 +80,8 @@ class HttpPool:
             connection.close()
 
     async def _take(self) -> HttpConnection | None:
-        """Removes the idle connection that was used last from the pool and returns the connection; None if all are in
-        use.
+        """Removes the idle connection that was used last from the pool and returns the connection; None where no
+        connection is idle.
         """
         while self._idle:
             connection, watcher = self._idle.popitem()
@@ -115,9 +115,7 @@ class HttpPool:
     async def _carry(self, opened: "asyncio.Future[HttpConnection]") -> None:
         try:
             async with self._dial() as stream:
-                if (
-                    opened.done()
-                ):  # the caller was cancelled; `carrier.cancel` comes one turn of the loop later
+                if opened.done():  # the caller was cancelled; `carrier.cancel` comes a turn of the loop later
                     return
                 self._check_open()
                 connection = HttpConnection(stream)

@@ -1,4 +1,4 @@
-"""kubectl in the runner: its arguments, and what its words and exit code mean (kubectl 1.27 to 1.36)."""
+"""Builds kubectl's arguments, and interprets the texts and exit codes of kubectl 1.27 to 1.36 in the runner."""
 
 import re
 from collections.abc import Callable
@@ -7,15 +7,15 @@ from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.status import failure, internal_error
 from gateway.protocol.target import Command, Target
 
-# The shell of a session that names no command. `exec a || exec b` would end a busybox shell at the first.
+# Starts the shell of a session without a command. With `exec a || exec b`, busybox sh would end at `exec a`.
 _SHELL = "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi"
-# What search.sh finds again: in the environment of all that is started, with the pid of the first
+# Marks the command and its children in their environment, with the first process's pid, for search.sh
 _MARK = "export DAP_SESSION=$$.{}; "
 _KILL = (
     'case $1 in -*) (exec -- true) 2>/dev/null && exec -- "$@" ;; esac; exec "$@"'  # dash knows no `exec --`
 )
 
-OURS = Command(("kubectl",), "run", stdout=True)  # one that is no session's
+OURS = Command(("kubectl",), "run", stdout=True)  # a kubectl of the gateway's own, without a session
 _EXIT_LINE = re.compile(rb"command terminated with exit code (\d{1,3})\n?$")
 _DEFAULT_SERVER = re.compile(
     r"server localhost:8080 was refused|dial tcp(?: (?:127\.0\.0\.1|\[::1\]):8080: |: lookup localhost[: ])"
@@ -28,10 +28,10 @@ _NO_SHELL = re.compile(r'exec: "(?:[^"]*/)?(?:ba)?sh": (?:executable file not fo
 
 
 def argv(target: Target, command: Command, context: str) -> tuple[str, ...]:
-    """The kubectl that reaches the target. Every name was checked; the command stands behind `--`.
-
-    `-c` is always named where it is known, and -q silences "Defaulted container". kubectl gives no terminal
-    without -i (cmd/exec/exec.go SetupTTY), the API server does.
+    """Returns the argv of the kubectl that runs the command in the target's pod; the command's own argv for a target
+    without a pod. The caller has checked every name. `-c` names the container if the target has one;
+    `-q` silences "Defaulted container". A terminal always gets `-i`: without `-i`, kubectl gives no terminal
+    (cmd/exec/exec.go SetupTTY), though the API server would.
     """
     if not target.pod:
         return command.argv
@@ -48,7 +48,9 @@ def argv(target: Target, command: Command, context: str) -> tuple[str, ...]:
 
 
 def inside(command: Command) -> tuple[str, ...]:
-    """What runs in the container: a client's own command as it is, all else with the session's mark."""
+    """Returns the argv that runs in the container: a tracked command within a shell that sets the session's mark,
+    every other command as it is.
+    """
     if not command.tracked:
         return command.argv
     mark = _MARK.format(command.session) if command.session.isalnum() else ""
@@ -61,40 +63,42 @@ def inside(command: Command) -> tuple[str, ...]:
 
 
 def explain(code: int, words: bytes, target: Target, command: Command) -> Outcome:
-    """What kubectl's end means. `words`: all that it said itself, its final line about the exit code included.
-
-    rc 1 is ambiguous, so the final line decides: it is there exactly when the command ran to its end.
+    """Returns the outcome for a kubectl that ended with `code`. `words`: all that kubectl itself wrote to stderr,
+    with its final line about the command's exit code. kubectl writes that line exactly when the command ended with an
+    error code, so the line tells the command's 1 from kubectl's own.
     """
     final = _EXIT_LINE.search(words)
     if code == 0 or (final and int(final[1]) == code):
         return ended(code)
     text = _last_words(words)
     if not text:
-        if code > 128 or code == 1:  # with a terminal a signal to kubectl ends it with 1 and no word
+        if code > 128 or code == 1:  # with a terminal, kubectl ends on a signal with 1 and no text
             return Outcome(
-                "kubectl_killed", f"kubectl in the runner was ended before the command (its code: {code})"
+                "kubectl_killed",
+                f"kubectl in the runner was ended before the command (kubectl's exit code: {code})",
             )
-        return Outcome("kubectl_failed", f"kubectl ended with code {code} and no word")
+        return Outcome("kubectl_failed", f"kubectl ended with code {code} and no error message")
     for pattern, outcome in _MEANINGS:
         if match := pattern.search(text):
             return outcome(match, target, command)
     return Outcome("kubectl_failed", text, status=internal_error(text.removeprefix("error: ")))
 
 
-def unreachable(said: str) -> Outcome:
-    """What it means that kubectl, or kubectl proxy, reaches no API server. Without a kubeconfig it asks its default,
+def unreachable(text: str) -> Outcome:
+    """Returns the outcome for an error `text` of kubectl, or of kubectl proxy, that reached no API server. A text
+    about localhost:8080 means that the kubeconfig is missing: without a kubeconfig, kubectl asks
     http://localhost:8080 (client-go, tools/clientcmd/client_config.go).
     """
-    if _DEFAULT_SERVER.search(said):
-        return Outcome("kubeconfig_missing", f"{_NO_KUBECONFIG}: {said}")
-    return Outcome("cluster_unreachable", said)
+    if _DEFAULT_SERVER.search(text):
+        return Outcome("kubeconfig_missing", f"{_NO_KUBECONFIG}: {text}")
+    return Outcome("cluster_unreachable", text)
 
 
 def _last_words(words: bytes) -> str:
-    """The last line that is no klog line."""
+    """Returns the last line that is not a klog line, else the last line; empty without any line."""
     lines = [line for line in words.decode("utf-8", "replace").splitlines() if line.strip()]
-    said = [line for line in lines if not re.match(r"[EWIF]\d{4} \d\d:\d\d:\d\d", line)]
-    return said[-1].strip() if said else (lines[-1].strip() if lines else "")
+    texts = [line for line in lines if not re.match(r"[EWIF]\d{4} \d\d:\d\d:\d\d", line)]
+    return texts[-1].strip() if texts else (lines[-1].strip() if lines else "")
 
 
 _HTTP = {
@@ -115,7 +119,9 @@ def _start_failed(match: re.Match[str], _: Target, command: Command) -> Outcome:
 
 
 def _not_found(match: re.Match[str], target: Target, _: Command) -> Outcome:
-    """An API server that is asked for a pod does not look whether there is such a namespace; kubectl does."""
+    """Returns the outcome for an object that does not exist. Where the namespace is missing, the Status names the
+    pod, as the API server's does: unlike kubectl, the API server does not look for the namespace first.
+    """
     kind, name = (
         ("pods", target.pod)
         if match["kind"] == "namespaces" and target.pod
@@ -126,9 +132,9 @@ def _not_found(match: re.Match[str], target: Target, _: Command) -> Outcome:
 
 
 def _bad_container(match: re.Match[str], target: Target, _: Command) -> Outcome:
-    said = f"container {match['name']} is not valid for pod {target.pod}"
+    message = f"container {match['name']} is not valid for pod {target.pod}"
     known = f"; it has {match['known']}" if match["known"] else ""
-    return Outcome("container_not_found", said + known, status=failure(400, said))
+    return Outcome("container_not_found", message + known, status=failure(400, message))
 
 
 def _forbidden(match: re.Match[str], _: Target, __: Command) -> Outcome:
@@ -137,7 +143,9 @@ def _forbidden(match: re.Match[str], _: Target, __: Command) -> Outcome:
 
 
 def _completed(match: re.Match[str], target: Target, _: Command) -> Outcome:
-    """Whoever asks without looking first, as kubectl does, hears this of the kubelet."""
+    """Returns the outcome for a pod that has completed. The Status is the kubelet's answer to a client that does not
+    check the pod's phase first; kubectl does.
+    """
     container = target.container or ""
     missing = f'container not found ("{container}")'
     if match["attach"]:
@@ -147,9 +155,9 @@ def _completed(match: re.Match[str], target: Target, _: Command) -> Outcome:
 
 
 def _api_error(match: re.Match[str], _: Target, __: Command) -> Outcome:
-    said, reason = match["said"], match["reason"]
+    message, reason = match["said"], match["reason"]
     http = _HTTP.get(reason)
-    return Outcome("cluster_failed", said, status=failure(http, said, reason) if http else None)
+    return Outcome("cluster_failed", message, status=failure(http, message, reason) if http else None)
 
 
 def _unreachable(match: re.Match[str], _: Target, __: Command) -> Outcome:

@@ -1,8 +1,8 @@
-"""Without a terminal the command's stderr and kubectl's words share one pipe: this parts them.
+"""Separates kubectl's own text from the command's stderr: without a terminal, both arrive through one pipe.
 
-kubectl's words come last, on a line of their own only by luck ("errcommand terminated with exit code 3"). So what could
-begin them is held back until more has come, or the end, or, where it is a few letters that may as well be a prompt,
-a short time. klog lines are kubectl's when they carry its pid in the runner.
+kubectl's text comes last, and may continue a line of the command's ("errcommand terminated with exit code 3"). So
+bytes that could begin kubectl's text are held back until more bytes decide, or the end; a few letters, which may as
+well be a prompt, only for a short time. A klog line is kubectl's if the line carries kubectl's pid in the runner.
 """
 
 import asyncio
@@ -10,38 +10,38 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 
-HOLD = 0.1  # seconds that a short beginning may be held
+HOLD = 0.1  # seconds that a possible beginning of kubectl's text is held
 _HOLD_SURE = (
-    1.0  # the same of words that hardly a command has: on a busy machine kubectl's end takes its time
+    1.0  # seconds for text that hardly any command writes: on a busy machine kubectl's end comes late
 )
-LONGEST = 2.0  # seconds that anything is held while other output comes
-LIMIT = 8192  # bytes held at the most: kubectl's words are a few lines
+LONGEST = 2.0  # seconds from the last stderr until held bytes are due, even while stdout comes
+LIMIT = 8192  # bytes held, at most: kubectl's text is a few lines
 _EXIT = b"command terminated with exit code "
-_SURE = len(b"command t")  # from here on it is no prompt
-# How kubectl's own words begin; the first alone can follow a command's whole life without a failure
+_SURE = len(b"command t")  # bytes of _EXIT that are too many for a prompt
+# How kubectl's own texts begin; only the first follows a command that ran to its end
 _BEGINNINGS = (
     _EXIT, b"error: ", b"Error from server", b"The connection to the server ", b"Unable to connect to the server: ",
 )  # fmt: skip
 _FIRST = re.compile(b"|".join(re.escape(words) for words in _BEGINNINGS))
-_LAST = re.compile(  # where the final words begin when the line before them had no end
+_LAST = re.compile(  # where kubectl's final text begins within a line of the command's
     rb"(?:error: (?:error reading from error stream|Internal error occurred|unable to upgrade connection|unexpected EOF"
     rb"|container |cannot |Timeout )|" + b"|".join(re.escape(words) for words in _BEGINNINGS[2:]) + rb")"
 )
 _COMPLETE = re.compile(re.escape(_EXIT) + rb"\d{1,3}\n\Z")
-_MAY_BE_EXIT = re.compile(rb"\d{0,3}\n?\Z")  # behind _EXIT
+_MAY_BE_EXIT = re.compile(rb"\d{0,3}\n?\Z")  # what may follow _EXIT
 _KLOG = ("[EWIF]", *4 * [r"\d"], " ", r"\d", r"\d", ":", r"\d", r"\d", ":", r"\d", r"\d", r"\.", r"\d+", " +")
 
 
 class KubectlStderrFilter:
-    """Bytes in, the command's bytes out; kubectl's words stay. One per session."""
+    """Takes one session's stderr and returns the command's bytes of it; holds back what could be kubectl's text."""
 
     def __init__(self) -> None:
         self._pid: int | None = None
         self._held = b""
-        self._since = 0.0  # when there was something to hold last
-        self._late = False  # it has been held for LONGEST
-        self._fresh = True  # what is held begins a line
-        self._let_go = b""  # what `release` gave last, with nothing behind it yet
+        self._since = 0.0  # when `feed` took the last bytes
+        self._late = False  # the held bytes are due, and `read` is tried a last time
+        self._fresh = True  # the held bytes begin a line
+        self._let_go = b""  # what `release` returned last, while no other byte was let out
 
     @property
     def pid(self) -> int | None:
@@ -61,7 +61,7 @@ class KubectlStderrFilter:
         self._pid = pid
 
     def feed(self, data: bytes) -> bytes:
-        """What is surely the command's."""
+        """Takes stderr and returns the bytes that are surely the command's; holds back at most LIMIT bytes."""
         self._since, self._late = time.monotonic(), False
         self._held = self._without_klog(self._held + data)
         start = max(self._begin(self._held), len(self._held) - LIMIT)
@@ -71,25 +71,27 @@ class KubectlStderrFilter:
 
     @property
     def waiting(self) -> bool:
-        """Something is held that `release` should let go in `hold` seconds, should nothing more come."""
+        """True if bytes are held that `release` would return."""
         return self._exit_line() > 0
 
     @property
     def hold(self) -> float:
-        """For how many seconds from now on."""
+        """Returns the seconds from now until the held bytes are due for `release`; negative when overdue."""
         usual = _HOLD_SURE if _LAST.search(self._held) else HOLD
         return min(usual, self._since + LONGEST - time.monotonic())
 
     async def awaited(
         self, read: Callable[[], Awaitable[list[tuple[int, bytes]]]]
     ) -> list[tuple[int, bytes]] | None:
-        """What `read` has; empty where `release` is due; None at the end. Safe to cancel if `read` is."""
+        """Calls `read` and returns its batch; None where that batch is empty, the end of the output. Returns an empty
+        batch when `hold` seconds passed before `read` returned: `release` is due. Safe to cancel if `read` is.
+        """
         if not self.waiting:
             return await read() or None
         left = self.hold
         if left <= 0 and self._late:
             return []
-        self._late = left <= 0  # what is there already is read once more: it may be the end
+        self._late = left <= 0  # read once more what has already come: it may be the end
         try:
             async with asyncio.timeout(max(left, 0.0)):
                 return await read() or None
@@ -97,15 +99,15 @@ class KubectlStderrFilter:
             return []
 
     def release(self) -> bytes:
-        """`hold` seconds have passed: kubectl's last words are followed by the end at once, so these are not they.
-        The line about the exit code stays: it is no prompt, and waits for what comes behind it.
+        """Returns the held bytes up to a line about the exit code, which stays held. Call after `hold` seconds
+        without more: the end follows kubectl's last text at once, so these bytes are the command's.
         """
         self._let_go = self._give(self._exit_line())
         return self._let_go
 
     def end(self, code: int) -> tuple[bytes, bytes]:
-        """The command's last bytes, and kubectl's words, when it ended with `code`. Words that came long before the
-        end, on a busy machine, were released; they still explain it.
+        """Returns the command's last held bytes, and kubectl's text, for a kubectl that ended with `code`. Where
+        nothing is held, bytes that `release` has just returned count as kubectl's text, too, if they begin like it.
         """
         held, self._held = self._without_klog(self._held, at_end=True), b""
         final = _COMPLETE.search(held)
@@ -114,10 +116,10 @@ class KubectlStderrFilter:
         if final or code != 1:
             return held, b""
         line = held.rstrip(b"\n").rfind(b"\n") + 1
-        found = _LAST.search(held, line) or _FIRST.search(held, line) or _FIRST.search(held)
+        text = _LAST.search(held, line) or _FIRST.search(held, line) or _FIRST.search(held)
         if not held and _FIRST.search(self._let_go):
             return b"", self._let_go
-        return (held[: found.start()], held[found.start() :]) if found else (held, b"")
+        return (held[: text.start()], held[text.start() :]) if text else (held, b"")
 
     def _give(self, count: int) -> bytes:
         out, self._held = self._held[:count], self._held[count:]
@@ -126,23 +128,25 @@ class KubectlStderrFilter:
         return out
 
     def _begin(self, held: bytes) -> int:
-        """Where what could be kubectl's words begins."""
-        begins = [found.start() for found in _FIRST.finditer(held) if not self._refuted(held, found)][:1]
+        """Returns the offset where kubectl's text could begin; the length of `held` if nowhere."""
+        begins = [match.start() for match in _FIRST.finditer(held) if not self._refuted(held, match)][:1]
         line = held.rfind(b"\n") + 1
         if self._pid is not None and (line or self._fresh) and self._klog_begun.match(held, line):
             begins.append(line)
         if not begins:
-            for keep in range(min(len(held), max(map(len, _BEGINNINGS))), 0, -1):
-                if any(words.startswith(held[-keep:]) for words in _BEGINNINGS):
-                    return len(held) - keep
+            for length in range(min(len(held), max(map(len, _BEGINNINGS))), 0, -1):
+                if any(words.startswith(held[-length:]) for words in _BEGINNINGS):
+                    return len(held) - length
         return min(begins, default=len(held))
 
-    def _refuted(self, held: bytes, found: re.Match[bytes]) -> bool:
-        """An exit line with something behind it is the command's own text."""
-        return found[0] == _EXIT and not _MAY_BE_EXIT.match(held, found.end())
+    def _refuted(self, held: bytes, match: re.Match[bytes]) -> bool:
+        """True if `match` is an exit line that other bytes follow: the command's own text."""
+        return match[0] == _EXIT and not _MAY_BE_EXIT.match(held, match.end())
 
     def _exit_line(self) -> int:
-        """Where in what is held the line about the exit code begins, or so much of it that it is no prompt."""
+        """Returns the offset in the held bytes where the line about the exit code begins, or a beginning of that line
+        that is too long for a prompt; the length of the held bytes if nowhere.
+        """
         start = self._held.rfind(_EXIT[:_SURE])
         rest = self._held[start:]
         if start >= 0 and (

@@ -1,4 +1,4 @@
-"""The namespace of a pod that is named without one, as kubectl in the runner has it."""
+"""Asks kubectl in the runner for the namespace of a pod that is named without a namespace."""
 
 from gateway.backends.contract import READ
 from gateway.backends.kube.raw import Run, output_of
@@ -6,18 +6,20 @@ from gateway.errors import HopFailed
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import check_namespace
 
-_SIZE = 64 << 10  # bytes of an answer
-_DEFAULT = "default"  # where kubectl goes when its context names none
-_NO_CONTEXT = "current-context must exist"  # of client-go's MinifyConfig (tools/clientcmd/api/helpers.go)
+_SIZE = 64 << 10  # bytes of kubectl's answer, at most
+_DEFAULT = "default"  # kubectl's namespace where its context names none
+_NO_CONTEXT = (
+    "current-context must exist"  # error of client-go's MinifyConfig (tools/clientcmd/api/helpers.go)
+)
 
 
 async def context_namespace(run: Run, context: str, seconds: float = READ) -> str:
-    """The namespace of the kubeconfig context that `run`'s kubectl would use; "default" where that names none, or where
-    there is no context: what else is missing then kubectl itself says. `context`: empty for the current one.
-
-    kubectl is asked, since it alone knows all the ways to a kubeconfig; `seconds`: for its answer, the way there has
-    limits of its own. Raises HopFailed. Cancelling is safe.
+    """Runs kubectl with `run` and returns the namespace of the kubeconfig context `context`, or of the current
+    context if `context` is empty; "default" if that context names no namespace or does not exist. `seconds` limits
+    kubectl's answer, not the time to start kubectl. Raises HopFailed, also for a name that is no valid namespace.
+    Cancelling is safe.
     """
+    # Only kubectl knows all the ways to a kubeconfig. A missing context is kubectl's to report, at the next command.
     chosen = ("--context", context) if context else ()
     path = "jsonpath={.contexts[0].context.namespace}"
     try:
@@ -25,8 +27,8 @@ async def context_namespace(run: Run, context: str, seconds: float = READ) -> st
             run, ("kubectl", *chosen, "config", "view", "--minify", "-o", path), _SIZE, seconds
         )
     except TimeoutError:
-        said = f"kubectl in the runner did not tell its context's namespace within {seconds:g} s"
-        raise HopFailed("runner_timeout", said) from None
+        message = f"kubectl in the runner did not tell its context's namespace within {seconds:g} s"
+        raise HopFailed("runner_timeout", message) from None
     except HopFailed as error:
         if _NO_CONTEXT in error.message:
             return _DEFAULT
@@ -35,5 +37,7 @@ async def context_namespace(run: Run, context: str, seconds: float = READ) -> st
     try:
         check_namespace(name)
     except BadRequest as error:
-        raise HopFailed("kubectl_failed", f"kubectl's context in the runner: {error}") from None
+        raise HopFailed(
+            "kubectl_failed", f"kubectl's context in the runner names an invalid namespace: {error}"
+        ) from None
     return name

@@ -1,8 +1,9 @@
-"""What becomes of pods while sessions live in them: one watch for all sessions of a pod, where there is a watch.
+"""Watches pods while sessions run in them, with one watch for all sessions of a pod, where the API server can be
+watched.
 
-When a container ends, all its processes get KILL: kubectl says 137, and so it does when the command alone was killed.
-Now and then it says 0, since the code was lost on its way. The kubelet tells the API server of the container a second or
-two later. So who wants to know waits that long for a 137, and everybody for a 0 that nobody seems to have asked for.
+When a container ends, KILL ends its processes, and kubectl exits with 137, as when only the command was killed; now
+and then with 0, where the code was lost on its way. The kubelet reports the container's end to the API server a
+second or two later. So a session that may wait does so after a 137, and every session after a 0 without a cause.
 """
 
 import asyncio
@@ -22,14 +23,12 @@ from gateway.supervision import supervise
 
 log = structlog.get_logger()
 
-SHORT = 1.0  # seconds of a session that is not worth a watch
-PATIENCE = 3.0  # seconds for the kubelet to say what has happened to a container
-RECENT = (
-    5.0  # seconds between the end of a container, as far as is heard of it, and that of what it took along
-)
-_AGAIN = 0.5  # seconds between the end of a watch and the next; there is one after some minutes
-_LATER = 5.0  # seconds where there is none to be had
-_LOOK = 0.5  # seconds between looks where there is no watch
+SHORT = 1.0  # seconds until a session is worth a watch
+PATIENCE = 3.0  # seconds in which the kubelet reports the end of a container
+RECENT = 5.0  # seconds, at most, from the report of a container's end to the end of a command that it caused
+_AGAIN = 0.5  # seconds between the end of a watch, after some minutes, and the next watch
+_LATER = 5.0  # seconds until the next try after a watch that failed
+_LOOK = 0.5  # seconds between requests for the pod where it is not watched
 _KILLED = 137
 _DOUBTFUL = (
     "cluster_lost",
@@ -37,11 +36,11 @@ _DOUBTFUL = (
     "kubectl_failed",
     "container_not_running",
     "stdin_stalled",
-)  # what a dying pod can look like
+)  # outcomes that the end of a pod can cause
 
 
 class Pods:
-    """Works inside `async with pods.running():`."""
+    """Shares watches and requests for pods among sessions. Works inside `async with pods.running():`."""
 
     def __init__(self, api: ClusterApi) -> None:
         self.api = api
@@ -52,72 +51,76 @@ class Pods:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """On leaving no task is left."""
+        """Runs the tasks that watch and ask while the body runs. Leaving cancels them and waits for their end."""
         async with asyncio.TaskGroup() as self._tasks:
             try:
                 yield
             finally:
-                for one in (*(row.task for row in self._watched.values()), *self._looks.values()):
-                    one.cancel()
+                for task in (*(watched.task for watched in self._watched.values()), *self._looks.values()):
+                    task.cancel()
 
     @asynccontextmanager
     async def watched(self, target: Target) -> AsyncIterator["Watched"]:
-        """Shared with everybody who watches that pod."""
+        """Yields the target's pod under a watch that all its users share; the last user to leave ends the watch."""
         key = target.namespace, target.pod
-        one, work = self._watched.get(key), f"watch of {target.namespace}/{target.pod}"
-        if one is None:
-            one = self._watched[key] = Watched(self.api, target)
-            one.task = self._tasks.create_task(supervise(work, one.run, self.restarts))
-        one.users += 1
+        watched, work = self._watched.get(key), f"watch of {target.namespace}/{target.pod}"
+        if watched is None:
+            watched = self._watched[key] = Watched(self.api, target)
+            watched.task = self._tasks.create_task(supervise(work, watched.run, self.restarts))
+        watched.users += 1
         try:
-            yield one
+            yield watched
         finally:
-            one.users -= 1
-            if not one.users:
+            watched.users -= 1
+            if not watched.users:
                 del self._watched[key]
-                one.task.cancel()
+                watched.task.cancel()
                 self.restarts.pop(work, None)
 
     async def look(self, target: Target) -> dict[str, Any] | None:
-        """The pod as it is now, None where there is none; asked once for all who look meanwhile. Raises HopFailed."""
+        """Gets the pod and returns the pod as it is now; None where the pod does not exist. Calls that overlap share
+        a request. Raises HopFailed.
+        """
         key = target.namespace, target.pod
         if key not in self._looks:
             self._looks[key] = task = self._tasks.create_task(self._get(target))
             task.add_done_callback(lambda _: self._looks.pop(key))
-        found = await asyncio.shield(self._looks[key])
-        if isinstance(found, HopFailed):
-            raise found
-        return found
+        pod = await asyncio.shield(self._looks[key])
+        if isinstance(pod, HopFailed):
+            raise pod
+        return pod
 
     async def _get(self, target: Target) -> dict[str, Any] | HopFailed | None:
         try:
             return await self.api.get(f"/api/v1/namespaces/{target.namespace}/pods/{target.pod}")
         except HopFailed as error:
             return None if error.status and error.status.code == 404 else error
-        except Exception as defect:  # it must not end the sessions that ask, nor any other
+        except Exception as defect:  # ends no session, neither those that asked nor others
             log.exception("look_defect", pod=f"{target.namespace}/{target.pod}")
             return HopFailed("gateway_error", f"a defect: {type(defect).__name__}")
 
 
 class Watched:
-    """A pod as it was when something was last heard of it."""
+    """Watches one pod and holds the pod's last known state: `pod`, valid while `known` is True."""
 
     def __init__(self, api: ClusterApi, target: Target) -> None:
         self.users = 0
         self.known = False
-        self.pod: dict[str, Any] | None = None  # none of that name, once it is known
+        self.pod: dict[str, Any] | None = None  # None while `known`: no pod has that name
         self.task: asyncio.Task[None]
         self._api = api
         self._path = f"/api/v1/namespaces/{target.namespace}/pods?fieldSelector=metadata.name%3D{target.pod}"
         self._changed = asyncio.Condition()
 
     async def change(self) -> None:
-        """Waits for the next news."""
+        """Waits until the watch next reports the pod."""
         async with self._changed:
             await self._changed.wait()
 
     async def run(self) -> None:
-        """For ever. A watch that ends is begun again with what is there then."""
+        """Follows the pod for ever: gets the pod, watches it, and starts again after a pause when the watch ends or
+        fails.
+        """
         while True:
             pause = _LATER
             try:
@@ -130,9 +133,9 @@ class Watched:
             await asyncio.sleep(pause)
 
     async def _follow(self) -> None:
-        found = await self._api.get(self._path)
-        await self._tell(*(found.get("items") or [None]))
-        version = (found.get("metadata") or {}).get("resourceVersion", "")
+        answer = await self._api.get(self._path)
+        await self._tell(*(answer.get("items") or [None]))
+        version = (answer.get("metadata") or {}).get("resourceVersion", "")
         async with aclosing(self._api.watch(f"{self._path}&resourceVersion={version}")) as events:
             async for event in events:
                 await self._tell(None if event.kind == "DELETED" else event.object)
@@ -144,7 +147,7 @@ class Watched:
 
 
 class KubePodMonitor:
-    """See `PodMonitor`; one session's."""
+    """Implements `PodMonitor` for one session."""
 
     def __init__(self, watches: Pods, target: Target) -> None:
         self._pods = watches
@@ -152,14 +155,16 @@ class KubePodMonitor:
         self._now = asyncio.get_running_loop().time
         self._named = bool(target.pod) and "/" not in target.pod
         self._uid: str | None = None
-        self._lived: pods.Life | None = None  # the container's run that goes on, as far as is known
+        self._lived: pods.Life | None = None  # the container's last known run, if it was running
         self._end: Outcome | None = None
         self._end_at = float("-inf")
         self._ended = asyncio.Event()
         self._watched: Watched | None = None
 
     async def wait_lost(self) -> Outcome:
-        """See `PodMonitor.wait_lost`."""
+        """Watches the pod and returns an outcome when the pod itself is gone; waits for ever where the pod cannot be
+        watched. Stores the end of the container for `diagnose`. See `PodMonitor.wait_lost`.
+        """
         if self._named and self._pods.api.watches:
             await asyncio.sleep(SHORT)
             async with self._pods.watched(self._target) as watched:
@@ -171,7 +176,10 @@ class KubePodMonitor:
         return await asyncio.Event().wait()  # type: ignore[return-value]  # never
 
     async def diagnose(self, outcome: Outcome, *, may_wait: bool, suspicious: bool = False) -> Outcome:
-        """See `PodMonitor.diagnose`."""
+        """Returns the end of the pod or container if that explains `outcome`, else `outcome`. Waits up to PATIENCE
+        seconds for a report if `may_wait`, or for a suspicious 0; else the result has the Status of `outcome`. See
+        `PodMonitor.diagnose`.
+        """
         zero = suspicious and outcome.exit_code == 0
         if not self._named or not (zero or outcome.exit_code == _KILLED or outcome.code in _DOUBTFUL):
             return outcome
@@ -188,8 +196,8 @@ class KubePodMonitor:
         return self._end if may_wait else replace(self._end, status=outcome.as_status())
 
     async def _look(self) -> None:
-        """Without a watch, from when the command has ended: a restart shows if the kubelet is not ahead of us. An answer
-        may take its time on a busy machine.
+        """Gets the pod every _LOOK seconds, until the container's end shows or PATIENCE seconds have passed. A
+        restart that the kubelet reports before the first request stays unseen. Raises HopFailed.
         """
         until = self._now() + PATIENCE
         while self._now() < until:
@@ -199,7 +207,9 @@ class KubePodMonitor:
             await asyncio.sleep(_LOOK)
 
     def _look_at(self, pod: dict[str, Any] | None) -> bool:
-        """Notes what has ended since the last look; yes when that is the pod itself."""
+        """Compares `pod` with the last known state and stores the end of the container's run, if any. True if the pod
+        itself is gone.
+        """
         container, name = self._target.container, f"{self._target.namespace}/{self._target.pod}"
         end, gone = pods.end_of(pod, self._uid, container, self._lived, name)
         if pod is not None:

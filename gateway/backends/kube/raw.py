@@ -1,4 +1,4 @@
-"""The API server without a relay: one `kubectl get --raw` for each answer. There is no watch."""
+"""Asks the API server without a relay: runs a `kubectl get --raw` for each answer, and offers no watch."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -15,7 +15,7 @@ Run = Callable[[tuple[str, ...]], AbstractAsyncContextManager[Channel]]
 
 
 class RawApi:
-    """See `ClusterApi`. `run`: a kubectl in the runner, without input."""
+    """Implements `ClusterApi` with GET alone. `run` runs an argv in the runner, without input."""
 
     watches = False
 
@@ -33,7 +33,9 @@ class RawApi:
         *,
         seconds: float = READ,
     ) -> AsyncIterator[Response]:
-        """See `ClusterApi.request`: GET alone; kubectl sends no headers of ours."""
+        """See `ClusterApi.request`. Ignores `headers` and `body`; the response has the status 200 and no headers.
+        Raises HopFailed for every method but GET.
+        """
         del body
         if method != "GET":
             raise HopFailed("cluster_failed", f"there is no {method} without a relay, only GET")
@@ -55,19 +57,23 @@ class RawApi:
     async def watch(
         self, path: str, *, seconds: float = READ, size: int = SIZE
     ) -> AsyncGenerator[Event, None]:
-        """Refused: a kubectl, an `incus exec` and a place on the SSH connection for as long as somebody looks."""
+        """Raises HopFailed: a watch would occupy a kubectl, an `incus exec` and an SSH channel all the time."""
         del path, seconds, size
         raise HopFailed("cluster_failed", "there is no watch without a relay")
         yield
 
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
-        """Not worth a process: kubectl itself is told, a little later."""
+        """Returns None without asking: the command's own kubectl soon gets the same answer, and a process costs too
+        much.
+        """
         del verb, resource, namespace, name
         return None
 
     @asynccontextmanager
     async def _exchange(self, method: str, path: str, headers: Headers) -> AsyncIterator[Response]:
-        """Begins with the first byte of kubectl's output: one that fails writes none."""
+        """Runs `kubectl get --raw` and yields a response once kubectl has written its first byte: a kubectl that
+        fails writes none. Raises HopFailed where kubectl fails, also while the body is read.
+        """
         del method, headers
         argv = ("kubectl", *self._context, "get", "--raw", path)
         async with self._run(argv) as channel, aclosing(_stdout(channel)) as output:
@@ -77,15 +83,16 @@ class RawApi:
 
 
 async def output_of(run: Run, argv: tuple[str, ...], size: int, seconds: float | None = None) -> bytes:
-    """What that kubectl writes to stdout, at most `size` bytes, within `seconds` of its start. Raises HopFailed, also for
-    an exit code that is not 0, and TimeoutError.
+    """Runs `argv` with `run` and returns all that the process writes to stdout. Raises HopFailed for an exit code
+    other than 0 and for more than `size` bytes; TimeoutError if the output does not end within `seconds` of the
+    start.
     """
     async with run(argv) as channel, asyncio.timeout(seconds), aclosing(_stdout(channel)) as output:
         return await answers.whole(Response(200, (), output), size)
 
 
 async def _stdout(channel: Channel) -> AsyncGenerator[bytes, None]:
-    """Yields what a kubectl writes to stdout. Raises HopFailed for an exit code that is not 0."""
+    """Yields what the command writes to stdout. Raises HopFailed at the end for an exit code other than 0."""
     async for stream, data in channel.output():
         if stream is Stream.STDOUT:
             yield data
