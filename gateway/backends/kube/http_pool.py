@@ -71,7 +71,7 @@ class HttpPool:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise HopFailed("cluster_lost", "the gateway is closing its connections to the API server")
+            raise HopFailed("cluster_lost", "the gateway closes its connections to the API server")
 
     def _release(self, connection: HttpConnection) -> None:
         if connection.reuse() and not self._closed:
