@@ -147,8 +147,8 @@ class PodMonitor(Protocol):
     """Watches the pod and the container of one session."""
 
     async def wait_lost(self) -> Outcome:
-        """Waits until the pod is deleted or the container ends, counted from this call, and returns which; waits for
-        ever where the cluster cannot be watched. Cancel it when the session is over.
+        """Waits until the session's pod is gone, or another pod has its name, and returns the outcome; a container's end
+        alone is for `diagnose`. Waits for ever where the cluster cannot be watched: cancel it after the session.
         """
         ...
 

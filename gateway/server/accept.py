@@ -55,7 +55,9 @@ class _Used:
 
 class _Full(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Nothing is read, so that the answer may get lost; its descriptor counts."""
+        """Answers 503 and closes without reading, so that the answer may get lost: the connection's descriptor
+        counts.
+        """
         transport = cast("asyncio.Transport", transport)
         transport.write(answer(_CODE.http, _CODE.meaning))
         transport.close()

@@ -43,7 +43,7 @@ OPEN: Final = frozenset(
 
 
 def create_app(gateway: Gateway) -> web.Application:
-    """All routes behind one guard."""
+    """Returns the app with all routes behind one guard."""
     app = web.Application(middlewares=[guard], client_max_size=64 * 1024)
     app[ACCESS] = gateway.access
     app[BACKENDS] = gateway.backends
@@ -71,7 +71,9 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Where from, who, then the handler; every refusal is a Status object."""
+    """Checks where a request comes from and who asks, then calls the handler; turns every refusal into a Status
+    object.
+    """
     try:
         with connection_of(request).serving(request):
             return await _guarded(request, handler)

@@ -162,7 +162,7 @@ class Connection(asyncio.Protocol):
 
     @contextmanager
     def serving(self, request: web.Request) -> Iterator[None]:
-        """The head of a request is complete, and the request is answered within the block."""
+        """Marks the connection as one whose request is answered within the block: what comes meanwhile is no head."""
         self._connections.hold(self, -self.head)
         self._head_began = None
         self._serving = True
@@ -180,7 +180,9 @@ class Connection(asyncio.Protocol):
         self._connections.identified(self)
 
     def message_taken(self, control: bytes | None = None) -> None:
-        """A message was taken, with all that was sent before it; or a control frame, which may come in between."""
+        """Takes off the count what a message held, with all that was sent before it; of a `control` frame, which may
+        come in between, that frame alone.
+        """
         size = self.message if control is None else min(self.message, len(control) + _CONTROL)
         self._connections.hold_message(self, -size)
 

@@ -27,7 +27,7 @@ _LOOK = 1.0  # seconds between looks for sessions whose credential is gone
 
 @dataclass
 class Gateway:
-    """The parts of one running gateway; `create_app` hands them to the routes."""
+    """Holds the parts of one running gateway; `create_app` hands them to the routes."""
 
     config: Config
     backends: dict[str, Backend]
@@ -43,8 +43,8 @@ class Gateway:
 async def running(
     config: Config, tokens: Tokens, places: AllowedHosts, prompt: Prompt | None, state: Path | None = None
 ) -> AsyncIterator[Gateway]:
-    """A gateway with a warm connection to each cluster's management host. On leaving, no task of it is left.
-    `state`: the directory that makes it the same gateway to its relays as its last life; None for one of its own.
+    """Runs a gateway with a warm connection to each cluster's management host; leaves no task behind. `state`: the
+    directory that makes it the same gateway to its relays as the process before; None for one of its own.
     """
     async with AsyncExitStack() as stack:
         backends: dict[str, Backend] = {}

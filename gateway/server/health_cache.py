@@ -10,7 +10,7 @@ FAILED = 1.0  # the same of one that failed: whoever has just mended a hop looks
 
 
 class HealthCache:
-    """Made when somebody asks and the last one is old; one at a time for each cluster."""
+    """Checks a cluster's hops when somebody asks and the last check is old: one check at a time for each cluster."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[float, list[HopCheck]]] = {}

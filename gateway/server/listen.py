@@ -19,7 +19,9 @@ _BACKLOG = 128
 
 
 def names(listen: str) -> tuple[str, int]:
-    """host:port. Raises ConfigError for what is not loopback: plain http would carry tokens over the network."""
+    """Returns host and port of HOST:PORT. Raises ConfigError for what is not loopback: plain http would carry tokens
+    over the network.
+    """
     host, colon, port = listen.rpartition(":")
     host = host.strip("[]")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
@@ -49,7 +51,9 @@ def public_url(url: str) -> str:
 
 @contextmanager
 def loopback(listen: str) -> Iterator[list[socket.socket]]:
-    """Bound sockets; `localhost` is every loopback family that exists, all on one port. Raises ConfigError."""
+    """Yields bound sockets: for `localhost` one of each loopback family that exists, all on one port. Raises
+    ConfigError.
+    """
     host, port = names(listen)
     addresses = ["127.0.0.1", "::1"] if host == "localhost" else [host]
     sockets: list[socket.socket] = []
@@ -66,10 +70,9 @@ def loopback(listen: str) -> Iterator[list[socket.socket]]:
 
 @contextmanager
 def unix(path: Path) -> Iterator[socket.socket]:
-    """A Unix socket, 0600 in a 0700 directory, gone afterwards. Raises ConfigError when a gateway is there.
-
-    A lock beside the socket is held for as long: whether its gateway lives is known without an answer of it, which one
-    that is stopped or busy does not give.
+    """Yields a Unix socket, 0600 in a 0700 directory, and removes the socket afterwards. Raises ConfigError when a
+    gateway is there. A lock beside the socket is held as long: it shows that the gateway lives also while the gateway
+    is stopped or busy.
     """
     with ExitStack() as stack:
         try:
@@ -95,8 +98,9 @@ def _private(directory: Path) -> None:
 
 
 def _lock(path: Path) -> int:
-    """A descriptor that holds the lock of the socket at `path`; closing it gives the lock up. The file stays, with the
-    number of the process that has or had it: removing it would let two processes lock two files of one name.
+    """Returns a descriptor that holds the lock of the socket at `path`; closing the descriptor gives the lock up. The
+    file stays, with the number of the process that has or had the lock: removing it would let two processes lock two
+    files of one name.
     """
     file = path.with_name(f"{path.name}.lock")
     lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ResolvedPod:
-    """`seen`: the pod was looked at, and is well."""
+    """Holds the target of a request. `seen`: its pod was looked up and is well."""
 
     target: Target
     seen: bool = False
@@ -94,12 +94,12 @@ async def _ask(api: ClusterApi, session: Session, row: Subprotocol) -> bool | Re
 
 
 def pod_path(target: Target) -> str:
-    """Where the API server has it. Its names were checked."""
+    """Returns the pod's path at the API server. Its names were checked."""
     return f"/api/v1/namespaces/{target.namespace}/pods/{target.pod}"
 
 
 async def _asked(answer: Awaitable[T], seconds: float) -> T | Refused | None:
-    """None where there was no answer in time, or none that is about the request."""
+    """Returns the answer, or the Refused of an answer about the request; None without an answer in time."""
     try:
         async with asyncio.timeout(seconds):
             return await answer
@@ -128,7 +128,9 @@ async def _pod_of(api: ClusterApi, namespace: str, kind: str, name: str) -> dict
 
 
 def _settled(pod: dict[str, Any] | Refused | None, target: Target, row: Subprotocol) -> Target:
-    """The pod and container that it is, as far as is known. Raises Refused in the API server's words."""
+    """Returns the target with the pod and container as far as they are known. Raises Refused in the API server's
+    words.
+    """
     if pod is None:
         return target
     if isinstance(pod, Refused):
@@ -141,7 +143,9 @@ def _settled(pod: dict[str, Any] | Refused | None, target: Target, row: Subproto
 
 
 async def _first_word(session: Session) -> Outcome | None:
-    """How it has ended, when it has in time; its first output says that kubectl was let in."""
+    """Returns how the session has ended, if it ends within VERIFY seconds; None as soon as its first output shows
+    that kubectl was let in.
+    """
     with suppress(TimeoutError), session.watching() as changed:
         async with asyncio.timeout(VERIFY):
             while session.outcome is None and session.times.first_byte is None:

@@ -62,7 +62,7 @@ class Metrics:
         self._ignored.labels(why).inc()
 
     def text(self) -> bytes:
-        """Prometheus' text format. To be asked in the event loop."""
+        """Returns the metrics in Prometheus' text format. Call it in the event loop."""
         return generate_latest(self._registry)
 
 

@@ -23,7 +23,7 @@ class Namespaces:
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def get(self, cluster: str) -> str:
-        """The default namespace of that cluster, which exists. Raises HopFailed, then the next call asks again."""
+        """Returns the default namespace of a cluster, asked once. Raises HopFailed; then the next call asks again."""
         async with self._locks.setdefault(cluster, asyncio.Lock()):
             asked, name = self._last.get(cluster, (float("-inf"), ""))
             now = time.monotonic()
@@ -33,5 +33,5 @@ class Namespaces:
             return name
 
     def forget(self, cluster: str) -> None:
-        """The next call asks again, also when a question is under way."""
+        """Makes the next call ask the cluster again, also while a question is under way."""
         self._forgotten[cluster] = time.monotonic()

@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 @dataclass
 class PageLinks:
-    """`base`: what each link begins with; known once the gateway listens."""
+    """Makes links to the page. `base`: what each link begins with; known once the gateway listens."""
 
     base: str = "http://localhost"
 
     def url(self, ticket: str, path: str = "") -> str:
-        """A URL for a browser. The ticket is in the fragment, which no server, proxy or Referer gets to see."""
+        """Returns a URL for a browser. The ticket is in the fragment, which no server, proxy or Referer gets to see."""
         return f"{self.base}/#ticket={ticket}" + (f"&path=/{quote(path.strip('/'))}" if path else "")

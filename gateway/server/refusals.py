@@ -14,7 +14,7 @@ class Refusal(Exception):  # noqa: N818  # an answer, not a defect
         self.status = status or failure(code, message)
 
     def response(self) -> web.Response:
-        """The HTTP answer."""
+        """Returns the refusal as an HTTP answer."""
         body = self.status.json(http=True)
         headers = {"WWW-Authenticate": "Bearer"} if self.code == 401 else {}
         return web.Response(status=self.code, body=body, content_type="application/json", headers=headers)

@@ -43,7 +43,7 @@ _IDLE = 30.0  # seconds that a connection may wait for a request to be complete
 
 @dataclass(frozen=True)
 class Serving:
-    """Where a gateway listens. `link` opens the page once."""
+    """Tells where a gateway listens. `link` opens the page once."""
 
     urls: tuple[str, ...]
     link: str
@@ -51,7 +51,7 @@ class Serving:
 
 
 async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Prompt | None = None) -> None:
-    """`dap serve`: until SIGTERM or SIGINT; then every session is ended with a reason. Raises ConfigError."""
+    """Runs `dap serve` until SIGTERM or SIGINT, then ends every session with a reason. Raises ConfigError."""
     if config.token and len(config.token) < LEAST:
         raise ConfigError(
             f"gateway.token ({config.origins['gateway.token']}) has fewer than {LEAST} characters: leave it out, and the "
@@ -84,7 +84,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
 
 @asynccontextmanager
 async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIterator[Path]:
-    """A gateway inside this process, on a Unix socket of its own in a private directory."""
+    """Runs a gateway inside this process and yields the path of its Unix socket, in a private directory."""
     with tempfile.TemporaryDirectory(prefix="dap-") as directory, ExitStack() as stack:
         path = Path(directory) / "gateway.sock"
         unix = stack.enter_context(listen.unix(path))
@@ -97,7 +97,7 @@ async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIter
 
 
 def token(directory: Path) -> str:
-    """The token of this user's gateways, made at the first start and kept 0600. Raises ConfigError."""
+    """Returns the token of this user's gateways, made at the first start and kept 0600. Raises ConfigError."""
     path = directory / "token"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def token(directory: Path) -> str:
 
 @asynccontextmanager
 async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> AsyncIterator[None]:
-    """The gateway's routes on these sockets, for as long as the block runs."""
+    """Serves the gateway's routes on these sockets for as long as the block runs."""
     runner = web.AppRunner(
         create_app(gateway),
         handle_signals=False,
@@ -141,7 +141,7 @@ async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> Async
 
 
 def hosts(spec: str, sockets: Iterable[socket.socket]) -> list[str]:
-    """Host headers that mean this listener, the nicest first."""
+    """Returns the Host headers that mean this listener, the nicest first."""
     host, _ = listen.names(spec)
     found: list[str] = []
     for bound in sockets:

@@ -87,7 +87,7 @@ class SessionRegistry:
         resume: Resume | None = None,
     ) -> Session:
         """Starts an admitted session in `tasks` and returns the session; `resume` makes it resumable. Frees the slot when
-        the command has ended; a session with much output unread keeps its slot until its task ends.
+        the command has ended; with much output unread `Limits.ended_counts` seconds later, or when the task ends.
         """
         name = secrets.token_hex(8)
         record = SessionRecord(identity, target, replace(command, session=name), ())

@@ -164,4 +164,8 @@ async def test_without_a_target_and_without_for_a_link_is_bound_to_nothing(edge,
     }
     await proof(edge, "default/default/web-0")
     lines = [json.loads(line) for line in logged().splitlines() if '"ticket_issued"' in line]
-    assert [line["only"] for line in lines] == [None, "default/default/web-0"]
+    assert [(line["whose"], line["only"]) for line in lines] == [
+        (owner(), None),
+        ("ann", None),
+        ("ann", "default/default/web-0"),
+    ]

@@ -27,7 +27,7 @@ FIRST = 10.0  # seconds for the message that says which secret and which offset
 
 
 class Wish(NamedTuple):
-    """What the first message asks for."""
+    """Holds what the client's first message asks for."""
 
     secret: str | None
     offset: int | None
@@ -35,7 +35,7 @@ class Wish(NamedTuple):
 
 @routes.get("/gateway/v1/sessions/{name}/attach")
 async def serve_attach(request: web.Request) -> web.StreamResponse:
-    """The WebSocket becomes the session's client, or is refused in band."""
+    """Makes the WebSocket the session's client, or refuses it in band."""
     if row_of(request) is not OWN:
         raise Refusal(403, "sessions are attached to on v1.dap-gateway only")
     websocket = handshake(request, OWN, request.app[LIMITS].close)

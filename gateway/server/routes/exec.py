@@ -49,8 +49,9 @@ _POD = "/api/v1/namespaces/{namespace}/pods/{pod}"
 @routes.get("/gateway/v1/clusters/{cluster}/pods/{pod}/{verb:exec|attach}")
 @routes.get("/gateway/v1/clusters/{cluster}/{verb:run}")
 async def serve_command(request: web.Request) -> web.StreamResponse:
-    """One command through the WebSocket that this request becomes, or a Status that says why not. Our own clients, which
-    are told in band, are let in before that is known: a hop that hangs may take longer than a handshake.
+    """Runs one command through the WebSocket that this request becomes, or answers with the Status that says why not.
+    Our own clients are upgraded before that is known, and told in band: a hop that hangs may take longer than a
+    handshake.
     """
     row = row_of(request)
     limits = request.app[LIMITS]
@@ -84,21 +85,21 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
 
 
 async def _begin(request: web.Request, row: Subprotocol) -> Session:
-    """The command has been started, and as far as can be known at once the cluster does not refuse it. Raises
-    BadRequest, Refused; then nothing of it goes on.
+    """Admits and starts the request's command, and returns its session once the cluster has not refused the pod or the
+    container, as far as that is known at once. Raises BadRequest, Refused or HopFailed; then the command is ended.
     """
     identity = request[IDENTITY]
     target, command = _parse(request, row)
-    place = request.app[REGISTRY].admit(identity, target, command)
+    slot = request.app[REGISTRY].admit(identity, target, command)
     api = request.app[BACKENDS][target.cluster].kube
     try:
         if target.pod and not target.namespace:
             target = replace(target, namespace=await request.app[NAMESPACES].get(target.cluster))
         found = await _found(api, target, row)
     finally:
-        place.free()  # its own is that of the pod which was found
-    place = request.app[REGISTRY].admit(identity, found.target, command, target)
-    session = await _open(request, row, found.target, command, place)
+        slot.free()  # its own is that of the pod which was found
+    slot = request.app[REGISTRY].admit(identity, found.target, command, target)
+    session = await _open(request, row, found.target, command, slot)
     try:
         if target.pod:
             await lookup.verify(api, session, row, seen=found.seen)
@@ -120,27 +121,31 @@ async def _found(api: ClusterApi, target: Target, row: Subprotocol) -> lookup.Re
 
 
 def _located(error: Refused, target: Target) -> Refused:
-    """The same error, whose message says in which namespace the pod is."""
+    """Returns the error with the pod's namespace in its message."""
     outcome = located(error.outcome(), target)
     return Refused(outcome.code, outcome.message, outcome.status)
 
 
 async def _open(
-    request: web.Request, row: Subprotocol, target: Target, command: Command, place: Slot
+    request: web.Request, row: Subprotocol, target: Target, command: Command, slot: Slot
 ) -> Session:
-    """One that can be resumed, where the client can do that and the way to the cluster keeps sessions."""
+    """Opens and returns the session: a resumable one where the client asked for that and the backend can. Frees the slot
+    where that fails.
+    """
     identity = request[IDENTITY]
     wanted = row.control and query.resumable(request.rel_url.raw_query_string)
     try:
         keeper = await request.app[REGISTRY].keeper(target, command) if wanted else None
     except BaseException:
-        place.free()
+        slot.free()
         raise
-    return request.app[REGISTRY].open(identity, target, command, place, keeper)
+    return request.app[REGISTRY].open(identity, target, command, slot, keeper)
 
 
 def row_of(request: web.Request) -> Subprotocol:
-    """Raises Refusal where there is nothing to upgrade to."""
+    """Returns the subprotocol that the client and the gateway have in common. Raises Refusal for a request that is no
+    WebSocket handshake, or offers none.
+    """
     if request.method == "POST":
         raise Refusal(
             400, "this gateway serves exec through WebSocket only (kubectl 1.31 or newer), not through SPDY"
@@ -171,7 +176,9 @@ def _parse(request: web.Request, row: Subprotocol) -> tuple[Target, Command]:
 
 
 def refusal(error: Exception, row: Subprotocol) -> Outcome:
-    """What a client is told of it. A defect is raised where HTTP can still say it."""
+    """Returns the outcome that tells a client of the error. Raises the error itself, a defect, where the guard can still
+    answer over HTTP.
+    """
     match error:
         case Refused() | HopFailed():
             return error.outcome()
@@ -184,7 +191,9 @@ def refusal(error: Exception, row: Subprotocol) -> Outcome:
 
 
 async def _refuse(websocket: Socket, row: Subprotocol, outcome: Outcome) -> web.StreamResponse:
-    """Before the upgrade, or, since a browser cannot read a refused handshake, in band for our own clients."""
+    """Raises a Refusal before the upgrade; our own clients are refused in band, since a browser cannot read a refused
+    handshake.
+    """
     status = outcome.status or failure(CODES[outcome.code].http, outcome.message)
     if not row.control:
         raise Refusal(status.code, outcome.message, status)
@@ -198,7 +207,7 @@ def record_refusal(request: web.Request, outcome: Outcome) -> None:
 
 
 async def refuse_in_band(websocket: Socket, row: Subprotocol, outcome: Outcome) -> None:
-    """For our own clients; closes."""
+    """Sends the refusal to a client of our own, with its Status, and closes the WebSocket."""
     status = outcome.status or failure(CODES[outcome.code].http, outcome.message)
     for message in (Control(outcome.as_control("refused")), Ended(status)):
         payload = encode(message, row)

@@ -33,7 +33,7 @@ _KINDS = (
 
 
 async def discovery(request: web.Request) -> web.Response:
-    """What kinds there are, so that kubectl knows what it may ask for: those of the groups below."""
+    """Answers which kinds of objects there are: those of the groups that are served here."""
     path = _pattern(request)
     found = await _read(request, path, Target(requested_cluster(request)))
     if path == "/apis":
@@ -44,7 +44,7 @@ async def discovery(request: web.Request) -> web.Response:
 
 
 async def one(request: web.Request) -> web.Response:
-    """A pod, or what leads to pods."""
+    """Answers with a pod, or a workload that leads to pods."""
     target = _named(request, request.match_info["name"])
     path = _pattern(request).format(namespace=target.namespace, name=target.pod)
     kind = path.split("/")[-2]
@@ -53,7 +53,7 @@ async def one(request: web.Request) -> web.Response:
 
 
 async def selected(request: web.Request) -> web.Response:
-    """The pods of a selector: so kubectl looks for those of a workload."""
+    """Answers with the pods of a label selector, as kubectl looks for those of a workload."""
     selector = request.query.get("labelSelector", "")
     if not _SELECTOR.fullmatch(selector):
         raise Refusal(400, "pods are listed by labelSelector only")
@@ -74,7 +74,7 @@ for _prefix in ("", _OTHER):
 
 
 def _pattern(request: web.Request) -> str:
-    """The route's path, as the API server has it."""
+    """Returns the route's path, as the API server has it."""
     resource = request.match_info.route.resource
     assert resource
     return resource.canonical.removeprefix(_OTHER)
@@ -91,7 +91,7 @@ def _named(request: web.Request, name: str) -> Target:
 
 
 def _known(group: dict[str, Any]) -> dict[str, Any]:
-    """Without versions that nobody gets here."""
+    """Returns the group with the one version that is served here."""
     first = {"groupVersion": f"{group['name']}/v1", "version": "v1"}
     return {**group, "versions": [first], "preferredVersion": first}
 

@@ -25,7 +25,7 @@ _CSP = (
 
 @routes.get("/")
 async def page(_: web.Request) -> web.Response:
-    """The browser terminal. No credential: all that it can do needs one."""
+    """Answers with the browser terminal. The page needs no credential: all that it can do needs one."""
     try:
         html = _FILES.joinpath("index.html").read_text("utf-8")
     except OSError:
@@ -37,7 +37,7 @@ async def page(_: web.Request) -> web.Response:
 
 @routes.get("/assets/{name}")
 async def asset(request: web.Request) -> web.Response:
-    """A file whose name changes with its content."""
+    """Answers with a file whose name changes with its content."""
     name = request.match_info["name"]
     found = (
         next((one for one in _FILES.joinpath("assets").iterdir() if one.name == name), None)

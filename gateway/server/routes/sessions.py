@@ -52,7 +52,7 @@ async def kill(request: web.Request) -> web.Response:
 
 
 def _live(registry: SessionRegistry) -> list[Session]:
-    """Those whose end does not only wait to be told."""
+    """Returns the sessions whose command has not ended: an end may wait for its client."""
     return [session for session in registry.sessions if not session.over.done()]
 
 

@@ -41,7 +41,7 @@ _NAME = re.compile(r"[\w.@+-]{1,64}", re.ASCII)  # of a person
 
 @routes.get("/healthz")
 async def healthz(_: web.Request) -> web.Response:
-    """Alive: the event loop answers."""
+    """Answers ok: the event loop is alive."""
     return web.Response(text="ok\n")
 
 
@@ -69,14 +69,14 @@ async def readyz(request: web.Request) -> web.Response:
 
 @routes.get("/metrics")
 async def metrics(request: web.Request) -> web.Response:
-    """Prometheus' text format."""
+    """Answers with the metrics in Prometheus' text format."""
     text = request.app[METRICS].text()
     return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
 @routes.get("/gateway/v1/info")
 async def info(request: web.Request) -> web.Response:
-    """Who you are here, and what there is."""
+    """Answers who asks, which clusters they may use, and the gateway's version."""
     identity = request[IDENTITY]
     names = [{"name": one} for one in request.app[BACKENDS] if allowed(identity, "get", Target(one), None)]
     return web.json_response({"version": __version__, "clusters": names, "identity": identity.name})
@@ -84,7 +84,7 @@ async def info(request: web.Request) -> web.Response:
 
 @routes.get("/gateway/v1/clusters/{cluster}/namespace")
 async def namespace(request: web.Request) -> web.Response:
-    """The namespace of a pod that is named without one, as it is now."""
+    """Answers with the namespace of a pod that is named without one, as the cluster has it now."""
     cluster = requested_cluster(request)
     try:
         request.app[REGISTRY].permit(request[IDENTITY], "get", Target(cluster))
@@ -95,8 +95,8 @@ async def namespace(request: web.Request) -> web.Response:
 
 @routes.post("/gateway/v1/tickets")
 async def new_ticket(request: web.Request) -> web.Response:
-    """A browser link: its ticket is good for one use within TICKET_LIFE. `for`: whose it is, where it is not the
-    asker's own; what is opened with it is theirs alone, and with a target only that can be opened.
+    """Answers with a browser link, whose ticket is good for one use within TICKET_LIFE. `for` names another owner:
+    what is opened with the link is theirs alone, and with a `target` only that can be opened.
     """
     identity = request[IDENTITY]
     if not allowed(identity, "ticket", None, None):
@@ -120,7 +120,7 @@ async def new_ticket(request: web.Request) -> web.Response:
 
 @routes.post("/gateway/v1/token")
 async def trade_ticket(request: web.Request) -> web.Response:
-    """A ticket for a page token; open, since the ticket is the credential."""
+    """Trades a ticket for a page token. Open to all, since the ticket is the credential."""
     ticket = (await _body(request)).get("ticket")
     tokens = request.app[ACCESS].tokens
     traded = tokens.trade(ticket, request[PEER]) if isinstance(ticket, str) else None
@@ -136,7 +136,7 @@ async def trade_ticket(request: web.Request) -> web.Response:
 
 @routes.delete("/gateway/v1/token")
 async def revoke_token(request: web.Request) -> web.Response:
-    """The page token that this request carries ends, and what it opened."""
+    """Revokes the page token that this request carries, and ends what it opened."""
     tokens = request.app[ACCESS].tokens
     tokens.revoke(bearer(request[PEER]) or "")
     write("signed_out", request[PEER], request[IDENTITY], name=request[IDENTITY].credential)
@@ -151,7 +151,7 @@ def _refusal(error: HopFailed | Refused) -> Refusal:
 
 
 def _kept(app: web.Application, cluster: str) -> dict[str, Any]:
-    """The cluster's SSH connections, and which of its long-lived tasks were started again, and why."""
+    """Returns the cluster's SSH connections, and which of its long-lived tasks were started again, and why."""
     stats = app[BACKENDS][cluster].stats()
     recovery = app[REGISTRY].recovery.restarts.get(cluster, {})
     return {"ssh": dict(stats.connections), "restarts": {**stats.restarts, **recovery}}

@@ -14,7 +14,9 @@ _SOON = 0.1  # seconds until input that was taken is told of, unless it is much
 
 
 def hello(session: Session, window: int | None, resume: dict[str, Any] | None) -> Control:
-    """The first message. `window`: of its input; `resume`: what it has to know for coming back."""
+    """Returns the first message. `window`: bytes of input that may be under way; `resume`: what the client needs to
+    come back.
+    """
     target, command = session.target, session.command
     names = {name: getattr(target, name) or None for name in ("cluster", "namespace", "pod", "container")}
     body = {"type": "hello", "session": session.name, "gateway": __version__, "tty": command.tty}
@@ -35,7 +37,7 @@ class Acknowledgements:
         self._timer: asyncio.TimerHandle | None = None
 
     def due(self, wake: Callable[[], None]) -> Control | None:
-        """The message that is to be sent now, if there is one; `wake` is called when there may be one later."""
+        """Returns the message that is to be sent now, or None; calls `wake` later when there may be one."""
         received, now = self._session.received, time.monotonic()
         if self.window is None or received <= self.told:
             return None

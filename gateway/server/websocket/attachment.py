@@ -65,9 +65,8 @@ class Attachment:
         self._receipts = Acknowledgements(session, limits)
 
     async def run(self) -> Outcome | None:
-        """Until the session has ended and the client was told (None), or the client is gone: why.
-
-        Cancelling closes nothing; the caller owns the socket.
+        """Serves the client until the session has ended and the client was told, and returns None; or until the
+        client is gone, and returns why. Cancelling closes nothing: the caller owns the socket.
         """
         gone: Outcome | None = None
         try:
@@ -88,7 +87,7 @@ class Attachment:
         return gone
 
     async def until_gone(self) -> Outcome | None:
-        """`run`, where a defect of ours is logged and an outcome like any other."""
+        """Runs `run`; logs a defect of ours and returns it as an outcome like any other."""
         try:
             return await self.run()
         except Exception:
@@ -96,7 +95,9 @@ class Attachment:
             return Outcome("gateway_error")
 
     async def leave(self, why: Outcome) -> None:
-        """After a `run` that did not end well: the last words, as far as the client still listens, within a second."""
+        """Sends the last words after a `run` that did not end well, as far as the client listens, within a second;
+        closes.
+        """
         with suppress(Exception):
             async with asyncio.timeout(_LAST_WORDS):
                 if why.code == "gateway_error" and not self._told:
@@ -137,7 +138,7 @@ class Attachment:
         return True
 
     async def _tell_news(self) -> None:
-        """Our own client is told how much of its input is taken, and once that the end comes, or no longer does."""
+        """Tells a client of our own how much of its input was taken, and when the end comes near or no longer does."""
         if not self._row.control:
             return
         if receipt := self._receipts.due(self._changed.set):

@@ -21,7 +21,7 @@ _QUIET = 1.0  # seconds after an interrupt in which a flood at the far side is l
 
 
 class Delivery(Protocol):
-    """One client's. `sent`: the offset up to which the client has been sent output."""
+    """Delivers a session's output to one client. `sent`: the offset up to which the client has been sent output."""
 
     sent: int
 
@@ -55,7 +55,7 @@ class Delivery(Protocol):
 
 
 def gap(count: int) -> Control:
-    """The message that says how many bytes of output are left out."""
+    """Returns the message that says how many bytes of output are left out."""
     return Control({"type": "gap", "bytes": count})
 
 

@@ -13,7 +13,9 @@ _TICK = 0.5  # seconds between looks at the connection
 
 
 class Keepalive:
-    """Of one connection. `say` sends a message; `blocked`: nobody reads, since the command does not take its input."""
+    """Watches one connection. `say` sends a message; `blocked`: nobody reads, since the command does not take its
+    input.
+    """
 
     def __init__(self, socket: Socket, limits: Limits, say: Callable[[Control], Awaitable[None]]) -> None:
         self.blocked = False
@@ -30,13 +32,13 @@ class Keepalive:
         self._pinged.set()
 
     def ask(self) -> None:
-        """A ping message of our own has come."""
+        """Has `answer` reply to a ping message of our own."""
         self._asked += 1
         self._pinged.set()
 
     async def answer(self) -> None:
-        """The latest one (RFC 6455, 5.5.3), apart from the reader: a pong waits behind output, input must not. A page,
-        which hears nothing of those, has a message of our own for it.
+        """Answers the latest ping (RFC 6455, 5.5.3), apart from the reader: a pong waits behind output, input must
+        not. A page, which sees no pings of WebSocket, has a message of our own for it.
         """
         while True:
             await self._pinged.wait()

@@ -21,8 +21,8 @@ _TCP_INFO = struct.Struct("2x2B20xI28xI")  # linux/tcp.h: retransmits, probes, u
 
 
 class Socket(web.WebSocketResponse):
-    """What breaks WebSocket's rules comes out of `receive` as a ProtocolError at once: aiohttp would first wait for an
-    answer to its close frame, which it does not read any more, while the session runs on.
+    """Raises a ProtocolError out of `receive` at once for what breaks WebSocket's rules: aiohttp would first wait for
+    an answer to its close frame, which it does not read any more, while the session runs on.
     """
 
     transport: asyncio.Transport
@@ -48,13 +48,13 @@ class Socket(web.WebSocketResponse):
 
     @property
     def _sock(self) -> socket.socket | None:
-        """None where it is closed: after a reset asyncio does that before anybody hears of the end."""
+        """Returns the socket; None once it is closed, as asyncio does after a reset before anybody hears of the end."""
         sock: socket.socket | None = self.get_extra_info("socket")
         return None if sock is None or sock.fileno() < 0 else sock
 
     @property
     def hung_up(self) -> bool:
-        """The peer has closed its side: to be asked while nobody reads, and so nobody would hear of it."""
+        """True if the peer has closed its side. For a time in which nobody reads, and so nobody would notice."""
         sock = self._sock
         if sock is None:
             return True
@@ -78,7 +78,7 @@ class Socket(web.WebSocketResponse):
 
 
 def handshake(request: web.Request, row: Subprotocol, close_timeout: float) -> Socket:
-    """What the request will become; nothing has been said yet. Raises Refusal where it is no proper handshake."""
+    """Returns the WebSocket that the request will become; sends nothing yet. Raises Refusal for what is no handshake."""
     if not _KEY.fullmatch(request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")):
         raise Refusal(400, "Sec-WebSocket-Key is not the base64 of 16 bytes")
     websocket = Socket(
@@ -95,7 +95,7 @@ def handshake(request: web.Request, row: Subprotocol, close_timeout: float) -> S
 
 
 async def upgrade(websocket: Socket, request: web.Request, row: Subprotocol) -> None:
-    """The 101. ConnectionError where the client has left."""
+    """Sends the 101. Raises ConnectionError where the client has left."""
     await websocket.prepare(_offering(request, row))
     if request.transport is None:
         raise ConnectionResetError("the client left during the handshake")
@@ -104,8 +104,8 @@ async def upgrade(websocket: Socket, request: web.Request, row: Subprotocol) -> 
 
 
 def _offering(request: web.Request, row: Subprotocol) -> web.Request:
-    """The request as if it offered the chosen name alone: aiohttp looks at one header line and logs what it does not
-    find there, a token among them.
+    """Returns the request as if it offered the chosen name alone: aiohttp looks at one header line and logs what it
+    does not find there, a token among them.
     """
     headers = request.headers.copy()
     headers.popall(hdrs.SEC_WEBSOCKET_PROTOCOL, None)
@@ -115,7 +115,7 @@ def _offering(request: web.Request, row: Subprotocol) -> web.Request:
 
 
 class Gone(Exception):  # noqa: N818  # carries the outcome out of a TaskGroup
-    """The client is gone, or has to go. `close`: the code and the reason that the client is closed with."""
+    """Says that the client is gone, or has to go. `close`: the code and the reason that the client is closed with."""
 
     def __init__(self, outcome: Outcome, close: tuple[int, str] = (WSCloseCode.OK, "")) -> None:
         self.outcome = outcome

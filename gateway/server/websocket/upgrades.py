@@ -9,7 +9,7 @@ from gateway.server.refusals import Refusal
 
 
 class Upgrades:
-    """Counts, for each identity, the WebSockets that no session has. `most`: that one identity may have."""
+    """Counts, for each identity, the WebSockets that no session has. `most`: as many as one identity may have."""
 
     def __init__(self, most: int) -> None:
         self._most = most
