@@ -40,7 +40,11 @@ CODES: dict[str, Code] = {
     "no_shell": Code(Hop.POD, 500, "the container has neither bash nor sh"),
     "container_not_running": Code(Hop.POD, 500, "the container is not running"),
     "pod_deleted": Code(Hop.POD, 500, "the pod was deleted under the session"),
-    "container_restarted": Code(Hop.POD, 500, "the container ended, or was restarted, under the session"),
+    "container_restarted": Code(
+        Hop.POD,
+        500,
+        "the container ended, or was restarted, under the session: open a new one; kubectl logs --previous says why",
+    ),
     "pod_completed": Code(Hop.POD, 500, "the pod has finished"),
     "pod_not_found": Code(Hop.CLUSTER, 404, "the cluster has no such pod, workload or namespace"),
     "no_ready_pod": Code(Hop.CLUSTER, 503, "the workload or service has no pod that is ready"),
@@ -51,11 +55,15 @@ CODES: dict[str, Code] = {
     "cluster_unauthorized": Code(Hop.CLUSTER, 401, "the cluster does not accept the runner's credentials"),
     "cluster_unreachable": Code(Hop.CLUSTER, 503, "kubectl cannot reach the API server"),
     "cluster_lost": Code(Hop.CLUSTER, 500, "the connection between kubectl and the API server was lost"),
-    "cluster_failed": Code(Hop.CLUSTER, 500, "the cluster answered with an error of its own"),
+    "cluster_failed": Code(
+        Hop.CLUSTER,
+        500,
+        "the API server answered with an error of its own: run the same kubectl in the runner",
+    ),
     "output_incomplete": Code(
         Hop.CLUSTER,
         500,
-        "what arrived is not all that the command wrote, or not its exit code (dap exec --verify)",
+        "dap exec --verify found output missing, or the exit code unconfirmed: do not trust the result",
     ),
     "kubectl_missing": Code(Hop.RUNNER, 500, "the runner has no kubectl"),
     "kubeconfig_missing": Code(Hop.RUNNER, 500, "kubectl in the runner has no kubeconfig"),
@@ -64,22 +72,32 @@ CODES: dict[str, Code] = {
         Hop.KUBECTL, 500, "more input waited than kubectl can stand: the command did not read it for a minute"
     ),
     "kubectl_failed": Code(
-        Hop.KUBECTL, 500, "kubectl failed in a way we have no name for; its words are the message"
+        Hop.KUBECTL,
+        500,
+        "kubectl failed in a way that has no name here: run the same kubectl exec in the runner",
     ),
     "runner_failed": Code(Hop.RUNNER, 500, "the runner's login shell ended before the command was started"),
     "runner_busy": Code(Hop.RUNNER, 503, "the runner was busy with the start of other sessions for too long"),
-    "runner_timeout": Code(Hop.RUNNER, 504, "the runner did not start the command in time"),
+    "runner_timeout": Code(
+        Hop.RUNNER,
+        504,
+        "the runner did not start the command in time: try again; where that repeats, the runner is overloaded",
+    ),
     "relay_failed": Code(Hop.RUNNER, 500, "the relay could not be started in the runner, or not do its part"),
     "relay_lost": Code(Hop.RUNNER, 500, "the relay in the runner ended before the command did"),
     "incus_not_found": Code(Hop.INCUS, 500, "the management host has no such instance"),
     "incus_stopped": Code(Hop.INCUS, 500, "the instance is not running"),
     "incus_frozen": Code(Hop.INCUS, 500, "the instance is paused"),
     "incus_missing": Code(Hop.INCUS, 500, "the management host has no incus command"),
-    "incus_failed": Code(Hop.INCUS, 500, "incus refused; its words are the message"),
+    "incus_failed": Code(Hop.INCUS, 500, "incus refused the command: try incus exec on the management host"),
     "incus_lost": Code(
         Hop.INCUS, 500, "the link into the runner was lost (instance stopped, incus restarted)"
     ),
-    "ssh_unreachable": Code(Hop.SSH, 503, "the management host does not answer"),
+    "ssh_unreachable": Code(
+        Hop.SSH,
+        503,
+        "the management host does not answer: check its address and the network; dap doctor looks at each hop",
+    ),
     "ssh_refused": Code(
         Hop.SSH, 500, "the management host refused the login, or the breaker is open after refusals"
     ),
@@ -88,29 +106,43 @@ CODES: dict[str, Code] = {
     "ssh_unconfirmed": Code(
         Hop.SSH,
         500,
-        "nobody confirmed the login in time: at the SSH agent, at a prompt, or at the host itself",
+        "nobody confirmed the login in time, at the SSH agent, at a prompt or at the host: try again and confirm it",
     ),
     "ssh_restricted": Code(
         Hop.SSH, 500, "the host restricts this key or account: no terminal, or a command of the host's own"
     ),
-    "ssh_busy": Code(Hop.SSH, 503, "the management host takes no more sessions"),
+    "ssh_busy": Code(Hop.SSH, 503, "the management host takes no more sessions: end one, or try again later"),
     "ssh_lost": Code(Hop.SSH, 500, "the connection to the management host was lost"),
     "client_closed": Code(Hop.CLIENT, 0, "the client closed the session"),
-    "client_lost": Code(Hop.CLIENT, 0, "the client went away without a word"),
-    "client_broke_protocol": Code(Hop.CLIENT, 400, "the client broke the rules of its subprotocol"),
+    "client_lost": Code(Hop.CLIENT, 0, "the connection to the client was lost without a close"),
+    "client_broke_protocol": Code(
+        Hop.CLIENT, 400, "the client sent what its subprotocol does not allow: update the client"
+    ),
     "taken_over": Code(Hop.CLIENT, 409, "another client took the session over, where it goes on"),
     "slow_client": Code(Hop.CLIENT, 500, "more output was waiting for the client than the journal may hold"),
     "bad_request": Code(Hop.CLIENT, 400, "the request names something impossible"),
     "cluster_unknown": Code(Hop.GATEWAY, 404, "the gateway has no cluster of that name"),
-    "not_allowed": Code(Hop.GATEWAY, 403, "the gateway does not allow this identity to do this"),
+    "not_allowed": Code(
+        Hop.GATEWAY, 403, "the gateway does not allow this identity to do this: ask who runs the gateway"
+    ),
     "too_many_sessions": Code(
         Hop.GATEWAY, 429, "this identity, this pod or the gateway has as many sessions as it may have"
     ),
     "out_of_files": Code(Hop.GATEWAY, 503, "the gateway has no file descriptors left for another session"),
-    "spool_failed": Code(Hop.GATEWAY, 500, "output waited for the client, and the gateway's disk takes none"),
-    "session_unknown": Code(Hop.GATEWAY, 404, "there is no such session, or its end was told long ago"),
+    "spool_failed": Code(
+        Hop.GATEWAY,
+        500,
+        "unread output could not be stored: the disk of the gateway's TMPDIR is full or fails",
+    ),
+    "session_unknown": Code(
+        Hop.GATEWAY,
+        404,
+        "no session has this id, or its end was delivered long ago: dap sessions lists those that live",
+    ),
     "resume_refused": Code(
-        Hop.GATEWAY, 403, "the session is another identity's, or this secret is not, or no longer, its own"
+        Hop.GATEWAY,
+        403,
+        "the session is another identity's, or its secret is wrong or was replaced: open a new session",
     ),
     "offset_gone": Code(
         Hop.GATEWAY, 410, "the session's output at this offset is dropped already, or was never written"

@@ -109,4 +109,5 @@ async def test_no_signal_is_ignored_in_a_pod(ssh):
     """However the demo was started: nohup and a shell's background job ignore some."""
     result = await ssh.run("trap '' HUP INT QUIT; kubectl exec web-0 -- grep SigIgn /proc/self/status")
 
-    assert int(result.stdout.split()[1], 16) == 0
+    ignored = int(result.stdout.split()[1], 16)
+    assert ignored & 0x7FFFFFFF == 0  # signals 1 to 31; the C library has those behind them for itself
