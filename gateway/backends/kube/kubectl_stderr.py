@@ -29,6 +29,7 @@ _LAST = re.compile(  # where kubectl's final text begins within a line of the co
 )
 _COMPLETE = re.compile(re.escape(_EXIT) + rb"\d{1,3}\n\Z")
 _MAY_BE_EXIT = re.compile(rb"\d{0,3}\n?\Z")  # what may follow _EXIT
+_CODE = re.compile(rb"\d{1,3}\n")
 _KLOG = ("[EWIF]", *4 * [r"\d"], " ", r"\d", r"\d", ":", r"\d", r"\d", ":", r"\d", r"\d", r"\.", r"\d+", " +")
 
 
@@ -141,7 +142,16 @@ class KubectlStderrFilter:
 
     def _refuted(self, held: bytes, match: re.Match[bytes]) -> bool:
         """True if `match` is an exit line that other bytes follow: the command's own text."""
-        return match[0] == _EXIT and not _MAY_BE_EXIT.match(held, match.end())
+        return match[0] == _EXIT and not self._may_end(held, match.end())
+
+    def _may_end(self, held: bytes, start: int) -> bool:
+        """True if the bytes behind _EXIT, from `start` on, may be the rest of kubectl's text: a code, and then nothing but
+        the beginning of a klog line.
+        """
+        if _MAY_BE_EXIT.match(held, start):
+            return True
+        code = _CODE.match(held, start)
+        return bool(self._pid is not None and code and self._klog_begun.match(held, code.end()))
 
     def _exit_line(self) -> int:
         """Returns the offset in the held bytes where the line about the exit code begins, or a beginning of that line
@@ -150,7 +160,7 @@ class KubectlStderrFilter:
         start = self._held.rfind(_EXIT[:_SURE])
         rest = self._held[start:]
         if start >= 0 and (
-            _EXIT.startswith(rest) or (rest.startswith(_EXIT) and _MAY_BE_EXIT.match(rest, len(_EXIT)))
+            _EXIT.startswith(rest) or (rest.startswith(_EXIT) and self._may_end(rest, len(_EXIT)))
         ):
             return start
         return len(self._held)

@@ -5,7 +5,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from support.repeated import examples
 
@@ -45,6 +45,7 @@ def cut(text: bytes, places: list[int]) -> list[bytes]:
 
 @examples(400)
 @given(texts, codes, st.lists(st.integers(0, 10_000), max_size=8), st.sampled_from([PID, None]))
+@example(LINE % 1 + KLOG % PID, 1, [37], PID)
 def test_any_pieces_give_the_same_and_nothing_is_lost(text, code, places, pid):
     out, said = parted([text], code, pid)
 
