@@ -50,7 +50,8 @@ def _signature(owner: str, node: Documented) -> str:
     if isinstance(node, ast.ClassDef):
         return f"class {owner}{node.name}({', '.join(map(ast.unparse, node.bases))})"
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"def {owner}{node.name}({ast.unparse(node.args)}){returns}"
+    kind = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
+    return f"{kind} {owner}{node.name}({ast.unparse(node.args)}){returns}"
 
 
 def _commit() -> str:
