@@ -144,7 +144,7 @@ class ClusterApi(Protocol):
 
 
 class PodMonitor(Protocol):
-    """Watches the pod and the container of one session."""
+    """Watches one session's pod and container: says when the pod is lost, and why the command ended."""
 
     async def wait_lost(self) -> Outcome:
         """Waits until the session's pod is gone, or another pod has its name, and returns the outcome; a container's end

@@ -16,8 +16,9 @@ _PAUSE = 1.0  # seconds until the next carrier, when one could not be let in
 
 
 class Listener:
-    """Calls `on_carrier` with each accepted carrier and its two descriptors; the callee dismisses the carrier
-    later. `sessions` returns how many resumable sessions there are.
+    """Accepts carriers: processes that each bring the two ends of a link, stdin and stdout. Calls `on_carrier` with the
+    socket and the two descriptors of each carrier that proves itself; the callee calls `dismiss` when the link is
+    over. `sessions` returns how many resumable sessions there are, which a carrier is told.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ def public_url(url: str) -> str:
 
 @contextmanager
 def loopback(listen: str) -> Iterator[list[socket.socket]]:
-    """Yields bound sockets: for `localhost` one of each loopback family that exists, all on one port. Raises
+    """Yields listening sockets, and closes them afterwards: for `localhost` one of each loopback family that exists, all on one port. Raises
     ConfigError.
     """
     host, port = names(listen)

@@ -39,7 +39,7 @@ _NOT_FOLLOWED = (
 
 
 def parse(text: str) -> Answer:
-    """Returns the values of each keyword in the text."""
+    """Returns the values of each lower-case keyword in the text that `ssh -G` printed; a keyword may have several."""
     found: dict[str, list[str]] = defaultdict(list)
     for line in text.splitlines():
         keyword, _, value = line.partition(" ")

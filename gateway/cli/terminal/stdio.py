@@ -111,7 +111,7 @@ class Sink:
         await self._until(lambda: False)
 
     def close(self) -> None:
-        """Ends the writing thread without waiting for it, since it may be stuck in a write."""
+        """Ends the writing thread behind what is queued, without waiting for it, since it may be stuck in a write."""
         self._chunks.put(_END)
 
     async def _until(self, enough: Callable[[], bool]) -> None:

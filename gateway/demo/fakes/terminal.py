@@ -24,8 +24,8 @@ class HangupError(Exception):
 
 
 def run_in_terminal(container: Container, command: list[str]) -> int:
-    """Runs the command and returns its exit code. Raises StartError and HangupError; then the command gets
-    SIGHUP too.
+    """Runs the command in a terminal of its own and returns its exit code. Raises StartError for a command that
+    cannot start, and HangupError where our own terminal hangs up; then the command's terminal hangs up too.
     """
     saved = termios.tcgetattr(0)
     master, slave = os.openpty()
