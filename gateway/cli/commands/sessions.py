@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from gateway.cli.commands import listing
 from gateway.cli.console import safe, say
 from gateway.cli.table import span, table
-from gateway.client import http
 from gateway.client.endpoint import Endpoint, running
-from gateway.client.exit_status import REFUSED, UNREACHABLE, USAGE, GatewayFailed
+from gateway.client.exit_status import UNREACHABLE, USAGE, GatewayFailed
 from gateway.protocol.outcome import CODES
 from gateway.settings.loader import load
 
-_PATH = "/gateway/v1/sessions"
-_OK, _DONE, _NOT_FOUND = 200, 204, 404
+_LIST = "sessions"
 _COLUMNS = ("SESSION", "TARGET", "COMMAND", "AGE", "IDLE", "IN", "OUT", "CLIENT", "IDENTITY")
 _COMMAND_WIDTH = 30  # characters of a command in the table
 
@@ -49,7 +48,7 @@ class Listed:
 
 def show(*, as_json: bool) -> int:
     """Prints the list and returns 0. Raises GatewayFailed, ConfigError."""
-    body = _ask(_needed())
+    body = listing.fetch(_needed(), _LIST)
     if as_json:
         print(json.dumps(body))
     elif found := _parse(body):
@@ -65,7 +64,7 @@ def attach(name: str | None) -> int:
     """
     endpoint = _needed()
     if name is None:
-        every = _parse(_ask(endpoint))
+        every = _parse(listing.fetch(endpoint, _LIST))
         found = [one for one in every if one.resumable]
         if not found:
             raise _unknown(
@@ -84,11 +83,7 @@ def attach(name: str | None) -> int:
 def kill(name: str, reason: str) -> int:
     """Ends the session and returns 0; whoever has it is told the reason. Raises GatewayFailed, ConfigError."""
     query = f"?{urlencode({'reason': reason}, quote_via=quote)}" if reason else ""
-    status, answer = http.request(_needed(), "DELETE", f"{_PATH}/{quote(name, safe='')}{query}")
-    if status == _NOT_FOUND:
-        raise _unknown(CODES["session_unknown"].meaning)
-    if status != _DONE:
-        raise _refused(status, answer)
+    listing.remove(_needed(), _LIST, name, query, unknown=_unknown(CODES["session_unknown"].meaning))
     return 0
 
 
@@ -103,35 +98,13 @@ def _needed() -> Endpoint:
     return endpoint
 
 
-def _ask(endpoint: Endpoint) -> Any:
-    status, answer = http.request(endpoint, "GET", _PATH)
-    if status != _OK:
-        raise _refused(status, answer)
-    if not isinstance(answer, dict):
-        raise _unreadable()
-    return answer
-
-
-def _parse(body: Any) -> list[Listed]:
+def _parse(body: dict[str, Any]) -> list[Listed]:
     now = time.time()
-    try:
-        return [Listed.parse(one, now) for one in body["sessions"]]
-    except (KeyError, TypeError, ValueError):
-        raise _unreadable() from None
-
-
-def _unreadable() -> GatewayFailed:
-    return GatewayFailed(
-        REFUSED, "the gateway's list of sessions cannot be read: use a dap of the gateway's version"
-    )
+    return listing.rows(body, _LIST, lambda row: Listed.parse(row, now))
 
 
 def _unknown(message: str) -> GatewayFailed:
     return GatewayFailed("session_unknown", message)
-
-
-def _refused(status: int, answer: Any) -> GatewayFailed:
-    return http.refusal(status, json.dumps(answer).encode())
 
 
 def _amount(size: float) -> str:
