@@ -7,8 +7,6 @@ from gateway.access.identity import Identity
 from gateway.access.peer import Peer
 from gateway.protocol.target import Target
 
-_AGENT = 200  # characters of a user agent
-
 
 @dataclass
 class Grant:
@@ -41,7 +39,7 @@ class Grant:
 
     def seen(self, peer: Peer) -> None:
         """Records from where the credential comes."""
-        self.address, self.agent = peer.address, peer.first("User-Agent")[:_AGENT]
+        self.address, self.agent = peer.address, peer.agent
 
     def body(self) -> dict[str, Any]:
         """Returns what is kept on disk."""

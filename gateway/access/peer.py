@@ -4,6 +4,8 @@ made from.
 
 from dataclasses import dataclass
 
+AGENT = 200  # characters of a user agent
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -14,6 +16,11 @@ class Peer:
     uid: int | None
     lines: tuple[tuple[str, str], ...]
     address: str = ""
+
+    @property
+    def agent(self) -> str:
+        """Returns the first AGENT characters of the user agent, as the client sent them; empty where it sent none."""
+        return self.first("User-Agent")[:AGENT]
 
     def all(self, name: str) -> list[str]:
         """Returns the values of all lines of a header, in their order."""

@@ -10,7 +10,6 @@ from aiohttp import hdrs, web
 from gateway.access.tokens import Unauthorized, bearer, identify
 from gateway.server.app_keys import (
     ACCESS,
-    AUDIT,
     BACKENDS,
     CHECKS,
     IDENTITY,
@@ -22,7 +21,7 @@ from gateway.server.app_keys import (
     REGISTRY,
     UPGRADES,
 )
-from gateway.server.audit import Audit
+from gateway.server.audit import AUDIT, Audit
 from gateway.server.connections import connection_of
 from gateway.server.gateway import Gateway
 from gateway.server.peer import peer_of
@@ -100,7 +99,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     peer = request[PEER] = peer_of(request)
     if why := request.app[ACCESS].hosts.refuse(peer):
-        request.app[AUDIT].refused(request, peer, None, "place", why)
+        request.app[AUDIT].refused(request, "place", why)
         raise Refusal(403, why)
     if request.rel_url.raw_query_string.count("&") >= MAX_FIELDS:
         raise Refusal(414, f"a query has at most {MAX_FIELDS} fields")
@@ -108,7 +107,7 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
         identity = identify(peer, request.app[ACCESS].tokens)
         if identity is None:
             given = "a wrong or expired token" if bearer(peer) else "no credential"
-            request.app[AUDIT].refused(request, peer, None, "unauthorized", given)
+            request.app[AUDIT].refused(request, "unauthorized", given)
             if bearer(peer):
                 await asyncio.sleep(request.app[ACCESS].wrong.delay(peer.address))
             raise Refusal(401, "Unauthorized")

@@ -6,7 +6,6 @@ from gateway.access.access import Access
 from gateway.access.identity import Identity
 from gateway.access.peer import Peer
 from gateway.backends.contract import Backend
-from gateway.server.audit import Audit
 from gateway.server.health_cache import HealthCache
 from gateway.server.metrics import Metrics
 from gateway.server.namespaces import Namespaces
@@ -20,7 +19,6 @@ BACKENDS: web.AppKey[dict[str, Backend]] = web.AppKey("backends", dict)
 CHECKS: web.AppKey[HealthCache] = web.AppKey("checks", HealthCache)
 LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
 LINKS: web.AppKey[PageLinks] = web.AppKey("links", PageLinks)
-AUDIT: web.AppKey[Audit] = web.AppKey("audit", Audit)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 NAMESPACES: web.AppKey[Namespaces] = web.AppKey("namespaces", Namespaces)
 REGISTRY: web.AppKey[SessionRegistry] = web.AppKey("registry", SessionRegistry)

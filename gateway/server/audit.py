@@ -10,14 +10,14 @@ import structlog
 from aiohttp import web
 
 from gateway.access.identity import Identity
-from gateway.access.peer import Peer
 from gateway.log import printable
+from gateway.server.app_keys import IDENTITY, PEER
 from gateway.server.metrics import Metrics
 
 log = structlog.get_logger()
 PAUSE = 60.0  # seconds between two lines about the same client, event and reason
 _CLIENTS = 10_000  # whose lines are remembered; the oldest goes first
-_PATH, _AGENT = 300, 200  # characters
+_PATH = 300  # characters
 
 
 class Audit:
@@ -31,19 +31,18 @@ class Audit:
         self._pause = pause
         self._written: dict[tuple[str, ...], tuple[float, int]] = {}  # when, and how many since then
 
-    def refused(
-        self, request: web.Request, peer: Peer, identity: Identity | None, why: str, message: str
-    ) -> None:
+    def refused(self, request: web.Request, why: str, message: str) -> None:
         """Counts and logs a request that was refused. `why`: an outcome's code, or `place`, `unauthorized`, `ticket`."""
         self._metrics.refused(why)
         fields = {"method": request.method, "path": printable(request.path)[:_PATH], "message": message}
-        self._repeating("request_refused", peer, identity, why, why=why, **fields)
+        self._repeating("request_refused", request, why, why=why, **fields)
 
-    def read(self, peer: Peer, identity: Identity, target: str, path: str) -> None:
+    def read(self, request: web.Request, target: str, path: str) -> None:
         """Logs that pods were read."""
-        self._repeating("cluster_read", peer, identity, path, target=target, path=path)
+        self._repeating("cluster_read", request, path, target=target, path=path)
 
-    def _repeating(self, event: str, peer: Peer, identity: Identity | None, what: str, **fields: Any) -> None:
+    def _repeating(self, event: str, request: web.Request, what: str, **fields: Any) -> None:
+        peer, identity = request[PEER], request.get(IDENTITY)
         now, who = self._clock(), peer.address or f"uid {peer.uid}"
         key = (event, who, identity.name if identity else "", what)
         at, repeated = self._written.get(key, (float("-inf"), 0))
@@ -54,12 +53,19 @@ class Audit:
         while len(self._written) >= _CLIENTS:
             del self._written[next(iter(self._written))]
         self._written[key] = now, 0
-        write(event, peer, identity, **fields, **({"repeated": repeated} if repeated else {}))
+        if repeated:
+            fields["repeated"] = repeated
+        write(event, request, **fields)
 
 
-def write(event: str, peer: Peer, identity: Identity | None, **fields: Any) -> None:
-    """Logs an event with who caused it, from which address or uid, and with which user agent."""
+AUDIT: web.AppKey[Audit] = web.AppKey("audit", Audit)
+
+
+def write(event: str, request: web.Request, identity: Identity | None = None, **fields: Any) -> None:
+    """Logs an event with who caused it, from which address or uid, and with which user agent. `identity`: where the
+    request itself has shown none.
+    """
+    peer, identity = request[PEER], identity or request.get(IDENTITY)
     who = {"by": identity.name, "proof": identity.proof} if identity else {}
     where = {"address": peer.address} if peer.address else {"uid": peer.uid}
-    agent = printable(peer.first("User-Agent"))[:_AGENT]
-    log.info(event, **who, **where, agent=agent or None, **fields)
+    log.info(event, **who, **where, agent=printable(peer.agent) or None, **fields)

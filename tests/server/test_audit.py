@@ -13,6 +13,7 @@ import gateway.server
 from gateway.access.identity import Identity
 from gateway.access.peer import Peer
 from gateway.protocol.outcome import CODES
+from gateway.server.app_keys import IDENTITY, PEER
 from gateway.server.audit import Audit
 from gateway.server.metrics import Metrics
 from gateway.settings.config import Limits
@@ -99,15 +100,18 @@ async def test_signing_in_and_out_reading_and_opening_are_events(logged, edge):
 def test_what_repeats_is_counted_and_what_is_remembered_is_bounded(logged, monkeypatch):
     now = [0.0]
     audit = Audit(Metrics(), lambda: now[0])
-    one = Identity("ann", "page")
+
+    def read(address):
+        audit.read({PEER: Peer(None, (), address), IDENTITY: Identity("ann", "page")}, "c/n/p", "/api")
+
     for second in range(130):
         now[0] = float(second)
-        audit.read(Peer(None, (), "10.0.0.1"), one, "c/n/p", "/api")
+        read("10.0.0.1")
     assert [line.get("repeated") for line in lines(logged, "cluster_read")] == [None, 59, 59]
-    audit.read(Peer(None, (), "10.0.0.2"), one, "c/n/p", "/api")
+    read("10.0.0.2")
     assert len(lines(logged, "cluster_read")) == 4
 
     monkeypatch.setattr("gateway.server.audit._CLIENTS", 10)
     for number in range(100):
-        audit.read(Peer(None, (), f"10.0.1.{number}"), one, "c/n/p", "/api")
+        read(f"10.0.1.{number}")
     assert len(audit._written) == 10

@@ -9,7 +9,7 @@ from gateway.access.grants import Grant
 from gateway.access.identity import Identity
 from gateway.access.policy import allowed
 from gateway.log import printable
-from gateway.server.app_keys import ACCESS, IDENTITY, PEER, REGISTRY
+from gateway.server.app_keys import ACCESS, IDENTITY, REGISTRY
 from gateway.server.audit import write
 from gateway.server.refusals import Refusal
 
@@ -39,7 +39,7 @@ async def revoke(request: web.Request) -> web.Response:
         raise Refusal(404, "there is no such ticket or tab, or not any more: 'dap access' lists them")
     tokens.revoke_named(name)
     request.app[REGISTRY].end_revoked(tokens.good())
-    write("access_revoked", request[PEER], identity, name=name, whose=grant.identity.name)
+    write("access_revoked", request, name=name, whose=grant.identity.name)
     return web.Response(status=204)
 
 

@@ -18,7 +18,6 @@ from gateway.protocol.subprotocols import Subprotocol, negotiate
 from gateway.protocol.target import Command, Target, Verb
 from gateway.server import lookup
 from gateway.server.app_keys import (
-    AUDIT,
     BACKENDS,
     IDENTITY,
     LIMITS,
@@ -28,6 +27,7 @@ from gateway.server.app_keys import (
     REGISTRY,
     UPGRADES,
 )
+from gateway.server.audit import AUDIT
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
 from gateway.server.websocket.attachment import Attachment, follow
@@ -203,7 +203,7 @@ async def _refuse(websocket: Socket, row: Subprotocol, outcome: Outcome) -> web.
 
 def record_refusal(request: web.Request, outcome: Outcome) -> None:
     """Counts and logs the refusal of a session."""
-    request.app[AUDIT].refused(request, request[PEER], request[IDENTITY], outcome.code, outcome.message)
+    request.app[AUDIT].refused(request, outcome.code, outcome.message)
 
 
 async def refuse_in_band(websocket: Socket, row: Subprotocol, outcome: Outcome) -> None:

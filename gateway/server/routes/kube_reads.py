@@ -14,7 +14,8 @@ from gateway.backends.kube import pod as pods
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
-from gateway.server.app_keys import AUDIT, BACKENDS, IDENTITY, PEER, REGISTRY
+from gateway.server.app_keys import BACKENDS, IDENTITY, REGISTRY
+from gateway.server.audit import AUDIT
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
 
@@ -101,11 +102,11 @@ async def _read(request: web.Request, path: str, target: Target) -> dict[str, An
     who = request[IDENTITY]
     try:
         request.app[REGISTRY].permit(who, "get", target)
-        request.app[AUDIT].read(request[PEER], who, str(target), path)
+        request.app[AUDIT].read(request, str(target), path)
         return await request.app[BACKENDS][target.cluster].kube.get(path)
     except (HopFailed, Refused) as error:
         outcome = error.outcome()
-        request.app[AUDIT].refused(request, request[PEER], who, outcome.code, outcome.message)
+        request.app[AUDIT].refused(request, outcome.code, outcome.message)
         status = outcome.as_status()
         raise Refusal(status.code, status.message, status) from None
 

@@ -12,8 +12,8 @@ from gateway.log import printable
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.outcome import CODES, Outcome
 from gateway.protocol.query import parse_query
-from gateway.server.app_keys import AUDIT, IDENTITY, LIMITS, PEER, REGISTRY
-from gateway.server.audit import write
+from gateway.server.app_keys import IDENTITY, LIMITS, REGISTRY
+from gateway.server.audit import AUDIT, write
 from gateway.server.refusals import Refusal
 from gateway.sessions.record import shown
 from gateway.sessions.registry import SessionRegistry
@@ -43,10 +43,10 @@ async def kill(request: web.Request) -> web.Response:
         raise Refusal(404, CODES["session_unknown"].meaning)
     if not _may(identity, "kill", session):
         message = f"{identity.name} may not end this session"
-        request.app[AUDIT].refused(request, request[PEER], identity, "not_allowed", message)
+        request.app[AUDIT].refused(request, "not_allowed", message)
         raise Refusal(403, message)
     session.end(Outcome("killed", f"ended by {identity.name}" + (f": {reason}" if reason else "")))
-    write("session_killed", request[PEER], identity, session=session.name, reason=reason)
+    write("session_killed", request, session=session.name, reason=reason)
     await asyncio.wait({session.over}, timeout=request.app[LIMITS].finish + 1)
     return web.Response(status=204)
 

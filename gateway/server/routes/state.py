@@ -18,7 +18,6 @@ from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
 from gateway.server.app_keys import (
     ACCESS,
-    AUDIT,
     BACKENDS,
     CHECKS,
     IDENTITY,
@@ -28,7 +27,7 @@ from gateway.server.app_keys import (
     PEER,
     REGISTRY,
 )
-from gateway.server.audit import write
+from gateway.server.audit import AUDIT, write
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
 from gateway.sessions.registry import unknown_cluster
@@ -101,7 +100,7 @@ async def new_ticket(request: web.Request) -> web.Response:
     identity = request[IDENTITY]
     if not allowed(identity, "ticket", None, None):
         message = f"{identity.name} may not make tickets here: only who runs the gateway, and no page"
-        request.app[AUDIT].refused(request, request[PEER], identity, "not_allowed", message)
+        request.app[AUDIT].refused(request, "not_allowed", message)
         raise Refusal(403, message)
     body = await _body(request)
     target, other = body.get("target", ""), body.get("for")
@@ -113,7 +112,7 @@ async def new_ticket(request: web.Request) -> web.Response:
         target = holder.only.path() if holder.only else ""
     ticket = request.app[ACCESS].tokens.ticket(holder, request[PEER])
     only = str(holder.only) if holder.only else None
-    write("ticket_issued", request[PEER], identity, whose=holder.name, only=only)
+    write("ticket_issued", request, whose=holder.name, only=only)
     answer = {"ticket": ticket, "url": request.app[LINKS].url(ticket, target), "expiresIn": int(TICKET_LIFE)}
     return web.json_response(answer, status=201)
 
@@ -126,11 +125,11 @@ async def trade_ticket(request: web.Request) -> web.Response:
     traded = tokens.trade(ticket, request[PEER]) if isinstance(ticket, str) else None
     if traded is None:
         message = "this ticket is unknown, used or expired: run 'dap open' for a fresh link"
-        request.app[AUDIT].refused(request, request[PEER], None, "ticket", message)
+        request.app[AUDIT].refused(request, "ticket", message)
         await asyncio.sleep(request.app[ACCESS].wrong.delay(request[PEER].address))
         raise Refusal(401, message)
     token, identity = traded
-    write("signed_in", request[PEER], identity, name=identity.credential)
+    write("signed_in", request, identity, name=identity.credential)
     return web.json_response({"token": token, "expiresIn": int(TOKEN_LIFE), "identity": identity.name})
 
 
@@ -139,7 +138,7 @@ async def revoke_token(request: web.Request) -> web.Response:
     """Revokes the page token that this request carries, and ends what it opened."""
     tokens = request.app[ACCESS].tokens
     tokens.revoke(bearer(request[PEER]) or "")
-    write("signed_out", request[PEER], request[IDENTITY], name=request[IDENTITY].credential)
+    write("signed_out", request, name=request[IDENTITY].credential)
     request.app[REGISTRY].end_revoked(tokens.good())
     return web.Response(status=204)
 
