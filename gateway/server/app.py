@@ -106,9 +106,10 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
     if not _open(request):
         identity = identify(peer, request.app[ACCESS].tokens)
         if identity is None:
-            given = "a wrong or expired token" if bearer(peer) else "no credential"
-            request.app[AUDIT].refused(request, "unauthorized", given)
-            if bearer(peer):
+            given = bearer(peer)
+            message = "a wrong or expired token" if given else "no credential"
+            request.app[AUDIT].refused(request, "unauthorized", message)
+            if given:
                 await asyncio.sleep(request.app[ACCESS].wrong.delay(peer.address))
             raise Refusal(401, "Unauthorized")
         request[IDENTITY] = identity
