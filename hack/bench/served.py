@@ -108,8 +108,9 @@ class ServedConversation:
             self._say(b"\x00" + view[at : at + CHUNK])
 
     def send_eof(self) -> None:
-        """See `Conversation.send_eof`."""
-        self._say(b"\xff\x00")
+        """See `Conversation.send_eof`. Sends nothing where the command has ended already."""
+        if self._protocol.state is State.OPEN:
+            self._say(b"\xff\x00")
 
     def echo(self, key: bytes) -> float:
         """See `Conversation.echo`."""
