@@ -1,4 +1,4 @@
-/** Message <-> the bytes of one binary WebSocket message. First byte: the stream. */
+/** Encodes and decodes binary WebSocket messages, whose first byte is the stream. */
 
 import { parseControl } from "./control.ts";
 import { Stream, type ClientMessage, type ServerMessage } from "./messages.ts";
@@ -6,7 +6,7 @@ import { parseStatus } from "./status.ts";
 import { parseObject, toBytes } from "./utf8.ts";
 
 export const SUBPROTOCOL = "v1.dap-gateway";
-/** Bytes of payload in one message of ours. */
+/** Bytes of stdin that one message from this page carries at most. */
 export const CHUNK = 32 * 1024;
 
 export function encode(message: ClientMessage): Uint8Array<ArrayBuffer> {
@@ -24,7 +24,7 @@ export function encode(message: ClientMessage): Uint8Array<ArrayBuffer> {
   }
 }
 
-/** Never throws: what cannot be understood is `ignored`, as the Python side counts it. */
+/** Returns the message in `payload`; an empty, unknown or malformed payload becomes `ignored`, without an error. */
 export function decode(payload: Uint8Array): ServerMessage {
   const stream = payload[0];
   const data = payload.subarray(1);

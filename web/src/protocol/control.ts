@@ -1,18 +1,18 @@
-/** The messages of our own control stream that a page acts on. Unknown ones are skipped: newer gateways may have more. */
+/** Parses the control messages that a page acts on. Unknown types are skipped: newer gateways may send more types. */
 
 import { asCount, asObject, asText, type JsonObject } from "./utf8.ts";
 
-/** How to attach to a session again, and where both directions stand. Offsets are bytes from its beginning. */
+/** What the next attach to a session needs. Offsets count bytes from the session's beginning. */
 export interface Resume {
-  /** Good for the next attach alone. */
+  /** The secret of the next attach; each attach brings a new secret. */
   readonly secret: string;
-  /** Seconds that the session waits for a client. */
+  /** Seconds for which the session waits when its client is lost. */
   readonly grace: number;
-  /** Of the first byte of output that follows. */
+  /** Offset of the first output byte that follows. */
   readonly offset: number;
-  /** Input up to here has been taken. */
+  /** Offset up to which the gateway has received input. */
   readonly received: number;
-  /** Bytes of input beyond `received`, and of output beyond what was seen, that may be under way. */
+  /** Bytes that may be on their way: of input beyond `received`, and of output beyond the last `seen`. */
   readonly window: number;
 }
 
@@ -28,33 +28,33 @@ export type Control =
       readonly session: string;
       readonly namespace: string | undefined;
       readonly container: string | undefined;
-      /** Bytes of input beyond what was received that may be under way; undefined where that is not counted. */
+      /** Bytes of input that may be on their way unacknowledged; undefined if the gateway acknowledges no input. */
       readonly window: number | undefined;
-      /** Undefined where the session ends with its connection. */
+      /** What the next attach needs; undefined if the session ends with its connection. */
       readonly resume: Resume | undefined;
     }
   | { readonly type: "started" }
   | ({ readonly type: "refused" } & Reason)
   | ({
       readonly type: "end";
-      /** Undefined unless the command ended by itself. */
+      /** Exit code of a command that ended by itself; undefined for every other end. */
       readonly exitCode: number | undefined;
     } & Reason)
   | { readonly type: "received"; readonly offset: number }
   | { readonly type: "gap"; readonly bytes: number }
-  /** A hop behind the gateway is lost, and the session waits so many seconds for it; without a code it is back. */
+  /** Reports a lost hop, for which the session waits `seconds` at most; with an empty code, the hop has recovered. */
   | ({ readonly type: "hop"; readonly seconds: number | undefined } & Reason)
-  /** The session ends in so many seconds; without a code not any more. */
+  /** Announces that the session ends in `seconds`; with an empty code, withdraws the warning. */
   | { readonly type: "warning"; readonly code: string; readonly seconds: number }
   | { readonly type: "pong" };
 
-/** What a page says on the control stream. */
+/** Messages that a page sends on the control stream. */
 export type ClientControl =
   | { readonly type: "attach"; readonly secret: string | null; readonly offset: number | null }
   | { readonly type: "seen"; readonly offset: number }
   | { readonly type: "ping" };
 
-/** Undefined where the type is unknown, or a number that the rest depends on is none. */
+/** Returns the control message in `body`; undefined if its type is unknown, or a `received` or `gap` has no number. */
 export function parseControl(body: JsonObject): Control | undefined {
   switch (body["type"]) {
     case "hello": {

@@ -1,9 +1,9 @@
-/** Everything that can be said on an exec connection: the twin of gateway/protocol/messages.py. */
+/** Defines everything that can be sent on an exec connection, as gateway/protocol/messages.py does. */
 
 import type { ClientControl, Control } from "./control.ts";
 import type { Status } from "./status.ts";
 
-/** Ids on the wire. 5 exists in `v1.dap-gateway` alone. */
+/** Stream ids on the wire. Id 5 exists in `v1.dap-gateway` alone. */
 export const Stream = {
   stdin: 0,
   stdout: 1,
@@ -14,7 +14,7 @@ export const Stream = {
   close: 255,
 } as const;
 
-/** A terminal's size in cells; both are 1 to 65535. */
+/** Size of a terminal in cells; columns and rows are 1 to 65535. */
 export interface Size {
   readonly columns: number;
   readonly rows: number;

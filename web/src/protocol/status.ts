@@ -1,4 +1,4 @@
-/** Kubernetes Status objects, as far as a terminal needs them. */
+/** Parses the fields of Kubernetes Status objects that a terminal needs. */
 
 import { asObject, asText, type JsonObject } from "./utf8.ts";
 
@@ -6,11 +6,11 @@ export interface Status {
   readonly success: boolean;
   readonly message: string;
   readonly reason: string;
-  /** The command's own; undefined where the Status is about something else. */
+  /** Exit code of the command, 0 on success; undefined if the Status is about another failure. */
   readonly exitCode: number | undefined;
 }
 
-/** Undefined where `body` is no Status. */
+/** Returns the Status in `body`; undefined if its `status` is something else than Success or Failure. */
 export function parseStatus(body: JsonObject): Status | undefined {
   const word = body["status"];
   if (word !== "Success" && word !== "Failure") return undefined;

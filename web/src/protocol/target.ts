@@ -1,22 +1,22 @@
-/** What a person may name, and where it is on the gateway. */
+/** Checks the names of a pod, and builds the gateway's paths for its sessions. */
 
 export interface Target {
   readonly cluster: string;
-  /** Empty where it is not named: the cluster's default, which the gateway knows. */
+  /** Name of the namespace; empty means the cluster's default, which the gateway knows. */
   readonly namespace: string;
   readonly pod: string;
   readonly container: string | undefined;
 }
 
-/** What to run. An empty argv lets the gateway choose a shell. */
+/** Arguments of the command to run. An empty argv lets the gateway choose a shell. */
 export type Argv = readonly string[];
 
-// Kubernetes' own rules for names (IsDNS1123Label, IsDNS1123Subdomain). A pod may be named as deploy/NAME, too: which
-// kinds there are the gateway knows, and says.
+// Kubernetes' own rules for names (IsDNS1123Label, IsDNS1123Subdomain). A pod may also be named as deploy/NAME: any
+// kind passes here, and the gateway refuses unknown kinds.
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const POD = /^([a-z]+\/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
-/** The name of the first part that Kubernetes could not have, or undefined when all are possible. */
+/** Returns the first part whose name breaks Kubernetes' rules; undefined if every part keeps the rules. */
 export function impossiblePart(target: Target): keyof Target | undefined {
   if (!isLabel(target.cluster)) return "cluster";
   if (target.namespace !== "" && !isLabel(target.namespace)) return "namespace";
@@ -25,7 +25,7 @@ export function impossiblePart(target: Target): keyof Target | undefined {
   return undefined;
 }
 
-/** The path and query of the exec endpoint for a terminal that can be resumed. */
+/** Returns the path and query of the exec endpoint for a terminal that can be resumed. */
 export function execPath(target: Target, argv: Argv): string {
   const prefix = target.cluster === "default" ? "" : `/clusters/${target.cluster}`;
   const query = ["stdin=true", "stdout=true", "tty=true", "resume=true"];
@@ -36,12 +36,12 @@ export function execPath(target: Target, argv: Argv): string {
   return `${prefix}/api/v1/namespaces/${target.namespace}/${pod}`;
 }
 
-/** Where a session is attached to again. */
+/** Returns the path of the endpoint that attaches to `session` again. */
 export function attachPath(session: string): string {
   return `/gateway/v1/sessions/${encodeURIComponent(session)}/attach`;
 }
 
-/** Names from a gateway are checked as well before they are shown. */
+/** Returns true if `name` is a valid label. Checks names from the gateway, too, before a person sees the names. */
 export function isName(name: string | undefined): name is string {
   return name !== undefined && isLabel(name);
 }

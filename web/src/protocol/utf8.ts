@@ -1,4 +1,4 @@
-/** UTF-8 and JSON. The two classes are in every browser and in node, but not in the es2022 library. */
+/** Converts UTF-8 and JSON. Declares two classes that every browser and node have, but the es2022 library lacks. */
 
 declare const TextEncoder: new () => {
   encode(text: string): Uint8Array<ArrayBuffer>;
@@ -12,12 +12,12 @@ export function toBytes(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
 }
 
-/** As much of `text` as fits into `into`, in whole characters: UTF-16 units read, bytes written. */
+/** Encodes into `into` as many whole characters of `text` as fit; returns the UTF-16 units read and bytes written. */
 export function toBytesInto(text: string, into: Uint8Array): { read: number; written: number } {
   return new TextEncoder().encodeInto(text, into);
 }
 
-/** The JSON object in `data`, or undefined where there is none. */
+/** Returns the JSON object in `data`; undefined if `data` holds something else. */
 export function parseObject(data: Uint8Array): JsonObject | undefined {
   try {
     return asObject(JSON.parse(new TextDecoder().decode(data)));
@@ -34,7 +34,7 @@ export function asText(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
-/** A whole number from 0 on; anything else is undefined. Fractions of what counts down are cut off. */
+/** Rounds `value` down to a whole number from 0 on; undefined for anything else. Countdowns may have fractions. */
 export function asCount(value: unknown): number | undefined {
   const whole = typeof value === "number" ? Math.floor(value) : -1;
   return whole >= 0 && Number.isSafeInteger(whole) ? whole : undefined;
