@@ -1,6 +1,6 @@
-/** Bytes in pieces, and bytes in storage, which takes text alone. */
+/** Joins byte arrays, and converts bytes to text and back for sessionStorage, which stores text alone. */
 
-/** One array of them all. */
+/** Copies `parts` into one array. */
 export function join(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
@@ -11,14 +11,14 @@ export function join(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** A UTF-16 unit for each byte. */
+/** Returns text with a UTF-16 unit for each byte of `data`. */
 export function toUnits(data: Uint8Array): string {
   let text = "";
   for (let index = 0; index < data.length; index += 4096) text += String.fromCharCode(...data.subarray(index, index + 4096));
   return text;
 }
 
-/** The low byte of each UTF-16 unit. */
+/** Returns the low byte of each UTF-16 unit of `text`. */
 export function fromUnits(text: string): Uint8Array {
   return Uint8Array.from(text, (unit) => unit.charCodeAt(0) & 0xff);
 }

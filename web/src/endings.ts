@@ -1,4 +1,4 @@
-/** How a session ended, in words. */
+/** Describes to a person how a session ended. */
 
 import type { Ending } from "./events.ts";
 import type { Reason } from "./protocol/control.ts";
@@ -16,16 +16,16 @@ const HOPS: Readonly<Record<string, string>> = {
 };
 
 export interface EndingWords {
-  /** For the status line: a few words. */
+  /** A few words for the status line. */
   readonly state: string;
-  /** A sentence, for the terminal; where `elsewhere`, for the bar over it. */
+  /** A sentence for the terminal or, if `elsewhere` is set, for the bar over the terminal. */
   readonly sentence: string;
   readonly mood: "ended" | "bad";
-  /** The session may live on, and what this means for the person. */
+  /** Why the session may live on without this page: another client has the session, or the gateway is unreached. */
   readonly elsewhere?: "taken" | "unreached";
 }
 
-/** Escaped, for a person: the hop that the wire names. */
+/** Names the wire's `hop` for a person; an unknown hop is shown escaped, an empty hop is the gateway. */
 export function hopName(hop: string): string {
   return HOPS[hop] ?? (visible(hop) || "the gateway");
 }
@@ -60,7 +60,7 @@ export function describeEnding(ending: Ending, what: string): EndingWords {
   }
 }
 
-/** Ends that are nobody's failure, or have one thing to be said about them. */
+/** Describes an ending whose code needs a sentence of its own; undefined for every other code. */
 function ourWords({ code, message }: Reason, what: string): EndingWords | undefined {
   switch (code) {
     case "resume_refused":

@@ -1,14 +1,14 @@
-/** Whether the gateway is still there. A browser neither shows WebSocket's own pings nor sends any, and a connection
- * whose other end is gone looks like a quiet one; so a page asks, when it has heard nothing for a while.
+/** Detects that the gateway is gone. A browser neither shows WebSocket's own pings nor sends any, and a dead connection
+ * looks like a quiet connection; so the page sends a ping of its own after a while without a message.
  */
 
 import type { Disposable } from "./lifecycle.ts";
 
-/** Milliseconds between looks. */
+/** Milliseconds between two checks of the clock. */
 const TICK = 1000;
-/** Milliseconds without a word before the page asks. */
+/** Milliseconds without a message before the page sends a ping. */
 const QUIET = 10_000;
-/** Milliseconds that an answer may take. */
+/** Milliseconds that the answer to a ping may take. */
 const ANSWER = 8000;
 
 export class Heartbeat implements Disposable {
@@ -24,7 +24,7 @@ export class Heartbeat implements Disposable {
     this.#silent = silent;
   }
 
-  /** On a new connection. */
+  /** Starts the checks of a new connection, with a ping at once. */
   start(): void {
     this.stop();
     this.#heard = this.#looked = Date.now();
@@ -32,13 +32,13 @@ export class Heartbeat implements Disposable {
     this.check();
   }
 
-  /** Something came. */
+  /** Records that a message was received, which answers a ping, too. */
   heard(): void {
     this.#heard = Date.now();
     this.#asked = undefined;
   }
 
-  /** Asks now: the network has changed, or the computer has slept. */
+  /** Sends a ping at once, if checks are running: the network has changed, or the computer has slept. */
   check(): void {
     if (this.#timer === undefined) return;
     this.#asked = Date.now();

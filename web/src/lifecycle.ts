@@ -1,4 +1,6 @@
-/** Undoing: everything that listens goes into a store, and disposing of the store ends it. */
+/** Collects what has to be undone: everything that listens goes into a store, and disposing of the store stops the
+ * listeners.
+ */
 
 export interface Disposable {
   dispose(): void;
@@ -21,7 +23,7 @@ export class Store implements Disposable {
     this.add({ dispose: undo });
   }
 
-  /** Last in, first out. A second call does nothing. */
+  /** Disposes of the items, the latest first. A second call does nothing. */
   dispose(): void {
     this.#disposed = true;
     for (let item = this.#undo.pop(); item; item = this.#undo.pop()) item.dispose();
@@ -37,7 +39,7 @@ export function listen<K extends keyof WindowEventMap>(
   return { dispose: () => source.removeEventListener(name, handler) };
 }
 
-/** Calls whenever the page can be seen again. */
+/** Calls `handler` whenever the page becomes visible again, until the result is disposed of. */
 export function onVisible(handler: () => void): Disposable {
   const changed = (): void => {
     if (document.visibilityState === "visible") handler();

@@ -1,23 +1,23 @@
-/** An escape sequence, or a character, whose beginning is drawn and whose rest is still to come: nothing of it is on
- * the screen, so a copy of the screen needs it besides.
+/** Finds an escape sequence, or a character, whose rest is still to come. The terminal shows nothing of an unfinished
+ * sequence, so a copy of the screen has to carry the sequence besides.
  */
 
 const ESC = 0x1b;
 const BEL = 0x07;
-/** What CSI, OSC, DCS, SOS, PM and APC begin with, behind ESC. */
+/** Bytes behind ESC that begin CSI and, in STRINGS, OSC, DCS, SOS, PM and APC. */
 const CSI = 0x5b;
 const STRINGS: readonly number[] = [0x5d, 0x50, 0x58, 0x5e, 0x5f];
 
 type State = "ground" | "escape" | "csi" | "string" | "stringEscape";
 
-/** The unfinished end of `data`, as a terminal would see it; empty where it ends between two characters. */
+/** Returns the unfinished end of `data`, as a terminal parses `data`; empty if the last sequence or character is whole. */
 export function partialSequence(data: Uint8Array): Uint8Array {
   let state: State = "ground";
   let start = data.length;
   data.forEach((byte, index) => {
     const next = step(state, byte);
     if (state === "ground" && next !== "ground") start = index;
-    if (byte === ESC && next === "escape") start = index; // ESC begins anew wherever it stands, but in a string
+    if (byte === ESC && next === "escape") start = index; // outside a string, ESC begins a new sequence
     state = next;
   });
   return data.subarray(state === "ground" ? data.length - halfCharacter(data) : start);
@@ -29,7 +29,7 @@ function step(state: State, byte: number): State {
     case "ground":
       return byte === ESC ? "escape" : "ground";
     case "escape":
-      if (byte === ESC || byte < 0x30) return "escape"; // intermediate bytes, and controls, which are obeyed inside
+      if (byte === ESC || byte < 0x30) return "escape"; // intermediate bytes and controls leave the sequence open
       if (byte === CSI) return "csi";
       return STRINGS.includes(byte) ? "string" : "ground";
     case "csi":
@@ -43,7 +43,7 @@ function step(state: State, byte: number): State {
   }
 }
 
-/** Bytes of an incomplete UTF-8 character at the end. */
+/** Counts the bytes of an incomplete UTF-8 character at the end of `data`; 0 if the last character is whole. */
 function halfCharacter(data: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, data.length); back += 1) {
     const byte = data[data.length - back] ?? 0;

@@ -1,4 +1,4 @@
-/** What a link's fragment asks for. */
+/** Parses what a link's fragment asks for. */
 
 import { impossiblePart, type Argv, type Target } from "./protocol/target.ts";
 
@@ -8,7 +8,7 @@ export type Route =
   | { readonly type: "choose" }
   | { readonly type: "bad"; readonly why: string };
 
-/** `fragment` is what follows the `#`. */
+/** Parses the fragment of a link, without the `#`. */
 export function parseFragment(fragment: string): Route {
   if (fragment === "" || fragment === "/") return { type: "choose" };
   if (fragment.startsWith("/")) return parsePath(fragment);
@@ -18,7 +18,7 @@ export function parseFragment(fragment: string): Route {
   return { type: "ticket", ticket, path: fields.get("path") ?? "" };
 }
 
-/** A link, or a bare ticket, as pasted by a person. */
+/** Parses a link, or a ticket alone, that a person has pasted. */
 export function parsePasted(text: string): Route {
   const trimmed = text.trim();
   const hash = trimmed.indexOf("#");

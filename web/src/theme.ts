@@ -1,4 +1,4 @@
-/** The terminal's colours; the page's own are in style.css. */
+/** Chooses the terminal's colours; the page's own colours are in style.css. */
 
 import type { ITheme } from "@xterm/xterm";
 
@@ -56,7 +56,7 @@ export function theme(): ITheme {
   return light.matches ? LIGHT : DARK;
 }
 
-/** Calls `changed` when the person changes scheme; returns how to stop. */
+/** Calls `changed` whenever the person switches between dark and light; returns a function that stops the calls. */
 export function onThemeChange(changed: () => void): () => void {
   light.addEventListener("change", changed);
   return () => light.removeEventListener("change", changed);
