@@ -1,4 +1,4 @@
-/** One WebSocket of a session: messages in both directions, and whether its other end still lives. */
+/** Carries the messages of one WebSocket of a session, and detects that the other end is gone. */
 
 import type { Outlet } from "./input.ts";
 import type { Disposable } from "./lifecycle.ts";
@@ -6,7 +6,7 @@ import { decode, encode } from "./protocol/codec.ts";
 import type { ClientMessage, ServerMessage } from "./protocol/messages.ts";
 import { Heartbeat } from "./heartbeat.ts";
 
-/** 1000 ends a session, every other code leaves it. A browser lets a page say 1000 and 3000 to 4999 only. */
+/** Close codes: 1000 ends a session, any other code detaches. A browser lets a page send 1000 and 3000 to 4999 only. */
 export const CLOSE = { end: 1000, leave: 4001 } as const;
 
 export interface Socket extends Outlet {
@@ -23,7 +23,9 @@ export interface SocketListener {
 export interface ConnectionListener {
   opened(): void;
   received(message: ServerMessage): void;
-  /** It closed, or the other end is silent. `opened` is false where it never opened: a browser hides why. */
+  /** Handles the loss of the connection, which closed or fell silent. `opened` is false if the connection never
+   * opened: a browser hides the reason.
+   */
   lost(opened: boolean): void;
 }
 
@@ -62,17 +64,17 @@ export class Connection implements Outlet, Disposable {
     return this.#socket.waiting();
   }
 
-  /** From here on silence counts. */
+  /** Starts the heartbeat: from now on, a silent gateway is a lost connection. */
   watch(): void {
     this.#heartbeat.start();
   }
 
-  /** Something happened that a connection may not have survived. */
+  /** Sends a ping at once, after something that may have cut the connection; does nothing before `watch`. */
   check(): void {
     this.#heartbeat.check();
   }
 
-  /** Nothing is told any more. */
+  /** Closes the WebSocket with `code`, and drops the listener: the listener hears nothing more, not even `lost`. */
   close(code: number): void {
     this.#listener = undefined;
     this.#heartbeat.dispose();

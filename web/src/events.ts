@@ -1,4 +1,4 @@
-/** What a session tells, and what it takes to attach to it again. */
+/** Defines the events that a session emits, and what a client needs to attach to a session again. */
 
 import type { InputState } from "./input.ts";
 import type { Control, Reason } from "./protocol/control.ts";
@@ -6,19 +6,19 @@ import type { Status } from "./protocol/status.ts";
 
 export type Ending =
   | { readonly type: "exited"; readonly exitCode: number }
-  /** `begun` is false where the command has written nothing: kubectl was started, the shell perhaps never. */
+  /** The session failed. `begun` is false if the command has written nothing: perhaps the shell never started. */
   | ({ readonly type: "failed"; readonly begun: boolean } & Reason)
-  /** The connection went away without an end, and with it the session. */
+  /** The connection was lost without an `end`, and the session with the connection. */
   | { readonly type: "lost" }
-  /** The first connection never opened. A browser does not tell why. */
+  /** The first connection never opened; a browser hides the reason. */
   | { readonly type: "unopened" }
-  /** The gateway could not be reached for as long as the session is kept. */
+  /** The gateway stayed out of reach for as long as the session is kept. */
   | { readonly type: "gaveUp" }
-  /** By the person. */
+  /** The person ended the session. */
   | { readonly type: "closed" };
 
 export type SessionEvent =
-  /** `grace`: seconds that the session outlives its connection; undefined where it does not. */
+  /** The gateway accepted the session. `grace`: seconds that the session outlives its connection; undefined if none. */
   | {
       readonly type: "hello";
       readonly namespace: string | undefined;
@@ -27,35 +27,35 @@ export type SessionEvent =
     }
   | { readonly type: "started" }
   | { readonly type: "output"; readonly data: Uint8Array }
-  /** So many bytes are missing between the output before and after. */
+  /** Output is missing: `bytes` bytes between the output before and after this event. */
   | { readonly type: "gap"; readonly bytes: number }
-  /** The connection is lost; tries go on by themselves. */
+  /** The connection is lost; the session retries until `until`, in milliseconds of the epoch. */
   | { readonly type: "away"; readonly until: number }
-  /** A try did not even open. */
+  /** The connection of a retry never opened. */
   | { readonly type: "unopened" }
-  /** `newest`: what follows may have been shown before, on a screen that is lost. */
+  /** The session is attached again. `newest`: the output that follows may have been drawn on a screen that is lost. */
   | { readonly type: "back"; readonly newest: boolean }
   | Extract<Control, { type: "hop" | "warning" }>
-  /** More input waits than is good to keep quiet about; see `held`. */
+  /** So much input waits that the person should know; `Session.held` says how much. */
   | { readonly type: "held" }
   | { readonly type: "tooMuch"; readonly units: number }
   | { readonly type: "ended"; readonly ending: Ending };
 
-/** What it takes to attach to a session. */
+/** What a client needs to attach to a session again. */
 export interface Kept {
   readonly name: string;
-  /** Null takes the session over from whoever has it. */
+  /** Secret of the next attach; null takes the session over from any other client. */
   readonly secret: string | null;
-  /** Seconds that it outlives a connection. */
+  /** Seconds that the session outlives a connection. */
   readonly grace: number;
-  /** Of the output that is already here; null where none is. */
+  /** Offset before which all output is here already; null if no output is here. */
   readonly offset: number | null;
-  /** When it is not kept any longer, in milliseconds of the epoch. */
+  /** Time at which the session's grace ends, in milliseconds of the epoch. */
   readonly until: number;
   readonly input?: InputState | undefined;
 }
 
-/** Where a gateway says no `end` of its own, the Status alone has to do. */
+/** Returns the ending that the Status alone describes, for a gateway that sends no `end`. */
 export function endingOf(status: Status, begun: boolean): Ending {
   if (status.exitCode !== undefined) return { type: "exited", exitCode: status.exitCode };
   return { type: "failed", begun, hop: "", code: status.reason, message: status.message };

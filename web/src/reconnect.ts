@@ -1,12 +1,12 @@
-/** Trying again after the connection was lost: when, and for how long. */
+/** Retries after the connection was lost: decides when, and for how long. */
 
 import type { Disposable } from "./lifecycle.ts";
 
-/** Milliseconds before the first tries; the last one is repeated. */
+/** Milliseconds before each retry; the last pause is repeated. */
 const PAUSES = [200, 500, 1000, 2000, 5000];
-/** Milliseconds that one try may take until the gateway has answered. */
+/** Milliseconds that one retry may take until the gateway has answered. */
 const ATTEMPT = 15_000;
-/** A gateway that refuses an attach with one of these is asked again. */
+/** Codes of a refused attach that is retried. */
 export const PASSING: readonly string[] = [
   "shutdown",
   "ssh_unreachable",
@@ -19,16 +19,16 @@ export const PASSING: readonly string[] = [
 ];
 
 export interface Attempts {
-  /** Begins one try, which ends with `failed` or with the disposal of this. */
+  /** Begins a retry, which ends with `Reconnect.failed` or with the disposal of the Reconnect. */
   begin(): void;
-  /** Ends a try that takes too long. It does not call `failed`. */
+  /** Ends a retry that takes too long, and leaves the call of `failed` to the Reconnect. */
   abandon(): void;
-  /** The time is over, and the last try after that failed, too. */
+  /** Ends the session here: the time is over, and the last retry has failed. */
   giveUp(): void;
 }
 
 export class Reconnect implements Disposable {
-  /** When the session is not kept any longer, in milliseconds of the epoch. */
+  /** Time at which the session's grace ends, in milliseconds of the epoch. */
   readonly until: number;
   readonly #attempts: Attempts;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -41,18 +41,18 @@ export class Reconnect implements Disposable {
     this.#wait();
   }
 
-  /** Tries at once, and quickly again if that fails, unless a try is under way. */
+  /** Retries at once, or lets the retry under way go on; after a failure the pauses begin again with the shortest. */
   now(): void {
     this.#failures = 0;
     if (!this.#trying) this.#try();
   }
 
-  /** The try has failed. */
+  /** Records that the retry under way has failed, then waits for the next retry or, once the time is over, gives up. */
   failed(): void {
     if (!this.#trying) return;
     this.#trying = false;
     this.#failures += 1;
-    // A computer that slept past the end asks once all the same: the gateway's clock is the one that counts
+    // A computer that slept past the end still retries once, because the gateway's clock decides
     if (Date.now() >= this.until) this.#attempts.giveUp();
     else this.#wait();
   }

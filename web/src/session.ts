@@ -1,4 +1,4 @@
-/** One session, over as many connections as it takes: typed events out, keys and sizes in. Knows no terminal. */
+/** Runs one session over as many connections as needed: takes keys and sizes, emits typed events, knows no terminal. */
 
 import { OutputOffset } from "./output_offset.ts";
 import { Reconnect, PASSING } from "./reconnect.ts";
@@ -11,9 +11,9 @@ import type { ServerMessage, Size } from "./protocol/messages.ts";
 import { attachPath } from "./protocol/target.ts";
 import { Acknowledger } from "./acknowledge.ts";
 
-/** UTF-16 units of waiting input that a person is told of. */
+/** UTF-16 units of waiting input above which the session emits `held`. */
 const TELL = 1024 * 1024;
-/** Milliseconds until the gateway has said how a new session stands: it looks at every hop before. */
+/** Milliseconds until the gateway has sent its first message: the gateway checks every hop before. */
 const HELLO = 60_000;
 
 export class Session implements Disposable {
@@ -35,14 +35,14 @@ export class Session implements Disposable {
     this.#emit = emit;
   }
 
-  /** A new session. `path` is the exec endpoint's. */
+  /** Opens a new session at `path`, the exec endpoint with its query. */
   static exec(open: (path: string) => Socket, path: string, emit: (event: SessionEvent) => void): Session {
     const session = new Session(open, emit);
     session.#connect(path);
     return session;
   }
 
-  /** A session that is there already. It is away until it is attached. */
+  /** Attaches to a session that exists already. The session is away until the gateway accepts the attach. */
   static attach(open: (path: string) => Socket, kept: Kept, emit: (event: SessionEvent) => void): Session {
     const session = new Session(open, emit);
     session.#kept = kept;
@@ -58,55 +58,59 @@ export class Session implements Disposable {
     return this.#phase === "ended";
   }
 
-  /** How to attach to it, with the output before `offset` on the screen; undefined where that is not possible. */
+  /** Returns what the next attach needs, with the output before `offset` on the screen; undefined before `hello`, and
+   * if the session ends with its connection.
+   */
   kept(offset: number): Kept | undefined {
     if (!this.#kept) return undefined;
     const until = this.#away?.until ?? Date.now() + this.#kept.grace * 1000;
     return { ...this.#kept, offset, until, input: this.#input.state };
   }
 
-  /** Input that waits, in UTF-16 units. */
+  /** Counts the input that waits to be sent, in UTF-16 units. */
   get held(): number {
     return this.#input.held;
   }
 
-  /** In order and complete, at any size up to what may wait. Ctrl-C alone overtakes, and drops, what waits. */
+  /** Sends input in order, as credit allows. Emits `tooMuch`, and sends nothing of `data`, if too much would wait, and
+   * `held` while much waits. Ctrl-C alone drops the waiting input and takes its place.
+   */
   write(data: string | Uint8Array): void {
     if (this.ended) return;
     if (!this.#input.push(data)) this.#emit({ type: "tooMuch", units: data.length });
     if (this.#input.held > TELL) this.#emit({ type: "held" });
   }
 
-  /** What waits is not sent any more. */
+  /** Drops the input that waits to be sent. */
   drop(): void {
     this.#input.drop();
   }
 
-  /** The latest size is told on each connection. */
+  /** Sends the terminal's size, and sends the latest size again on each new connection. */
   resize(size: Size): void {
     this.#size = size;
     if (!this.ended) this.#connection?.say({ type: "resize", size });
   }
 
-  /** All output before `offset` is on the screen. */
+  /** Acknowledges that all output before `offset` is on the screen. */
   drawn(offset: number): void {
     this.#seen.drawn(offset);
   }
 
-  /** While away: tries at once. Else: makes sure that the connection lives. */
+  /** Retries at once while the session is away; otherwise checks that the connection is alive. */
   check(): void {
     if (this.#away) this.#away.now();
     else this.#connection?.check();
   }
 
-  /** Ends the session, and tells it. */
+  /** Ends the session, and emits `ended`. */
   finish(): void {
     if (this.ended) return;
     this.#connection?.close(CLOSE.end);
     this.#end({ type: "closed" });
   }
 
-  /** Goes without another event, and leaves the session to its grace. */
+  /** Detaches without another event; the session goes on for its grace. */
   leave(): void {
     this.#stop(CLOSE.leave);
   }
@@ -126,7 +130,7 @@ export class Session implements Disposable {
     });
   }
 
-  /** Nobody has said how it stands. */
+  /** Drops a connection whose gateway has sent no message in time. */
   #silent(): void {
     this.#connection?.close(CLOSE.leave);
     this.#lost(true);
@@ -150,7 +154,7 @@ export class Session implements Disposable {
 
   #output(whole: Uint8Array): void {
     const data = this.#arrivals.take(whole);
-    if (data.length === 0) return; // also Kubernetes' hello frame
+    if (data.length === 0) return; // output that was received before, or Kubernetes' empty hello
     this.#spoken = true;
     this.#started();
     this.#emit({ type: "output", data });

@@ -1,4 +1,4 @@
-/** The browser's WebSocket as the session's four-method Socket. */
+/** Adapts the browser's WebSocket to the session's Socket of four methods. */
 
 import { SUBPROTOCOL } from "./protocol/codec.ts";
 import { toBytes } from "./protocol/utf8.ts";
@@ -6,7 +6,9 @@ import type { Socket, SocketListener } from "./connection.ts";
 
 const BEARER = "base64url.bearer.authorization.k8s.io.";
 
-/** A browser cannot set headers on a WebSocket, so the token travels as a subprotocol, as Kubernetes has it. */
+/** Opens a WebSocket to `path`. Sends the token as a subprotocol, as Kubernetes allows, because a browser cannot set
+ * headers on a WebSocket.
+ */
 export function connect(path: string, token: string): Socket {
   const url = new URL(path, location.origin);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
