@@ -1,24 +1,24 @@
-/** The page's credential: from a ticket to a token, which lives as long as the tab. */
+/** Exchanges a ticket for a token, keeps the token while the tab lives, and asks the gateway with the token. */
 
 const KEY = "dap-gateway.token";
 const NAME = "dap-gateway.identity";
 const TOKEN = "/gateway/v1/token";
 const INFO = "/gateway/v1/info";
 
-/** `refused`: the gateway said no, in its own words. `unreachable`: nobody answered. */
+/** Answer of the gateway: `refused` carries the gateway's own words, `unreachable` stands for no answer. */
 export type Answer<T> =
   | { readonly type: "ok"; readonly value: T }
   | { readonly type: "refused"; readonly status: number; readonly message: string }
   | { readonly type: "unreachable" };
 
-/** The token where the browser lets a page store nothing: it is gone with a reload. */
+/** Copy of the token for a browser that lets a page store nothing; the copy is gone after a reload. */
 let unstored: string | null = null;
 
 export function token(): string | null {
   return stored((storage) => storage.getItem(KEY)) ?? unstored;
 }
 
-/** Whose it is; empty while that is not known. */
+/** Returns the name of the token's owner; empty while the owner is unknown. */
 export function identity(): string {
   return stored((storage) => storage.getItem(NAME)) ?? "";
 }
@@ -44,7 +44,7 @@ function stored<T>(use: (storage: Storage) => T): T | undefined {
   }
 }
 
-/** Exchanges the ticket, which works once, and keeps the token. */
+/** Exchanges the ticket, which works once, for a token, and keeps the token. */
 export async function exchange(ticket: string): Promise<Answer<void>> {
   const answer = await ask(TOKEN, {
     method: "POST",
@@ -59,7 +59,7 @@ export async function exchange(ticket: string): Promise<Answer<void>> {
   return { type: "ok", value: undefined };
 }
 
-/** Forgets the token here, then revokes it: the gateway ends what was opened with it. */
+/** Forgets the token here, then revokes the token: the gateway ends the sessions that were opened with the token. */
 export async function signOut(): Promise<Answer<void>> {
   const given = token() ?? "";
   forget();
@@ -67,7 +67,7 @@ export async function signOut(): Promise<Answer<void>> {
   return answer.type === "ok" ? { type: "ok", value: undefined } : answer;
 }
 
-/** The namespace of a pod that is named without one in that cluster, whose name is a label. */
+/** Returns the default namespace of `cluster`, whose name must be a valid label; empty if the answer names none. */
 export async function defaultNamespace(cluster: string): Promise<Answer<string>> {
   const path = `/gateway/v1/clusters/${cluster}/namespace`;
   const answer = await ask(path, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
@@ -76,7 +76,7 @@ export async function defaultNamespace(cluster: string): Promise<Answer<string>>
   return { type: "ok", value: typeof name === "string" ? name : "" };
 }
 
-/** Names of the gateway's clusters; also the way to learn whether the token is still good. */
+/** Returns the names of the gateway's clusters; the answer also tells whether the token is still good. */
 export async function clusters(): Promise<Answer<string[]>> {
   const answer = await ask(INFO, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
   if (answer.type !== "ok") return answer;

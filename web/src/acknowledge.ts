@@ -1,10 +1,10 @@
-/** Tells the gateway what the screen has drawn: soon, but never a message for each write. */
+/** Acknowledges the output that the screen has drawn: soon, and with one message for many writes. */
 
 import type { Disposable } from "./lifecycle.ts";
 
-/** Milliseconds until the gateway hears of a little that was drawn. */
+/** Milliseconds until a little drawn output is acknowledged. */
 const SOON = 50;
-/** Bytes after which it hears at once; a quarter of the window where that is less. */
+/** Bytes of drawn output that are acknowledged at once; at most a quarter of the window. */
 const BATCH = 64 * 1024;
 
 export class Acknowledger implements Disposable {
@@ -18,7 +18,7 @@ export class Acknowledger implements Disposable {
     this.#tell = tell;
   }
 
-  /** On a new connection, whose gateway knows of everything before `offset`. */
+  /** Starts on a new connection, whose gateway knows all before `offset`, and acknowledges what is drawn beyond. */
   start(offset: number, window: number): void {
     this.stop();
     this.#batch = Math.max(1, Math.min(BATCH, window / 4));
@@ -26,7 +26,7 @@ export class Acknowledger implements Disposable {
     this.drawn(this.#drawn);
   }
 
-  /** Everything before `offset` is on the screen. */
+  /** Records that everything before `offset` is on the screen; between `start` and `stop`, acknowledges `offset`. */
   drawn(offset: number): void {
     this.#drawn = offset;
     if (this.#drawn - this.#told >= this.#batch) this.#flush();

@@ -1,25 +1,25 @@
-/** Where the output stands, so that no byte is shown twice and none is missing unsaid. */
+/** Tracks the offset of the output, so that each byte is shown once and every gap is reported. */
 
 export class OutputOffset {
-  /** The offset of the next new byte. */
+  /** Offset of the next new byte. */
   next: number;
-  /** The next attach asks for what the journal still has. */
+  /** True if the next attach asks for the newest output that the gateway has. */
   newest: boolean;
-  /** Bytes that come a second time. */
+  /** Bytes that the gateway is about to send a second time. */
   #again = 0;
 
-  /** `offset`: as in `Kept`. */
+  /** Starts at an `offset` as in `Kept`; null starts with the newest output. */
   constructor(offset: number | null) {
     this.next = offset ?? 0;
     this.newest = offset === null;
   }
 
-  /** What an attach asks for. */
+  /** Returns the offset that an attach asks for; null asks for the newest output. */
   get wanted(): number | null {
     return this.newest ? null : this.next;
   }
 
-  /** What is new of the output. */
+  /** Returns the new bytes of `data`, without the bytes that were received before, and moves `next` behind `data`. */
   take(data: Uint8Array): Uint8Array {
     const fresh = data.subarray(Math.min(this.#again, data.length));
     this.#again -= data.length - fresh.length;
@@ -27,12 +27,12 @@ export class OutputOffset {
     return fresh;
   }
 
-  /** So many bytes were dropped here. */
+  /** Moves `next` past `bytes` that were dropped. */
   skip(bytes: number): void {
     this.next += bytes;
   }
 
-  /** A new connection goes on at `offset`. Returns how many bytes are missing. */
+  /** Goes on with a new connection, whose output begins at `offset`. Returns how many bytes are missing before. */
   resume(offset: number): number {
     const { next } = this;
     this.newest = false;

@@ -10,7 +10,7 @@ const STRINGS: readonly number[] = [0x5d, 0x50, 0x58, 0x5e, 0x5f];
 
 type State = "ground" | "escape" | "csi" | "string" | "stringEscape";
 
-/** Returns the unfinished end of `data`, as a terminal parses `data`; empty if the last sequence or character is whole. */
+/** Returns the unfinished end of `data`, as a terminal parses `data`; empty if `data` ends with a whole character. */
 export function partialSequence(data: Uint8Array): Uint8Array {
   let state: State = "ground";
   let start = data.length;

@@ -1,11 +1,11 @@
-/** Input that waits: a paste stays the text that it was, and becomes bytes only as it leaves. */
+/** Holds input that waits to be sent: a paste stays text, and becomes bytes only as the bytes are sent. */
 
 import { toBytesInto } from "./protocol/utf8.ts";
 
 const PASTE_BEGIN = "\x1b[200~";
 const PASTE_END = "\x1b[201~";
 
-/** Text, or bytes, taken from its front. */
+/** A piece of waiting input, text or bytes, that is sent from its front. */
 export class Piece {
   readonly #whole: string | Uint8Array;
   #taken = 0;
@@ -14,17 +14,17 @@ export class Piece {
     this.#whole = whole;
   }
 
-  /** What is left, in UTF-16 units or bytes. */
+  /** Counts what is left of the piece: UTF-16 units of text, or bytes. */
   get left(): number {
     return this.#whole.length - this.#taken;
   }
 
-  /** The text that is left; nothing of bytes. */
+  /** Returns the text that is left; empty if the piece is bytes. */
   get rest(): string {
     return typeof this.#whole === "string" ? this.#whole.slice(this.#taken) : "";
   }
 
-  /** At most `most` bytes, no character split; empty where not even one character fits. */
+  /** Takes at most `most` bytes from the front, in whole characters; empty if the first character is longer. */
   take(most: number): Uint8Array {
     if (typeof this.#whole === "string") return this.#encode(this.#whole, Math.max(0, most));
     const data = this.#whole.subarray(this.#taken, this.#taken + Math.max(0, most));
@@ -32,7 +32,7 @@ export class Piece {
     return data;
   }
 
-  /** What a bracketed paste still owes when it is cut off here: its end mark, or what is missing of that. */
+  /** Returns the end mark, or its missing rest, that a bracketed paste needs if it is cut off now; otherwise empty. */
   get debt(): string {
     if (typeof this.#whole !== "string" || this.#taken === 0 || this.left === 0) return "";
     if (!this.#whole.startsWith(PASTE_BEGIN) || !this.#whole.endsWith(PASTE_END)) return "";
@@ -41,7 +41,7 @@ export class Piece {
 
   #encode(text: string, most: number): Uint8Array {
     let end = Math.min(text.length, this.#taken + most);
-    if (end < text.length && isHighSurrogate(text, end - 1)) end -= 1; // its other half stands behind the cut
+    if (end < text.length && isHighSurrogate(text, end - 1)) end -= 1; // the other half is behind the cut
     const into = new Uint8Array(most);
     const { read, written } = toBytesInto(text.slice(this.#taken, end), into);
     this.#taken += read;

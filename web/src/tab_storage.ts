@@ -1,5 +1,5 @@
-/** What a tab keeps of its sessions in sessionStorage, so that a reload finds them again. A duplicated tab gets a
- * copy of it; of two that attach, the later one has the session and the earlier one is told.
+/** Keeps a tab's sessions in sessionStorage, so that a reload finds the sessions again. A duplicated tab gets a copy of
+ * the storage; of two tabs that attach, the later tab gets the session and the earlier tab receives `taken_over`.
  */
 
 import { fromUnits, toUnits } from "./bytes.ts";
@@ -7,17 +7,17 @@ import type { Kept } from "./events.ts";
 import type { InputState } from "./input.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-/** The number changes with the form of what is kept: what an older page left is not read. */
+/** Prefix of a record's key. The number changes with the format, so that records of an older page are left unread. */
 const KEY = "dap-gateway.session/1 ";
 
-/** Milliseconds after its grace. */
+/** Milliseconds for which a session's record is kept after the session's grace. */
 const STALE = 24 * 3600 * 1000;
 
 export interface Record {
   readonly kept: Kept;
-  /** Undefined where the tab had no time to copy it, or it was too large. */
+  /** Copy of the screen; undefined if the tab had no time for a copy, or the copy was too large. */
   readonly screen?: Snapshot | undefined;
-  /** Another client has taken the session over: it is not taken back unasked. */
+  /** True if another client has taken the session over: the tab takes the session back only when asked. */
   readonly taken: boolean;
 }
 
@@ -25,8 +25,9 @@ type Stored = Omit<Record, "kept"> & {
   readonly kept: Omit<Kept, "input"> & { readonly input?: (Omit<InputState, "sent"> & { readonly sent: string }) | undefined };
 };
 
-/** Of the session behind this link. Whether it is over the gateway knows: this computer's clock, and what a tab that
- * crashed had time to write down, may be wrong. And whoever comes back too late is told so.
+/** Returns the record of the session behind `link`; undefined if the tab has none. Removes an unreadable record.
+ * The gateway decides whether the session is over, and tells whoever attaches too late: this computer's clock, and what
+ * a crashed tab had time to store, may be wrong.
  */
 export function find(link: string): Record | undefined {
   const found = storage((items) => parse(items.getItem(KEY + link)));
@@ -34,14 +35,14 @@ export function find(link: string): Record | undefined {
   return found;
 }
 
-/** Keeps as much of it as the browser takes. */
+/** Stores the record under `link`, without the screen if the browser's quota is full; drops stale records first. */
 export function keep(link: string, record: Record): void {
   storage((items) => {
     prune(items);
     try {
       items.setItem(KEY + link, format(record));
     } catch {
-      items.setItem(KEY + link, format({ ...record, screen: undefined })); // the quota
+      items.setItem(KEY + link, format({ ...record, screen: undefined })); // the quota is full
     }
   });
 }
@@ -50,12 +51,12 @@ export function forget(link: string): void {
   storage((items) => items.removeItem(KEY + link));
 }
 
-/** Forgets every session, of whatever link. */
+/** Removes the records of all sessions, of whatever link. */
 export function forgetAll(): void {
   storage((items) => names(items).forEach((name) => items.removeItem(name)));
 }
 
-/** Sessions of other links that nobody came back for in a day. */
+/** Removes unreadable records, and records of sessions whose grace ended a day ago or earlier. */
 function prune(items: Storage): void {
   for (const name of names(items)) {
     const record = parse(items.getItem(name));
