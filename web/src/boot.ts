@@ -1,5 +1,5 @@
-/** Runs before xterm.js and lets it live under a policy without 'unsafe-inline': its style elements get the
- * response's nonce, and its style attributes (RGB colours in the DOM renderer) become CSSOM calls.
+/** Lets xterm.js, which is imported later, run under a policy without 'unsafe-inline': style elements get the
+ * response's nonce, and style attributes (RGB colours in the DOM renderer) become CSSOM calls.
  */
 
 const nonce = document.querySelector<HTMLScriptElement>("script[nonce]")?.nonce ?? "";

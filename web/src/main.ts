@@ -1,4 +1,4 @@
-/** Reads the link, and shows what it asks for. */
+/** Reads the page's link, and shows the view that the link asks for. */
 
 import "./boot.ts";
 import "./style.css";
@@ -18,7 +18,7 @@ import { visible } from "./words.ts";
 const host = part("main");
 const status = new StatusLine();
 let view: Disposable | undefined;
-/** Which showing this is: an answer for an earlier one comes too late. */
+/** Number of the current view: an answer to an earlier view comes too late, and is dropped. */
 let turn = 0;
 
 function clear(): void {
@@ -39,7 +39,7 @@ function follow(): void {
   clear();
   const route = parseFragment(location.hash.slice(1));
   if (route.type === "ticket") {
-    // before anything else: nobody may copy it from the address bar, or find it in the history
+    // first of all, so that nobody copies the ticket from the address bar or finds the ticket in the history
     goTo(route.path);
     void enter(route.ticket);
   } else if (access.token() === null) signIn("");
@@ -53,7 +53,7 @@ function open(route: Exclude<Route, { type: "ticket" }>): void {
     case "bad":
       return choose(`This link does not work. ${visible(route.why)}`);
     case "exec":
-      // what this tab has begun already was agreed to then
+      // the person agreed to a session of this tab when the session began
       if (route.argv.length === 0 || find(execPath(route.target, route.argv))) return run(route);
       view = confirmView(host, { ...route, accept: () => run(route) });
   }
@@ -76,12 +76,12 @@ async function enter(ticket: string): Promise<void> {
   if (mine !== turn) return;
   clear();
   if (answer.type === "unreachable") return signIn(`The gateway does not answer at ${location.origin}.`, ticket);
-  // a link opened twice in one tab: what the first time gave is still good
+  // a link opened twice in one tab: the token of the first time is still good
   if (answer.type === "ok" || (answer.status === 401 && access.token() !== null)) return follow();
   signIn(`The gateway did not take the ticket: ${visible(answer.message)}`);
 }
 
-/** Ends this tab's sign-in, and with it what the tab has open. */
+/** Signs this tab out and ends what the tab has open; asks the person first while a session runs. */
 function leave(): void {
   if (view instanceof ShellView) view.beforeSignOut(() => void signOut());
   else void signOut();
@@ -114,7 +114,9 @@ function signIn(reason: string, ticket = ""): void {
   show(signInView({ reason, ticket, enter: take }));
 }
 
-/** Changes the address bar alone: no entry in the history, no event. */
+/** Puts `path` into the address bar alone, without an entry in the history and without an event; a `path` that begins
+ * with anything but a slash empties the fragment.
+ */
 function goTo(path: string): void {
   const fragment = path.startsWith("/") ? `#${path}` : "";
   history.replaceState(null, "", location.pathname + location.search + fragment);

@@ -1,24 +1,24 @@
-/** Bars over the top of the terminal: they cover a line or two, and leave the size that programs know alone. */
+/** Shows bars over the top of the terminal, which cover a line or two and leave the size that programs know alone. */
 
 import { make } from "./elements.ts";
 import type { Disposable } from "./lifecycle.ts";
 import { clock } from "./words.ts";
 
-/** Milliseconds between two looks at what counts. */
+/** Milliseconds between two updates of the counts. */
 const TICK = 1000;
 
 export interface Notice {
   readonly mood: "busy" | "bad" | "plain";
-  /** Read out when it comes. */
+  /** Sentence of the bar, which a screen reader reads out when the bar appears. */
   readonly text: string;
-  /** What changes, asked again every second and never read out. */
+  /** Returns the part of the bar that changes, which is asked again every second and never read out. */
   readonly count?: () => string;
   readonly buttons?: readonly Button[];
 }
 
 export interface Button {
   readonly label: string;
-  /** The keyboard goes to it when it comes. */
+  /** True if the button takes the keyboard when the bar appears. */
   readonly focus?: boolean;
   press(): void;
 }
@@ -33,7 +33,7 @@ export class Notices<Kind extends string> implements Disposable {
   readonly #shown = new Map<Kind, Shown>();
   readonly #timer = setInterval(() => this.#shown.forEach((each) => each.update()), TICK);
 
-  /** In place of an earlier one of its kind. */
+  /** Shows a bar, in place of an earlier bar of its kind. */
   show(kind: Kind, notice: Notice): void {
     const shown = draw(notice);
     const earlier = this.#shown.get(kind);
@@ -60,7 +60,7 @@ export class Notices<Kind extends string> implements Disposable {
   }
 }
 
-/** For `count`: what is left until a time in milliseconds of the epoch. */
+/** Returns a `count` that says how much time is left until `end`, in milliseconds of the epoch. */
 export function until(end: number): () => string {
   return () => `${clock((end - Date.now()) / 1000)} left`;
 }

@@ -1,4 +1,4 @@
-/** The line above the terminal: where one is, how it stands, how large it is. */
+/** Shows the line above the terminal: the pod, the state of the session, the size of the terminal. */
 
 import { part } from "./elements.ts";
 import type { Size } from "./protocol/messages.ts";
@@ -16,19 +16,19 @@ export class StatusLine {
   readonly #end = part("end");
   readonly #signOut = part("signout");
 
-  /** Whose link it was: what is done here is done in that name. */
+  /** Shows the identity in whose name this page acts; an empty name hides the field. */
   who(name: string): void {
     this.#who.textContent = name;
     this.#who.title = name && `signed in as ${name}`;
   }
 
-  /** What the button does; undefined hides it. */
+  /** Shows the button that signs out, which calls `press`; undefined hides the button. */
   signOut(press: (() => void) | undefined): void {
     this.#signOut.hidden = press === undefined;
     this.#signOut.onclick = press ?? null;
   }
 
-  /** The pod is marked: it is the name one looks for. */
+  /** Shows the target's names, with the pod in bold as the name that a person looks for, and sets the page's title. */
   target({ cluster, namespace, pod, container }: Target): void {
     const names = { cluster, namespace, pod, container };
     this.#place.replaceChildren(
@@ -52,7 +52,7 @@ export class StatusLine {
     this.#size.textContent = `${columns}×${rows}`;
   }
 
-  /** For how many seconds the session outlives its connection; undefined hides it, and the button that ends it. */
+  /** Shows how long the session outlives its connection, and a button that calls `end`; undefined hides both. */
   kept(seconds: number | undefined, what = "", end = (): void => {}): void {
     this.#kept.hidden = this.#end.hidden = seconds === undefined;
     if (seconds === undefined) return;

@@ -1,4 +1,4 @@
-/** A small form that names a pod. */
+/** Shows a small form in which a person names a pod. */
 
 import * as access from "../access.ts";
 import { alertLine, card, make, textField } from "../elements.ts";
@@ -6,11 +6,11 @@ import { fragmentOf } from "../route.ts";
 import { impossiblePart, isName } from "../protocol/target.ts";
 import { visible } from "../words.ts";
 
-/** What an empty namespace means, until it is known. */
+/** Placeholder of the empty namespace field, until the cluster's default namespace is known. */
 const DEFAULT = "the cluster’s default";
 
 export interface Choose {
-  /** What was wrong with the link that led here; empty when there was none. */
+  /** Why the link that led here does not work; empty if the person came without such a link. */
   readonly problem: string;
   go(fragment: string): void;
   unauthorized(message: string): void;
@@ -48,7 +48,7 @@ export function chooseView({ problem, go, unauthorized }: Choose): HTMLElement {
   return card("Open a shell in a pod", wrong, form);
 }
 
-/** Shows which namespace an empty field means; without an answer the field works as well. */
+/** Shows the default namespace of the cluster in the empty field; without an answer the field works as well. */
 async function showDefault(cluster: HTMLInputElement, namespace: HTMLInputElement): Promise<void> {
   const name = cluster.value.trim();
   namespace.placeholder = DEFAULT;
@@ -59,7 +59,7 @@ async function showDefault(cluster: HTMLInputElement, namespace: HTMLInputElemen
   }
 }
 
-/** The names are a convenience: without them the form works as well. */
+/** Offers the names of the gateway's clusters; without an answer the form works as well. A 401 calls `unauthorized`. */
 async function offerClusters(list: HTMLElement, unauthorized: (message: string) => void): Promise<void> {
   const answer = await access.clusters();
   if (!list.isConnected) return;

@@ -1,11 +1,11 @@
-/** A link that names a command: anybody may have made it, so it is shown first and run only on request. */
+/** Shows the command that a link names, and runs the command only on request: anybody may have made the link. */
 
 import { card, make } from "../elements.ts";
 import { listen, Store, type Disposable } from "../lifecycle.ts";
 import type { Argv, Target } from "../protocol/target.ts";
 import { describeTarget, shellWords } from "../words.ts";
 
-/** Milliseconds before the page listens: an Enter or a click meant for the page before must not count. */
+/** Milliseconds before the view takes keys and clicks, so that an Enter meant for the page before runs nothing. */
 const DEAF = 500;
 
 export interface Confirm {
@@ -39,7 +39,7 @@ export function confirmView(host: HTMLElement, { target, argv, accept }: Confirm
   store.onDispose(() => clearTimeout(timer));
   store.add(listen(window, "keydown", (event) => {
     if (event.key !== "Enter") return;
-    event.preventDefault(); // no click by a key that is held down
+    event.preventDefault(); // a key that is held down clicks nothing
     if (!event.repeat && !button.disabled) run();
   }));
   return store;

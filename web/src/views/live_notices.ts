@@ -1,4 +1,4 @@
-/** What a person is told while a session goes on: bars that come and go by themselves. */
+/** Tells a person what happens to a running session, in bars that come and go by themselves. */
 
 import { hopName, type EndingWords } from "../endings.ts";
 import type { SessionEvent } from "../events.ts";
@@ -8,7 +8,7 @@ import { Notices, until, type Button } from "../notices.ts";
 import type { Session } from "../session.ts";
 import { megabytes } from "../words.ts";
 
-/** Milliseconds before waiting input is spoken of: most pastes are gone by then. */
+/** Milliseconds before a bar mentions waiting input: most pastes are sent by then. */
 const PATIENCE = 1000;
 
 type Kind = "away" | "hop" | "warning" | "held" | "tooMuch" | "end" | "elsewhere";
@@ -29,7 +29,7 @@ export class LiveNotices implements Disposable {
 
   away(event: Of<"away">, tryNow: () => void): void {
     const lost = navigator.onLine ? "The connection to the gateway is lost." : "This computer is offline.";
-    this.#notices.hide("hop", "warning", "end"); // what they say is not known any more
+    this.#notices.hide("hop", "warning", "end"); // these bars may be out of date
     this.#notices.show("away", {
       mood: "busy",
       text: `${lost} The ${this.#what} is kept, and this page tries to reach it again.`,
@@ -72,17 +72,17 @@ export class LiveNotices implements Disposable {
     });
   }
 
-  /** Asks before it calls. */
+  /** Asks the person whether to end the session, and calls `finish` after a yes. */
   end(finish: () => void): void {
     this.#ask(`End this ${this.#what}, and what runs in it?`, "End it", finish);
   }
 
-  /** Asks before it calls. */
+  /** Asks the person whether to sign out, which ends the session, and calls `finish` after a yes. */
   signOut(finish: () => void): void {
     this.#ask(`Sign out, and end this ${this.#what}, and what runs in it?`, "End it and sign out", finish);
   }
 
-  /** In place of everything else: the session is not this page's now. */
+  /** Replaces every bar by the bar of a session that this page has lost to another client, or cannot reach. */
   elsewhere({ sentence, mood }: EndingWords, buttons: readonly Button[]): void {
     this.clear();
     this.#notices.show("elsewhere", { mood: mood === "bad" ? "bad" : "plain", text: sentence, buttons });

@@ -1,13 +1,13 @@
-/** No token: how to get in, and a field for what `dap open` printed. */
+/** Shows how to sign in, with a field for the link that `dap open` printed. */
 
 import { alertLine, card, make, textField } from "../elements.ts";
 import { parsePasted } from "../route.ts";
 import { visible } from "../words.ts";
 
 export interface SignIn {
-  /** Why one has to sign in again; empty the first time. */
+  /** Why the person has to sign in again; empty the first time. */
   readonly reason: string;
-  /** A ticket that may still be good, because nobody answered when it was shown. */
+  /** Ticket that may still be good, because the gateway did not answer; otherwise empty. */
   readonly ticket: string;
   enter(ticket: string, path: string): void;
 }
