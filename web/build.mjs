@@ -11,7 +11,7 @@ const common = { absWorkingDir: here, bundle: true, format: "esm", logLevel: "wa
 async function buildPage() {
   await rm(page, { recursive: true, force: true });
   await mkdir(page, { recursive: true });
-  // Names with a hash: a server may let browsers keep the assets for ever
+  // Hashes in the names let browsers keep the assets for ever
   const { metafile } = await build({
     ...common,
     entryPoints: ["src/main.ts"],
@@ -31,7 +31,7 @@ async function buildPage() {
   await writeFile(join(page, "LICENSES.txt"), await licenses());
 }
 
-// Of the packages that are inside the built page
+// Returns the licenses of the packages that are inside the built page
 async function licenses() {
   const { dependencies } = JSON.parse(await readFile(join(here, "package.json"), "utf8"));
   const texts = Object.keys(dependencies).map(async (name) => {
@@ -41,7 +41,7 @@ async function licenses() {
   return (await Promise.all(texts)).join("\n\n");
 }
 
-// One addon comes without the file; xterm.js, whose repository and terms it shares, has it
+// Returns a package's license. One addon lacks the file; the license of xterm.js, from the same repository, covers both
 async function license(name) {
   const folder = join(here, "node_modules", name);
   try {
