@@ -1,4 +1,4 @@
-/** Words names, commands, sizes and times for a person. Text from outside passes through `visible` first. */
+/** Formats names, commands, sizes and times for a person. Text from outside passes through `visible` first. */
 
 import type { Argv, Target } from "./protocol/target.ts";
 
