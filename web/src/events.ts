@@ -33,7 +33,7 @@ export type SessionEvent =
   | { readonly type: "away"; readonly until: number }
   /** The connection of a retry never opened. */
   | { readonly type: "unopened" }
-  /** The session is attached again. `newest`: the output that follows may have been drawn on a screen that is lost. */
+  /** `newest`: what follows may have been shown before, on a screen that is lost. */
   | { readonly type: "back"; readonly newest: boolean }
   | Extract<Control, { type: "hop" | "warning" }>
   /** So much input waits that the person should know; `Session.held` says how much. */

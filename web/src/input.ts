@@ -1,5 +1,5 @@
-/** Keys and pastes on their way to the command, in order and with credit: what was sent is kept until the gateway
- * has it safely, so that a new connection can send it again, and what has no credit waits here.
+/** Sends keys and pastes to the command, in order and as far as credit allows. Keeps sent input until the input is
+ * acknowledged, so that a new connection can send the input again; input beyond the credit waits here.
  */
 
 import { join } from "./bytes.ts";
@@ -8,32 +8,32 @@ import { Piece } from "./paste_queue.ts";
 import { CHUNK, encode } from "./protocol/codec.ts";
 
 export const INTERRUPT = "\x03";
-/** Bytes that may wait inside the socket: small enough that Ctrl-C is not behind much. */
+/** Bytes that may wait inside the socket: few enough that Ctrl-C is sent soon. */
 const LIMIT = 1024 * 1024;
 /** Milliseconds between looks at a full socket, which has no event for having become emptier. */
 const LOOK_AGAIN = 10;
-/** Bytes of the credit, at most a quarter of it, that a paste leaves over, so that Ctrl-C can still go. */
+/** Bytes of the credit, at most a quarter of the window, that a paste leaves over for Ctrl-C. */
 const RESERVE = 1024;
-/** UTF-16 units that may wait. A longer paste is refused as a whole. */
+/** UTF-16 units of input that may wait. A longer paste is refused as a whole. */
 export const MOST = 128 * 1024 * 1024;
 
 export interface Outlet {
   send(payload: Uint8Array<ArrayBuffer>): void;
-  /** Bytes that were given to `send` and have not left yet. */
+  /** Counts the bytes that were given to `send` and still wait in the socket. */
   waiting(): number;
 }
 
-/** Input up to `received` has been taken, and `window` bytes beyond it may be under way. */
+/** Credit for input: the gateway has the input up to `received`, and `window` bytes beyond may be on their way. */
 export interface Credit {
   readonly received: number;
   readonly window: number;
 }
 
-/** What a page keeps of its input while it is loaded anew. */
+/** Input that a page keeps across a reload. */
 export interface InputState {
-  /** The offset of the first byte of `sent`. */
+  /** Offset of the first byte of `sent`. */
   readonly received: number;
-  /** What may or may not have arrived. */
+  /** Bytes that were sent and are still unacknowledged. */
   readonly sent: Uint8Array;
   readonly waiting: string;
 }
@@ -41,22 +41,22 @@ export interface InputState {
 export class InputQueue implements Disposable {
   #outlet: Outlet | undefined;
   readonly #waiting: Piece[] = [];
-  /** The first of them goes on the reserve, too. */
+  /** True if the first waiting piece may use the reserve, too. */
   #urgent = false;
-  /** Sent and not acknowledged. The first byte of it has the offset #safe. */
+  /** Bytes that were sent and are still unacknowledged, from the offset #safe on. */
   #unacknowledged: Uint8Array[] = [];
-  /** The gateway has everything before it, whatever becomes of the gateway. */
+  /** Offset before which all input is safe, whatever becomes of the gateway. */
   #safe = 0;
-  /** This connection's gateway has everything before it, and the window begins there. */
+  /** Offset before which the gateway of this connection has all input, and where the window begins. */
   #taken = 0;
   #sent = 0;
-  /** Infinite where nothing is acknowledged; then nothing is kept either. */
+  /** Bytes that may be on their way; Infinity if the gateway acknowledges nothing, and then no sent input is kept. */
   #window = Infinity;
   #reserve = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Before `open` everything waits. What an earlier connection did not get across is sent again. What it did is
-   * kept all the same until it is acknowledged: another gateway may take this one's place, and have less.
+  /** Sends what an earlier connection failed to deliver, then what waits; before `open`, all input waits. Delivered
+   * input is kept until acknowledged all the same: another gateway may take this gateway's place, and have less.
    */
   open(outlet: Outlet, credit?: Credit): void {
     this.#outlet = outlet;
@@ -64,25 +64,27 @@ export class InputQueue implements Disposable {
     this.#reserve = Math.min(RESERVE, this.#window / 4);
     const { received } = credit ?? { received: 0 };
     this.#taken = received;
-    if (received > this.#sent || received < this.#safe) this.#forget(received); // somebody else has typed meanwhile
+    if (received > this.#sent || received < this.#safe) this.#forget(received); // another client has typed meanwhile
     for (const data of this.#from(received)) outlet.send(encode({ type: "stdin", data }));
     this.#flush();
   }
 
-  /** The connection is lost; everything is kept. */
+  /** Stops sending, because the connection is lost; all input is kept. */
   close(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#outlet = undefined;
   }
 
-  /** The gateway has everything up to `offset`. */
+  /** Records that the gateway has all input up to `offset`, and sends what waits. */
   acknowledge(offset: number): void {
     if (offset > this.#safe) this.#forget(offset);
     this.#flush();
   }
 
-  /** False, and nothing is taken, where too much would wait. Ctrl-C alone takes the place of what still waits. */
+  /** Takes `data`, and sends what credit allows; false, with nothing taken, if too much would wait. Ctrl-C alone takes
+   * the place of the waiting input.
+   */
   push(data: string | Uint8Array): boolean {
     if (data === INTERRUPT && this.held > 0) {
       this.#cut(data);
@@ -94,24 +96,24 @@ export class InputQueue implements Disposable {
     return true;
   }
 
-  /** What waits is not sent any more. A bracketed paste that was cut short still gets its end mark. */
+  /** Drops the waiting input. A bracketed paste that is cut short still gets its end mark. */
   drop(): void {
     this.#cut("");
   }
 
-  /** What waits without having been sent, in UTF-16 units: as good as bytes for a person. */
+  /** Counts the waiting input in UTF-16 units, which a person may read as bytes. */
   get held(): number {
     return this.#waiting.reduce((sum, piece) => sum + piece.left, 0);
   }
 
-  /** Of what waits only a little is part of it: a paste is cut off. */
+  /** Returns the input that a reload keeps: all unacknowledged input, and what waits if short; a long paste is cut. */
   get state(): InputState {
     const short = this.held <= CHUNK;
     const waiting = short ? this.#waiting.map((piece) => piece.rest).join("") : (this.#waiting[0]?.debt ?? "");
     return { received: this.#safe, sent: join(this.#unacknowledged), waiting };
   }
 
-  /** Before `open`. */
+  /** Restores the input of an earlier page; has to be called before `open`. */
   restore({ received, sent, waiting }: InputState): void {
     this.#unacknowledged = sent.length > 0 ? [sent] : [];
     this.#safe = received;
@@ -134,14 +136,14 @@ export class InputQueue implements Disposable {
     this.#flush();
   }
 
-  /** Offsets below `offset` are safe. */
+  /** Drops the kept input before `offset`, which is safe. */
   #forget(offset: number): void {
     this.#unacknowledged = this.#from(offset);
     this.#safe = offset;
     this.#sent = offset + this.#unacknowledged.reduce((sum, data) => sum + data.length, 0);
   }
 
-  /** What was sent and not acknowledged, from `offset` on. */
+  /** Returns the unacknowledged input from `offset` on. */
   #from(offset: number): Uint8Array[] {
     let position = this.#safe;
     return this.#unacknowledged.flatMap((data) => {
@@ -158,7 +160,7 @@ export class InputQueue implements Disposable {
       const end = Math.max(this.#safe, this.#taken) + this.#window;
       const credit = end - this.#sent - (this.#urgent ? 0 : this.#reserve);
       const data = piece.take(Math.min(CHUNK, credit));
-      if (data.length === 0) return; // until more is acknowledged
+      if (data.length === 0) return; // waits until more is acknowledged
       if (piece.left === 0) {
         this.#waiting.shift();
         this.#urgent = false;

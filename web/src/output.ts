@@ -1,5 +1,5 @@
-/** Output on its way onto the screen. xterm.js drops, unsaid, what is written faster than it draws; so this hands
- * over a little at a time, keeps the rest, and knows what is drawn.
+/** Writes output to the screen a little at a time, keeps the rest, and knows what is drawn: xterm.js silently drops
+ * output that is written faster than xterm.js draws.
  */
 
 import { INTERRUPT } from "./input.ts";
@@ -7,25 +7,26 @@ import type { Disposable } from "./lifecycle.ts";
 import { toBytes } from "./protocol/utf8.ts";
 import { megabytes } from "./words.ts";
 
-/** Bytes handed to the screen and not yet drawn: nothing stops those. */
+/** Bytes that may be handed to the screen before they are drawn: nothing drops these bytes any more. */
 const AHEAD = 16 * 1024;
-/** Bytes written at once: xterm.js lets the browser draw and take keys between two writes only. */
+/** Bytes of one write: xterm.js lets the browser draw and take keys between two writes only. */
 const PIECE = 4096;
-/** Bytes kept of a session without acknowledgements, which a page cannot make wait. Beyond it the oldest go,
- * behind a line that says so. */
+/** Bytes that may wait: a page cannot slow down a session without acknowledgements. Beyond this number the oldest bytes
+ * are dropped, and a line says so.
+ */
 const KEPT = 64 * 1024 * 1024;
-/** Bytes that wait, from where on Ctrl-C drops them. */
+/** Bytes of waiting output above which Ctrl-C drops the output. */
 const FLOOD = 64 * 1024;
-/** Bytes of them that it leaves: a prompt is among them. */
+/** Bytes at the end of the waiting output that Ctrl-C leaves: the prompt is among these bytes. */
 const TAIL = 4096;
-/** Milliseconds after Ctrl-C in which that goes on. */
+/** Milliseconds after Ctrl-C during which a flood of output is dropped. */
 const QUIET = 1000;
-/** Milliseconds without a flood after which the rest is drawn. */
+/** Milliseconds without output, after a flood was dropped, until the rest is drawn. */
 const CALM = 50;
-/** Bytes of the last output to look for an unfinished escape sequence in. */
+/** Bytes of the last output that are kept to find an unfinished escape sequence. */
 const LAST = 4096;
 
-/** CAN ends an escape sequence, and a character, that was cut; SGR 0 its colours. */
+/** Sequence that ends a cut escape sequence or character (CAN), and resets the colours (SGR 0). */
 const CUT = "\x18\x1b[0m";
 
 export interface Sink {
@@ -34,13 +35,13 @@ export interface Sink {
 }
 
 export interface Hooks {
-  /** Everything before `offset` is on the screen. */
+  /** Hears that everything before `offset` is on the screen. */
   drawn?(offset: number): void;
-  /** The screen has a line that says what is left out. */
+  /** Hears that the screen has a line about output that is left out. */
   gapped?(): void;
 }
 
-/** Of `bytes` of the session's output there is `data`, or nothing but the number. */
+/** A part of the session's output, `bytes` long: its `data`, or undefined if the part is missing. */
 interface Item {
   readonly data: Uint8Array | undefined;
   readonly bytes: number;
@@ -69,12 +70,12 @@ export class OutputQueue implements Disposable {
     this.#kept = kept;
   }
 
-  /** Everything before it is on the screen, or was dropped. */
+  /** Returns the offset before which everything is on the screen, or was dropped. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** The last bytes drawn, at least LAST of them if there were so many. */
+  /** Returns the last bytes drawn since the last gap: at least LAST bytes, if so many were drawn. */
   get last(): readonly Uint8Array[] {
     return this.#last;
   }
@@ -91,26 +92,26 @@ export class OutputQueue implements Disposable {
   gap(bytes: number): void {
     if (this.#calm) {
       this.#drop(0);
-      this.#dropped += bytes; // one line for both
+      this.#dropped += bytes; // one line for both gaps
     } else {
       this.#waiting.push({ data: undefined, bytes });
     }
     this.#draw();
   }
 
-  /** What a person types. After Ctrl-C alone only the end is wanted of a flood that waits, or comes within a second. */
+  /** Takes note of typed text: Ctrl-C alone drops a flood that waits, or comes within a second, but for its end. */
   typed(text: string): void {
     this.#quietUntil = text === INTERRUPT ? performance.now() + QUIET : 0;
     this.#skip();
   }
 
-  /** Calls once, as soon as everything pushed so far is on the screen. */
+  /** Calls `callback` once, as soon as everything pushed so far is on the screen. */
   whenDrawn(callback: () => void): void {
     this.#whenDrawn = callback;
     this.#draw();
   }
 
-  /** What waits is not drawn any more. */
+  /** Drops the output that waits to be drawn. */
   dispose(): void {
     clearTimeout(this.#calm);
     this.#calm = undefined;
@@ -125,7 +126,7 @@ export class OutputQueue implements Disposable {
     while (!this.#marking && !this.#calm && this.#drawing < AHEAD) {
       if (this.#dropped > 0) {
         const dropped = this.#dropped;
-        this.#dropped = 0; // before: the next write after a key calls back at once
+        this.#dropped = 0; // before the write, which calls back at once if a key came before
         this.#mark(dropped);
         continue;
       }
@@ -137,7 +138,7 @@ export class OutputQueue implements Disposable {
     }
   }
 
-  /** Advances by `bytes` once `data` is drawn. */
+  /** Writes `data`, and advances the offset by `bytes` once `data` is drawn. */
   #write(data: Uint8Array, bytes: number, drawn: () => void): void {
     this.#drawing += data.length;
     this.#sink.write(data, () => {
@@ -149,7 +150,7 @@ export class OutputQueue implements Disposable {
     });
   }
 
-  /** A line of its own, once it is known where the cursor stands. */
+  /** Writes a line about `bytes` left out, once the column of the cursor is known. */
   #mark(bytes: number): void {
     this.#marking = true;
     this.#write(toBytes(CUT), 0, () => {
@@ -177,7 +178,7 @@ export class OutputQueue implements Disposable {
     callback?.();
   }
 
-  /** Draws nothing while a flood goes on, so that it leaves one line and not many. */
+  /** Drops a flood that follows Ctrl-C, and draws nothing until the flood is over, so that one line stands for all. */
   #skip(): void {
     if (performance.now() >= this.#quietUntil) return;
     if (this.#bytes > FLOOD) this.#drop(TAIL);
@@ -189,7 +190,7 @@ export class OutputQueue implements Disposable {
     }, CALM);
   }
 
-  /** Of what waits the oldest goes, until `rest` bytes are left. */
+  /** Drops the oldest waiting output, until `rest` bytes are left. */
   #drop(rest: number): void {
     while (this.#bytes > rest) {
       const item = this.#shift(this.#bytes - rest);
@@ -198,7 +199,7 @@ export class OutputQueue implements Disposable {
     }
   }
 
-  /** The first that waits; of output at most `most` bytes. */
+  /** Takes the first waiting item, of output at most `most` bytes; undefined if nothing waits. */
   #shift(most: number): Item | undefined {
     const item = this.#waiting[this.#first];
     if (!item) return undefined;

@@ -1,4 +1,6 @@
-/** An xterm.js terminal that fills its place on the page and follows its size and colours. */
+/** Creates an xterm.js terminal that fills its place on the page, and follows the size of the place and the colours of
+ * the page.
+ */
 
 import { FitAddon } from "@xterm/addon-fit";
 import { SerializeAddon } from "@xterm/addon-serialize";
@@ -11,25 +13,26 @@ import { onThemeChange, theme } from "./theme.ts";
 
 export interface Screen extends Disposable {
   readonly terminal: Terminal;
-  /** Undefined where the screen is too large for a copy. */
+  /** Returns a copy of the screen; undefined if the screen is too large for a copy. */
   copy(output: Drawn): Snapshot | undefined;
-  /** Draws a copy, then takes the size of the place again. */
+  /** Draws a copy, takes the size of the place again, then calls `drawn`. */
   restore(snapshot: Snapshot, drawn: () => void): void;
 }
 
 /** Lines kept above the screen. */
 const SCROLLBACK = 10_000;
-/** CSI sequences whose count xterm.js takes one by one, so that a pod that names 2³¹ would stop the page: CHT, IL, DL, SU,
- * SD, CBT, REP. */
+/** Last bytes of the CSI sequences whose count xterm.js works off one by one, so that a count of 2³¹ would stop the
+ * page: CHT, IL, DL, SU, SD, CBT, REP.
+ */
 const COUNTED = ["I", "L", "M", "S", "T", "Z", "b"];
-/** More than any screen has lines or columns: a sequence with a greater count is left out. */
+/** Largest count of such a sequence, more than any screen has lines or columns; a greater count drops the sequence. */
 const COUNT = 1000;
 const FONTS = 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace';
 
 export function createScreen(host: HTMLElement): Screen {
   const store = new Store();
   const terminal = new Terminal({
-    allowProposedApi: true, // the choice of a Unicode version
+    allowProposedApi: true, // to choose a Unicode version
     cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
     fontFamily: FONTS,
     fontSize: 14,
@@ -64,7 +67,7 @@ export function createScreen(host: HTMLElement): Screen {
   };
 }
 
-/** WebGL where it works; xterm.js goes back to its DOM renderer when the addon is disposed of. */
+/** Renders with WebGL where the browser has WebGL; disposing of the addon brings xterm.js' DOM renderer back. */
 function render(terminal: Terminal, host: HTMLElement): void {
   const forced = new URLSearchParams(location.search).get("renderer") === "dom";
   host.dataset["renderer"] = "dom";
@@ -83,17 +86,17 @@ function render(terminal: Terminal, host: HTMLElement): void {
 }
 
 interface Follower extends Disposable {
-  /** While held, the size stays as it is. */
+  /** Keeps the terminal's size if `held` is true; false fits the terminal at once, and follows the place again. */
   hold(held: boolean): void;
 }
 
-/** Many changes of size in one frame are one fit. */
+/** Fits the terminal to `host` now and after each change of the host's size, at most once a frame. */
 function follow(terminal: Terminal, host: HTMLElement): Follower {
   const addon = new FitAddon();
   terminal.loadAddon(addon);
   let held = false;
   const fit = (): void => {
-    const shown = host.clientWidth > 0 && host.clientHeight > 0; // hidden: no size that a program should learn
+    const shown = host.clientWidth > 0 && host.clientHeight > 0; // a hidden place has no size to tell a program
     if (shown && !held) addon.fit();
   };
   fit();

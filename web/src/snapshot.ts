@@ -1,5 +1,5 @@
-/** A copy of the screen that a reload of the page survives: text with escape sequences, and a little that the
- * serializer of xterm.js leaves out.
+/** Copies the screen for a reload of the page, and draws the copy again: text with escape sequences, and a little that
+ * the serializer of xterm.js leaves out.
  */
 
 import type { SerializeAddon } from "@xterm/addon-serialize";
@@ -12,31 +12,31 @@ export interface Snapshot {
   readonly columns: number;
   readonly rows: number;
   readonly text: string;
-  /** A sequence that has begun and whose rest is still to come, a unit for each byte. */
+  /** Unfinished sequence at the end of the output, a UTF-16 unit for each byte. */
   readonly open: string;
-  /** The offset of the session's output up to which the copy goes. */
+  /** Offset of the session's output up to which the copy goes. */
   readonly offset: number;
-  /** True where a full-screen program has the screen. */
+  /** True if a full-screen program has the screen. */
   readonly alternate: boolean;
 }
 
-/** How far a session's output is drawn, and its last bytes. */
+/** The offset up to which a session's output is drawn, and the last bytes drawn. */
 export interface Drawn {
   readonly offset: number;
   readonly last: readonly Uint8Array[];
 }
 
-/** Lines above the screen that the copy keeps; fewer where they are long. */
+/** Lines above the screen that the copy keeps; the first number whose copy is small enough counts. */
 const LINES = [1000, 200, 0];
-/** UTF-16 units. A browser gives a page 5 Mi of them in all. */
+/** UTF-16 units of the largest copy. A browser gives a page 5 Mi units in all. */
 const LARGEST = 1024 * 1024;
 
 /** Bytes of the last output that are searched for an unfinished sequence. */
 const LAST = 4096;
-/** DEC private modes that the serializer does not know: mouse reports' encodings. */
+/** DEC private modes that the serializer leaves out: the encodings of mouse reports. */
 const MODES: readonly number[] = [1005, 1006, 1015, 1016];
 
-/** What a program has set and the terminal does not tell: watches from its creation on. */
+/** Watches, from now on, what a program sets and the serializer leaves out: modes, margins, a hidden cursor. */
 export class Unserialized implements Disposable {
   readonly #store = new Store();
   readonly #set = new Set<number>();
@@ -55,7 +55,7 @@ export class Unserialized implements Disposable {
     this.#store.add(parser.registerEscHandler({ final: "c" }, () => this.#reset()));
   }
 
-  /** Sequences that set it again. */
+  /** Returns the sequences that set the same modes, margins and cursor again. */
   get text(): string {
     const modes = [...this.#set].map((mode) => `\x1b[?${mode}h`).join("");
     const margins = this.#margins && `\x1b7\x1b[${this.#margins}r\x1b8`; // DECSTBM moves the cursor
@@ -86,7 +86,7 @@ export class Unserialized implements Disposable {
   }
 }
 
-/** The screen as it is, where `last` ends with the last output drawn; undefined where it is too large to keep. */
+/** Returns a copy of the screen, where `last` ends with the last output drawn; undefined if the copy is too large. */
 export function take(
   terminal: Pick<Terminal, "cols" | "rows" | "buffer">,
   serializer: Pick<SerializeAddon, "serialize">,
@@ -103,7 +103,7 @@ export function take(
   return undefined;
 }
 
-/** Draws it on a new terminal, whose size becomes the copy's. */
+/** Draws a copy on a new terminal, which takes the copy's size, then calls `drawn`. */
 export function restore(
   terminal: Pick<Terminal, "resize"> & { write(data: string | Uint8Array, drawn?: () => void): void },
   { columns, rows, text, open }: Snapshot,

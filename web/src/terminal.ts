@@ -5,22 +5,22 @@ import { fromUnits } from "./bytes.ts";
 import { Store, type Disposable } from "./lifecycle.ts";
 import type { Session } from "./session.ts";
 
-/** What is used of xterm.js; @xterm/headless has it too. */
+/** The part of xterm.js that this page uses; @xterm/headless has this part, too. */
 export type Terminal = Pick<BrowserTerminal, "cols" | "rows" | "onData" | "onBinary" | "onResize" | "buffer"> & {
   write(data: string | Uint8Array, callback?: () => void): void;
 };
 
-/** Answers to what a program asked a terminal: attributes, positions, modes, colours. */
+/** Pattern of a terminal's answer to a program's question: attributes, positions, modes, colours. */
 export const REPLY = /^\x1b(\[[?>=]?[\d;]*\$?[cnRy]|[P\]])/;
-/** Milliseconds for which a program gets to see a terminal that is a row lower. */
+/** Milliseconds for which a program sees a terminal that is a row lower. */
 const NUDGE = 100;
 
 export interface Binding extends Disposable {
-  /** While true, the terminal's own answers go nowhere: the questions are from before, and were answered then. */
+  /** True while the terminal's own answers are dropped: replayed questions were answered before. */
   replaying: boolean;
 }
 
-/** Keys and sizes go to the session until the result is disposed of. The session's output is the caller's. */
+/** Sends the terminal's keys and sizes to the session until the result is disposed of. The caller writes the output. */
 export function bind(terminal: Terminal, session: Session): Binding {
   const store = new Store();
   const binding = { replaying: false, dispose: () => store.dispose() };
@@ -33,7 +33,7 @@ export function bind(terminal: Terminal, session: Session): Binding {
   return binding;
 }
 
-/** Has a full-screen program draw everything anew: it is told a smaller size, then the right one. */
+/** Makes a full-screen program draw everything anew, by sending a smaller size and, after NUDGE, the right size. */
 export function nudge(terminal: Terminal, session: Session): Disposable {
   session.resize({ columns: terminal.cols, rows: Math.max(1, terminal.rows - 1) });
   const timer = setTimeout(() => session.resize({ columns: terminal.cols, rows: terminal.rows }), NUDGE);
@@ -45,7 +45,7 @@ export function nudge(terminal: Terminal, session: Session): Disposable {
 const TIDY = "\x18\x1b\\\x1b[!p\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2026l\x1b[?25h\x1b[0m\x1b(B";
 const LEAVE_ALTERNATE = "\x1b[?1049l";
 
-/** Writes lines of our own below what is there. They must hold no control characters from outside. */
+/** Writes `lines` below the output, in the normal screen, then calls `done`. Text from outside has to be escaped. */
 export function say(terminal: Terminal, lines: readonly string[], done?: () => void): void {
   terminal.write(TIDY, () => {
     const leave = terminal.buffer.active.type === "alternate" ? LEAVE_ALTERNATE : "";

@@ -11,8 +11,8 @@ export interface Target {
 /** Arguments of the command to run. An empty argv lets the gateway choose a shell. */
 export type Argv = readonly string[];
 
-// Kubernetes' own rules for names (IsDNS1123Label, IsDNS1123Subdomain). A pod may also be named as deploy/NAME: any
-// kind passes here, and the gateway refuses unknown kinds.
+// Kubernetes' own rules for names (IsDNS1123Label, IsDNS1123Subdomain). A pod may be named as deploy/NAME, too: which
+// kinds there are the gateway knows, and says.
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const POD = /^([a-z]+\/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 

@@ -1,4 +1,4 @@
-/** A session on the screen: its output drawn and acknowledged, keys and sizes sent, and all that kept for a reload. */
+/** Runs a session on the screen: draws and acknowledges output, sends keys and sizes, and stores all for a reload. */
 
 import * as access from "../access.ts";
 import type { Kept, SessionEvent } from "../events.ts";
@@ -10,15 +10,15 @@ import { Session } from "../session.ts";
 import { connect } from "../socket.ts";
 import { bind, nudge, REPLY, type Binding } from "../terminal.ts";
 
-/** Milliseconds after a replay in which the terminal may still be answering its questions. */
+/** Milliseconds after a replay begins during which the terminal may answer the replayed questions. */
 const SETTLED = 500;
 
 export interface Start {
-  /** The exec endpoint's, and what a session is kept under. */
+  /** Path of the exec endpoint, under which the tab stores the session, too. */
   readonly path: string;
-  /** What to attach to, instead of a new session. */
+  /** Session to attach to; undefined opens a new session. */
   readonly kept?: Kept | undefined;
-  /** A full-screen program has the screen, and should draw it again. */
+  /** True if a full-screen program has the screen, and should draw the screen again. */
   readonly redraw?: boolean;
 }
 
@@ -32,7 +32,7 @@ export class Run implements Disposable {
   readonly #binding: Binding;
   #redraw: boolean;
 
-  /** `tell` gets what a person may have to know. */
+  /** Opens the session, or attaches to it; `tell` receives the events that a person may have to know. */
   constructor(screen: Screen, start: Start, tell: (event: SessionEvent) => void) {
     this.#start = start;
     this.#screen = screen;
@@ -50,23 +50,23 @@ export class Run implements Disposable {
     this.#store.add(terminal.onData((text) => REPLY.test(text) || this.#output.typed(text)));
   }
 
-  /** Calls once, as soon as all output that has come is on the screen. */
+  /** Calls `callback` once, as soon as all output received so far is on the screen. */
   whenDrawn(callback: () => void): void {
     this.#output.whenDrawn(callback);
   }
 
-  /** What it takes to go on from what is on the screen; undefined where the session ends with its connection. */
+  /** Returns what an attach needs to go on from the screen; undefined if the session ends with its connection. */
   get kept(): Kept | undefined {
     return this.session.kept(this.#output.offset);
   }
 
-  /** So that this tab finds session and screen again. `taken`: but does not attach unasked. */
+  /** Stores session and screen, so that this tab finds both again; with `taken`, the tab attaches only when asked. */
   keep(taken = false): void {
     const { kept } = this;
     if (kept) tabStorage.keep(this.#start.path, { kept, screen: this.#screen.copy(this.#output), taken });
   }
 
-  /** The session goes on without this page for its grace, if it can; what it was is kept. */
+  /** Stores and detaches a session that outlives its connection, and ends any other session. */
   leave(): void {
     if (this.kept && !this.session.ended) {
       this.keep();
@@ -87,7 +87,7 @@ export class Run implements Disposable {
       case "gap":
         return this.#output.gap(event.bytes);
       case "hello": {
-        // a tab that crashes gets back what the journal has: there is no time to copy the screen then
+        // a tab that crashes has no time to copy the screen: it gets the newest output that the gateway has
         const { kept } = this;
         if (kept) tabStorage.keep(this.#start.path, { kept: { ...kept, offset: null, input: undefined }, taken: false });
         else tabStorage.forget(this.#start.path);

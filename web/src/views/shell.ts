@@ -1,4 +1,4 @@
-/** A terminal and its session; after the end, a new one when the person asks for it, and never unasked. */
+/** Shows a terminal and its session; after the end, opens a new session only when the person asks. */
 
 import * as access from "../access.ts";
 import { make } from "../elements.ts";
@@ -32,9 +32,9 @@ export class ShellView implements Disposable {
   readonly #notices: LiveNotices;
   readonly #bar: HTMLElement;
   #run: Run | undefined;
-  /** True while Enter means a new session. */
+  /** True while Enter opens a new session. */
   #invites = false;
-  /** True while somebody else has the session. */
+  /** True while another client has the session. */
   #taken = false;
 
   constructor(host: HTMLElement, shell: Shell) {
@@ -62,7 +62,7 @@ export class ShellView implements Disposable {
     this.#store.dispose();
   }
 
-  /** Calls `go` at once where nothing runs here; else the person is asked first. */
+  /** Calls `go` at once if nothing runs here; otherwise asks the person first. */
   beforeSignOut(go: () => void): void {
     if (this.#live) this.#notices.signOut(go);
     else go();
@@ -75,12 +75,12 @@ export class ShellView implements Disposable {
     this.#store.add(terminal.onResize(showSize));
     this.#store.add(terminal.onData((keys) => keys === "\r" && this.#invites && this.#again()));
     terminal.attachCustomKeyEventHandler((event) => {
-      // An Enter held down since before the end asks for nothing; Tab leads to the buttons when there is no session
+      // An Enter held down since before the end opens nothing; Tab leads to the buttons once the session has ended
       if (event.key === "Tab") return this.#live;
       return !(this.#invites && event.key === "Enter" && event.repeat);
     });
     this.#store.add(listen(window, "beforeunload", (event) => {
-      if (this.#live) event.preventDefault(); // Ctrl-W deletes a word in a shell
+      if (this.#live) event.preventDefault(); // Ctrl-W, which deletes a word in a shell, closes a tab
     }));
     this.#store.add(listen(window, "pagehide", () => this.#live && this.#run?.keep()));
     this.#store.add(listen(window, "online", () => this.#run?.session.check()));
@@ -91,7 +91,7 @@ export class ShellView implements Disposable {
     return this.#run !== undefined && !this.#run.session.ended;
   }
 
-  /** The session that this tab had before it was loaded anew. */
+  /** Attaches to the session that this tab had before a reload, or offers the session if another client has it. */
   #resume(record: tabStorage.Record): void {
     const { screen, taken } = record;
     const kept = screen ? record.kept : { ...record.kept, offset: null };
@@ -117,7 +117,7 @@ export class ShellView implements Disposable {
     this.#screen.terminal.focus();
   }
 
-  /** A new session, because the person asks for it. */
+  /** Opens a new session, because the person asks for a new session. */
   #again(): void {
     const ended = this.#run;
     tabStorage.forget(this.#path);
@@ -181,7 +181,9 @@ export class ShellView implements Disposable {
     });
   }
 
-  /** The session may live on without this page. The terminal is left as it is, to go on from there. */
+  /** Offers to attach again, or a new session, after the session was taken over or the gateway stayed out of reach. The
+   * terminal keeps its content, so that the session can go on from this content.
+   */
   #elsewhere(words: EndingWords, kept: Kept | undefined): void {
     this.#taken = words.elsewhere === "taken";
     this.#invites = !this.#taken;
@@ -192,7 +194,7 @@ export class ShellView implements Disposable {
     if (!kept) return this.#notices.elsewhere(words, [again]);
     const label = this.#taken ? "Take it back" : "Try again";
     const secret = this.#taken ? null : kept.secret;
-    const until = this.#taken ? kept.until : Date.now(); // one try: it is not kept any longer, as far as one knows
+    const until = this.#taken ? kept.until : Date.now(); // one retry: the grace is over, by this computer's clock
     const back = { label, press: (): void => this.#start({ kept: { ...kept, secret, until }, redraw: this.#alternate }) };
     this.#notices.elsewhere(words, [back, again]);
   }
@@ -210,7 +212,9 @@ export class ShellView implements Disposable {
     });
   }
 
-  /** A browser hides why a handshake failed, so an ordinary request asks. `quiet`: only a lost token matters. */
+  /** Asks the gateway with an ordinary request why a handshake failed, which a browser hides. Returns the words for the
+   * person; undefined if the token was refused, another session has begun, or `quiet` asks about the token alone.
+   */
   async #askWhy({ quiet }: { quiet: boolean }): Promise<EndingWords | undefined> {
     const run = this.#run;
     const answer = await access.clusters();
