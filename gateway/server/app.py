@@ -1,12 +1,13 @@
 """The app: its routes, and the guard that every request passes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
 
+from gateway.access.peer import Peer
 from gateway.access.tokens import Unauthorized, bearer, identify
 from gateway.server.app_keys import (
     ACCESS,
@@ -26,7 +27,7 @@ from gateway.server.connections import connection_of
 from gateway.server.gateway import Gateway
 from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
-from gateway.server.routes import access, attach, kube_reads, page, sessions, state
+from gateway.server.routes import access, attach, health, kube_reads, page, sessions, state
 from gateway.server.routes import exec as exec_route
 from gateway.server.websocket.upgrades import Upgrades
 
@@ -39,6 +40,8 @@ OPEN: Final = frozenset(
     {("GET", "/"), ("GET", "/assets/{name}"), ("GET", "/healthz"), ("POST", "/gateway/v1/token")}
 )
 """The only routes without a credential; tests hold the router against this list."""
+PROBES: Final = frozenset({("GET", "/readyz")})
+"""The routes that say less without a credential: whether, and no names. One that is wrong is refused here too."""
 
 
 def create_app(gateway: Gateway) -> web.Application:
@@ -55,7 +58,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[REGISTRY] = gateway.registry
     app[UPGRADES] = Upgrades(gateway.config.limits.upgrades_per_identity)
     app.on_response_prepare.append(add_headers)
-    for part in (exec_route, attach, kube_reads, state, access, sessions, page):
+    for part in (exec_route, attach, kube_reads, health, state, access, sessions, page):
         app.add_routes(part.routes)
     return app
 
@@ -103,21 +106,29 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
         raise Refusal(403, why)
     if request.rel_url.raw_query_string.count("&") >= MAX_FIELDS:
         raise Refusal(414, f"a query has at most {MAX_FIELDS} fields")
-    if not _open(request):
-        identity = identify(peer, request.app[ACCESS].tokens)
-        if identity is None:
-            given = bearer(peer)
-            message = "a wrong or expired token" if given else "no credential"
-            request.app[AUDIT].refused(request, "unauthorized", message)
-            if given:
-                await asyncio.sleep(request.app[ACCESS].wrong.delay(peer.address))
-            raise Refusal(401, "Unauthorized")
-        request[IDENTITY] = identity
-        connection_of(request).identified()
+    if not _listed(request, OPEN):
+        await _identify(request, peer)
     return await handler(request)
 
 
-def _open(request: web.Request) -> bool:
+async def _identify(request: web.Request, peer: Peer) -> None:
+    """Sets the request's identity; none for a probe without a credential. Raises Refusal, late for a wrong token."""
+    identity = identify(peer, request.app[ACCESS].tokens)
+    if identity:
+        request[IDENTITY] = identity
+        connection_of(request).identified()
+        return
+    given = bearer(peer)
+    if not given and _listed(request, PROBES):
+        return
+    message = "a wrong or expired token" if given else "no credential"
+    request.app[AUDIT].refused(request, "unauthorized", message)
+    if given:
+        await asyncio.sleep(request.app[ACCESS].wrong.delay(peer.address))
+    raise Refusal(401, "Unauthorized")
+
+
+def _listed(request: web.Request, routes: Container[tuple[str, str]]) -> bool:
     resource = request.match_info.route.resource
     method = hdrs.METH_GET if request.method == hdrs.METH_HEAD else request.method
-    return resource is not None and (method, resource.canonical) in OPEN
+    return resource is not None and (method, resource.canonical) in routes

@@ -1,7 +1,7 @@
 """What /metrics shows. One registry per gateway, so that two in one process do not share counters."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -61,9 +61,28 @@ class Metrics:
         """Counts a message that a cluster ignores too."""
         self._ignored.labels(why).inc()
 
-    def text(self) -> bytes:
-        """Returns the metrics in Prometheus' text format. Call it in the event loop."""
-        return generate_latest(self._registry)
+    def text(self, clusters: Collection[str] | None = None) -> bytes:
+        """Returns the metrics in Prometheus' text format, of the clusters only those named. Call it in the event loop."""
+        if clusters is None:
+            return generate_latest(self._registry)
+        named = CollectorRegistry()
+        named.register(_OfClusters(self._registry, clusters))
+        return generate_latest(named)
+
+
+class _OfClusters(Collector):
+    """Leaves out the samples of all other clusters."""
+
+    def __init__(self, registry: CollectorRegistry, clusters: Collection[str]) -> None:
+        self._registry = registry
+        self._clusters = clusters
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():  # made afresh for each call
+            metric.samples = [
+                one for one in metric.samples if one.labels.get("cluster") in (None, *self._clusters)
+            ]
+            yield metric
 
 
 class _Backends(Collector):

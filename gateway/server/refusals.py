@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from gateway.protocol.outcome import Outcome
 from gateway.protocol.status import Status, failure
 
 
@@ -12,6 +13,12 @@ class Refusal(Exception):  # noqa: N818  # an answer, not a defect
         super().__init__(message)
         self.code = code
         self.status = status or failure(code, message)
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> "Refusal":
+        """Returns the Refusal that tells a Kubernetes client of the outcome."""
+        status = outcome.as_status()
+        return cls(status.code, status.message, status)
 
     def response(self) -> web.Response:
         """Returns the refusal as an HTTP answer."""

@@ -64,7 +64,8 @@ class SessionRegistry:
         if self.stopping:
             raise Refused("shutdown", "the gateway is being stopped")
         if target.cluster not in self.backends:
-            raise unknown_cluster(target.cluster, self.backends)
+            known = [name for name in self.backends if allowed(identity, "get", Target(name), None)]
+            raise unknown_cluster(target.cluster, known)
         if not allowed(identity, verb, target, command):
             bound = f": this link is for {identity.only} alone, ask for another" if identity.only else ""
             raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}{bound}")

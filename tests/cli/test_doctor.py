@@ -247,3 +247,14 @@ async def test_while_the_host_is_the_example_nothing_is_asked(home):
 
     assert code == 1
     assert [line.split()[:2] for line in lines[1:4:2]] == [["FAIL", "ssh_host"], ["PASS", "gateway"]]
+
+
+async def test_a_gateway_that_knows_nobody_here_is_no_answer(settled):
+    """Without a credential it says whether it is ready, and no more."""
+    http = {"/readyz": (200, {"ready": True, "code": None})}
+    async with fake_gateway(nobody, settled.socket, http=http):
+        done = await settled.dap("doctor")
+
+    assert done.code == 125
+    assert "FAIL gateway" in done.out.decode()
+    assert "check DAP_GATEWAY_TOKEN" in done.out.decode()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -10,10 +11,13 @@ from support.exec_client import Access, Request, run
 from support.peer import V5, once, peer
 from support.scripted import Scripted
 from support.served import cluster_at, config_for, served
+from test_sessions import page
 
+from gateway.access.identity import Identity
 from gateway.backends.contract import HopCheck
 from gateway.demo import demo_chain
 from gateway.protocol.outcome import Hop, Outcome
+from gateway.protocol.target import Target
 from gateway.server import health_cache
 from gateway.settings.config import Limits
 
@@ -90,6 +94,76 @@ async def test_ready_while_one_cluster_answers_and_one_may_be_asked_for(edge):
         answer = await once(edge.url, "GET", "/readyz?cluster=nope", (edge.proof,))
         assert answer.code == 404
         assert b"it has default, far" in answer.body
+    finally:
+        del edge.gateway.backends["far"]
+
+
+def whoever(edge, proof=()):
+    """Asks the gateway for readiness with this proof: the HTTP code and the body."""
+
+    async def ask(query=""):
+        answer = await once(edge.url, "GET", f"/readyz{query}", proof)
+        return answer.code, json.loads(answer.body)
+
+    return ask
+
+
+async def test_who_sees_what_of_the_hops(edge):
+    """A probe without a credential: whether, and a code. Somebody: the hops. The operator: what they say, too."""
+    whole = edge.backend.hops
+    secret = Outcome("ssh_unreachable", "ops@mgmt.example.com:22 does not answer, with /home/ops/.ssh/id")
+    anonymous, ann = whoever(edge), whoever(edge, (page(edge, "ann"),))
+    assert await anonymous() == (200, {"ready": True, "code": None})
+    edge.gateway.checks._last.clear()
+    edge.backend.hops = [HopCheck(Hop.SSH, None, secret)]
+
+    assert await anonymous() == (503, {"ready": False, "code": "ssh_unreachable"})
+    code, body = await ann()
+    assert (code, body["ready"], body["code"]) == (503, False, "ssh_unreachable")
+    (row,) = body["clusters"].values()
+    assert set(row) == {"hops", "checkedSecondsAgo"}
+    assert row["hops"] == [{"hop": "ssh", "ok": False, "ms": None, "code": "ssh_unreachable", "message": ""}]
+    code, body = await ready(edge)
+    assert (code, body["ready"], body["code"]) == (503, False, "ssh_unreachable")
+    assert set(body["clusters"]["default"]) == {"hops", "checkedSecondsAgo", "ssh", "restarts"}
+    assert body["clusters"]["default"]["hops"][0]["message"] == secret.message
+    edge.backend.hops = whole
+
+
+async def test_a_probe_names_no_cluster_and_a_wrong_token_is_no_probe(edge):
+    for query in ("?cluster=default", "?cluster=nope"):
+        assert (await whoever(edge)(query))[0] == 401
+    assert (await whoever(edge, (("Authorization", "Bearer unknown-0123456789"),))())[0] == 401
+    assert (await once(edge.url, "HEAD", "/readyz")).code == 200
+    await edge.gateway.registry.stop()
+    assert await whoever(edge)() == (503, {"ready": False, "code": "shutdown"})
+
+
+async def test_clusters_that_somebody_may_not_read_are_not_named(edge):
+    """A link for one target knows its own cluster alone, and is as ready as that."""
+    far = Scripted()
+    far.hops = [HopCheck(Hop.SSH, None, Outcome("ssh_unreachable", "no way"))]
+    edge.gateway.backends["far"] = far
+    edge.gateway.metrics.watch("far", far)
+    tokens = edge.gateway.access.tokens
+    only = Target("far", "default", "web-0")
+    token, _ = tokens.trade(tokens.ticket(Identity("ann", "page", only=only)))
+    ann = ("Authorization", f"Bearer {token}")
+    try:
+        code, body = await whoever(edge, (ann,))()
+        assert (code, list(body["clusters"])) == (503, ["far"])
+        code, body = await whoever(edge, (ann,))("?cluster=default")
+        assert (code, "it has far" in body["message"]) == (404, True)
+        other = await once(edge.url, "GET", "/clusters/nope/api/v1/namespaces/default/pods/web-0", (ann,))
+        assert "it has far" in other.status["message"]
+        assert "default'" not in other.status["message"]
+        for proof, names in (((ann,), {"far"}), ((edge.proof,), {"default", "far"})):
+            text = (await once(edge.url, "GET", "/metrics", proof)).body.decode()
+            assert set(re.findall(r'cluster="(\w+)"', text)) == names
+            assert "dap_tasks" in text
+            body = json.loads((await once(edge.url, "GET", "/gateway/v1/info", proof)).body)
+            assert {row["name"] for row in body["clusters"]} == names
+        assert (await once(edge.url, "GET", "/metrics")).code == 401
     finally:
         del edge.gateway.backends["far"]
 

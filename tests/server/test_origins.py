@@ -11,7 +11,7 @@ import pytest
 from support.peer import OWN, UPGRADE, V5, once
 from support.served import TOKEN
 
-from gateway.server.app import OPEN, create_app
+from gateway.server.app import OPEN, PROBES, create_app
 from gateway.server.routes import page
 
 OPEN_ROUTES = {
@@ -21,6 +21,8 @@ OPEN_ROUTES = {
     ("POST", "/gateway/v1/token"),
 }
 """Whoever adds a route without a credential has to say so here."""
+PROBE_ROUTES = {("GET", "/readyz")}
+"""These answer without a credential, and refuse a wrong one."""
 
 KNOWN = {"cluster": "default", "namespace": "default", "pod": "web-0", "name": "none.js"}
 SOCKETS = ((), (*UPGRADE, V5), (*UPGRADE, OWN))
@@ -57,6 +59,7 @@ def is_open(method, pattern):
 
 def test_what_is_open_is_what_is_listed():
     assert OPEN == OPEN_ROUTES
+    assert PROBES == PROBE_ROUTES
 
 
 def test_the_walk_sees_the_routes(edge):
@@ -87,6 +90,12 @@ async def test_no_route_answers_without_a_credential(edge, proof, monkeypatch):
         if is_open(method, pattern):
             assert answer.code in (200, 404) or "this ticket is unknown" in str(answer.status), (method, path)
             continue
+        if ("GET" if method == "HEAD" else method, pattern) in PROBE_ROUTES and "Bearer" not in str(proof):
+            assert (answer.code, answer.body) == (
+                200,
+                b"" if method == "HEAD" else b'{"ready": true, "code": null}',
+            )
+            continue
         assert answer.code == 401, (method, path, headers)
         assert answer.headers["www-authenticate"] == "Bearer"
         if method != "HEAD":
@@ -107,8 +116,10 @@ async def test_what_is_no_route_says_nothing_without_a_credential(edge, method):
         "/gateway/v1/",
     ):
         assert (await once(edge.url, method, path)).code == 401, path
-    for path in ("/metrics", "/readyz", "/gateway/v1/info", "/gateway/v1/tickets", "/gateway/v1/sessions"):
+    for path in ("/metrics", "/gateway/v1/info", "/gateway/v1/tickets", "/gateway/v1/sessions"):
         assert (await once(edge.url, method, path)).code == 401, path
+    reads = method in ("GET", "HEAD")
+    assert (await once(edge.url, method, "/readyz")).code == (200 if reads else 401)
 
 
 def wrong_hosts(url):

@@ -107,8 +107,7 @@ async def _read(request: web.Request, path: str, target: Target) -> dict[str, An
     except (HopFailed, Refused) as error:
         outcome = error.outcome()
         request.app[AUDIT].refused(request, outcome.code, outcome.message)
-        status = outcome.as_status()
-        raise Refusal(status.code, status.message, status) from None
+        raise Refusal.of(outcome) from None
 
 
 def _answer(found: dict[str, Any]) -> web.Response:

@@ -1,4 +1,4 @@
-"""What is ours alone: tickets and page tokens, and the state of gateway and hops."""
+"""What is ours alone: tickets and page tokens, and what there is here for whoever asks."""
 
 import asyncio
 import json
@@ -12,65 +12,18 @@ from gateway import __version__
 from gateway.access.identity import Identity
 from gateway.access.policy import allowed
 from gateway.access.tokens import TICKET_LIFE, TOKEN_LIFE, bearer
-from gateway.backends.contract import HopCheck
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
-from gateway.server.app_keys import (
-    ACCESS,
-    BACKENDS,
-    CHECKS,
-    IDENTITY,
-    LINKS,
-    METRICS,
-    NAMESPACES,
-    PEER,
-    REGISTRY,
-)
+from gateway.server.app_keys import ACCESS, BACKENDS, IDENTITY, LINKS, NAMESPACES, PEER, REGISTRY
 from gateway.server.audit import AUDIT, write
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
-from gateway.sessions.registry import unknown_cluster
 from gateway.settings.config import cluster_called
 
 routes = web.RouteTableDef()
 _BODY = 10.0  # seconds for a body to come
 _NAME = re.compile(r"[\w.@+-]{1,64}", re.ASCII)  # of a person
-
-
-@routes.get("/healthz")
-async def healthz(_: web.Request) -> web.Response:
-    """Answers ok: the event loop is alive."""
-    return web.Response(text="ok\n")
-
-
-@routes.get("/readyz")
-async def readyz(request: web.Request) -> web.Response:
-    """Returns every hop of every cluster, checked at most 15 s ago; and its SSH connections, with the breaker, as they are.
-    The gateway is ready while one cluster answers; `?cluster=NAME` asks for that one alone.
-    """
-    backends = request.app[BACKENDS]
-    if name := request.query.get("cluster"):
-        name = cluster_called(name, backends)
-        if name not in backends:
-            raise _refusal(unknown_cluster(name, backends))
-        backends = {name: backends[name]}
-    async with asyncio.TaskGroup() as tasks:
-        checks = {
-            name: tasks.create_task(request.app[CHECKS].get(name, backend))
-            for name, backend in backends.items()
-        }
-    clusters = {name: _shown(*check.result()) | _kept(request.app, name) for name, check in checks.items()}
-    answers = any(all(hop["ok"] for hop in row["hops"]) for row in clusters.values())
-    ready = answers and not request.app[REGISTRY].stopping
-    return web.json_response({"ready": ready, "clusters": clusters}, status=200 if ready else 503)
-
-
-@routes.get("/metrics")
-async def metrics(request: web.Request) -> web.Response:
-    """Answers with the metrics in Prometheus' text format."""
-    text = request.app[METRICS].text()
-    return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
 @routes.get("/gateway/v1/info")
@@ -89,7 +42,7 @@ async def namespace(request: web.Request) -> web.Response:
         request.app[REGISTRY].permit(request[IDENTITY], "get", Target(cluster))
         return web.json_response({"namespace": await request.app[NAMESPACES].get(cluster)})
     except (HopFailed, Refused) as error:
-        raise _refusal(error) from None
+        raise Refusal.of(error.outcome()) from None
 
 
 @routes.post("/gateway/v1/tickets")
@@ -143,19 +96,6 @@ async def revoke_token(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def _refusal(error: HopFailed | Refused) -> Refusal:
-    """Returns the error as an answer of HTTP."""
-    status = error.outcome().as_status()
-    return Refusal(status.code, status.message, status)
-
-
-def _kept(app: web.Application, cluster: str) -> dict[str, Any]:
-    """Returns the cluster's SSH connections, and which of its long-lived tasks were started again, and why."""
-    stats = app[BACKENDS][cluster].stats()
-    recovery = app[REGISTRY].recovery.restarts.get(cluster, {})
-    return {"ssh": dict(stats.connections), "restarts": {**stats.restarts, **recovery}}
-
-
 def _holder(other: object) -> Identity:
     if not isinstance(other, str) or not _NAME.fullmatch(other):
         raise Refusal(400, "for must be a name: letters, digits and . _ @ + -, at most 64 of them")
@@ -175,21 +115,7 @@ async def _settled(request: web.Request, path: str) -> Target:
     except BadRequest as error:
         raise Refusal(400, str(error)) from None
     except (HopFailed, Refused) as error:
-        raise _refusal(error) from None
-
-
-def _shown(ago: float, hops: list[HopCheck]) -> dict[str, Any]:
-    rows = [
-        {
-            "hop": str(one.hop),
-            "ok": one.ok,
-            "ms": one.ms,
-            "code": one.outcome.code if one.outcome else None,
-            "message": one.outcome.message if one.outcome else one.note,
-        }
-        for one in hops
-    ]
-    return {"hops": rows, "checkedSecondsAgo": round(ago, 1)}
+        raise Refusal.of(error.outcome()) from None
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
