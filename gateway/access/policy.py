@@ -9,6 +9,14 @@ def operates(identity: Identity) -> bool:
     return identity.proof == "token" or (identity.proof == "uid" and identity.name in {owner(), user(0)})
 
 
+def needs_container(identity: Identity) -> bool:
+    """Returns True if what somebody may do depends on where. Then the container that will be entered is found before
+    `allowed` is asked about a command, though it costs a read of the pod where the request names none. Whoever may
+    enter every container is spared that read, and `allowed` sees the container where the pod is read anyway.
+    """
+    return not operates(identity) and identity.only is not None
+
+
 def allowed(
     identity: Identity,
     verb: str,
@@ -24,6 +32,9 @@ def allowed(
     whoever has its own token; not for a page. So are links for others, and commands in the runner, where
     everybody's kubectl runs. A link for one target sees what was opened with such a link, and nothing else of
     its owner's.
+
+    `target`: of a command with the container that will be entered, where `needs_container` asks for it; without
+    a container only where the cluster could not be asked, and then a link for one container opens nothing.
     """
     if operates(identity):
         return True

@@ -45,16 +45,17 @@ class ResolvedPod:
     seen: bool = False
 
 
-async def resolve(api: ClusterApi, target: Target, row: Subprotocol) -> ResolvedPod:
-    """Returns the pod of a workload. For a Kubernetes client that names no container it also checks that the pod has but
-    one: kubectl would run the command in a default one. Raises Refused.
+async def resolve(api: ClusterApi, target: Target, row: Subprotocol, *, exact: bool = False) -> ResolvedPod:
+    """Returns the pod of a workload, and its container. For a Kubernetes client that names no container it also checks
+    that the pod has but one: kubectl would run the command in a default one. For a client of our own the default one is
+    found where the pod is read anyway, or where it has to be known (`exact`), which costs a read. Raises Refused.
     """
     kind, slash, name = target.pod.rpartition("/")
     if slash and kind in ("po", "pod", "pods"):
         target, slash = replace(target, pod=name), ""
     if slash:
         pod = await _asked(_pod_of(api, target.namespace, kind, name), RESOLVE)
-    elif not row.control and not target.container:
+    elif not target.container and (exact or not row.control):
         pod = await _asked(api.get(pod_path(target)), RESOLVE)
     else:
         pod = None

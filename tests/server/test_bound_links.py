@@ -11,7 +11,9 @@ from test_credentials import INFO, TICKETS, bearer, trade
 from test_sessions import kill, listed, opened, page
 
 from gateway.access.identity import owner
+from gateway.access.policy import allowed
 from gateway.errors import HopFailed
+from gateway.sessions import registry
 
 
 async def made(edge, target, whose="ann", code=201):
@@ -63,11 +65,52 @@ async def test_of_a_container_it_opens_that_one(edge):
 
     assert await code_of(edge, path(container="main"), ann) == 101
     assert await code_of(edge, path(container="side"), ann) == 403
-    assert await code_of(edge, path(), ann) == 403, "whatever the default container is"
 
 
-async def test_of_a_workload_it_opens_whichever_pod_that_has(edge):
-    """And its list shows the session, though that is in a pod of another name."""
+@pytest.mark.parametrize("protocol", [V5, OWN], ids=["v5", "own"])
+async def test_a_container_that_is_not_named_is_found_before_it_is_allowed(edge, protocol):
+    """The default container decides, which the annotation names; and that one is entered."""
+    pods, pod = "/api/v1/namespaces/default/pods", pod_called("web-0", "main", "side")
+    edge.backend.kube.objects[f"{pods}/web-0"] = pod
+    ann = await proof(edge, "default/default/web-0/main")
+
+    async def said(pod="web-0"):
+        async with peer(edge.url) as client:
+            answer = await client.upgrade(path(pod), (protocol, ann))
+            if protocol is V5:
+                return answer.status["message"] if answer.code != 101 else "in"
+            body = json.loads((await client.hear())[1][1:])
+            return body["message"] if body["type"] == "refused" else "in"
+
+    assert ("choose one of" in await said()) if protocol is V5 else (await said() == "in")
+    pod["metadata"]["annotations"] = {"kubectl.kubernetes.io/default-container": "side"}
+    before = len(edge.backend.opened)
+    refused = "choose one of" if protocol is V5 else "may not exec in default/default/web-0/side"
+    assert refused in await said()
+    edge.backend.kube.objects[f"{pods}/web-0"] = pod_called("web-0", "side")
+    assert "may not exec in default/default/web-0/side" in await said()
+    edge.backend.kube.objects[f"{pods}/web-0"] = HopFailed("cluster_unreachable", "no way")
+    assert "this link is for default/default/web-0/main alone" in await said()
+    assert len(edge.backend.opened) == before
+    edge.backend.kube.objects[f"{pods}/web-0"] = pod_called("web-0", "main")
+    assert await said() == "in"
+    assert {target.container for target, _ in edge.backend.opened} == {"main"}
+
+    edge.backend.kube.asked.clear()
+    assert "alone" in await said("web-1")
+    assert edge.backend.kube.asked == [], "what may not be read is not looked at"
+
+
+async def test_the_policy_sees_the_container_of_a_workload_and_whoever_is_free_pays_no_read(
+    edge, monkeypatch
+):
+    seen = []
+
+    def watched(identity, verb, target, *more, **others):
+        seen.append((verb, str(target)))
+        return allowed(identity, verb, target, *more, **others)
+
+    monkeypatch.setattr(registry, "allowed", watched)
     edge.backend.kube.objects |= {
         "/apis/apps/v1/namespaces/default/deployments/api": {
             "spec": {"selector": {"matchLabels": {"app": "api"}}}
@@ -75,12 +118,18 @@ async def test_of_a_workload_it_opens_whichever_pod_that_has(edge):
         "/api/v1/namespaces/default/pods?labelSelector=app%3Dapi": [pod_called("api-x7")],
     }
     ann = await proof(edge, "default/default/deploy%2Fapi")
-    async with peer(edge.url) as client:
-        assert (await client.upgrade(path("deploy/api"), (V5, ann))).code == 101
-        (row,) = await listed(edge, ann)
-        assert row["pod"] == "api-x7"
-    async with peer(edge.url) as client:
-        assert (await client.upgrade(path("api-x7"), (V5, ann))).code == 403
+    seen.clear()
+    assert await code_of(edge, path("deploy/api"), ann) == 101
+    assert seen == [("get", "default/default/deploy/api"), ("exec", "default/default/deploy/api/main")]
+
+    bound = await proof(edge, "default/default/web-0")
+    edge.backend.kube.watches = False  # else the pod is read beside the start
+    for whose, protocol, reads in ((edge.proof, OWN, 0), (edge.proof, V5, 1), (bound, OWN, 1)):
+        edge.backend.kube.asked.clear()
+        async with peer(edge.url) as client:
+            assert (await client.upgrade(path(), (protocol, whose))).code == 101
+            await client.hear()
+        assert len(edge.backend.kube.asked) == reads
 
 
 async def test_it_reads_its_pod_and_nothing_else_of_the_cluster(edge):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import structlog
 from aiohttp import WSCloseCode, hdrs, web
 
+from gateway.access.policy import needs_container
 from gateway.access.tokens import BEARER, offered_protocols
 from gateway.backends.contract import ClusterApi
 from gateway.errors import HopFailed, Refused
@@ -88,34 +89,48 @@ async def _begin(request: web.Request, row: Subprotocol) -> Session:
     """Admits and starts the request's command, and returns its session once the cluster has not refused the pod or the
     container, as far as that is known at once. Raises BadRequest, Refused or HopFailed; then the command is ended.
     """
-    identity = request[IDENTITY]
-    target, command = _parse(request, row)
-    slot = request.app[REGISTRY].admit(identity, target, command)
-    api = request.app[BACKENDS][target.cluster].kube
-    try:
-        if target.pod and not target.namespace:
-            target = replace(target, namespace=await request.app[NAMESPACES].get(target.cluster))
-        found = await _found(api, target, row)
-    finally:
-        slot.free()  # its own is that of the pod which was found
-    slot = request.app[REGISTRY].admit(identity, found.target, command, target)
+    registry, identity = request.app[REGISTRY], request[IDENTITY]
+    asked, command = _parse(request, row)
+    found = await _find(request, row, asked, command)
+    asked = replace(asked, namespace=found.target.namespace, container=found.target.container)
+    slot = registry.admit(identity, found.target, command, asked)
     session = await _open(request, row, found.target, command, slot)
     try:
-        if target.pod:
+        if asked.pod:
+            api = request.app[BACKENDS][asked.cluster].kube
             await lookup.verify(api, session, row, seen=found.seen)
     except BaseException as error:
         session.end(error.outcome() if isinstance(error, Refused) else Outcome("client_lost"))
-        request.app[REGISTRY].release(session)
+        registry.release(session)
         if isinstance(error, Refused):
-            raise _located(error, target) from None
+            raise _located(error, asked) from None
         raise
     return session
 
 
-async def _found(api: ClusterApi, target: Target, row: Subprotocol) -> lookup.ResolvedPod:
-    """See `lookup.resolve`."""
+async def _find(
+    request: web.Request, row: Subprotocol, target: Target, command: Command
+) -> lookup.ResolvedPod:
+    """Returns the pod and, as far as `lookup.resolve` finds it, the container that will be entered. Asks the policy before
+    anything is read: about the command or, where the policy needs a container that is not named, about the read.
+    """
+    registry, identity = request.app[REGISTRY], request[IDENTITY]
+    exact = bool(target.pod) and needs_container(identity)
+    registry.permit(identity, "get" if exact and not target.container else command.verb, target, command)
+    slot = registry.quota.reserve(identity, target)  # freed below: the session's own is the found pod's
     try:
-        return await lookup.resolve(api, target, row) if target.pod else lookup.ResolvedPod(target)
+        if target.pod and not target.namespace:
+            target = replace(target, namespace=await request.app[NAMESPACES].get(target.cluster))
+        if not target.pod:
+            return lookup.ResolvedPod(target)
+        return await _resolve(request.app[BACKENDS][target.cluster].kube, target, row, exact=exact)
+    finally:
+        slot.free()
+
+
+async def _resolve(api: ClusterApi, target: Target, row: Subprotocol, *, exact: bool) -> lookup.ResolvedPod:
+    try:
+        return await lookup.resolve(api, target, row, exact=exact)
     except Refused as error:
         raise _located(error, target) from None
 
