@@ -10,7 +10,8 @@ AGENT = 200  # characters of a user agent
 @dataclass(frozen=True)
 class Peer:
     """Describes the other end of one request. `uid`: of the process at the other end of the Unix socket, None
-    over TCP; `lines`: the header lines as they came, (name, value); `address`: its IP address, empty on the Unix socket.
+    over TCP; `lines`: the header lines as they came, (name, value); `address`: its IP address, behind a trusted proxy
+    the client's, empty on the Unix socket.
     """
 
     uid: int | None

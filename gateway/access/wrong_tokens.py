@@ -29,7 +29,7 @@ class WrongTokens:
 
     def delay(self, address: str) -> float:
         """Counts a wrong token and returns for how many seconds its answer is to wait."""
-        now, network = self._clock(), _network(address)
+        now, network = self._clock(), network_of(address)
         self._forget(now)
         earlier = self._tries.pop(network, None)
         count = earlier.wrong + 1 if earlier else 1
@@ -47,7 +47,8 @@ class WrongTokens:
             del self._tries[oldest]
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """Returns what one host has to itself: an IPv4 address, of IPv6 the /64; any other text as it is."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -77,8 +77,9 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     object.
     """
     try:
-        with connection_of(request).serving(request):
-            return await _guarded(request, handler)
+        peer = request[PEER] = peer_of(request, request.app[ACCESS].proxies)
+        with connection_of(request).serving(request, peer.address):
+            return await _guarded(request, peer, handler)
     except Refusal as refusal:
         return refusal.response()
     except Unauthorized:
@@ -99,8 +100,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         ).response()
 
 
-async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    peer = request[PEER] = peer_of(request)
+async def _guarded(request: web.Request, peer: Peer, handler: Handler) -> web.StreamResponse:
     if why := request.app[ACCESS].hosts.refuse(peer):
         request.app[AUDIT].refused(request, "place", why)
         raise Refusal(403, why)

@@ -1,11 +1,10 @@
-"""The connections that are open. What has shown no credential may hold few of them, and few bytes, for a short time: above
-a limit the oldest of these goes, so that whoever has a credential always finds room.
+"""The connections that are open: what each of them may hold, and for how long. Those that have shown no credential are
+counted in anonymous.py.
 """
 
 import asyncio
 import sys
 import termios
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fcntl import ioctl
@@ -15,7 +14,10 @@ from typing import cast
 
 from aiohttp import hdrs, web
 
+from gateway.access.forwarded import TrustedProxies
+from gateway.access.wrong_tokens import network_of
 from gateway.protocol.status import failure
+from gateway.server.anonymous import Anonymous
 from gateway.settings.config import Limits
 
 MAX_LINE = 1 << 20  # bytes of a request line: argv travels in the query
@@ -26,19 +28,22 @@ TICK = 1.0  # seconds between looks at all connections
 
 class Connections:
     """Holds all connections to their limits. `serve` makes the protocol of a connection; `dropped` is told why one was
-    dropped.
+    dropped. A connection from one of the `proxies` is its client's, while a request of that one is served.
     """
 
     def __init__(
-        self, serve: Callable[[], asyncio.Protocol], limits: Limits, dropped: Callable[[str], None]
+        self,
+        serve: Callable[[], asyncio.Protocol],
+        limits: Limits,
+        dropped: Callable[[str], None],
+        proxies: TrustedProxies,
     ) -> None:
         self.limits = limits
         self.dropped = dropped
+        self.proxies = proxies
         self.open: set[Connection] = set()
-        self.anonymous: dict[Connection, None] = {}  # the oldest first
+        self.anonymous = Anonymous(limits)
         self._serve = serve
-        self._addresses: Counter[str] = Counter()  # of the anonymous
-        self._bytes = 0  # of their unfinished heads
         self._messages = 0  # bytes of messages on all WebSockets that no session has taken
         self._timer: asyncio.TimerHandle | None = None
 
@@ -49,32 +54,8 @@ class Connections:
     def add(self, connection: "Connection") -> None:
         """Counts a connection. Over TCP it is anonymous; on the Unix socket the kernel says whose it is."""
         self.open.add(connection)
-        if not connection.address:
-            return
-        self.anonymous[connection] = None
-        self._addresses[connection.address] += 1
-        if self._addresses[connection.address] > self.limits.anonymous_per_address:
-            self._drop(next(one for one in self.anonymous if one.address == connection.address))
-        elif len(self.anonymous) > self.limits.anonymous:
-            self._drop(next(iter(self.anonymous)))
-
-    def hold(self, connection: "Connection", count: int) -> None:
-        """Counts bytes of a head that a connection holds from now on, or, where negative, does not hold any longer."""
-        connection.head += count
-        if connection not in self.anonymous:
-            return
-        self._bytes += count
-        while self._bytes > self.limits.anonymous_bytes:
-            self._drop(next(one for one in self.anonymous if one.head))
-
-    def identified(self, connection: "Connection") -> None:
-        """Takes the connection, which has shown a good credential or was closed, from the anonymous."""
-        if connection in self.anonymous:
-            del self.anonymous[connection]
-            self._addresses[connection.address] -= 1
-            if not self._addresses[connection.address]:
-                del self._addresses[connection.address]
-            self._bytes -= connection.head
+        if connection.address:
+            self.anonymous.add(connection)
 
     def hold_message(self, connection: "Connection", count: int) -> None:
         """Counts bytes of a message that a WebSocket holds from now on, or, where negative, does not hold any longer."""
@@ -96,10 +77,6 @@ class Connections:
         if self._timer:
             self._timer.cancel()
 
-    def _drop(self, connection: "Connection") -> None:
-        self.identified(connection)
-        connection.drop("too_many_anonymous", 503, "too many connections without a credential: try again")
-
 
 class Connection(asyncio.Protocol):
     """Stands in front of the protocol of one connection: counts what the client has sent of a request's head, and drops
@@ -108,6 +85,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, inner: asyncio.Protocol, connections: Connections) -> None:
         self.address = ""  # empty on the Unix socket
+        self.origin = ""  # the network of the address; a trusted proxy has none of its own
+        self.network = ""  # that the connection counts for
         self.head = 0  # bytes since the last request began
         self.message = 0  # bytes since the last message of its WebSocket was taken
         self._inner = inner
@@ -126,6 +105,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         if transport.get_extra_info("socket").family != AF_UNIX:
             self.address = transport.get_extra_info("peername")[0]
+            trusted = self._connections.proxies.trusts(self.address)
+            self.origin = "" if trusted else network_of(self.address)
         self._inner.connection_made(transport)
         self._connections.add(self)
 
@@ -133,14 +114,14 @@ class Connection(asyncio.Protocol):
         """See asyncio.Protocol."""
         self.message_taken()
         self._connections.open.discard(self)
-        self._connections.identified(self)
+        self._connections.anonymous.remove(self)
         self._inner.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol. A head that is too large is not read on."""
         if not self._streaming:
             self._head_began = self._head_began or self._loop.time()
-            self._connections.hold(self, len(data))
+            self._hold(len(data))
             if self.head > MAX_HEAD:
                 self.drop("head_too_large", 431, f"a request's head may have {MAX_HEAD} bytes")
         elif self._upgraded:
@@ -161,9 +142,12 @@ class Connection(asyncio.Protocol):
         self._inner.resume_writing()
 
     @contextmanager
-    def serving(self, request: web.Request) -> Iterator[None]:
-        """Marks the connection as one whose request is answered within the block: what comes meanwhile is no head."""
-        self._connections.hold(self, -self.head)
+    def serving(self, request: web.Request, address: str) -> Iterator[None]:
+        """Marks the connection as one whose request is answered within the block, and counts it for the client's `address`:
+        what comes meanwhile is no head.
+        """
+        self._connections.anonymous.count_for(self, network_of(address))
+        self._hold(-self.head)
         self._head_began = None
         self._serving = True
         self._upgraded = hdrs.UPGRADE in request.headers
@@ -172,12 +156,13 @@ class Connection(asyncio.Protocol):
             yield
         finally:
             self.message_taken()
+            self._connections.anonymous.count_for(self, self.origin)
             self._serving = self._streaming = self._upgraded = False
             self._head_began = self._loop.time() if self.head else None
 
     def identified(self) -> None:
         """The client has shown a good credential."""
-        self._connections.identified(self)
+        self._connections.anonymous.remove(self)
 
     def message_taken(self, control: bytes | None = None) -> None:
         """Takes off the count what a message held, with all that was sent before it; of a `control` frame, which may
@@ -208,6 +193,11 @@ class Connection(asyncio.Protocol):
                 raw = ioctl(self._transport.get_extra_info("socket"), termios.TIOCOUTQ, bytes(4))
                 unsent += int.from_bytes(raw, sys.byteorder)
         return unsent
+
+    def _hold(self, count: int) -> None:
+        """Counts bytes of a head that the connection holds from now on, or, where negative, does not hold any longer."""
+        self.head += count
+        self._connections.anonymous.hold(self, count)
 
     def drop(self, why: str, code: int, message: str) -> None:
         """Closes the connection; with an answer unless a request is served."""

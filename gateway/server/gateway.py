@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from gateway.access.access import Access
+from gateway.access.forwarded import TrustedProxies
 from gateway.access.hosts import AllowedHosts
 from gateway.access.tokens import Tokens
 from gateway.backends.contract import Backend
@@ -54,11 +55,12 @@ async def running(
         async with asyncio.TaskGroup() as tasks:
             metrics, namespaces = Metrics(), Namespaces(backends)
             registry = SessionRegistry(backends, config.limits, tasks, metrics.session, namespaces.forget)
-            gateway = Gateway(config, backends, Access(tokens, places), registry, namespaces, metrics)
+            access = Access(tokens, places, TrustedProxies(config.trusted_proxies))
+            gateway = Gateway(config, backends, access, registry, namespaces, metrics)
             for name, backend in backends.items():
                 metrics.watch(name, backend)
             restarts: dict[str, str] = {}
-            watch = partial(_end_revoked, gateway.access, registry)
+            watch = partial(_end_revoked, access, registry)
             revocations = tasks.create_task(supervise("revocations", watch, restarts))
             lookers = [tasks.create_task(registry.recovery.run(name)) for name in registry.recovery.clusters]
             try:

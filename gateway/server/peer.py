@@ -1,15 +1,19 @@
 """The peer of an aiohttp request, for what decides about it and knows no aiohttp."""
 
 import socket
+from dataclasses import replace
 
 from aiohttp import web
 
+from gateway.access.forwarded import TrustedProxies
 from gateway.access.peer import Peer
 from gateway.unix_peer import peer_uid
 
 
-def peer_of(request: web.Request) -> Peer:
-    """Returns the peer: on the Unix socket with the uid that the kernel gives."""
+def peer_of(request: web.Request, proxies: TrustedProxies) -> Peer:
+    """Returns the peer: on the Unix socket with the uid that the kernel gives, which no header changes; over TCP with the
+    address of the client behind `proxies`.
+    """
     sock: socket.socket | None = request.transport.get_extra_info("socket") if request.transport else None
     lines = tuple(request.headers.items())
     if sock is None:
@@ -18,4 +22,5 @@ def peer_of(request: web.Request) -> Peer:
         return Peer(peer_uid(sock), lines)
     assert request.transport
     name = request.transport.get_extra_info("peername")
-    return Peer(None, lines, name[0] if name else "")
+    peer = Peer(None, lines, name[0] if name else "")
+    return replace(peer, address=proxies.client(peer))

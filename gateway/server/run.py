@@ -132,7 +132,9 @@ async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> Async
     )
     await runner.setup()
     assert runner.server
-    connections = Connections(runner.server, gateway.config.limits, gateway.metrics.refused)
+    connections = Connections(
+        runner.server, gateway.config.limits, gateway.metrics.refused, gateway.access.proxies
+    )
     try:
         async with doors(sockets, connections, lambda: gateway.registry.quota.sessions):
             yield

@@ -1,4 +1,4 @@
-"""Defines the settings: which there are, and where their file is. Read once (loader.py), frozen, handed down.
+"""Defines the settings as types, and where their file is. Read once (loader.py), frozen, handed down.
 
 Every value knows its origin, for `dap config show`, and so that a default of ours yields to ~/.ssh/config.
 """
@@ -18,74 +18,6 @@ NO_CLUSTER = (
 KINDS = ("ssh",)
 DEFAULT = "default"  # the cluster that the environment configures; else the first one is meant by it
 MODES = ("auto", "relay", "plain")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Describes a setting: where it stands in config.toml, its environment variable, its default, and what it
-    means.
-    """
-
-    key: str
-    env: str
-    default: str
-    meaning: str
-    secret: bool = False
-
-
-CLUSTER_SETTINGS = (
-    Setting(
-        "kind", "DAP_RUNNER_KIND", "ssh", "how the cluster is reached; ssh: a management host, then Incus"
-    ),
-    Setting(
-        "ssh_host",
-        "DAP_RUNNER_SSH_HOST",
-        "user@mgmt.example.com",
-        "[user@]host[:port] of the management host",
-    ),
-    Setting(
-        "ssh_key",
-        "DAP_RUNNER_SSH_KEY",
-        "~/.ssh/id_ed25519",
-        "private key; an agent is used when there is one",
-    ),
-    Setting(
-        "ssh_known_hosts", "DAP_RUNNER_SSH_KNOWN_HOSTS", "~/.ssh/known_hosts", "host keys that are trusted"
-    ),
-    Setting(
-        "ssh_config",
-        "DAP_RUNNER_SSH_CONFIG",
-        "",
-        "OpenSSH's settings, as ssh -F FILE; empty: ~/.ssh/config and /etc/ssh/ssh_config; none: neither",
-    ),
-    Setting("vm", "DAP_RUNNER_VM", "dap-runner", "the Incus instance that reaches the cluster"),
-    Setting(
-        "kube_context", "DAP_RUNNER_KUBE_CONTEXT", "", "kubeconfig context there; empty: its current one"
-    ),
-    Setting(
-        "namespace",
-        "DAP_RUNNER_NAMESPACE",
-        "",
-        "namespace of a pod that is named without one; empty: the context's",
-    ),
-    Setting("mode", "DAP_RUNNER_MODE", "auto", "auto: relay where the runner has python3; relay; plain"),
-)
-GATEWAY_SETTINGS = (
-    Setting("listen", "DAP_GATEWAY_LISTEN", "localhost:8080", "where dap serve listens"),
-    Setting("public_url", "DAP_GATEWAY_PUBLIC_URL", "", "the URL people use, when a proxy stands in front"),
-    Setting("allowed_hosts", "DAP_GATEWAY_ALLOWED_HOSTS", "", "more Host headers to accept, comma separated"),
-    Setting("allowed_origins", "DAP_GATEWAY_ALLOWED_ORIGINS", "", "more Origins to accept, comma separated"),
-    Setting(
-        "url", "DAP_GATEWAY_URL", "", "the gateway that client commands use; empty: the local Unix socket"
-    ),
-    Setting(
-        "token",
-        "DAP_GATEWAY_TOKEN",
-        "",
-        "bearer token, 16 characters or more; empty: made at first start",
-        secret=True,
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -162,6 +94,8 @@ class Config:
     token: str = field(repr=False)
     limits: Limits = field(default_factory=Limits)
     origins: Mapping[str, str] = field(default_factory=dict)
+    trusted_proxies: tuple[str, ...] = ()  # networks
+    log_argv: bool = False
 
 
 def cluster_called(name: str, known: Iterable[str]) -> str:

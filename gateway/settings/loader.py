@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,17 @@ from gateway.errors import ConfigError
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target, check_namespace
 from gateway.settings.config import (
-    CLUSTER_SETTINGS,
     DEFAULT,
-    GATEWAY_SETTINGS,
     KINDS,
     MODES,
     Cluster,
     Config,
     Limits,
-    Setting,
     bearer_token,
     config_path,
     expand,
 )
+from gateway.settings.names import CLUSTER_SETTINGS, GATEWAY_SETTINGS, Setting
 
 _MAY_BE_OFF = frozenset({
     "idle", "max_age", "sessions", "sessions_reserved", "sessions_per_identity", "sessions_per_target",
@@ -60,6 +59,7 @@ def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = 
         bearer_token(gateway["token"], f"gateway.token ({layers.origins['gateway.token']})"),
         limits,
         layers.origins,
+        layers.networks(gateway["trusted_proxies"]),
     )
 
 
@@ -118,6 +118,18 @@ class _Layers:
         except BadRequest as error:
             origin = self.origins[f"{table}.namespace"]
             raise ConfigError(f"{table}.namespace ({origin}): {error}") from None
+
+    def networks(self, text: str) -> tuple[str, ...]:
+        found = _list(text)
+        for one in found:
+            try:
+                ip_network(one)
+            except ValueError as error:
+                origin = self.origins["gateway.trusted_proxies"]
+                raise ConfigError(
+                    f"gateway.trusted_proxies ({origin}): {error}; use addresses and networks, as in 10.0.0.0/8"
+                ) from None
+        return found
 
     def limits(self) -> Limits:
         given = _table(self.document, "limits", self.path)

@@ -9,8 +9,6 @@ import pytest
 
 from gateway.errors import ConfigError
 from gateway.settings.config import (
-    CLUSTER_SETTINGS,
-    GATEWAY_SETTINGS,
     Limits,
     cluster_called,
     config_path,
@@ -19,6 +17,7 @@ from gateway.settings.config import (
     state_dir,
 )
 from gateway.settings.loader import load
+from gateway.settings.names import CLUSTER_SETTINGS, GATEWAY_SETTINGS
 
 
 @pytest.fixture
@@ -88,10 +87,8 @@ def test_flags_go_over_the_environment_over_the_file_over_defaults(write):
 
 
 def test_every_setting_has_its_variable(tmp_path):
-    env = {
-        row.env: {"kind": "ssh", "mode": "auto", "namespace": "shop"}.get(row.key, f"/{row.key}")
-        for row in (*CLUSTER_SETTINGS, *GATEWAY_SETTINGS)
-    }
+    values = {"kind": "ssh", "mode": "auto", "namespace": "shop", "trusted_proxies": "10.0.0.0/8"}
+    env = {row.env: values.get(row.key, f"/{row.key}") for row in (*CLUSTER_SETTINGS, *GATEWAY_SETTINGS)}
     config = load({"HOME": str(tmp_path), **env})
 
     assert not [name for name, origin in config.origins.items() if not origin.startswith("environment ")]
@@ -109,6 +106,16 @@ def test_the_environment_speaks_of_the_default_cluster_alone(write):
     assert config.clusters["default"].vm == "mine"
     assert config.clusters["other"].vm == "dap-runner"
     assert config.clusters["other"].mode == "plain"
+
+
+@pytest.mark.parametrize("wrong", ["10.0.0.1/8", "proxy.example.com", "unix:", "10.0.0.0/33", "*"])
+def test_a_proxy_is_trusted_by_its_network(write, wrong):
+    config = load(write('[gateway]\ntrusted_proxies = ["127.0.0.0/8", "fd00::/64", "10.1.1.1"]\n'))
+    assert config.trusted_proxies == ("127.0.0.0/8", "fd00::/64", "10.1.1.1")
+    with pytest.raises(
+        ConfigError, match=r"trusted_proxies .environment DAP_GATEWAY_TRUSTED_PROXIES.: .*10\.0\.0\.0/8"
+    ):
+        load(write("") | {"DAP_GATEWAY_TRUSTED_PROXIES": f"127.0.0.1, {wrong}"})
 
 
 def test_lists_may_be_lists_or_text(write):

@@ -12,17 +12,9 @@ import click
 from gateway.cli.console import safe
 from gateway.errors import ConfigError
 from gateway.masking import MASK, mask_url
-from gateway.settings.config import (
-    CLUSTER_SETTINGS,
-    GATEWAY_SETTINGS,
-    MODES,
-    NO_CLUSTER,
-    Config,
-    Limits,
-    Setting,
-    config_path,
-)
+from gateway.settings.config import MODES, NO_CLUSTER, Config, Limits, config_path
 from gateway.settings.loader import load
+from gateway.settings.names import CLUSTER_SETTINGS, GATEWAY_SETTINGS, Setting
 
 _ASKED = ("ssh_host", "vm")  # what nobody can guess
 

@@ -1,0 +1,77 @@
+"""Lists the settings of clusters and of the gateway: their names, defaults and meaning. The limits are in config.py."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Describes a setting: where it stands in config.toml, its environment variable, its default, and what it
+    means.
+    """
+
+    key: str
+    env: str
+    default: str
+    meaning: str
+    secret: bool = False
+
+
+CLUSTER_SETTINGS = (
+    Setting(
+        "kind", "DAP_RUNNER_KIND", "ssh", "how the cluster is reached; ssh: a management host, then Incus"
+    ),
+    Setting(
+        "ssh_host",
+        "DAP_RUNNER_SSH_HOST",
+        "user@mgmt.example.com",
+        "[user@]host[:port] of the management host",
+    ),
+    Setting(
+        "ssh_key",
+        "DAP_RUNNER_SSH_KEY",
+        "~/.ssh/id_ed25519",
+        "private key; an agent is used when there is one",
+    ),
+    Setting(
+        "ssh_known_hosts", "DAP_RUNNER_SSH_KNOWN_HOSTS", "~/.ssh/known_hosts", "host keys that are trusted"
+    ),
+    Setting(
+        "ssh_config",
+        "DAP_RUNNER_SSH_CONFIG",
+        "",
+        "OpenSSH's settings, as ssh -F FILE; empty: ~/.ssh/config and /etc/ssh/ssh_config; none: neither",
+    ),
+    Setting("vm", "DAP_RUNNER_VM", "dap-runner", "the Incus instance that reaches the cluster"),
+    Setting(
+        "kube_context", "DAP_RUNNER_KUBE_CONTEXT", "", "kubeconfig context there; empty: its current one"
+    ),
+    Setting(
+        "namespace",
+        "DAP_RUNNER_NAMESPACE",
+        "",
+        "namespace of a pod that is named without one; empty: the context's",
+    ),
+    Setting("mode", "DAP_RUNNER_MODE", "auto", "auto: relay where the runner has python3; relay; plain"),
+)
+GATEWAY_SETTINGS = (
+    Setting("listen", "DAP_GATEWAY_LISTEN", "localhost:8080", "where dap serve listens"),
+    Setting("public_url", "DAP_GATEWAY_PUBLIC_URL", "", "the URL people use, when a proxy stands in front"),
+    Setting("allowed_hosts", "DAP_GATEWAY_ALLOWED_HOSTS", "", "more Host headers to accept, comma separated"),
+    Setting("allowed_origins", "DAP_GATEWAY_ALLOWED_ORIGINS", "", "more Origins to accept, comma separated"),
+    Setting(
+        "trusted_proxies",
+        "DAP_GATEWAY_TRUSTED_PROXIES",
+        "",
+        "networks whose X-Forwarded-For and Forwarded count, comma separated, as in 127.0.0.0/8",
+    ),
+    Setting(
+        "url", "DAP_GATEWAY_URL", "", "the gateway that client commands use; empty: the local Unix socket"
+    ),
+    Setting(
+        "token",
+        "DAP_GATEWAY_TOKEN",
+        "",
+        "bearer token, 16 characters or more; empty: made at first start",
+        secret=True,
+    ),
+)
