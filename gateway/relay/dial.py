@@ -84,7 +84,7 @@ class DialStream(Stream):
             self._socket.setblocking(False)
             number = self._socket.connect_ex(address)
         except OSError as error:
-            number = error.errno or errno.EIO
+            number = error.errno or errno.ENAMETOOLONG  # Python gives no number for a path that is too long
         if number == errno.EAGAIN:  # a Unix socket whose backlog is full
             self._addresses.appendleft((family, address))
             self._loop.later(_FULL, self._try_again)

@@ -22,13 +22,18 @@ PREFIX = "dap-relay-"
 BYE = b"bye"  # to a carrier whose link is over
 BEGUN, OVER = b"+", b"-"  # the same for a session: the pid of its leader follows
 SOCKET = ".sock"  # ends the name of what a command of the gateway's listens on
+MAX_PATH = 103  # bytes of a socket's path (gateway/unix_peer.py)
+_LONGEST = 48  # bytes behind a parent: /dap-relay-, the key's 24, and /kubectl.sock
 _BACKLOG = 64
 
 
 def candidates(env: Mapping[str, str]) -> list[str]:
-    """Returns the parent directories to try, best first."""
+    """Returns the parent directories to try, best first. Those come last in which the path of a command's socket would
+    be too long: the relay reaches a socket of its own by a shorter way, kubectl proxy has none.
+    """
     found = [env.get("XDG_RUNTIME_DIR"), env.get("TMPDIR"), "/tmp", "/var/tmp", env.get("HOME")]  # noqa: S108
-    return [path for path in found if path and os.path.isabs(path)]
+    usable = [path for path in found if path and os.path.isabs(path)]
+    return sorted(usable, key=lambda path: len(os.fsencode(path)) + _LONGEST > MAX_PATH)
 
 
 def enter(key: str, env: Mapping[str, str]) -> tuple[str, int]:
@@ -218,7 +223,7 @@ def _name(directory: str, version: str) -> str:
 
 
 def _in(directory: str, call: object, name: str) -> None:
-    """Calls `call` with a name relative to `directory`: a socket's path has room for 107 bytes, and a
+    """Calls `call` with a name relative to `directory`: a socket's path has few bytes (MAX_PATH), and a
     directory's may be longer.
     """
     before = os.getcwd()

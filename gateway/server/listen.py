@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from gateway.errors import ConfigError
 from gateway.masking import mask_url
-from gateway.unix_peer import peer_pid
+from gateway.unix_peer import check_path, peer_pid
 
 _BACKLOG = 128
 
@@ -76,6 +76,7 @@ def unix(path: Path) -> Iterator[socket.socket]:
     """
     with ExitStack() as stack:
         try:
+            check_path(path)
             _private(path.parent)
             stack.callback(os.close, _lock(path))
             _remove_stale(path)

@@ -29,6 +29,7 @@ from gateway.server.app import create_app
 from gateway.server.connections import MAX_LINE, Connections
 from gateway.server.gateway import Gateway, running
 from gateway.settings.config import Config, bearer_token, socket_path, state_dir
+from gateway.unix_peer import check_path
 
 log = structlog.get_logger()
 _CLIENTS_FAULT = (HttpProcessingError, web.RequestPayloadError)
@@ -38,6 +39,7 @@ _library.addFilter(
     lambda record: not (record.exc_info and isinstance(record.exc_info[1], _CLIENTS_FAULT))
 )
 LEAST = 16  # characters of a token that opens shells
+_SOCKET = "gateway.sock"  # of a gateway inside another command
 _IDLE = 30.0  # seconds that a connection may wait for a request to be complete
 
 
@@ -85,8 +87,8 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
 @asynccontextmanager
 async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIterator[Path]:
     """Runs a gateway inside this process and yields the path of its Unix socket, in a private directory."""
-    with tempfile.TemporaryDirectory(prefix="dap-") as directory, ExitStack() as stack:
-        path = Path(directory) / "gateway.sock"
+    with tempfile.TemporaryDirectory(prefix="dap-", dir=_parent()) as directory, ExitStack() as stack:
+        path = Path(directory) / _SOCKET
         unix = stack.enter_context(listen.unix(path))
         places = AllowedHosts([], "", (), ())
         async with (
@@ -94,6 +96,16 @@ async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIter
             listening(gateway, [unix]),
         ):
             yield path
+
+
+def _parent() -> str:
+    """Returns the parent of a private directory: TMPDIR, or /tmp where a socket's path in TMPDIR would be too long."""
+    parent = tempfile.gettempdir()
+    try:
+        check_path(Path(parent) / "dap-12345678" / _SOCKET)
+    except OSError:
+        return "/tmp"  # noqa: S108  # the directory in it is 0700 and has a name of its own
+    return parent
 
 
 def token(directory: Path) -> str:

@@ -310,8 +310,10 @@ async def test_dial_reaches_what_the_runner_reaches(demo, tmp_path):
                 pass
 
 
-async def test_nothing_of_it_is_left(own_demo, tmp_path):
+async def test_nothing_of_it_is_left(own_demo):
     """Its processes and its directory, a little after its last link."""
+    tmp_path = own_demo.directory / "tmp"  # short enough for sockets
+    tmp_path.mkdir()
     profile(own_demo, f"export TMPDIR={tmp_path}")
     async with backend_on(own_demo, "relay") as backend:
         await run(backend, "true")
