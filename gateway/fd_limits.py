@@ -1,17 +1,18 @@
 """File descriptors: a gateway that has none left would lose what its sessions keep in files, and hear no client."""
 
+import errno
 import os
 import resource
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 RESERVE = (
     32  # for connections to management hosts, clients that only ask, and what libraries open for a moment
 )
 EACH = 2  # that a session may open later: the files behind what waits for the client, and for the command
 _MOST = 1 << 20  # as many as anybody needs, where the hard limit is infinite
-_OPEN = next((path for path in (Path("/proc/self/fd"), Path("/dev/fd")) if path.is_dir()), None)
+_OPEN = ("/proc/self/fd", "/dev/fd")  # name each open descriptor: Linux; macOS and the BSDs
+_NONE_LEFT = (errno.EMFILE, errno.ENFILE)
 
 
 def raise_limit() -> None:
@@ -24,8 +25,17 @@ def raise_limit() -> None:
 
 
 def used() -> int:
-    """Descriptors that are open; OSError when not even this can be looked at."""
-    return len(os.listdir(_OPEN)) if _OPEN else 0  # noqa: PTH208  # the names alone, at the price of one call
+    """Returns how many descriptors are open. Raises OSError where none is left to look with."""
+    for names in _OPEN:
+        try:
+            return len(os.listdir(names))  # noqa: PTH208  # the names alone, at the price of one call
+        except OSError as error:
+            if error.errno in _NONE_LEFT:
+                raise
+    # nothing names them: a new one has the lowest number that is free, and few are free below the highest
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    return lowest
 
 
 def room(sessions: int, reserve: int = RESERVE, count: Callable[[], int] = used) -> bool:

@@ -235,7 +235,8 @@ def _notice_loss(websocket: ClientConnection) -> None:
     sock = websocket.transport.get_extra_info("socket")
     if sock.family == socket.AF_UNIX:
         return
-    options = {"TCP_KEEPIDLE": _SILENCE // 3, "TCP_KEEPINTVL": _SILENCE // 9, "TCP_KEEPCNT": 6}
+    idle = "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"  # so macOS calls it
+    options = {idle: _SILENCE // 3, "TCP_KEEPINTVL": _SILENCE // 9, "TCP_KEEPCNT": 6}
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (options | {"TCP_USER_TIMEOUT": _SILENCE * 1000}).items():
         if hasattr(socket, name):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import selectors
 
 import pytest
 
@@ -138,3 +139,25 @@ async def test_a_full_disk_is_an_error_of_its_own():
         await sink.drain()
     sink.close()
     os.close(fd)
+
+
+@pytest.mark.parametrize("selector", [selectors.DefaultSelector, selectors.PollSelector])
+def test_files_and_devices_have_their_end_whatever_waits_for_descriptors(tmp_path, monkeypatch, selector):
+    """kqueue, as poll(2), takes a file too."""
+    monkeypatch.setattr(selectors, "DefaultSelector", selector)
+    (tmp_path / "file").write_bytes(b"x" * 40_000)
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector())) as runner:
+        assert runner.run(size_of(tmp_path / "file")) == 40_000
+        assert runner.run(size_of(os.devnull)) == 0
+
+
+async def size_of(path):
+    fd, size = os.open(path, os.O_RDONLY), 0
+    try:
+        source = Source(fd)
+        async with asyncio.timeout(5):
+            while data := await source.read():
+                size += len(data)
+    finally:
+        os.close(fd)
+    return size

@@ -5,6 +5,7 @@ import fcntl
 import ipaddress
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 from gateway.dial import DialFailed, dial, lookup
 from gateway.errors import HopFailed
 
-_SIOCGIFADDR = 0x8915  # netdevice(7)
+# netdevice(7); sys/sockio.h of macOS and the BSDs. The answer has the address at the same place
+_SIOCGIFADDR = 0x8915 if sys.platform == "linux" else 0xC0206921
 _IF_INET6 = Path(
     "/proc/net/if_inet6"
 )  # lines of address, index, prefix length, scope, flags, interface, all in hex
@@ -76,7 +78,7 @@ async def _of_name(name: str, family: socket.AddressFamily, seconds: float) -> S
 
 
 def _of_interface(name: str) -> Sources:
-    """Returns the addresses of a network interface, on Linux; global IPv6 addresses win (sshconnect.c,
+    """Returns the addresses of a network interface, IPv6 on Linux alone; global IPv6 addresses win (sshconnect.c,
     check_ifaddrs).
     """
     sources: Sources = {}

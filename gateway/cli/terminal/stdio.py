@@ -9,7 +9,8 @@ import errno
 import os
 import queue
 import select
-import sys
+import selectors
+import stat
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -170,14 +171,14 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def _pollable(fd: int) -> bool:
-    """True if the descriptor has to be waited for: epoll refuses regular files and /dev/null, which never
-    block for long.
+    """Returns True if the descriptor has to be waited for. Files never block for long: epoll refuses them, while
+    kqueue waits at their end for more. Either refuses a device such as /dev/null.
     """
-    if sys.platform != "linux":
-        return not os.path.isfile(f"/dev/fd/{fd}")  # noqa: PTH113
-    with select.epoll() as probe:
+    with selectors.DefaultSelector() as probe:
         try:
-            probe.register(fd, select.EPOLLIN)
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                return False
+            probe.register(fd, selectors.EVENT_READ)
         except OSError:
             return False
     return True

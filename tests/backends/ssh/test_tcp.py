@@ -11,6 +11,7 @@ from support.addresses import SILENT, name, silence
 from support.leaks import descriptors
 from support.openssh import key, public, sshd
 
+from gateway.backends.ssh import tcp
 from gateway.backends.ssh.tcp import connect_tcp
 from gateway.errors import HopFailed
 
@@ -157,6 +158,13 @@ async def test_an_interface_lends_its_address(address):
         await connect_tcp(address, server.getsockname()[1], bind_interface="lo", seconds=60) as sock,
     ):
         assert sock.getsockname()[0] == address
+
+
+async def test_an_interface_lends_its_ipv4_address_without_proc(monkeypatch, tmp_path, server, port):
+    monkeypatch.setattr(tcp, "_IF_INET6", tmp_path / "absent")
+    with await connect_tcp("127.0.0.1", port, bind_interface="lo", seconds=60) as sock:
+        server.accept()[0].close()
+        assert sock.getsockname()[0] == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
