@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from gateway.settings.config import GATEWAY_SETTINGS
+
 _SAID = 300  # characters of a program's last words
+
+
+def environment() -> dict[str, str]:
+    """Returns the environment of this process without settings that are secrets: what the programs of the user's SSH
+    settings start has no need of the gateway's token.
+    """
+    secret = {row.env for row in GATEWAY_SETTINGS if row.secret}
+    return {name: value for name, value in os.environ.items() if name not in secret}
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ async def run(argv: Sequence[str], *, given: bytes | None = None, seconds: float
         stdout=pipe,
         stderr=pipe,
         start_new_session=True,
+        env=environment(),
     )
     try:
         async with asyncio.timeout(seconds):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from contextlib import suppress
 
+from gateway.backends.ssh.program import environment
 from gateway.errors import HopFailed
 from gateway.log import printable
 from gateway.masking import mask
@@ -130,6 +131,7 @@ async def start_proxy_command(line: str, *, shell: str = "", seconds: float = 2.
             await asyncio.get_running_loop().subprocess_exec(
                 lambda: proxy, shell, "-c", f"exec {line}",
                 stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE, start_new_session=True,
+                env=environment(),
             )  # fmt: skip
     except OSError as error:
         ours.close()
