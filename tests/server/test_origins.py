@@ -8,7 +8,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from support.peer import OWN, UPGRADE, V5, once
+from support.peer import OWN, UPGRADE, V5, once, peer
 from support.served import TOKEN
 
 from gateway.server.app import OPEN, PROBES, create_app
@@ -358,16 +358,14 @@ PAGE = OURS | {
         "require-trusted-types-for 'script'; trusted-types 'none'"
     ),
 }
+ASSET = OURS | {"content-type": "text/javascript", "cache-control": "public, max-age=31536000, immutable"}
 
 
 @pytest.mark.parametrize(
     ("path", "code", "headers"),
     [
         ("/", 200, PAGE),
-        (
-            "/assets/main.js", 200,
-            OURS | {"content-type": "text/javascript", "cache-control": "public, max-age=31536000, immutable"},
-        ),
+        ("/assets/main.js", 200, ASSET),
         ("/assets/none.js", 404, STATUS),
         ("/healthz", 200, PLAIN | {"content-type": "text/plain; charset=utf-8"}),
         ("/metrics", 200, PLAIN | {"content-type": "text/plain; version=0.0.4; charset=utf-8"}),
@@ -379,16 +377,81 @@ PAGE = OURS | {
         ("/api/v1/namespaces/default/pods/web-0/exec", 400, STATUS),
     ],
 )  # fmt: skip
-async def test_an_answer_has_these_headers_and_no_others(edge, path, code, headers, monkeypatch, tmp_path):
+@pytest.mark.usefixtures("built")
+async def test_an_answer_has_these_headers_and_no_others(edge, path, code, headers):
+    answer = await once(edge.url, "GET", path, (edge.proof,))
+    assert (answer.code, fields(answer)) == (code, headers)
+
+
+@pytest.fixture
+def built(monkeypatch, tmp_path):
+    """A page with one asset."""
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "main.js").write_text("x")
     (tmp_path / "index.html").write_text("<p nonce=__NONCE__>")
     monkeypatch.setattr(page, "_FILES", tmp_path)
-    answer = await once(edge.url, "GET", path, (edge.proof,))
+
+
+def fields(answer):
+    """The headers that are not another with every answer."""
     found = {name: value for name, value in answer.headers.items() if name not in ("date", "content-length")}
     if policy := found.get("content-security-policy"):
         found["content-security-policy"] = re.sub(r"nonce-[\w-]{22}", "nonce-NONCE", policy)
-    assert (answer.code, found) == (code, headers)
+    return found
+
+
+KINDS = {
+    "/": PAGE,
+    "/assets/{name}": ASSET,
+    "/healthz": PLAIN | {"content-type": "text/plain; charset=utf-8"},
+    "/metrics": PLAIN | {"content-type": "text/plain; version=0.0.4; charset=utf-8"},
+    "/readyz": JSON,
+}
+"""Of the routes that are neither ours nor Kubernetes'."""
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["with a credential", "without"])
+@pytest.mark.usefixtures("built")
+async def test_every_route_has_its_headers_and_no_others(edge, monkeypatch, known):
+    monkeypatch.setattr("gateway.access.wrong_tokens.LONGEST", 0.0)
+    monkeypatch.setitem(KNOWN, "name", "main.js")
+    codes = set()
+    for method, pattern, path in routes(edge.gateway):
+        proof = (edge.proof,) if known else ()
+        answer = await once(edge.url, method, path, proof, body=b"{}" if method == "POST" else b"")
+        headers = KINDS.get(pattern, JSON if pattern.startswith("/gateway/") else STATUS)
+        if answer.code >= 400:
+            headers = STATUS | ({"www-authenticate": "Bearer"} if answer.code == 401 else {})
+        elif answer.code == 204:
+            headers = PLAIN
+        assert fields(answer) == headers, (method, path, answer.code)
+        codes.add(answer.code)
+    assert codes == ({200, 201, 204, 400, 401, 404} if known else {200, 401})
+
+
+async def test_what_a_route_does_not_do_names_what_it_does(edge):
+    for path, allowed in (("/healthz", "GET,HEAD"), ("/gateway/v1/tickets", "POST"), ("/api/v1", "GET")):
+        answer = await once(edge.url, "PUT", path, (edge.proof,))
+        assert (answer.code, fields(answer)) == (405, STATUS | {"allow": allowed})
+
+
+@pytest.mark.parametrize("row", [V5, OWN], ids=["v5", "own"])
+async def test_an_upgrade_has_these_headers_and_no_others(edge, row):
+    """Field RFC 6455, 1.3: what is accepted for the key of its example."""
+    path = "/api/v1/namespaces/default/pods/web-0/exec?command=true&stdout=1"
+    async with peer(edge.url) as client:
+        answer = await client.upgrade(path, (row, edge.proof))
+        assert (answer.code, fields(answer)) == (
+            101,
+            {
+                "upgrade": "websocket",
+                "connection": "upgrade",
+                "sec-websocket-accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+                "sec-websocket-protocol": row[1],
+                "server": "dap",
+            },
+        )
+        await client.rest()
 
 
 async def test_a_head_request_becomes_no_websocket(edge):

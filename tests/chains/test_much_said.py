@@ -1,0 +1,85 @@
+"""A kubectl that says 100 MB of words ends its session by name, and the gateway keeps next to nothing of them."""
+
+import asyncio
+import json
+import re
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from support.peer import once
+
+from gateway.protocol.outcome import CODES
+
+SAYS = """#!/bin/sh
+case " $* " in
+*" {verb} "*) yes 'error: words {filler}' | head -c 100000000 {end}>&2; exit 1 ;;
+esac
+exec {real} "$@"
+"""
+MOST = 64 << 10  # KiB more than before
+pytestmark = pytest.mark.timeout(110)
+
+
+@asynccontextmanager
+async def serving(home, demo, mode):
+    """(process, its log), of a gateway on the demo's chain."""
+    env = {
+        "DAP_RUNNER_SSH_HOST": demo.ssh_host, "DAP_RUNNER_SSH_KEY": str(demo.ssh_key),
+        "DAP_RUNNER_SSH_KNOWN_HOSTS": str(demo.known_hosts), "DAP_RUNNER_VM": demo.instance, "DAP_RUNNER_MODE": mode,
+    }  # fmt: skip
+    words = ("serve", "--listen", "127.0.0.1:0", "--log", "json")
+    process = await home.start(*words, env=env, stdin=asyncio.subprocess.DEVNULL)
+    log = []
+    try:
+        assert await process.stdout.readline()
+        yield process, log
+    finally:
+        process.terminate()
+        _, err = await process.communicate()
+        log += [json.loads(line) for line in err.decode().splitlines() if line.startswith("{")]
+        assert "Traceback" not in err.decode()
+
+
+def kubectl(demo, verb, *, lines):
+    """Puts a kubectl before the real one that talks instead of doing `verb`; in one line, or in many."""
+    path = demo.directory / "bin" / "kubectl"
+    real = path.rename(path.with_name("kubectl.real"))
+    end = "" if lines else "| tr '\\n' ' ' "
+    path.write_text(SAYS.format(verb=verb, filler="x" * 60, end=end, real=real))
+    path.chmod(0o700)
+
+
+def largest(pid):
+    """KiB of memory that the process had at most."""
+    return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
+
+
+@pytest.mark.parametrize("mode", ["plain", "relay"])
+@pytest.mark.parametrize("lines", [True, False], ids=["lines", "one line"])
+async def test_a_session_whose_kubectl_talks_ends_by_name(home, own_demo, mode, lines):
+    async with serving(home, own_demo, mode) as (process, log):
+        assert (await home.dap("exec", "-q", "bash-0", "--", "true")).code == 0
+        kubectl(own_demo, "exec", lines=lines)
+        before = largest(process.pid)
+        done = await home.dap("exec", "-q", "bash-0", "--", "true", stderr=asyncio.subprocess.DEVNULL)
+        assert done.code not in (0, None)
+        assert largest(process.pid) - before < MOST
+        assert (await once(str(home.socket), "GET", "/healthz")).code == 200
+    closed = [line for line in log if line["event"] == "session_closed"]
+    assert len(closed) == 2
+    assert closed[1]["outcome"] in CODES
+    assert closed[1]["outcome"] not in ("exited", "gateway_error")
+
+
+@pytest.mark.parametrize(("mode", "verb"), [("plain", "get"), ("relay", "proxy")])
+async def test_a_read_whose_kubectl_talks_is_refused_by_name(home, own_demo, mode, verb):
+    kubectl(own_demo, verb, lines=False)
+    async with serving(home, own_demo, mode) as (process, _):
+        before = largest(process.pid)
+        async with asyncio.timeout(60):
+            answer = await once(str(home.socket), "GET", "/api/v1/namespaces/default/services/web")
+        assert answer.code >= 500
+        assert answer.status["message"]
+        assert len(answer.body) < 32 << 10
+        assert largest(process.pid) - before < MOST
