@@ -226,6 +226,8 @@ def config_() -> None:
     help="OpenSSH's settings, as ssh -F FILE; none: no file.",
 )
 @click.option("--vm", metavar="NAME", help="Incus instance, the runner.")
+@click.option("--incus-project", metavar="NAME", help="Its Incus project; default: incus' current one.")
+@click.option("--kubectl", metavar="COMMAND", help="kubectl's command there, as in 'k3s kubectl'.")
 @click.option("--kube-context", metavar="NAME", help="Context in the runner.")
 @click.option("--namespace", metavar="NS", help="For pods named without one; default: the context's.")
 @click.option("--mode", metavar="MODE", help="plain, relay, or auto: relay where python3 is.")

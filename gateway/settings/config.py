@@ -77,6 +77,13 @@ class Cluster:
     ssh_config: str = ""  # a file; empty: ssh's own files; "none": no file
     namespace: str = ""  # of a pod that is named without one; empty: the context's
     kind: str = "ssh"  # one of KINDS: which backend is made
+    incus_project: str = ""  # of `vm`; empty: incus' current one
+    kubectl: tuple[str, ...] = ("kubectl",)  # the command that is kubectl in the runner
+
+    @property
+    def kubectl_argv(self) -> tuple[str, ...]:
+        """Returns the words with which each command line of kubectl begins: the command, and the context if set."""
+        return (*self.kubectl, *(("--context", self.kube_context) if self.kube_context else ()))
 
 
 @dataclass(frozen=True)

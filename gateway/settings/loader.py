@@ -1,6 +1,7 @@
 """Loads the settings: flags over the environment over config.toml over defaults."""
 
 import os
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -99,17 +100,35 @@ class _Layers:
         for key, known in (("kind", KINDS), ("mode", MODES)):
             if got[key] not in known:
                 raise ConfigError(f"{table}.{key} is {got[key]!r}; use one of {', '.join(known)}")
-        if not got["vm"].isprintable() or got["vm"].startswith("-") or not got["vm"]:
-            raise ConfigError(
-                f"{table}.vm is {got['vm']!r}; name an Incus instance, as `incus list` shows it"
-            )
+        self._check_incus_name(table, "vm", got["vm"], "an Incus instance, as `incus list` shows it")
+        if got["incus_project"]:
+            shown = "an Incus project, as `incus project list` shows it"
+            self._check_incus_name(table, "incus_project", got["incus_project"], shown)
         self._check_namespace(table, got["namespace"])
         paths = {key: expand(got[key], self.env) for key in ("ssh_key", "ssh_known_hosts")}
         config = str(expand(got["ssh_config"], self.env)) if got["ssh_config"] else ""
         return Cluster(
             name, got["ssh_host"], paths["ssh_key"], paths["ssh_known_hosts"],
             got["vm"], got["kube_context"], got["mode"], explicit, config, got["namespace"], got["kind"],
+            got["incus_project"], self._kubectl(table, got["kubectl"]),
         )  # fmt: skip
+
+    def _check_incus_name(self, table: str, key: str, name: str, shown: str) -> None:
+        """Raises ConfigError for a name that incus would take for a flag, also behind a remote, or that is empty."""
+        if not name.isprintable() or any(part.startswith("-") or not part for part in name.split(":")):
+            origin = self.origins[f"{table}.{key}"]
+            raise ConfigError(f"{table}.{key} ({origin}) is {name!r}; name {shown}")
+
+    def _kubectl(self, table: str, text: str) -> tuple[str, ...]:
+        """Returns the words of the setting `kubectl`. Raises ConfigError where no command can begin with them."""
+        try:
+            words = tuple(shlex.split(text))
+        except ValueError:
+            words = ()
+        if not words or not text.isprintable() or words[0].startswith("-") or not all(words):
+            origin = self.origins[f"{table}.kubectl"]
+            raise ConfigError(f"{table}.kubectl ({origin}) is {text!r}; name a program, as in 'k3s kubectl'")
+        return words
 
     def _check_namespace(self, table: str, name: str) -> None:
         try:

@@ -41,7 +41,21 @@ CLUSTER_SETTINGS = (
         "",
         "OpenSSH's settings, as ssh -F FILE; empty: ~/.ssh/config and /etc/ssh/ssh_config; none: neither",
     ),
-    Setting("vm", "DAP_RUNNER_VM", "dap-runner", "the Incus instance that reaches the cluster"),
+    Setting(
+        "vm",
+        "DAP_RUNNER_VM",
+        "dap-runner",
+        "the Incus instance that reaches the cluster; REMOTE:NAME: behind a remote of the management host's",
+    ),
+    Setting(
+        "incus_project", "DAP_RUNNER_INCUS_PROJECT", "", "Incus project of vm; empty: incus' current one"
+    ),
+    Setting(
+        "kubectl",
+        "DAP_RUNNER_KUBECTL",
+        "kubectl",
+        "the command that is kubectl in the runner, as in 'k3s kubectl'; words with blanks in quotes",
+    ),
     Setting(
         "kube_context", "DAP_RUNNER_KUBE_CONTEXT", "", "kubeconfig context there; empty: its current one"
     ),

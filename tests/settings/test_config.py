@@ -195,6 +195,17 @@ def test_a_public_url_loses_its_slash(write):
         ("[clusters.default]\nnamespace = 'Shop'\n", "'Shop' is not a namespace name"),
         ("[clusters.default]\nnamespace = '-n'\n", "clusters.default.namespace ("),
         ("[clusters.'a/b']\n", "cluster name"),
+        ("[clusters.default]\nvm = '-T'\n", "clusters.default.vm ("),
+        ("[clusters.default]\nvm = 'far:-T'\n", "'far:-T'; name an Incus instance"),
+        ("[clusters.default]\nvm = ':runner'\n", "name an Incus instance"),
+        ("[clusters.default]\nvm = 'far:'\n", "name an Incus instance"),
+        ("[clusters.default]\nincus_project = '-x'\n", "'-x'; name an Incus project"),
+        ('[clusters.default]\nincus_project = "a\\u001bb"\n', "clusters.default.incus_project ("),
+        ("[clusters.default]\nkubectl = ''\n", "clusters.default.kubectl ("),
+        ("[clusters.default]\nkubectl = '  '\n", "name a program"),
+        ("[clusters.default]\nkubectl = '-v kubectl'\n", "name a program"),
+        ("[clusters.default]\nkubectl = 'k3s \"'\n", "name a program"),
+        ('[clusters.default]\nkubectl = "a\\u0000b"\n', "name a program"),
     ],
 )
 def test_what_cannot_be_used_is_named(write, text, words):
@@ -203,6 +214,25 @@ def test_what_cannot_be_used_is_named(write, text, words):
 
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_kubectl_is_the_words_of_a_command_and_the_context_comes_behind_them(write):
+    def begin(text):
+        return load(write(f"[clusters.default]\n{text}\n")).clusters["default"].kubectl_argv
+
+    assert begin("") == ("kubectl",)
+    assert begin("kubectl = 'k3s kubectl'") == ("k3s", "kubectl")
+    assert begin("kubectl = '\"/opt/my kube/kubectl\"'\nkube_context = 'a b'") == (
+        "/opt/my kube/kubectl", "--context", "a b",
+    )  # fmt: skip
+
+
+def test_an_instance_may_be_behind_a_remote(write):
+    cluster = load(write("[clusters.default]\nvm = 'far:runner'\nincus_project = 'shop'\n")).clusters[
+        "default"
+    ]
+
+    assert (cluster.vm, cluster.incus_project) == ("far:runner", "shop")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):

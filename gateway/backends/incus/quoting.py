@@ -26,6 +26,14 @@ def quote(word: str) -> str:
     return "".join(a + b for a, b in zip(quoted, [*escaped, ""], strict=True)) or "''"
 
 
+def incus_exec(instance: str, project: str = "", *, tty: bool = False) -> list[str]:
+    """Returns the words before a command that incus runs in the instance, in a terminal if `tty`. The settings have
+    refused names that incus takes for flags.
+    """
+    where = [f"--project={project}"] if project else []
+    return ["incus", "exec", instance, *where, "-t" if tty else "-T", "--"]
+
+
 def command_line(words: Iterable[str]) -> str:
     """Returns the command line of `words`: each quoted, with blanks between. Raises ValueError as `quote` does."""
     return " ".join(map(quote, words))

@@ -10,6 +10,7 @@ _INCUS = tuple(
     for pattern, code in (
         (r"Error: .*Instance not found", "incus_not_found"),
         (r"Error: Failed to fetch instance", "incus_not_found"),
+        (r"Error: Project not found|Error: The remote \".*\" doesn't exist", "incus_not_found"),
         (r"Error: .*[Ii]nstance is not running", "incus_stopped"),
         (r"Error: .*[Ii]nstance is (?:frozen|paused)", "incus_frozen"),
         (r"Error: websocket: close", "incus_lost"),
@@ -18,6 +19,12 @@ _INCUS = tuple(
         (r"bash: (?:command )?not found|exec: \"bash\": executable file not found", "runner_failed"),
         (r"Error: ", "incus_failed"),
     )
+)
+# Incus' own sentence (its client, lib/incus/connection.go), and Go's for a socket that another group owns
+_NOT_ALLOWED = re.compile(r"needed permissions to talk to the incus daemon|dial unix .*permission denied")
+_GROUP = (
+    "; the account there must be in the group incus-admin (usermod -aG incus-admin USER; the group incus sees its own "
+    "project only), which counts from its next login on"
 )
 _CUT = b"Error: websocket: close "
 _LINE = 1024  # bytes of incus' line
@@ -30,8 +37,8 @@ def refusal(code: int | None, talk: bytes) -> HopFailed:
     text = _words(talk)
     for pattern, name in _INCUS:
         if match := pattern.search(text):
-            line = text[match.start() :].splitlines()[0]
-            return HopFailed(name, line.removeprefix("Error: "))
+            line = text[match.start() :].splitlines()[0].removeprefix("Error: ")
+            return HopFailed(name, line + _GROUP if _NOT_ALLOWED.search(line) else line)
     output = f": {text[-400:]}" if text else " and said nothing"
     return HopFailed("runner_failed", f"the runner's login shell ended with code {code}{output}")
 

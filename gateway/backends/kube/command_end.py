@@ -83,5 +83,5 @@ class CommandEnd:
     def missing(self) -> Outcome:
         """Returns the outcome for a command whose program is missing in the runner; leaves `outcome` as it is."""
         if self.kubectl:
-            return Outcome("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
+            return Outcome("kubectl_missing", kubectl.MISSING)
         return Outcome("start_failed", f"the runner has no program {self._command.argv[0]!a}")

@@ -16,6 +16,10 @@ _KILL = (
 )
 
 OURS = Command(("kubectl",), "run", stdout=True)  # a kubectl of the gateway's own, without a session
+MISSING = (
+    "the runner has no kubectl on its login shell's PATH; where kubectl has another name there, as in 'k3s kubectl', "
+    "or is an alias or a function, name its command in the setting kubectl"
+)
 _EXIT_LINE = re.compile(rb"command terminated with exit code (\d{1,3})\n?$")
 _DEFAULT_SERVER = re.compile(
     r"server localhost:8080 was refused|dial tcp(?: (?:127\.0\.0\.1|\[::1\]):8080: |: lookup localhost[: ])"
@@ -27,16 +31,17 @@ _NO_KUBECONFIG = (
 _NO_SHELL = re.compile(r'exec: "(?:[^"]*/)?(?:ba)?sh": (?:executable file not found|stat )')
 
 
-def argv(target: Target, command: Command, context: str) -> tuple[str, ...]:
+def argv(target: Target, command: Command, begin: tuple[str, ...]) -> tuple[str, ...]:
     """Returns the argv of the kubectl that runs the command in the target's pod; the command's own argv for a target
-    without a pod. The caller has checked every name. `-c` names the container if the target has one;
+    without a pod. `begin`: see `Cluster.kubectl_argv`. The caller has checked every name. `-c` names the container if the target has one;
     `-q` silences "Defaulted container". A terminal always gets `-i`: without `-i`, kubectl gives no terminal
     (cmd/exec/exec.go SetupTTY), though the API server would.
     """
     if not target.pod:
         return command.argv
-    words = ["kubectl", *(["--context", context] if context else []), command.verb]
-    words += [
+    words = [
+        *begin,
+        command.verb,
         "-n",
         target.namespace,
         target.pod,

@@ -13,19 +13,16 @@ _NO_CONTEXT = (
 )
 
 
-async def context_namespace(run: Run, context: str, seconds: float = READ) -> str:
-    """Runs kubectl with `run` and returns the namespace of the kubeconfig context `context`, or of the current
-    context if `context` is empty; "default" if that context names no namespace or does not exist. `seconds` limits
+async def context_namespace(run: Run, begin: tuple[str, ...], seconds: float = READ) -> str:
+    """Runs kubectl with `run` and returns the namespace of the kubeconfig context that `begin` names, or of the
+    current context (`Cluster.kubectl_argv`); "default" if that context names no namespace or does not exist. `seconds` limits
     kubectl's answer, not the time to start kubectl. Raises HopFailed, also for a name that is no valid namespace.
     Cancelling is safe.
     """
     # Only kubectl knows all the ways to a kubeconfig. A missing context is kubectl's to report, at the next command.
-    chosen = ("--context", context) if context else ()
     path = "jsonpath={.contexts[0].context.namespace}"
     try:
-        answer = await output_of(
-            run, ("kubectl", *chosen, "config", "view", "--minify", "-o", path), _SIZE, seconds
-        )
+        answer = await output_of(run, (*begin, "config", "view", "--minify", "-o", path), _SIZE, seconds)
     except TimeoutError:
         message = f"kubectl in the runner did not tell its context's namespace within {seconds:g} s"
         raise HopFailed("runner_timeout", message) from None

@@ -15,13 +15,15 @@ Run = Callable[[tuple[str, ...]], AbstractAsyncContextManager[Channel]]
 
 
 class RawApi:
-    """Implements `ClusterApi` with GET alone. `run` runs an argv in the runner, without input."""
+    """Implements `ClusterApi` with GET alone. `run` runs an argv in the runner, without input;
+    `begin`: see `Cluster.kubectl_argv`.
+    """
 
     watches = False
 
-    def __init__(self, run: Run, context: str) -> None:
+    def __init__(self, run: Run, begin: tuple[str, ...]) -> None:
         self._run = run
-        self._context = ("--context", context) if context else ()
+        self._begin = begin
 
     @asynccontextmanager
     async def request(
@@ -75,7 +77,7 @@ class RawApi:
         fails writes none. Raises HopFailed where kubectl fails, also while the body is read.
         """
         del method, headers
-        argv = ("kubectl", *self._context, "get", "--raw", path)
+        argv = (*self._begin, "get", "--raw", path)
         async with self._run(argv) as channel, aclosing(_stdout(channel)) as output:
             first = await anext(output, b"")
             async with aclosing(_from(first, output)) as body:

@@ -96,13 +96,13 @@ class Reaper:
 
     # with a relay
 
-    def request(self, one: Ended, context: str) -> dict[str, Any]:
+    def request(self, one: Ended, begin: tuple[str, ...]) -> dict[str, Any]:
         """Returns the request fields that make a relay search at the session's end; none for a command without a mark."""
         if not one.command.tracked:
             return {}
         look = Command(search.argv(one.command.session), stdout=True, stderr=True)
         only = {"after_if": "ended"} if one.command.argv else {}
-        words = kubectl.argv(one.target, look, context)
+        words = kubectl.argv(one.target, look, begin)
         return {"after": [words], "after_tag": one.command.session, **only}
 
     def register_remote(self, one: Ended, relay: object) -> None:

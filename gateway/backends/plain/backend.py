@@ -49,7 +49,7 @@ class PlainBackend:
         self._own = host is None
         self._host = host or Host(cluster, limits)
         self._lease = Lease(cluster, limits, self._host, tick)
-        self.kube = RawApi(self._kubectl, cluster.kube_context)
+        self.kube = RawApi(self._kubectl, cluster.kubectl_argv)
         self.resume = self.dial = None
         self._pods = Pods(self.kube)
         self._reaper = reaper or Reaper(limits)
@@ -78,7 +78,7 @@ class PlainBackend:
     async def namespace(self) -> str:
         """See `Backend.namespace`."""
         cluster = self._cluster
-        return cluster.namespace or await context_namespace(self._kubectl, cluster.kube_context)
+        return cluster.namespace or await context_namespace(self._kubectl, cluster.kubectl_argv)
 
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[PlainChannel]:
@@ -115,9 +115,9 @@ class PlainBackend:
 
     @asynccontextmanager
     async def _exec(self, target: Target, command: Command) -> AsyncIterator[PlainChannel]:
-        argv = kubectl.argv(target, command, self._cluster.kube_context)
+        argv = kubectl.argv(target, command, self._cluster.kubectl_argv)
         nonce = secrets.token_hex(12)
-        line = exec_line(self._cluster.vm, nonce, argv, tty=command.tty)
+        line = self._line(nonce, argv, tty=command.tty)
         async with self._host.process(line, (command.size or _SIZE) if command.tty else None) as process:
             self._lease.know(nonce, self._look(target, command))
             started = partial(self._lease.started, nonce)
@@ -126,13 +126,16 @@ class PlainBackend:
                 await self._start(channel, argv)
                 yield channel
 
+    def _line(self, nonce: str, argv: tuple[str, ...], *, tty: bool = False) -> str:
+        return exec_line(self._cluster.vm, nonce, argv, tty=tty, project=self._cluster.incus_project)
+
     def _look(self, target: Target, command: Command) -> tuple[str, ...]:
         """Returns what the lease needs to search the container if the gateway is killed: the session's mark and the
         kubectl exec before a command; nothing for a command without a mark.
         """
         if not command.tracked:
             return ()
-        look = kubectl.argv(target, _LOOK, self._cluster.kube_context)
+        look = kubectl.argv(target, _LOOK, self._cluster.kubectl_argv)
         return (command.session, *look[: -len(_LOOK.argv)])
 
     def monitor(self, target: Target) -> KubePodMonitor:
@@ -176,9 +179,8 @@ class PlainBackend:
             began = now
 
         nonce = secrets.token_hex(12)
-        context = ["--context", self._cluster.kube_context] if self._cluster.kube_context else []
-        argv = ("kubectl", *context, "get", "--raw", "/version")
-        async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
+        argv = (*self._cluster.kubectl_argv, "get", "--raw", "/version")
+        async with self._host.process(self._line(nonce, argv), None) as process:
             answered(Hop.SSH)
             channel = PlainChannel(process, nonce, Target(self._cluster.name), kubectl.OURS, kubectl=True)
             async with self._ending(process, nonce, channel):
@@ -198,7 +200,7 @@ class PlainBackend:
         kubectl only if its end is uncertain: a kubectl that ends soon needs no lease.
         """
         nonce = secrets.token_hex(12)
-        async with self._host.process(exec_line(self._cluster.vm, nonce, argv, tty=False), None) as process:
+        async with self._host.process(self._line(nonce, argv), None) as process:
             channel = PlainChannel(process, nonce, Target(self._cluster.name), kubectl.OURS, kubectl=True)
             async with self._ending(process, nonce, channel):
                 await self._start(channel, argv)

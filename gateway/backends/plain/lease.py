@@ -162,13 +162,14 @@ class Lease:
 
     async def _live(self) -> None:
         """Starts a lease and serves it until it was idle for _IDLE seconds. Raises HopFailed when the lease is lost."""
-        nonce, vm, limit = secrets.token_hex(12), self._cluster.vm, self._limits.start
-        async with self._host.process(lease_line(vm, nonce, self._tick), apart=True) as process:
+        nonce, cluster, limit = secrets.token_hex(12), self._cluster, self._limits.start
+        line = lease_line(cluster.vm, nonce, self._tick, project=cluster.incus_project)
+        async with self._host.process(line, apart=True) as process:
             try:
                 async with asyncio.timeout(limit):
                     out = await self._start(process, nonce)
             except TimeoutError:
-                raise HopFailed("runner_timeout", f"no lease in {vm} within {limit:g} s") from None
+                raise HopFailed("runner_timeout", f"no lease in {cluster.vm} within {limit:g} s") from None
             self._process, self._reason = process, ""
             try:
                 self._tell_all()

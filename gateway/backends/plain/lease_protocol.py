@@ -43,9 +43,10 @@ _SCRIPT, _LOOP = (
 _LOOP = " ".join(_LOOP.split())  # csh allows no line break within quotes
 
 
-def lease_line(instance: str, nonce: str, tick: float = TICK) -> str:
+def lease_line(instance: str, nonce: str, tick: float = TICK, *, project: str = "") -> str:
     """Returns the SSH exec request that starts a lease in an instance."""
-    return command_line(["sh", "-c", f"{exec_line(instance, nonce, _argv(tick), tty=False)} | {_LOOP}"])
+    line = exec_line(instance, nonce, _argv(tick), tty=False, project=project)
+    return command_line(["sh", "-c", f"{line} | {_LOOP}"])
 
 
 def send_lease(tick: float = TICK) -> bytes:

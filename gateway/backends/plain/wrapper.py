@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from enum import Enum
 from importlib.resources import files
 
-from gateway.backends.incus.quoting import command_line
+from gateway.backends.incus.quoting import command_line, incus_exec
 
 # All that `ps` shows on the two hosts. The terminal becomes raw before the gateway sends into it, and stays raw: mapfile
 # leaves it so, while `read -d` would turn signals and CR-to-NL on again (bash's ttcbreak).
@@ -35,25 +35,13 @@ TALK_LIMIT = 4096  # bytes of a profile's talk kept for the diagnosis, and of ku
 MARK_LIMIT = 256  # bytes of a mark's line
 
 
-def exec_line(instance: str, nonce: str, argv: tuple[str, ...], *, tty: bool) -> str:
+def exec_line(instance: str, nonce: str, argv: tuple[str, ...], *, tty: bool, project: str = "") -> str:
     """Returns the SSH exec request that starts the wrapper, for any login shell on the management host: a few hundred
-    bytes, of which only the number of arguments depends on `argv`. `tty`: with a terminal.
+    bytes, of which only the number of arguments depends on `argv`. `tty`: with a terminal. `project`: of
+    Incus, empty for its current one.
     """
-    terminal = "-t" if tty else "-T"
-    words = [
-        "incus",
-        "exec",
-        instance,
-        terminal,
-        "--",
-        "bash",
-        "-lc",
-        _BOOT,
-        "dap",
-        nonce,
-        str(len(argv) + 3),
-    ]
-    return command_line(words)
+    words = ["bash", "-lc", _BOOT, "dap", nonce, str(len(argv) + 3)]
+    return command_line([*incus_exec(instance, project, tty=tty), *words])
 
 
 def send_argv(argv: tuple[str, ...], *, kubectl: bool) -> bytes:

@@ -48,13 +48,13 @@ class RelayBackend:
             reaper,
             limits,
             survives=identity.kept,
-            context=cluster.kube_context,
+            begin=cluster.kubectl_argv,
         )
         self.dial = streams.dial
         outages = OutageLog(cluster.name, KUBECTL_PROXY)
-        proxy = Proxy(self.link, streams.aside, cluster.kube_context, outages)
+        proxy = Proxy(self.link, streams.aside, cluster.kubectl_argv, outages)
         self.kube = RelayApi(proxy, lambda: self.failure)
-        self._raw = RawApi(streams.kubectl, cluster.kube_context)
+        self._raw = RawApi(streams.kubectl, cluster.kubectl_argv)
         self._pods = Pods(self.kube)
 
     @property
@@ -92,14 +92,14 @@ class RelayBackend:
     async def namespace(self) -> str:
         """See `Backend.namespace`."""
         cluster = self._cluster
-        return cluster.namespace or await context_namespace(self._streams.kubectl, cluster.kube_context)
+        return cluster.namespace or await context_namespace(self._streams.kubectl, cluster.kubectl_argv)
 
     @asynccontextmanager
     async def exec(self, target: Target, command: Command) -> AsyncIterator[RelayChannel]:
         """See `Backend.exec`."""
         link = await self.link()
         ended = Ended(target, self._reaper.mark(command), self._streams.exec)
-        search = self._reaper.request(ended, self._cluster.kube_context)
+        search = self._reaper.request(ended, self._cluster.kubectl_argv)
         stream = link.open({**self._streams.request(target, ended.command), **search})
         self._reaper.register_remote(ended, link.relay)
         channel = RelayChannel(stream, target, ended.command, kubectl=bool(target.pod))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.backends.incus import trailer
-from gateway.backends.incus.quoting import command_line
+from gateway.backends.incus.quoting import command_line, incus_exec
 from gateway.backends.process import Process
 from gateway.backends.relay.bundle import bundle
 from gateway.errors import HopFailed
@@ -34,9 +34,9 @@ class RelayUnsupported(HopFailed):
         self.never = never
 
 
-def link_line(instance: str, nonce: str) -> str:
+def link_line(instance: str, nonce: str, project: str = "") -> str:
     """Returns the command line that starts a relay, quoted for any login shell. `nonce` marks its status lines."""
-    return command_line(["incus", "exec", instance, "-T", "--", "bash", "-lc", _BOOT, "dap", nonce])
+    return command_line([*incus_exec(instance, project), "bash", "-lc", _BOOT, "dap", nonce])
 
 
 def send_boot(settings: Mapping[str, Any]) -> bytes:

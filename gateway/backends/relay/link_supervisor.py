@@ -149,7 +149,8 @@ class LinkSupervisor:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Link]:
         nonce = secrets.token_hex(12)
-        async with self._host.process(link_line(self._cluster.vm, nonce)) as process:
+        line = link_line(self._cluster.vm, nonce, self._cluster.incus_project)
+        async with self._host.process(line) as process:
             link = Link(process, self._reaper.on_report)
             try:
                 async with asyncio.timeout(self._limits.start):

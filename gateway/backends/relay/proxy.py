@@ -32,20 +32,20 @@ _WORDS = 4000  # bytes kept of the proxy's output
 
 class Proxy:
     """Runs one proxy on demand, while `run` runs. `open_` starts a stream for a request, and ends the stream on
-    leaving; `context`: of the kubeconfig, or empty; `idle`: seconds without a use after which the proxy ends.
+    leaving; `begin`: see `Cluster.kubectl_argv`; `idle`: seconds without a use after which the proxy ends.
     """
 
     def __init__(
         self,
         link: Callable[[], Awaitable[Link]],
         open_: Open,
-        context: str,
+        begin: tuple[str, ...],
         outages: OutageLog,
         idle: float = IDLE,
     ) -> None:
         self._link = link
         self._open = open_
-        self._context = ("--context", context) if context else ()
+        self._begin = begin
         self._outages = outages
         self._idle = idle
         self._address: str | None = None  # while the proxy listens
@@ -118,7 +118,7 @@ class Proxy:
     async def _serve(self) -> None:
         path = f"{(await self._link()).about.get('directory')}/{NAME}"
         options = (f"--unix-socket={path}", "--reject-methods=^(PUT|PATCH|DELETE)$")
-        async with self._open({"argv": ["kubectl", *self._context, "proxy", *options]}) as stream:
+        async with self._open({"argv": [*self._begin, "proxy", *options]}) as stream:
             await self._started(stream)
             self._address, self._since, self._failure = f"unix:{path}", time.monotonic(), None
             self._outages.connected()
@@ -169,7 +169,7 @@ def _why(stream: LinkStream, output: bytes) -> HopFailed:
     if stream.failure:
         return stream.failure
     if exit_.get("errno") == errno.ENOENT:
-        return HopFailed("kubectl_missing", "the runner has no kubectl on its login shell's PATH")
+        return HopFailed("kubectl_missing", kubectl.MISSING)
     if "code" not in exit_ and "signal" not in exit_:
         return HopFailed("relay_failed", f"kubectl proxy could not be started: {exit_.get('error')}")
     ended = kubectl.explain(int(exit_.get("code") or 1), output, Target(""), Command(stdout=True))

@@ -19,8 +19,8 @@ _ALONE = 120.0  # seconds of grace, at most, where no later process could recove
 
 
 class RelayResume:
-    """See `Resume`. `survives`: a later process of this gateway has the same credentials; `context`: of the
-    kubeconfig.
+    """See `Resume`. `survives`: a later process of this gateway has the same credentials; `begin`:
+    see `Cluster.kubectl_argv`.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class RelayResume:
         limits: Limits,
         *,
         survives: bool,
-        context: str,
+        begin: tuple[str, ...],
     ) -> None:
         self.survives = survives
         self.grace = limits.grace if survives else min(limits.grace, _ALONE)
@@ -43,7 +43,7 @@ class RelayResume:
         self._reaper = reaper
         self._limits = limits
         self._terms = Terms(links.next, self.grace, registry.seal)
-        self._context = context
+        self._begin = begin
 
     async def ready(self) -> bool:
         """See `Resume.ready`."""
@@ -62,7 +62,7 @@ class RelayResume:
         ended = Ended(target, self._reaper.mark(command), self._streams.exec)
         signed = self._terms.seal.sign(name, note)
         resumable = {"name": name, "note": signed, "grace": self.grace, "newest": True}
-        search = self._reaper.request(ended, self._context)
+        search = self._reaper.request(ended, self._begin)
         stream = link.open({**self._streams.request(target, ended.command), **search, **resumable})
         self._registry.has(name)
         new = RecoveredSession(name, note, 0, 0, 0, 0)

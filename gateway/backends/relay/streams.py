@@ -35,7 +35,7 @@ class RelayStreams:
 
     def request(self, target: Target, command: Command) -> dict[str, Any]:
         """Returns the request that makes the relay run a command, in a terminal where the command wants one."""
-        argv = kubectl.argv(target, command, self._cluster.kube_context)
+        argv = kubectl.argv(target, command, self._cluster.kubectl_argv)
         if not command.tty:
             return {"argv": argv}
         size = command.size or _SIZE

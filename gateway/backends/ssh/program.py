@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from gateway.settings.config import GATEWAY_SETTINGS
+from gateway.settings.names import GATEWAY_SETTINGS
 
 _SAID = 300  # characters of a program's last words
 

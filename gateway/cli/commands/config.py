@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
@@ -112,7 +113,8 @@ def _rows(config: Config) -> Iterator[tuple[str, str, str]]:
     for name, cluster in config.clusters.items():
         for row in CLUSTER_SETTINGS:
             key = f"clusters.{name}.{row.key}"
-            yield key, str(getattr(cluster, row.key)), config.origins[key]
+            value = getattr(cluster, row.key)
+            yield key, shlex.join(value) if isinstance(value, tuple) else str(value), config.origins[key]
     for row in GATEWAY_SETTINGS:
         value, key = getattr(config, row.key), f"gateway.{row.key}"
         values = value if isinstance(value, tuple) else (str(value),)

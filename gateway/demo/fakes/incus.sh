@@ -44,6 +44,8 @@ while [ $# -gt 0 ]; do
 done
 
 [ "$name" ] && [ $# -gt 0 ] || fail 'Invalid number of arguments'
+case $name in *:*) fail "The remote \"${name%%:*}\" doesn't exist" ;; esac
+[ "$project" = default ] || fail 'Project not found'
 case $name in
 "$DEMO_INSTANCE") ;;
 dap-stopped) fail 'Instance is not running' ;;

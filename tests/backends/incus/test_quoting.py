@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gateway.backends.incus.quoting import command_line, quote
+from gateway.backends.incus.quoting import command_line, incus_exec, quote
 from gateway.backends.plain.lease_protocol import lease_line
 from gateway.backends.plain.wrapper import exec_line
 from gateway.backends.relay.bootstrap import link_line
@@ -82,6 +82,8 @@ LINES = {
     "a session": exec_line("dap runner!", NONCE, ("a",), tty=False),
     "a terminal": exec_line("dap runner!", NONCE, ("a",), tty=True),
     "a relay": link_line("dap runner!", NONCE),
+    "in a project": exec_line("far:runner", NONCE, ("a",), tty=True, project="a b!"),
+    "a relay in a project": link_line("far:runner", NONCE, "a b!"),
 }
 
 
@@ -99,6 +101,12 @@ def test_incus_is_given_the_same_by_each(shell, tmp_path, what):
     program(tmp_path / "incus", "printf '%s\\0' \"$@\"")
 
     assert said(start(shell, line, tmp_path)).split("\0")[:-1] == shlex.split(line)[1:]
+
+
+def test_the_project_is_named_only_where_it_is_set():
+    assert incus_exec("vm", tty=True) == ["incus", "exec", "vm", "-t", "--"]
+    assert incus_exec("far:vm", "shop") == ["incus", "exec", "far:vm", "--project=shop", "-T", "--"]
+    assert "--project=shop" in lease_line("vm", NONCE, project="shop")
 
 
 def test_the_lease_and_its_loop_are_run_by_all(tmp_path):

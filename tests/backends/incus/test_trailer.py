@@ -18,6 +18,8 @@ ROWS = [
     (127, b"/bin/sh: 1: incus: not found\n", "incus_missing", "incus: not found"),
     (127, b"Error: Command not found\n", "runner_failed", "Command not found"),
     (1, b'Error: Get "http://unix.socket/1.0": dial unix /run/incus: permission denied\n', "incus_failed", "permission"),
+    (1, b"Error: Project not found\n", "incus_not_found", "Project not found"),
+    (1, b'Error: The remote "far" doesn\'t exist\n', "incus_not_found", 'The remote "far"'),
     (5, b"welcome\r\nno entry\n", "runner_failed", "login shell ended with code 5: welcome\nno entry"),
     (0, b"", "runner_failed", "login shell ended with code 0 and said nothing"),
     (None, b"\xff\xfe\x00", "runner_failed", "login shell"),
@@ -31,6 +33,21 @@ def test_who_refused(code, talk, name, message):
     assert error.code == name
     assert message in error.message
     assert "\r" not in error.message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"Error: You don't have the needed permissions to talk to the incus daemon (socket path: /run/s)\n",
+        b'Error: Get "http://unix.socket/1.0": dial unix /run/s: connect: permission denied\n',
+    ],
+)
+def test_whoever_may_not_talk_to_incus_is_told_the_group(words):
+    message = refusal(1, words).message
+
+    assert message.startswith(words.decode().strip().removeprefix("Error: "))
+    assert "incus-admin" in message
+    assert "next login" in message
 
 
 def test_talk_before_incus_words_does_not_hide_them():

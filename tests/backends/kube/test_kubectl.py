@@ -289,7 +289,7 @@ def test_any_words_have_an_outcome(words, code):
 
 
 def call(command: Command, target: Target = TARGET, context: str = "") -> str:
-    return " ".join(argv(target, command, context))
+    return " ".join(argv(target, command, ("kubectl", *(("--context", context) if context else ()))))
 
 
 def test_every_stream_has_its_flag():
@@ -305,7 +305,7 @@ def test_every_stream_has_its_flag():
 def test_names_stand_before_and_the_command_behind_the_dashes():
     command = Command(("-n", "--", "x y", ""), stdout=True)
 
-    assert argv(TARGET, command, "") == (
+    assert argv(TARGET, command, ("kubectl",)) == (
         "kubectl", "exec", "-n", "ns", "p", "-q", "-c", "c", "--", "-n", "--", "x y", "",
     )  # fmt: skip
 
@@ -320,7 +320,7 @@ def test_context_and_container_are_named_where_they_are_known():
 
 
 def test_without_a_command_there_is_a_shell_that_carries_the_session():
-    words = argv(TARGET, Command(stdin=True, tty=True, session="0a1b"), "")
+    words = argv(TARGET, Command(stdin=True, tty=True, session="0a1b"), ("kubectl",))
 
     assert words[-3:-1] == ("sh", "-c")
     assert words[-1].startswith("export DAP_SESSION=$$.0a1b; ")

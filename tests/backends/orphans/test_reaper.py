@@ -201,7 +201,7 @@ def there(container, command, *steps):
 
     async def story(reaper):
         one = container.held(command)
-        request = reaper.request(one, "prod")
+        request = reaper.request(one, ("kubectl", "--context", "prod"))
         assert bool(request) == command.tracked
         assert request.get("after_if") == ("ended" if command.tracked and command.argv else None)
         reaper.register_remote(one, 7)
