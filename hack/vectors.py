@@ -50,6 +50,10 @@ OWN_CONTROL: list[tuple[str, dict[str, Any]]] = [
         HELLO | {"target": {**HELLO["target"], "container": None}, "command": None},
     ),
     ("hello that can be resumed", HELLO | {"window": 262_144, "resume": RESUME}),
+    (
+        "hello with a note",
+        HELLO | {"note": "deploy/api has no ready pod; this is api-1, which runs, and is not ready"},
+    ),
     ("started", {"type": "started"}),
     ("received", {"type": "received", "offset": 12}),
     ("received: much", {"type": "received", "offset": 2**40}),

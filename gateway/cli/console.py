@@ -15,12 +15,14 @@ def safe(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
-def say_namespace(hello: Mapping[str, Any]) -> None:
-    """Prints in which namespace the pod is, for whoever has not named it. `hello`: the gateway's first
-    message.
+def say_target(hello: Mapping[str, Any], *, named: bool) -> None:
+    """Prints what is to be known of the pod, as that it is not ready, and its namespace for whoever has not named it.
+    `hello`: the gateway's first message.
     """
-    target = hello.get("target") or {}
-    if target.get("pod") and target.get("namespace"):
+    target, note = hello.get("target") or {}, hello.get("note")
+    if isinstance(note, str) and note:
+        say(note)
+    if not named and target.get("pod") and target.get("namespace"):
         say(f"{target['pod']} in namespace {target['namespace']}, the default there (-n names another)")
 
 

@@ -14,33 +14,18 @@ from gateway.protocol.errors import BadRequest
 # Kubernetes' name rules: apimachinery/pkg/util/validation/validation.go (IsDNS1123Label, IsDNS1123Subdomain)
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-# Kinds whose pods kubectl finds by itself (polymorphichelpers: AttachablePodForObject)
-KINDS = frozenset(
-    [
-        "po",
-        "pod",
-        "pods",
-        "deploy",
-        "deployment",
-        "deployments",
-        "svc",
-        "service",
-        "services",
-        "sts",
-        "statefulset",
-        "statefulsets",
-        "rs",
-        "replicaset",
-        "replicasets",
-        "ds",
-        "daemonset",
-        "daemonsets",
-        "job",
-        "jobs",
-        "rc",
-        "replicationcontroller",
-    ]
-)
+# Kinds whose pods kubectl finds by itself (polymorphichelpers: AttachablePodForObject), by their API group
+_KINDS_OF = {
+    "": ("po", "pod", "pods", "svc", "service", "services", "rc", "replicationcontroller", "replicationcontrollers"),
+    "apps": (
+        "deploy", "deployment", "deployments", "sts", "statefulset", "statefulsets", "rs", "replicaset", "replicasets",
+        "ds", "daemonset", "daemonsets",
+    ),
+    "batch": ("job", "jobs"),
+}  # fmt: skip
+_GROUP_OF = {kind: group for group, kinds in _KINDS_OF.items() for kind in kinds}
+KINDS = frozenset(_GROUP_OF)
+_VERSION = re.compile(r"v[0-9]+[a-z0-9]*")
 UNNAMED = "(default namespace)"  # in place of a namespace that is not known yet
 Verb = Literal["exec", "attach", "run"]
 
@@ -83,14 +68,14 @@ class Target:
         if namespace is not None:
             check_namespace(namespace)
         kind, slash, name = pod.rpartition("/")
-        if slash and kind not in KINDS:
+        if slash and (known := kind_of(kind)) is None:
             raise BadRequest(
                 f"cannot find pods by {_shown(kind)}: use a pod's name, or one of deploy/NAME, svc/NAME, sts/NAME"
             )
         _require(_SUBDOMAIN, 253, "pod", name)
         if container:
             _require(_LABEL, 63, "container", container)
-        return cls(cluster, namespace or "", pod, container or None)
+        return cls(cluster, namespace or "", f"{known}/{name}" if slash else name, container or None)
 
     @classmethod
     def from_path(cls, path: str) -> "Target":
@@ -146,6 +131,16 @@ class Command:
         check_argv(self.argv)
         if not (self.stdin or self.stdout or self.stderr):
             raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
+
+
+def kind_of(text: str) -> str | None:
+    """Returns the row of KINDS that `text` means; None where it means none. Kinds are as kubectl takes them and `kubectl
+    get -o name` prints them: in any case, with the API group behind a full stop, and with the version between.
+    """
+    kind, _, rest = text.lower().partition(".") if text.isascii() else ("", "", "")
+    version, _, group = rest.rpartition(".")
+    right = not rest or (group == _GROUP_OF.get(kind) and (not version or _VERSION.fullmatch(version)))
+    return kind if kind in KINDS and right and not text.endswith(".") else None
 
 
 def check_namespace(name: str) -> None:

@@ -43,6 +43,7 @@ class ResolvedPod:
 
     target: Target
     seen: bool = False
+    note: str = ""  # what the client should know of the pod
 
 
 async def resolve(api: ClusterApi, target: Target, row: Subprotocol, *, exact: bool = False) -> ResolvedPod:
@@ -53,13 +54,15 @@ async def resolve(api: ClusterApi, target: Target, row: Subprotocol, *, exact: b
     kind, slash, name = target.pod.rpartition("/")
     if slash and kind in ("po", "pod", "pods"):
         target, slash = replace(target, pod=name), ""
+    note = ""
     if slash:
         pod = await _asked(_pod_of(api, target.namespace, kind, name), RESOLVE)
+        note = _note(f"{kind}/{name}", pod)
     elif not target.container and (exact or not row.control):
         pod = await _asked(api.get(pod_path(target)), RESOLVE)
     else:
         pod = None
-    return ResolvedPod(_settled(pod, target, row), seen=pod is not None)
+    return ResolvedPod(_settled(pod, target, row), pod is not None, note)
 
 
 async def verify(api: ClusterApi, session: Session, row: Subprotocol, *, seen: bool) -> None:
@@ -126,6 +129,15 @@ async def _pod_of(api: ClusterApi, namespace: str, kind: str, name: str) -> dict
         return best
     states = ", ".join(f"{one['metadata']['name']} is {pods.phase(one)}" for one in found[:_SHOWN])
     raise Refused("no_ready_pod", f"{kind}/{name} has no ready pod: {states or 'it has none at all'}")
+
+
+def _note(workload: str, pod: dict[str, Any] | Refused | None) -> str:
+    """Returns what a client should know of a workload's pod that is not ready; empty for a ready pod, or none."""
+    if pod is None or isinstance(pod, Refused) or pods.is_ready(pod):
+        return ""
+    leaving = (pod.get("metadata") or {}).get("deletionTimestamp")
+    how = "is being deleted" if leaving else "runs, and is not ready"
+    return f"{workload} has no ready pod; this is {pod['metadata']['name']}, which {how}"
 
 
 def _settled(pod: dict[str, Any] | Refused | None, target: Target, row: Subprotocol) -> Target:

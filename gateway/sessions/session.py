@@ -49,6 +49,7 @@ class Session:
         self.identity = identity
         self.credential = identity.credential  # of who opened the session, or attached to it last
         self.target = target
+        self.note = ""  # what a client of ours should know of the target
         self.command = command
         self.times = Times()
         self.lifetime = Lifetime(limits.idle, limits.max_age) if command.tty else Lifetime()

@@ -9,6 +9,7 @@ import pytest
 from support.dap import DAP, on_a_terminal
 from support.fake_gateway import a_failure, fake_gateway, fake_tcp_gateway
 
+from gateway.cli.commands.open import target
 from gateway.protocol.messages import Control, Output
 from gateway.protocol.outcome import Outcome
 
@@ -269,6 +270,37 @@ async def test_whoever_sits_there_is_told_the_namespace_that_was_not_named(home)
                 async with on_a_terminal(home, verb, "web-0", *more, "--", "ls") as screen:
                     assert await screen.ended() == 0
                 assert screen.seen.count(said) == wanted, (verb, more)
+
+
+async def test_whoever_sits_there_is_told_what_is_to_be_known_of_the_pod(home):
+    async def script(client):
+        where = {"cluster": "default", "namespace": "shop", "pod": "api-1", "container": "main"}
+        note = "deploy/api has no ready pod; this is api-1, which runs, and is not ready"
+        await client.say(
+            Control({"type": "hello", "session": "s1", "tty": False, "target": where, "note": note})
+        )
+        await client.end(0)
+
+    said = b"dap: deploy/api has no ready pod; this is api-1, which runs, and is not ready"
+    async with fake_gateway(script, home.socket):
+        for verb in ("exec", "shell"):
+            for more, wanted in (([], 1), (["-q"], 0)):
+                async with on_a_terminal(home, verb, "deploy/api", "-n", "shop", *more, "--", "ls") as screen:
+                    assert await screen.ended() == 0
+                assert screen.seen.count(said) == wanted, (verb, more)
+
+
+@pytest.mark.parametrize("pod", ["deployment.apps/api", "Deployment/api"])
+async def test_a_pod_may_be_named_as_kubectl_prints_it(home, pod):
+    async with fake_gateway(ending(0), home.socket) as gateway:
+        await home.dap("exec", pod, "-n", "shop", "--", "ls")
+
+    assert gateway.clients[0].path == "/api/v1/namespaces/shop/pods/deployment%2Fapi/exec"
+
+
+def test_so_may_a_link():
+    assert target("deployment.apps/api", "default", "shop", None).path() == "default/shop/deployment%2Fapi"
+    assert target("Pod/web-0", "default", "shop", None).path() == "default/shop/pod%2Fweb-0"
 
 
 async def test_a_terminal_is_not_given_without_one_here(home):

@@ -44,7 +44,30 @@ def test_what_is_no_pod_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "node", "nodes", "secret", "-n", "Pod", "pods/x", "a/b", "$(id)", "deploy\n", "cm"]
+    "kind",
+    [
+        "",
+        "node",
+        "nodes",
+        "secret",
+        "-n",
+        "pods/x",
+        "a/b",
+        "$(id)",
+        "deploy\n",
+        "cm",
+        "deployment.batch",
+        "deployment.",
+        ".apps",
+        "deployment.apps.",
+        "pod.apps",
+        "pods.",
+        "deploy.v1.batch",
+        "deployment.x.apps",
+        "deployment.v1.v1.apps",
+        "\u212aob",
+        "deploy\uff41",
+    ],
 )
 def test_only_kinds_that_have_pods(kind):
     """`secret/x` could not be meant, and a kind is an argument of kubectl too."""
@@ -66,6 +89,21 @@ def test_labels(name):
 def test_pods(name):
     """Names with dots, up to 253 characters, and the kinds that kubectl finds pods for."""
     assert parse(pod=name).pod == name
+
+
+@pytest.mark.parametrize(
+    ("name", "pod"),
+    [
+        ("deployment.apps/api", "deployment/api"), ("deployments.v1.apps/api", "deployments/api"),
+        ("statefulset.apps/db", "statefulset/db"), ("daemonset.apps/x", "daemonset/x"), ("replicaset.apps/x", "replicaset/x"),
+        ("job.batch/x", "job/x"), ("Job.batch/x", "job/x"), ("pods/web-0", "pods/web-0"), ("Pod/web-0", "pod/web-0"),
+        ("DEPLOY/api", "deploy/api"), ("replicationcontroller/x", "replicationcontroller/x"), ("service/x", "service/x"),
+    ],
+)  # fmt: skip
+def test_a_name_may_be_as_kubectl_prints_it(name, pod):
+    """`kubectl get -o name`, and any other way in which kubectl takes a kind."""
+    assert parse(pod=name).pod == pod
+    assert Target.from_path(parse(pod=name).path()).pod == pod
 
 
 def test_a_target_reads_as_a_path():

@@ -110,7 +110,9 @@ async def test_our_own_clients_get_the_default_container(edge, access):
 
 
 @pytest.mark.parametrize("row", [V5, OWN], ids=["v5", "own"])
-@pytest.mark.parametrize("name", ["deploy%2Fapi", "deployments%2Fapi"])
+@pytest.mark.parametrize(
+    "name", ["deploy%2Fapi", "deployments%2Fapi", "deployment.apps%2Fapi", "Deployment%2Fapi"]
+)
 async def test_a_workload_is_its_ready_pod(edge, access, row, name):
     unready = pod_called("api-1")
     unready["status"]["conditions"] = []
@@ -151,6 +153,33 @@ async def test_a_workload_without_a_ready_pod_says_what_there_is(edge, access):
     assert edge.backend.opened == []
 
 
+@pytest.mark.parametrize(
+    ("meta", "how"),
+    [({}, "runs, and is not ready"), ({"deletionTimestamp": "2026-01-01T00:00:00Z"}, "is being deleted")],
+    ids=["unready", "leaving"],
+)
+@pytest.mark.parametrize("row", [V5, OWN], ids=["v5", "own"])
+async def test_without_a_ready_pod_it_is_one_that_runs_and_the_client_is_told(edge, access, row, meta, how):
+    unready = pod_called("api-1")
+    unready["status"]["conditions"] = []
+    unready["metadata"] |= meta
+    edge.backend.kube.objects = {
+        "/api/v1/namespaces/default/services/web": {"spec": {"selector": {"app": "web"}}},
+        f"{PODS}?labelSelector=app%3Dweb": [unready],
+    }
+
+    said = await run(access, request(pod="svc/web"), row=row)
+
+    assert said.stdout == b"hi"
+    assert [target.pod for target, _ in edge.backend.opened] == ["api-1"]
+    if row is OWN:
+        assert said.controls[0]["note"] == f"svc/web has no ready pod; this is api-1, which {how}"
+
+
+async def test_of_a_ready_pod_there_is_nothing_to_say(access):
+    assert "note" not in (await run(access, request(), row=OWN)).controls[0]
+
+
 async def test_a_service_that_selects_nothing_is_no_way_to_a_pod(edge, access):
     edge.backend.kube.objects = {"/api/v1/namespaces/default/services/web": {"spec": {}}}
 
@@ -170,8 +199,9 @@ async def test_a_workload_that_cannot_be_looked_up_is_kubectls_to_find(edge, acc
     assert len(edge.backend.kube.asked) == 1
 
 
-async def test_pod_and_its_name_are_a_pod(edge, access):
-    assert (await run(access, request(pod="pod/p"))).stdout == b"hi"
+@pytest.mark.parametrize("name", ["pod/p", "pods/p", "Pod/p"])
+async def test_pod_and_its_name_are_a_pod(edge, access, name):
+    assert (await run(access, request(pod=name))).stdout == b"hi"
     assert [target.pod for target, _ in edge.backend.opened] == ["p"]
 
 

@@ -24,6 +24,8 @@ export type SessionEvent =
       readonly namespace: string | undefined;
       readonly container: string | undefined;
       readonly grace: number | undefined;
+      /** What is to be known of the pod: at the first hello alone. */
+      readonly note: string;
     }
   | { readonly type: "started" }
   | { readonly type: "output"; readonly data: Uint8Array }

@@ -17,6 +17,13 @@ test("a path names a target", () => {
   assert.deepEqual(parseFragment("/default/shop/deploy%2Fapi"), { type: "exec", target: workload, argv: [] });
 });
 
+test("a pod may be named as kubectl prints it", () => {
+  for (const pod of ["deployment.apps/api", "statefulset.v1.apps/web", "Pod/web-0", "pods/web-0"]) {
+    const named = { ...target, pod };
+    assert.deepEqual(parseFragment(fragmentOf(named).slice(1)), { type: "exec", target: named, argv: [] });
+  }
+});
+
 test("a namespace may be left to the cluster", () => {
   const open = { ...target, namespace: "" };
   assert.deepEqual(parseFragment("/default//web-0"), { type: "exec", target: open, argv: [] });

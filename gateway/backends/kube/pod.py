@@ -83,10 +83,11 @@ def is_ready(pod: Object) -> bool:
 
 
 def best(pods: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Returns the ready pod that kubectl would take: ready for the longest time, then with the fewest restarts, then
-    the oldest (kubectl pkg/util/podutils ActivePods); None where no pod is ready.
+    """Returns the pod that kubectl would take: ready for the longest time, then with the fewest restarts, then the oldest
+    (kubectl pkg/util/podutils ActivePods); without a ready pod, one that runs; one that is being deleted only where no
+    other runs. None where no pod runs.
     """
-    return min((pod for pod in pods if is_ready(pod)), key=_rank, default=None)
+    return min((pod for pod in pods if is_ready(pod) or _runs(pod)), key=_rank, default=None)
 
 
 def phase(pod: Object) -> str:
@@ -180,9 +181,25 @@ def _ready_since(pod: Object) -> str | None:
     return None
 
 
-def _rank(pod: Object) -> tuple[str, int, str, str]:
+def _runs(pod: Object) -> bool:
+    """Returns True if the pod runs, and a container of it, as far as the pod's status names containers."""
+    status = pod.get("status") or {}
+    states = [row.get("state") or {} for row in status.get("containerStatuses") or []]
+    return status.get("phase") == "Running" and (not states or any("running" in state for state in states))
+
+
+def _rank(pod: Object) -> tuple[bool, bool, str, int, str, str]:
     meta, status = pod.get("metadata") or {}, pod.get("status") or {}
     restarts = max(
         (int(row.get("restartCount") or 0) for row in status.get("containerStatuses") or []), default=0
     )
-    return _ready_since(pod) or "", restarts, str(meta.get("creationTimestamp")), str(meta.get("name"))
+    since = _ready_since(pod)
+    going = bool(meta.get("deletionTimestamp"))
+    return (
+        going,
+        since is None,
+        since or "",
+        restarts,
+        str(meta.get("creationTimestamp")),
+        str(meta.get("name")),
+    )

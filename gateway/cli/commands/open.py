@@ -4,7 +4,7 @@ from gateway.client import http
 from gateway.client.endpoint import needed
 from gateway.client.exit_status import REFUSED, GatewayFailed
 from gateway.protocol.errors import BadRequest
-from gateway.protocol.target import KINDS, Target
+from gateway.protocol.target import Target, kind_of
 from gateway.settings.loader import load
 
 _CREATED = 201
@@ -15,7 +15,7 @@ def target(name: str, cluster: str, namespace: str | None, container: str | None
     BadRequest.
     """
     parts = name.split("/")
-    if len(parts) == 1 or (len(parts) == 2 and parts[0] in KINDS):
+    if len(parts) == 1 or (len(parts) == 2 and kind_of(parts[0])):
         return Target.parse(cluster, namespace or None, name, container)
     if len(parts) not in (3, 4):
         raise BadRequest(f"{name!r} is neither POD nor CLUSTER/NS/POD[/CONTAINER]")

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 
 from gateway.cli import signals
 from gateway.cli.connect import gateway
-from gateway.cli.console import say
+from gateway.cli.console import say, say_target
 from gateway.cli.terminal import tty
 from gateway.cli.terminal.pipes import Pipes
 from gateway.cli.terminal.shell import Shell
@@ -58,7 +59,11 @@ def run(
         wanted = replace(wanted, argv=proof.argv)
 
     # scripts know where they go, and read our stderr
-    tells = bool(target.pod) and not target.namespace and not quiet and os.isatty(2)
+    tells = (
+        partial(say_target, named=bool(target.namespace))
+        if target.pod and not quiet and os.isatty(2)
+        else None
+    )
 
     async def talk(endpoint: Endpoint, sink: Sink) -> End:
         sized = replace(wanted, size=tty.size()) if wanted.tty else wanted

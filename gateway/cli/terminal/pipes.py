@@ -3,9 +3,9 @@ connection.
 """
 
 import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.cli.console import say_namespace
 from gateway.cli.terminal import tty
 from gateway.cli.terminal.stdio import Sink, Source
 from gateway.cli.terminal.window_size import WindowSize
@@ -20,7 +20,9 @@ from gateway.protocol.target import Command
 class Pipes:
     """Runs one session, once. A command may have a terminal all the same, without our keys: `-t` alone."""
 
-    tells = False  # set it for a line that says in which namespace the pod is
+    tells: Callable[[Mapping[str, Any]], None] | None = (
+        None  # set it for what is said of the pod at the hello
+    )
 
     def __init__(self, sink: Sink, command: Command, proof: Verification | None = None) -> None:
         self._sink = sink
@@ -64,7 +66,7 @@ class Pipes:
                         await self._sink.write(stream, data)
                 case Control(body):
                     if body["type"] == "hello" and self.tells:
-                        say_namespace(body)
+                        self.tells(body)
                     if body["type"] in ("hello", "started"):
                         self._started()
                 case End() as end:

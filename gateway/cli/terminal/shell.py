@@ -9,10 +9,9 @@ with its connection. A fresh shell is never started in place of a lost one.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.cli.console import say_namespace
 from gateway.cli.terminal import tty
 from gateway.cli.terminal.keyboard import Keyboard
 from gateway.cli.terminal.notices import Absence, Lost, Notices
@@ -38,7 +37,9 @@ _WARNINGS = {
 class Shell:
     """Runs one session on the terminal, once. Made with the terminal waiting; makes it raw when the command runs."""
 
-    tells = False  # set it for a line that says in which namespace the pod is
+    tells: Callable[[Mapping[str, Any]], None] | None = (
+        None  # set it for what is said of the pod at the hello
+    )
 
     def __init__(self, endpoint: Endpoint, sink: Sink, terminal: Terminal, size: TerminalSize | None) -> None:
         self._endpoint = endpoint
@@ -151,7 +152,7 @@ class Shell:
     def _hello(self, body: Mapping[str, Any]) -> None:
         found, before = Resume.parse(body), self._resume
         if self.tells and before is None:
-            say_namespace(body)
+            self.tells(body)
         if before is not None:
             if found is None or found.session != before.session:
                 raise broken("it answered an attach with another session")

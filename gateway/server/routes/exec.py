@@ -95,6 +95,7 @@ async def _begin(request: web.Request, row: Subprotocol) -> Session:
     asked = replace(asked, namespace=found.target.namespace, container=found.target.container)
     slot = registry.admit(identity, found.target, command, asked)
     session = await _open(request, row, found.target, command, slot)
+    session.note = found.note
     try:
         if asked.pod:
             api = request.app[BACKENDS][asked.cluster].kube

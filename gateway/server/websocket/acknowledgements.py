@@ -21,7 +21,7 @@ def hello(session: Session, window: int | None, resume: dict[str, Any] | None) -
     names = {name: getattr(target, name) or None for name in ("cluster", "namespace", "pod", "container")}
     body = {"type": "hello", "session": session.name, "gateway": __version__, "tty": command.tty}
     said = {"target": names, "command": list(command.argv) or None, "window": window, "resume": resume}
-    return Control(body | said)
+    return Control(body | said | ({"note": session.note} if session.note else {}))
 
 
 class Acknowledgements:

@@ -25,6 +25,18 @@ def pod(
     }  # fmt: skip
 
 
+def in_phase(name, phase):
+    found = pod(name, ready="")
+    found["status"]["phase"] = phase
+    return found
+
+
+def crashing(name):
+    found = pod(name, ready="")
+    found["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+    return found
+
+
 def with_inits(*containers):
     found = pod("p", *containers)
     found["spec"]["initContainers"] = [{"name": "prep"}]
@@ -111,7 +123,15 @@ def test_a_selector_is_quoted_where_it_stands_in_a_path():
         ([pod("b"), pod("a")], "a"),
         ([pod("unready", ready=""), pod("ready")], "ready"),
         ([pod("leaving", deletionTimestamp="2026-01-01T00:00:00Z"), pod("staying", restarts=9)], "staying"),
-        ([pod("unready", ready=""), pod("leaving", deletionTimestamp="2026-01-01T00:00:00Z")], None),
+        ([pod("unready", ready=""), pod("leaving", deletionTimestamp="2026-01-01T00:00:00Z")], "unready"),
+        ([pod("unready", ready="", restarts=9), pod("calm", ready="", restarts=1)], "calm"),
+        ([pod("leaving", deletionTimestamp="2026-01-01T00:00:00Z")], "leaving"),
+        ([in_phase("waiting", "Pending"), in_phase("done", "Succeeded")], None),
+        (
+            [crashing("crashing"), pod("leaving", ready="", deletionTimestamp="2026-01-01T00:00:00Z")],
+            "leaving",
+        ),
+        ([crashing("crashing")], None),
         ([], None),
     ],
 )

@@ -32,6 +32,8 @@ export type Control =
       readonly window: number | undefined;
       /** What the next attach needs; undefined if the session ends with its connection. */
       readonly resume: Resume | undefined;
+      /** What is to be known of the pod, as that it is not ready; empty where that is nothing. */
+      readonly note: string;
     }
   | { readonly type: "started" }
   | ({ readonly type: "refused" } & Reason)
@@ -62,7 +64,8 @@ export function parseControl(body: JsonObject): Control | undefined {
       const [namespace, container] = ["namespace", "container"].map((name) => asText(target?.[name]) || undefined);
       const window = asCount(body["window"]) || undefined;
       const resume = parseResume(body["resume"]);
-      return { type: "hello", session: asText(body["session"]), namespace, container, window, resume };
+      const [session, note] = [asText(body["session"]), asText(body["note"])];
+      return { type: "hello", session, namespace, container, window, resume, note };
     }
     case "started":
     case "pong":

@@ -11,10 +11,10 @@ export interface Target {
 /** Arguments of the command to run. An empty argv lets the gateway choose a shell. */
 export type Argv = readonly string[];
 
-// Kubernetes' own rules for names (IsDNS1123Label, IsDNS1123Subdomain). A pod may be named as deploy/NAME, too: which
-// kinds there are the gateway knows, and says.
+// Kubernetes' own rules for names (IsDNS1123Label, IsDNS1123Subdomain). A pod may be named as deploy/NAME, too, and as
+// `kubectl get -o name` prints it, deployment.apps/NAME: which kinds there are the gateway knows, and says.
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-const POD = /^([a-z]+\/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const POD = /^([A-Za-z]+(\.[a-z0-9]+)*\/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
 /** Returns the first part whose name breaks Kubernetes' rules; undefined if every part keeps the rules. */
 export function impossiblePart(target: Target): keyof Target | undefined {

@@ -138,6 +138,7 @@ export class ShellView implements Disposable {
           ...(isName(event.namespace) && { namespace: event.namespace }),
           ...(isName(event.container) && { container: event.container }),
         });
+        if (event.note) say(this.#screen.terminal, [visible(event.note)]);
         status.kept(event.grace, this.#what, () => this.#notices.end(() => this.#run?.session.finish()));
         return status.state("busy", "starting");
       case "started":
