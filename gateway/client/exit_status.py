@@ -30,18 +30,24 @@ class End:
 
     @property
     def exit_status(self) -> int:
-        """Returns the command's own exit code; 2 for `bad_request`, 125 where another hop failed.
+        """Returns the command's own exit code, its low byte where it has more, and 1 where that byte would be 0; 2 for
+        `bad_request`, 125 where another hop failed.
 
         A container that could not start the command gives 127 where the command or a shell was not found, else 126.
         """
         if self.exit_code is not None:
-            return self.exit_code
+            return self.exit_code % 256 or int(self.exit_code != 0)
         if self.code == "bad_request":
             return USAGE
         if self.code not in ("start_failed", "no_shell"):
             return HOP_FAILED
         said = self.message.lower()
-        if self.code == "no_shell" or "not found" in said or "no such file" in said:
+        if (
+            self.code == "no_shell"
+            or "not found" in said
+            or "no such file" in said
+            or "cannot find the file" in said
+        ):
             return NOT_FOUND
         return CANNOT_RUN
 

@@ -212,5 +212,5 @@ def located(outcome: Outcome, target: Target) -> Outcome:
 
 
 def ended(code: int) -> Outcome:
-    """Returns the outcome of a command that ended by itself with `code`, 0 to 255."""
+    """Returns the outcome of a command that ended by itself with `code`: 0 to 255, in Windows of 32 bits."""
     return Outcome("exited", f"the command ended with exit code {code}", exit_code=code)

@@ -16,7 +16,8 @@ _REASONS = {
 }  # fmt: skip
 _FIELDS: dict[str, type] = {"message": str, "reason": str, "details": dict, "code": int}  # in Go's order
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_EXIT_CODE = re.compile(r"[0-9]{1,3}")
+_EXIT_CODE = re.compile(r"[0-9]{1,10}")
+_CODES = 2**32  # a Windows container's; others end with one byte
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ class Status:
             text = next(cause["message"] for cause in causes if cause["reason"] == "ExitCode")
         except (KeyError, TypeError, StopIteration):
             return None
-        # one byte, as clients of Kubernetes read it: 256 must not become a 0 where a program exits with it
-        return int(text) if isinstance(text, str) and _EXIT_CODE.fullmatch(text) and int(text) < 256 else None
+        return (
+            int(text) if isinstance(text, str) and _EXIT_CODE.fullmatch(text) and int(text) < _CODES else None
+        )
 
     @classmethod
     def parse(cls, data: bytes) -> "Status | None":
@@ -79,7 +81,7 @@ SUCCESS = Status(success=True)
 
 
 def non_zero_exit(code: int) -> Status:
-    """Returns the Status of a command that ended with `code`, 1 to 255 (a signal as 128 + its number)."""
+    """Returns the Status of a command that ended with `code`, 1 or more (a signal as 128 + its number)."""
     return Status(
         success=False,
         message=f"command terminated with non-zero exit code: command terminated with exit code {code}",

@@ -13,6 +13,12 @@ from gateway.protocol.status import SUCCESS, failure, internal_error, non_zero_e
         (Outcome("start_failed", 'exec: "nope": executable file not found in $PATH'), 127),
         (Outcome("start_failed", "stat /nope: no such file or directory"), 127),
         (Outcome("start_failed", 'exec: "/etc": permission denied'), 126),
+        (
+            Outcome(
+                "start_failed", "hcs::System::CreateProcess 0a: The system cannot find the file specified."
+            ),
+            127,
+        ),
         (Outcome("no_shell"), 127),
         (Outcome("pod_not_found"), 125),
         (Outcome("cluster_unreachable"), 125),
@@ -36,6 +42,11 @@ def test_a_command_s_own_code_is_passed_on_whatever_it_is(code):
     body = {"type": "end", "code": "exited", "hop": "pod", "message": "", "exitCode": code}
 
     assert from_control(body).exit_status == code
+
+
+@pytest.mark.parametrize(("code", "status"), [(3221225786, 58), (256, 1), (300, 44), (4294967295, 255)])
+def test_of_a_windows_containers_code_a_process_has_the_low_byte_and_never_0(code, status):
+    assert from_status(non_zero_exit(code)).exit_status == status
 
 
 @pytest.mark.parametrize("body", [{}, {"code": 7, "hop": None, "exitCode": "3"}, {"exitCode": True}])

@@ -72,12 +72,20 @@ def test_an_http_body_has_kind_and_a_line_break():
         {"causes": [[]]}, {"causes": [{"reason": "ExitCode"}]}, {"causes": [{"message": "3"}]},
         {"causes": {"reason": "ExitCode", "message": "3"}},
         *({"causes": [{"reason": "ExitCode", "message": message}]} for message in
-          ("", "256", "1000", "-1", "+1", " 1", "1\n", "1_0", "0x1", "1.0", "٣", "x", 3, None, "9" * 5000)),
+          ("", "4294967296", "-1", "+1", " 1", "1\n", "1_0", "0x1", "1.0", "٣", "x", 3, None, "9" * 5000)),
     ],
 )  # fmt: skip
-def test_an_exit_code_is_a_decimal_byte(details):
-    """Anything else is no exit code; kubectl calls it a protocol error, and 256 would become 0 in a shell."""
+def test_an_exit_code_is_a_decimal_of_32_bits(details):
+    """Anything else is no exit code; kubectl calls it a protocol error."""
     assert Status(success=False, reason="NonZeroExitCode", details=details).exit_code is None
+
+
+@pytest.mark.parametrize("code", [256, 1000, 3221225786, 4294967295])
+def test_a_windows_containers_exit_code_passes_as_it_is(code):
+    status = Status.parse(exited(code).json())
+
+    assert status.exit_code == code
+    assert status.details["causes"] == [{"reason": "ExitCode", "message": str(code)}]
 
 
 def test_the_exit_code_cause_may_stand_anywhere():
@@ -153,7 +161,7 @@ def test_round_trip(status, http):
 def test_any_bytes_parse_to_a_status_or_none(data):
     """And the exit code can be asked of every one of them."""
     status = Status.parse(data)
-    assert status is None or status.exit_code in (None, *range(256))
+    assert status is None or status.exit_code is None or 0 <= status.exit_code < 2**32
 
 
 @given(st.dictionaries(st.sampled_from(["status", "message", "reason", "details", "code"]), JSON))
@@ -168,8 +176,9 @@ def test_any_object_parses_to_a_status_or_none(body):
 
 @given(st.dictionaries(st.sampled_from(["causes", "name"]), JSON))
 def test_an_exit_code_of_any_details(details):
-    """None or a byte."""
-    assert Status(False, reason="NonZeroExitCode", details=details).exit_code in (None, *range(256))
+    """None or 32 bits."""
+    code = Status(False, reason="NonZeroExitCode", details=details).exit_code
+    assert code is None or 0 <= code < 2**32
 
 
 def test_internal_error_and_exit_have_kubernetes_words():

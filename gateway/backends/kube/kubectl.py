@@ -20,7 +20,9 @@ MISSING = (
     "the runner has no kubectl on its login shell's PATH; where kubectl has another name there, as in 'k3s kubectl', "
     "or is an alias or a function, name its command in the setting kubectl"
 )
-_EXIT_LINE = re.compile(rb"command terminated with exit code (\d{1,3})\n?$")
+_EXIT_LINE = re.compile(rb"command terminated with exit code (\d{1,10})\n?$")
+# Its decoder takes one byte (client-go tools/remotecommand/v4.go); a Windows container's code has four
+_TOO_LARGE = re.compile(rb'error stream protocol error: invalid exit code value "(-?\d{1,10})"\n?$')
 _DEFAULT_SERVER = re.compile(
     r"server localhost:8080 was refused|dial tcp(?: (?:127\.0\.0\.1|\[::1\]):8080: |: lookup localhost[: ])"
 )
@@ -29,6 +31,8 @@ _NO_KUBECONFIG = (
     "login shell's profile)"
 )
 _NO_SHELL = re.compile(r'exec: "(?:[^"]*/)?(?:ba)?sh": (?:executable file not found|stat )')
+# A Windows container's runtime, of containerd and of dockershim; the command line stands behind it, if at all
+_NO_WINDOWS_PROGRAM = re.compile(r"CreateProcess.*(?:cannot find the (?:file|path) specified|0x[23]\b)")
 
 
 def argv(target: Target, command: Command, begin: tuple[str, ...]) -> tuple[str, ...]:
@@ -72,9 +76,8 @@ def explain(code: int, words: bytes, target: Target, command: Command) -> Outcom
     with its final line about the command's exit code. kubectl writes that line exactly when the command ended with an
     error code, so the line tells the command's 1 from kubectl's own.
     """
-    final = _EXIT_LINE.search(words)
-    if code == 0 or (final and int(final[1]) == code):
-        return ended(code)
+    if (own := exit_code(code, words)) is not None:
+        return ended(own)
     text = _last_words(words)
     if not text:
         if code > 128 or code == 1:  # with a terminal, kubectl ends on a signal with 1 and no text
@@ -87,6 +90,18 @@ def explain(code: int, words: bytes, target: Target, command: Command) -> Outcom
         if match := pattern.search(text):
             return outcome(match, target, command)
     return Outcome("kubectl_failed", text, status=internal_error(text.removeprefix("error: ")))
+
+
+def exit_code(code: int, words: bytes) -> int | None:
+    """Returns the exit code of the command, from kubectl's own, of one byte, and its final line; None where kubectl
+    ended without the command's.
+    """
+    final, large = _EXIT_LINE.search(words), _TOO_LARGE.search(words)
+    if final and int(final[1]) % 256 == code and (code or int(final[1])):
+        return int(final[1])
+    if code == 1 and large:
+        return int(large[1]) % 2**32
+    return 0 if code == 0 else None
 
 
 def unreachable(text: str) -> Outcome:
@@ -118,6 +133,11 @@ def _start_failed(match: re.Match[str], _: Target, command: Command) -> Outcome:
     if command.tracked and _NO_SHELL.search(match["why"]):
         needed = "which --kill-on-disconnect needs" if command.argv else "name a command that it has"
         return Outcome("no_shell", f"the container has neither bash nor sh; {needed}", status=status)
+    if command.tracked and _NO_WINDOWS_PROGRAM.search(match["why"]):
+        needed = (
+            "which --kill-on-disconnect needs" if command.argv else "name its own: powershell, pwsh or cmd"
+        )
+        return Outcome("no_shell", f"the container is a Windows one, without sh; {needed}", status=status)
     return Outcome(
         "start_failed", match["why"].rpartition("exec: ")[2].removesuffix(": unknown"), status=status
     )
@@ -184,7 +204,7 @@ def _plain(code: str) -> _Meaning:
 _MEANINGS: tuple[tuple[re.Pattern[str], _Meaning], ...] = tuple(
     (re.compile(pattern), meaning)
     for pattern, meaning in (
-        (r"^error: Internal error occurred: (?P<why>.*(?:exec failed|failed to exec|exec in container).*)", _start_failed),
+        (r"^error: Internal error occurred: (?P<why>.*(?:exec failed|failed to exec|exec in container|CreateProcess).*)", _start_failed),
         (r"(?P<why>unable to upgrade connection: container not found .*)", _internal("container_not_running")),
         (r"\(NotFound\): (?P<said>(?P<kind>[\w.]+) \"(?P<name>[^\"]+)\" not found)", _not_found),
         (r"(?:error: (?:cannot attach to the container: )?|\(BadRequest\): )container (?P<name>\S+) is not valid for pod \S+?(?: out of: (?P<known>.*))?$",

@@ -10,6 +10,8 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 
+from gateway.backends.kube import kubectl
+
 HOLD = 0.1  # seconds that a possible beginning of kubectl's text is held
 _HOLD_SURE = (
     1.0  # seconds for text that hardly any command writes: on a busy machine kubectl's end comes late
@@ -24,12 +26,12 @@ _BEGINNINGS = (
 )  # fmt: skip
 _FIRST = re.compile(b"|".join(re.escape(words) for words in _BEGINNINGS))
 _LAST = re.compile(  # where kubectl's final text begins within a line of the command's
-    rb"(?:error: (?:error reading from error stream|Internal error occurred|unable to upgrade connection|unexpected EOF"
+    rb"(?:error: (?:error reading from error stream|error stream protocol error|Internal error occurred|unable to upgrade connection|unexpected EOF"
     rb"|container |cannot |Timeout )|" + b"|".join(re.escape(words) for words in _BEGINNINGS[2:]) + rb")"
 )
-_COMPLETE = re.compile(re.escape(_EXIT) + rb"\d{1,3}\n\Z")
-_MAY_BE_EXIT = re.compile(rb"\d{0,3}\n?\Z")  # what may follow _EXIT
-_CODE = re.compile(rb"\d{1,3}\n")
+_COMPLETE = re.compile(re.escape(_EXIT) + rb"\d{1,10}\n\Z")
+_MAY_BE_EXIT = re.compile(rb"\d{0,10}\n?\Z")  # what may follow _EXIT: a Windows container's code has 32 bits
+_CODE = re.compile(rb"\d{1,10}\n")
 _KLOG = ("[EWIF]", *4 * [r"\d"], " ", r"\d", r"\d", ":", r"\d", r"\d", ":", r"\d", r"\d", r"\.", r"\d+", " +")
 
 
@@ -112,7 +114,7 @@ class KubectlStderrFilter:
         """
         held, self._held = self._without_klog(self._held, at_end=True), b""
         final = _COMPLETE.search(held)
-        if final and code and int(final[0][len(_EXIT) :]) == code:
+        if final and kubectl.exit_code(code, final[0]):
             return held[: final.start()], final[0]
         if final or code != 1:
             return held, b""

@@ -230,6 +230,40 @@ def test_the_final_line_says_that_the_command_ended(code):
     ) == ended(code)
 
 
+@pytest.mark.parametrize("code", [256, 3221225786, 4294967295])
+def test_a_code_of_more_than_a_byte_is_the_commands_too(code):
+    """Its low byte is kubectl's exit status; where kubectl takes no more than one, that is 1, with other words."""
+    assert explain(code % 256, b"command terminated with exit code %d\n" % code, TARGET, CMD) == ended(code)
+    large = b'error: error stream protocol error: invalid exit code value "%d"\n' % code
+    assert explain(1, large, TARGET, CMD) == ended(code)
+
+
+def test_a_negative_code_is_what_windows_shows():
+    words = b'error: error stream protocol error: invalid exit code value "-1073741510"\n'
+    assert explain(1, words, TARGET, CMD) == ended(3221225786)
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        'failed to start exec "0a": hcs::System::CreateProcess 0a: The system cannot find the file specified.: unknown',
+        'container 0a encountered an error during hcsshim::System::CreateProcess: (0x2) extra info: {"CommandLine":"sh"}',
+    ],
+)
+def test_a_windows_container_has_no_sh_and_shells_of_its_own(why):
+    words = f"error: Internal error occurred: failed to exec in container: {why}\n".encode()
+
+    shell = explain(1, words, TARGET, SHELL)
+    assert shell.code == "no_shell"
+    assert "Windows" in shell.message
+    assert "powershell" in shell.message
+    killed = explain(1, words, TARGET, Command(("x",), stdout=True, kill_on_disconnect=True))
+    assert killed.code == "no_shell"
+    assert "--kill-on-disconnect" in killed.message
+    named = explain(1, words, TARGET, CMD)
+    assert (named.code, "CreateProcess" in named.message) == ("start_failed", True)
+
+
 @pytest.mark.parametrize(
     "words",
     [b"", b"Defaulted container\n", KLOG.encode(), b'E0728 12:00:00.1 1 v3.go:1] "websocket: close sent"\n'],

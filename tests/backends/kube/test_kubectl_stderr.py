@@ -16,7 +16,7 @@ KLOG = b'E0728 12:00:00.123456   %d memcache.go:265] "Unhandled Error" err="erro
 LINE = b"command terminated with exit code %d\n"
 _PIECES = [
     b"", b"\n", b"err", b"prompt: ", b"error: ", b"error: mine\n", b"e", b"com", b"command t", b"command terminated",
-    LINE % 3, LINE % 1, LINE % 255, LINE[:-4], b'Error from server (NotFound): pods "p" not found\n',
+    LINE % 3, LINE % 1, LINE % 255, LINE % 3221225786, LINE[:-4], b'Error from server (NotFound): pods "p" not found\n',
     b"Error from server: no", b"The connection to the server x was refused\n", b"Unable to connect to the server: x\n",
     b"error: error reading from error stream: next reader: websocket: close 1006\n", KLOG % PID, KLOG % 777,
     b"E0728 12:00:00.123456    4242 a.go:1] x", b"E07", b"W", b"I0101 00:00:00.0 4242 not klog\n", b"\xff\x00\x1e",
@@ -75,10 +75,14 @@ def test_what_is_released_is_not_lost_either(text, code, places):
 
 
 @examples(200)
-@given(texts, st.integers(1, 255), st.lists(st.integers(0, 10_000), max_size=5))
+@given(
+    texts,
+    st.integers(1, 255) | st.sampled_from([256, 259, 3221225786]),
+    st.lists(st.integers(0, 10_000), max_size=5),
+)
 def test_the_last_line_is_kubectls_whatever_stands_before(text, code, places):
     assume(without_klog(text + b"x").endswith(b"x"))  # klog ends its lines
-    out, said = parted(cut(text + LINE % code, places), code)
+    out, said = parted(cut(text + LINE % code, places), code % 256)
 
     assert said == LINE % code
     assert without_klog(text) == out or without_klog(text + LINE % code) == out + said
@@ -99,6 +103,7 @@ def test_with_exit_code_0_all_is_the_commands():
     [
         (b"", b'Error from server (NotFound): pods "p" not found\n'),
         (b"", b"error: container c is not valid for pod p out of: a, b\n"),
+        (b"unfinished", b'error: error stream protocol error: invalid exit code value "3221225786"\n'),
         (b"unfinished", b"error: error reading from error stream: next reader: unexpected EOF\n"),
         (b"error: mine\n", b"error: Internal error occurred: boom\n"),
         (b"error: mine ", b"error: unable to upgrade connection: x\n"),

@@ -29,5 +29,5 @@ function exitCode(body: JsonObject): number | undefined {
   if (!Array.isArray(causes)) return undefined;
   const cause = causes.map(asObject).find((each) => each?.["reason"] === "ExitCode");
   const digits = asText(cause?.["message"]);
-  return /^\d{1,3}$/.test(digits) ? Number(digits) : undefined;
+  return /^\d{1,10}$/.test(digits) ? Number(digits) : undefined;
 }
