@@ -67,6 +67,11 @@ CODES: dict[str, Code] = {
     ),
     "kubectl_missing": Code(Hop.RUNNER, 500, "the runner has no kubectl"),
     "kubeconfig_missing": Code(Hop.RUNNER, 500, "kubectl in the runner has no kubeconfig"),
+    "runner_credentials": Code(
+        Hop.RUNNER,
+        500,
+        "kubectl in the runner got no credentials from its plugin: do in the runner what the message says",
+    ),
     "kubectl_killed": Code(Hop.KUBECTL, 500, "kubectl in the runner was ended by a signal"),
     "stdin_stalled": Code(
         Hop.KUBECTL, 500, "more input waited than kubectl can stand: the command did not read it for a minute"

@@ -9,7 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 from . import end_steps, process, wire
+from .descriptors import Descriptors
 from .journal import Journal, JournalFull
+from .kubectl_start import KubectlStart
 from .loop import Loop, OwnLoop, Timer, describe_defect
 from .request import Request
 from .stdin import Stdin
@@ -32,8 +34,7 @@ class Command:
         self.changed: Callable[[], None] = lambda: None
         self.over: Callable[[], None] = lambda: None
         self.journal = journal
-        self.sent = 0  # bytes of it that a link has taken
-        self.pid = 0
+        self.sent = self.pid = 0  # bytes of it that a link has taken; of the process
         self.started = False
         self.result: dict[str, Any] | None = None
         self._loop = OwnLoop(loop, self.defect)
@@ -50,12 +51,15 @@ class Command:
         self._deserted = False  # nobody had the terminal's other side open when it was last read
         self._stderr_fd: int | None = None  # the pipe of a stderr that is separate from the terminal
         self._stderr_tail = b""
+        self._kubectl: KubectlStart | None = None  # where the command is a kubectl that leads to a pod
 
     def run(self, request: Request, directory: str, env: dict[str, str]) -> None:
         """Starts the process. A start that fails sets `result` instead of raising."""
-        theirs: list[int] = []
+        opened = Descriptors()
+        self._outs, self._kubectl = opened.outs, request.kubectl
         try:
-            fds = self._open_fds(request, theirs)
+            fds = opened.open(request, self.input)
+            self._terminal, self._stderr_fd = opened.terminal, opened.stderr
             self.pid, self._report = process.start(
                 request.argv, {**env, **request.env}, directory, fds, controls=request.size is not None
             )
@@ -64,13 +68,14 @@ class Command:
             self._finish({"error": os.strerror(error.errno or 0), "errno": error.errno})
             return
         finally:
-            for fd in theirs:
+            for fd in opened.theirs:
                 os.close(fd)
         self._loop.readable(self._report, self._reported)
         self._loop.on_exit(self.pid, self._exited)
         for fd in self._outs:
             os.set_blocking(fd, False)
             self._loop.readable(fd, lambda fd=fd: self._read(fd))  # type: ignore[misc]
+        request.follow(self._loop, self.pid, self._refuse)
 
     def resize(self, size: tuple[int, int]) -> None:
         """Sets the terminal's size; without a terminal, or with a zero in `size`, does nothing."""
@@ -81,6 +86,23 @@ class Command:
         """Sends the signal to the command's process group; does nothing once the command has ended."""
         if self.pid and self._end is None:
             process.kill_group(self.pid, number)
+
+    def write(self, data: bytes) -> None:
+        """Writes input; an interrupt at a terminal ends a kubectl that waits for its credential plugin."""
+        if self._kubectl and self._terminal is not None and self._kubectl.interrupts(self.pid, data):
+            self._refuse({"error": "interrupted", "credentials": True})
+        self.input.write(data)
+
+    @property
+    def pids(self) -> list[int]:
+        """Returns the processes beside `pid` whose log lines in stderr are kubectl's."""
+        return self._kubectl.pids if self._kubectl and self._stderr_fd is None else []
+
+    def _refuse(self, why: dict[str, Any]) -> None:
+        """Ends a command that runs, whose result is then `why`."""
+        if self._end is None and not self._step:
+            self._why = why
+            self.end()
 
     @property
     def ending(self) -> bool:
@@ -110,28 +132,6 @@ class Command:
             self._next = self._loop.later(wait, self._next_step)
         self._let_go()
 
-    def _open_fds(self, request: Request, theirs: list[int]) -> tuple[int, int, int]:
-        def out(stream: int) -> int:
-            ours, other = process.pipe()
-            theirs.append(other)
-            self._outs[ours] = stream
-            return other
-
-        if request.size is None:
-            reader, writer = process.pipe()
-            theirs.append(reader)
-            self.input.begin(writer, terminal=False)
-            return reader, out(wire.STDOUT), out(wire.STDERR)
-        self._terminal, slave = process.terminal(request.size, raw=request.raw)
-        self.input.begin(self._terminal, terminal=True)
-        self._outs[self._terminal] = wire.STDOUT
-        theirs.append(slave)
-        if not request.separate_stderr:
-            return slave, slave, slave
-        stderr = out(wire.STDERR)
-        self._stderr_fd = next(fd for fd, stream in self._outs.items() if stream == wire.STDERR)
-        return slave, slave, stderr
-
     def _reported(self) -> None:
         if self._report is None:
             return
@@ -158,15 +158,15 @@ class Command:
         if fd == self._stderr_fd:
             self._stderr_tail = (self._stderr_tail + data)[-STDERR_TAIL:]
             return
-        if self.journal.closed:
+        if self._kubectl:
+            data = self._kubectl.output(self.pid, data, stderr=self._outs[fd] == wire.STDERR)
+        if self.journal.closed or not data:
             return
         try:
             self.journal.append(self._outs[fd], data)
         except JournalFull:
-            self._why = {"error": "more output than the journal may hold", "full": True}
-            if self.journal.problem:
-                self._why["spool"] = self.journal.problem
-            self.end()
+            problem = {"spool": self.journal.problem} if self.journal.problem else {}
+            self._refuse({"error": "more output than the journal may hold", "full": True, **problem})
         if fd in self._outs and self.journal.end - self.sent > BEHIND:
             self._pause(fd, MAKE_WAY)  # what waits here costs memory and then disk
         self.changed()
@@ -220,7 +220,8 @@ class Command:
 
     def _finish(self, result: dict[str, Any]) -> None:
         if self.result is None:
-            tail = {"words": self._stderr_tail.decode("utf-8", "replace")} if self._stderr_tail else {}
+            words = self._stderr_tail or (self._kubectl.said if self._kubectl else b"")
+            tail = {"words": words.decode("utf-8", "replace")} if words else {}
             self.result = {**result, **tail}
             self._close()
             self.journal.close()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from . import wire
+from . import kubectl_start, wire
+from .kubeconfig import KubeconfigWatch
+from .loop import OwnLoop
 
 
 class Request:
@@ -26,6 +29,16 @@ class Request:
         self.size: tuple[int, int] | None = (size[0], size[1]) if size else None
         self.raw = bool(given.get("raw"))
         self.separate_stderr = bool(given.get("apart"))
+        self.kubectl = kubectl_start.parse(given, argv)
+        words = given.get("kubeconfig")
+        self._kubeconfig = KubeconfigWatch(argv[words:]) if isinstance(words, int) else None
+
+    def follow(self, loop: OwnLoop, pid: int, refuse: Callable[[dict[str, Any]], None]) -> None:
+        """Watches the command that runs as `pid` for what the request wants it ended for: calls `refuse` with the reason."""
+        if self.kubectl:
+            self.kubectl.follow(loop, pid, refuse)
+        if self._kubeconfig:
+            self._kubeconfig.follow(loop, pid, refuse)
 
 
 def _text(value: object) -> bool:

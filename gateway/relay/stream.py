@@ -104,6 +104,7 @@ class CommandStream(Stream):
         self.command = command
         self._sent = 0
         self._introduced = self._unwanted = False
+        self._told = 0  # pids of kubectl
         command.changed = self._changed
         command.input.wrote = self._wrote
 
@@ -116,6 +117,10 @@ class CommandStream(Stream):
             return b""
         if not self._introduced and command.started:
             self._introduced = True
+            self._told = len(command.pids)
+            return wire.encode_object(wire.STARTED, self.number, self._about())
+        if self._told < len(command.pids):  # before the lines that bear them
+            self._told = len(command.pids)
             return wire.encode_object(wire.STARTED, self.number, self._about())
         news = self._urgent()
         if news:
@@ -137,7 +142,8 @@ class CommandStream(Stream):
         return b""
 
     def _about(self) -> dict[str, Any]:
-        return {"pid": self.command.pid, "offset": self._sent}
+        pids = {"pids": self.command.pids} if self.command.pids else {}
+        return {"pid": self.command.pid, "offset": self._sent, **pids}
 
     def _urgent(self) -> bytes:
         """Returns a frame that goes before more output, or nothing."""
@@ -161,7 +167,7 @@ class CommandStream(Stream):
         self.command.defect(error)
 
     def _write(self, data: bytes) -> None:
-        self.command.input.write(data)
+        self.command.write(data)
 
     def _write_eof(self) -> None:
         self.command.input.write_eof()

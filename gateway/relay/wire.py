@@ -119,6 +119,9 @@ def decode_started(body: bytes) -> dict[str, Any]:
     value = decode_object(body)
     if not all(is_offset(value.get(key, 0)) for key in ("pid", "offset", "received")):
         raise WireError("STARTED has a pid and offsets")
+    pids = value.get("pids", [])
+    if not (isinstance(pids, list) and all(map(is_offset, pids))):
+        raise WireError("STARTED has a list of pids")
     return value
 
 

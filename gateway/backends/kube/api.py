@@ -128,6 +128,10 @@ class RelayApi:
             self._allowed = {key: at for key, at in self._allowed.items() if now - at < _YES} | {asked: now}
         return may
 
+    def forget(self) -> None:
+        """Drops what was answered about another cluster."""
+        self._allowed = {}
+
     @asynccontextmanager
     async def _exchange(
         self,

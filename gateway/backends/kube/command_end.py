@@ -3,15 +3,16 @@ stderr and interprets them.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
-from gateway.backends.kube import kubectl
+from gateway.backends.kube import credentials, kubectl
 from gateway.backends.kube.kubectl_stderr import KubectlStderrFilter
 from gateway.backends.kube.stdin_stall import StdinStallDetector
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target
 
 Batch = list[tuple[int, bytes]]
+_TAIL = 4000  # bytes of stderr
 
 
 class CommandEnd:
@@ -24,6 +25,7 @@ class CommandEnd:
         self._target = target
         self._command = command
         self._stderr = KubectlStderrFilter() if kubectl and not command.tty else None
+        self._tail = b""  # of stderr
         self._stdin = StdinStallDetector()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
@@ -36,12 +38,10 @@ class CommandEnd:
         """Waits until the outcome is set, and returns it. See `Channel.wait`."""
         return await asyncio.shield(self._outcome)
 
-    def started(self, pid: int | None) -> None:
-        """Stores the process id of kubectl in the runner, by which kubectl's log lines in stderr are recognized; the
-        first process id stays.
-        """
-        if self._stderr and self._stderr.pid is None:
-            self._stderr.pid = pid
+    def started(self, pids: Iterable[int]) -> None:
+        """Stores the process ids of kubectl in the runner, by which kubectl's log lines in stderr are recognized."""
+        if self._stderr:
+            self._stderr.know(pids)
 
     def input_sent(self, data: bytes) -> None:
         """Records input that is sent to the command."""
@@ -55,6 +55,7 @@ class CommandEnd:
 
     def stderr(self, data: bytes) -> bytes:
         """Takes stderr and returns the bytes that are surely the command's; holds back what may be kubectl's text."""
+        self._tail = (self._tail + data)[-_TAIL:]
         return self._stderr.feed(data) if self._stderr else data
 
     def release(self) -> bytes:
@@ -65,14 +66,21 @@ class CommandEnd:
 
     def exited(self, code: int, words: bytes) -> bytes:
         """Sets the outcome of a command that exited with `code`, as a shell gives the code, and returns the command's
-        stderr that was still held. `words`: with a terminal, what kubectl itself wrote to stderr.
+        stderr that was still held. `words`: with a terminal, what kubectl itself wrote to stderr; without,
+        what is known to be a credential plugin's.
         """
-        held, words = self._stderr.end(code) if self._stderr else (b"", words)
+        held, last = self._stderr.end(code) if self._stderr else (b"", b"")
+        # where the plugin's words could not be told from the command's, these are the last that came
+        words = words + last if words or not credentials.refused(last) else self._tail
         outcome = ended(code)
         if self.kubectl:
             outcome = self._stdin.explain(kubectl.explain(code, words, self._target, self._command))
         self._outcome.set_result(outcome)
         return held
+
+    def refused(self, why: str, words: bytes) -> bytes:
+        """Sets the outcome runner_credentials, as `failed` does. `words`: with a terminal, what a plugin wrote to stderr."""
+        return self.failed(credentials.no_credentials(why, words or self._tail))
 
     def failed(self, outcome: Outcome) -> bytes:
         """Sets the outcome of a command that did not run to its end; returns the stderr that was still held."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from gateway.backends.kube import credentials
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.status import failure, internal_error
 from gateway.protocol.target import Command, Target
@@ -78,6 +79,8 @@ def explain(code: int, words: bytes, target: Target, command: Command) -> Outcom
     """
     if (own := exit_code(code, words)) is not None:
         return ended(own)
+    if refusal := credentials.refused(words):
+        return refusal
     text = _last_words(words)
     if not text:
         if code > 128 or code == 1:  # with a terminal, kubectl ends on a signal with 1 and no text

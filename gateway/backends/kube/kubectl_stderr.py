@@ -8,7 +8,7 @@ well be a prompt, only for a short time. A klog line is kubectl's if the line ca
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from gateway.backends.kube import kubectl
 
@@ -39,7 +39,7 @@ class KubectlStderrFilter:
     """Takes one session's stderr and returns the command's bytes of it; holds back what could be kubectl's text."""
 
     def __init__(self) -> None:
-        self._pid: int | None = None
+        self._pids: frozenset[int] = frozenset()
         self._held = b""
         self._since = 0.0  # when `feed` took the last bytes
         self._late = False  # the held bytes are due, and `read` is tried a last time
@@ -47,21 +47,20 @@ class KubectlStderrFilter:
         self._let_go = b""  # what `release` returned last, while no other byte was let out
 
     @property
-    def pid(self) -> int | None:
-        """Returns the process id of kubectl, the mark of kubectl's log lines; None until it is set."""
-        return self._pid
+    def pids(self) -> frozenset[int]:
+        """Returns the process ids of kubectl, the marks of kubectl's log lines; none until `know`."""
+        return self._pids
 
-    @pid.setter
-    def pid(self, pid: int | None) -> None:
-        if pid is None:
+    def know(self, pids: Iterable[int]) -> None:
+        """Adds process ids to `pids`."""
+        known = self._pids.union(pids)
+        if known == self._pids:
             return
-        header = "".join(_KLOG) + f"{pid} "
+        self._pids = known
+        any_of = "|".join(map(str, sorted(known)))
+        header = "".join(_KLOG) + f"(?:{any_of}) "
         self._klog = re.compile(rf"(?<=\n){header}[\w./-]+\.go:\d+\] [^\n]*(\n|\Z)".encode())
-        begun = "[^\n]*"
-        for atom in reversed((*_KLOG, *str(pid), " ")):
-            begun = f"{atom}(?:{begun})?"
-        self._klog_begun = re.compile(f"{begun}\\Z".encode())
-        self._pid = pid
+        self._klog_begun = re.compile("|".join(_begun(pid) for pid in sorted(known)).encode())
 
     def feed(self, data: bytes) -> bytes:
         """Takes stderr and returns the bytes that are surely the command's; holds back at most LIMIT bytes."""
@@ -134,7 +133,7 @@ class KubectlStderrFilter:
         """Returns the offset where kubectl's text could begin; the length of `held` if nowhere."""
         begins = [match.start() for match in _FIRST.finditer(held) if not self._refuted(held, match)][:1]
         line = held.rfind(b"\n") + 1
-        if self._pid is not None and (line or self._fresh) and self._klog_begun.match(held, line):
+        if self._pids and (line or self._fresh) and self._klog_begun.match(held, line):
             begins.append(line)
         if not begins:
             for length in range(min(len(held), max(map(len, _BEGINNINGS))), 0, -1):
@@ -153,7 +152,7 @@ class KubectlStderrFilter:
         if _MAY_BE_EXIT.match(held, start):
             return True
         code = _CODE.match(held, start)
-        return bool(self._pid is not None and code and self._klog_begun.match(held, code.end()))
+        return bool(self._pids and code and self._klog_begun.match(held, code.end()))
 
     def _exit_line(self) -> int:
         """Returns the offset in the held bytes where the line about the exit code begins, or a beginning of that line
@@ -168,7 +167,15 @@ class KubectlStderrFilter:
         return len(self._held)
 
     def _without_klog(self, held: bytes, *, at_end: bool = False) -> bytes:
-        if self._pid is None or b" %d " % self._pid not in held:
+        if not any(b" %d " % pid in held for pid in self._pids):
             return held
         before = b"\n" if self._fresh else b"."
         return self._klog.sub(lambda line: b"" if at_end or line[1] else line[0], before + held)[1:]
+
+
+def _begun(pid: int) -> str:
+    """Returns the pattern of the beginning of a log line of the process `pid`, to the end of what there is."""
+    begun = "[^\\n]*"
+    for atom in reversed((*_KLOG, *str(pid), " ")):
+        begun = f"{atom}(?:{begun})?"
+    return f"{begun}\\Z"

@@ -1,4 +1,4 @@
-"""Asks kubectl in the runner for the namespace of a pod that is named without a namespace."""
+"""Asks kubectl in the runner for its context: the cluster, and the namespace of a pod that is named without one."""
 
 from gateway.backends.contract import READ
 from gateway.backends.kube.raw import Run, output_of
@@ -11,6 +11,18 @@ _DEFAULT = "default"  # kubectl's namespace where its context names none
 _NO_CONTEXT = (
     "current-context must exist"  # error of client-go's MinifyConfig (tools/clientcmd/api/helpers.go)
 )
+
+
+async def context_cluster(run: Run, begin: tuple[str, ...], seconds: float = READ) -> str:
+    """Runs kubectl with `run` and returns the name of the kubeconfig context that `context_namespace` means, and its
+    server; empty where kubectl does not tell.
+    """
+    path = 'jsonpath={.contexts[0].name}{" "}{.clusters[0].cluster.server}'
+    try:
+        answer = await output_of(run, (*begin, "config", "view", "--minify", "-o", path), _SIZE, seconds)
+    except (TimeoutError, HopFailed):
+        return ""
+    return answer.decode("utf-8", "replace").strip()
 
 
 async def context_namespace(run: Run, begin: tuple[str, ...], seconds: float = READ) -> str:

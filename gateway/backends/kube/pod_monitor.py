@@ -45,6 +45,7 @@ class Pods:
     def __init__(self, api: ClusterApi) -> None:
         self.api = api
         self.restarts: dict[str, str] = {}  # see `supervise`
+        self.clusters = 1  # to which `api` has led
         self._watched: dict[tuple[str, str], Watched] = {}
         self._looks: dict[tuple[str, str], asyncio.Task[dict[str, Any] | HopFailed | None]] = {}
         self._tasks: asyncio.TaskGroup
@@ -58,6 +59,10 @@ class Pods:
             finally:
                 for task in (*(watched.task for watched in self._watched.values()), *self._looks.values()):
                     task.cancel()
+
+    def forget(self) -> None:
+        """Takes that `api` leads to another cluster, which knows nothing of the pods of sessions until now."""
+        self.clusters += 1
 
     @asynccontextmanager
     async def watched(self, target: Target) -> AsyncIterator["Watched"]:
@@ -160,6 +165,12 @@ class KubePodMonitor:
         self._end_at = float("-inf")
         self._ended = asyncio.Event()
         self._watched: Watched | None = None
+        self._cluster = watches.clusters
+
+    @property
+    def _elsewhere(self) -> bool:
+        """True if the session's pod is in another cluster than the one that answers now."""
+        return self._cluster != self._pods.clusters
 
     async def wait_lost(self) -> Outcome:
         """Watches the pod and returns an outcome when the pod itself is gone; waits for ever where the pod cannot be
@@ -169,7 +180,7 @@ class KubePodMonitor:
             await asyncio.sleep(SHORT)
             async with self._pods.watched(self._target) as watched:
                 self._watched = watched
-                while True:
+                while not self._elsewhere:
                     if watched.known and self._look_at(watched.pod) and self._end:
                         return self._end
                     await watched.change()
@@ -181,7 +192,11 @@ class KubePodMonitor:
         `PodMonitor.diagnose`.
         """
         zero = suspicious and outcome.exit_code == 0
-        if not self._named or not (zero or outcome.exit_code == _KILLED or outcome.code in _DOUBTFUL):
+        if (
+            not self._named
+            or self._elsewhere
+            or not (zero or outcome.exit_code == _KILLED or outcome.code in _DOUBTFUL)
+        ):
             return outcome
         may_wait = may_wait or zero
         if self._now() - self._end_at > RECENT:
@@ -200,7 +215,7 @@ class KubePodMonitor:
         restart that the kubelet reports before the first request stays unseen. Raises HopFailed.
         """
         until = self._now() + PATIENCE
-        while self._now() < until:
+        while self._now() < until and not self._elsewhere:
             self._look_at(await self._pods.look(self._target))
             if self._end:
                 return

@@ -29,6 +29,7 @@ _NOT_ALLOWED = {
     "cluster_unreachable",
     "kubectl_missing",
     "kubeconfig_missing",
+    "runner_credentials",
     "runner_failed",
 }
 _NOT_STARTED = _GONE | _NO_SHELL | _NOT_ALLOWED

@@ -16,6 +16,7 @@ from gateway.backends.orphans.reaper import Ended, Reaper
 from gateway.backends.plain.channel import PlainChannel
 from gateway.backends.plain.lease import Lease
 from gateway.backends.plain.lease_protocol import TICK
+from gateway.backends.plain.plugin_watch import plugin_watch
 from gateway.backends.plain.wrapper import exec_line
 from gateway.backends.process import Process
 from gateway.backends.ssh.host import Host
@@ -66,6 +67,7 @@ class PlainBackend:
             if self._own:
                 await stack.enter_async_context(self._reaper.running())
             await stack.enter_async_context(self._pods.running())
+            self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
             yield
 
     def stats(self) -> Stats:
@@ -124,7 +126,8 @@ class PlainBackend:
             channel = PlainChannel(process, nonce, target, command, started=started)
             async with self._ending(process, nonce, channel):
                 await self._start(channel, argv)
-                yield channel
+                async with plugin_watch(self._tasks, channel, self._kubectl, self._limits.start):
+                    yield channel
 
     def _line(self, nonce: str, argv: tuple[str, ...], *, tty: bool = False) -> str:
         return exec_line(self._cluster.vm, nonce, argv, tty=tty, project=self._cluster.incus_project)

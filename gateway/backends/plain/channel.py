@@ -1,8 +1,10 @@
 """Carries one command over a process of the SSH connection, and reads the wrapper's marks out of its output."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from gateway.backends.incus import trailer
+from gateway.backends.kube import credentials
 from gateway.backends.kube.command_end import CommandEnd
 from gateway.backends.plain.wrapper import Stderr, Stdout, send_argv
 from gateway.backends.process import Process
@@ -35,6 +37,9 @@ class PlainChannel:
         self._stdout = Stdout(nonce)
         self._stderr = Stderr(nonce)
         self._parting = trailer.IncusTrailerFilter()
+        self._why = ""  # kubectl got no credentials
+        self.silent = True  # the command has written nothing to stdout
+        self.interrupted = asyncio.Event()  # at the terminal of a silent command
 
     @property
     def outcome(self) -> Outcome | None:
@@ -52,6 +57,20 @@ class PlainChannel:
         its last end mark has come.
         """
         return not self._process.lost and (not self._asked or self._stdout.seen.complete)
+
+    @property
+    def pid(self) -> int | None:
+        """Returns the process in the runner below which kubectl is; None until the command has started."""
+        return self._stdout.seen.pid
+
+    @property
+    def kubectl(self) -> bool:
+        """Returns True if the process in the runner is a kubectl."""
+        return self._end.kubectl
+
+    def refuse(self, why: str) -> None:
+        """Makes the outcome runner_credentials, once the command has ended."""
+        self._why = why
 
     async def start(self, argv: tuple[str, ...]) -> None:
         """Waits until the wrapper is ready, then sends the command to it; input may follow. Raises HopFailed where the
@@ -87,6 +106,8 @@ class PlainChannel:
         """See `Channel.write`."""
         if not self.ended:
             self._end.input_sent(data)
+            if self.silent and self._command.tty and credentials.INTERRUPT.search(data):
+                self.interrupted.set()
             await self._process.write(data)
 
     def write_eof(self) -> None:
@@ -103,6 +124,7 @@ class PlainChannel:
         """Returns the command's bytes in `data`; records its start when the mark has come."""
         if kind == 1:
             body = self._stdout.feed(data)
+            self.silent = self.silent and not body
             if self._stdout.seen.pid is not None:
                 self._begun()
         else:
@@ -111,7 +133,7 @@ class PlainChannel:
         return self._parting.feed(body) if shared else body
 
     def _begun(self) -> None:
-        self._end.started(self._stdout.seen.pid)
+        self._end.started([self._stdout.seen.pid] if self._stdout.seen.pid else [])
         if self._started:
             self._started(self._stdout.seen.roots)
             self._started = None
@@ -123,7 +145,9 @@ class PlainChannel:
         """Sets the outcome and returns the bytes that were held back."""
         seen = self._stdout.seen
         rest_out, rest_err = self._stdout.end(), self._stderr.end()
-        if seen.code is None or seen.absent:
+        if self._why:
+            rest_err = self._end.refused(self._why, seen.words) + rest_err
+        elif seen.code is None or seen.absent:
             rest_err = self._end.failed(self._unfinished()) + rest_err
         else:
             rest_err = self._end.exited(seen.code, seen.words) + rest_err

@@ -194,9 +194,7 @@ class Lease:
         return out
 
     def _tell_all(self) -> None:
-        for nonce, roots in self._known.items():
-            self._say(lease_protocol.begun(nonce, roots))
-        for line in self._looks.values():
+        for line in (*(lease_protocol.begun(*row) for row in self._known.items()), *self._looks.values()):
             self._say(line)
         self._unsaid |= self._due
         self._say_ends()

@@ -2,10 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+
+import structlog
 
 from gateway.backends.contract import HopCheck, Stats
 from gateway.backends.kube.api import RelayApi
-from gateway.backends.kube.namespace import context_namespace
+from gateway.backends.kube.namespace import context_cluster, context_namespace
 from gateway.backends.kube.pod_monitor import KubePodMonitor, Pods
 from gateway.backends.kube.raw import RawApi
 from gateway.backends.orphans.reaper import Ended, Reaper
@@ -25,6 +28,8 @@ from gateway.backends.ssh.host import Host
 from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target
 from gateway.settings.config import Cluster, Limits
+
+log = structlog.get_logger()
 
 
 class RelayBackend:
@@ -52,7 +57,8 @@ class RelayBackend:
         )
         self.dial = streams.dial
         outages = OutageLog(cluster.name, KUBECTL_PROXY)
-        proxy = Proxy(self.link, streams.aside, cluster.kubectl_argv, outages)
+        leads_to = partial(context_cluster, streams.kubectl, cluster.kubectl_argv)
+        proxy = Proxy(self.link, streams.aside, cluster.kubectl_argv, outages, leads_to, self._moved)
         self.kube = RelayApi(proxy, lambda: self.failure)
         self._raw = RawApi(streams.kubectl, cluster.kubectl_argv)
         self._pods = Pods(self.kube)
@@ -112,6 +118,12 @@ class RelayBackend:
                 await self._streams.end(link, stream)
             finally:
                 self._reaper.on_exit(ended, stream.exit, channel.outcome)
+
+    def _moved(self, before: str, now: str) -> None:
+        """Takes a change of the runner's context: what is known of the cluster before is not true of the other."""
+        log.warning("context_changed", cluster=self._cluster.name, before=before, now=now)
+        self.kube.forget()
+        self._pods.forget()
 
     def monitor(self, target: Target) -> KubePodMonitor:
         """See `Backend.monitor`."""

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import AsyncIterator
 
+from gateway.backends.kube import credentials
 from gateway.backends.kube.command_end import CommandEnd
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.protocol.messages import Stream
@@ -35,12 +36,12 @@ class RelayChannel:
         lines are known. Raises HopFailed when the link is lost first.
         """
         await self._stream.start()
-        if self._stream.started:
-            self._end.started(int(self._stream.started.get("pid") or 0) or None)
+        self._know()
 
     async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
         """See `Channel.output`."""
         while (batch := await self._end.read(self._stream.read)) is not None:
+            self._know()
             for kind, data in batch:
                 if kind == wire.STDOUT:
                     yield Stream.STDOUT, data
@@ -66,14 +67,23 @@ class RelayChannel:
         if self._command.tty:
             self._stream.resize(size.columns, size.rows)
 
+    def _know(self) -> None:
+        """Takes the processes that are kubectl as far as the relay has found them: more where a wrapper runs it."""
+        started = self._stream.started or {}
+        self._end.started(int(pid) for pid in (started.get("pid") or 0, *started.get("pids", ())) if pid)
+
     def _last(self) -> bytes:
         """Sets the outcome from the stream's end, and returns the stderr that was held back."""
         exit_ = self._stream.exit or {}
         if unfinished := self._unfinished():
             return self._end.failed(unfinished)
         code = 128 + int(exit_["signal"]) if "signal" in exit_ else int(exit_["code"])  # as a shell counts
-        words = str(exit_.get("words", "")).encode("utf-8", "replace")  # kubectl's stderr, for a terminal
+        words = self._words()
         return self._end.exited(code, words)
+
+    def _words(self) -> bytes:
+        """Returns kubectl's stderr of a terminal; without a terminal, what a credential plugin wrote there."""
+        return str((self._stream.exit or {}).get("words", "")).encode("utf-8", "replace")
 
     def _unfinished(self) -> Outcome | None:
         """Returns why the command did not run to its end; None if it exited or a signal ended it."""
@@ -87,6 +97,8 @@ class RelayChannel:
             spool = exit_.get("spool")
             why = f"output waited, and {no_room(spool)}"
             return Outcome("relay_failed", why) if spool else Outcome("slow_client")
+        if exit_.get("credentials"):
+            return credentials.no_credentials(str(exit_.get("error")), self._words())
         if "errno" not in exit_:
             return Outcome("relay_failed", str(exit_.get("error")))
         if exit_["errno"] == errno.ENOENT:

@@ -32,7 +32,8 @@ _WORDS = 4000  # bytes kept of the proxy's output
 
 class Proxy:
     """Runs one proxy on demand, while `run` runs. `open_` starts a stream for a request, and ends the stream on
-    leaving; `begin`: see `Cluster.kubectl_argv`; `idle`: seconds without a use after which the proxy ends.
+    leaving; `begin`: see `Cluster.kubectl_argv`; `idle`: seconds without a use after which the proxy ends. `cluster`
+    tells to which cluster the context leads; `moved` is called where a new proxy leads to another one.
     """
 
     def __init__(
@@ -41,12 +42,17 @@ class Proxy:
         open_: Open,
         begin: tuple[str, ...],
         outages: OutageLog,
+        cluster: Callable[[], Awaitable[str]],
+        moved: Callable[[str, str], None],
         idle: float = IDLE,
     ) -> None:
         self._link = link
         self._open = open_
         self._begin = begin
         self._outages = outages
+        self._cluster = cluster
+        self._moved = moved
+        self._where = ""  # the answer of `cluster`, for the last proxy
         self._idle = idle
         self._address: str | None = None  # while the proxy listens
         self._since = self._failed = float("-inf")
@@ -118,8 +124,10 @@ class Proxy:
     async def _serve(self) -> None:
         path = f"{(await self._link()).about.get('directory')}/{NAME}"
         options = (f"--unix-socket={path}", "--reject-methods=^(PUT|PATCH|DELETE)$")
-        async with self._open({"argv": [*self._begin, "proxy", *options]}) as stream:
+        request = {"argv": [*self._begin, "proxy", *options], "kubeconfig": len(self._begin)}
+        async with self._open(request) as stream:
             await self._started(stream)
+            await self._find()
             self._address, self._since, self._failure = f"unix:{path}", time.monotonic(), None
             self._outages.connected()
             self._wanted.clear()
@@ -128,6 +136,13 @@ class Proxy:
                 await self._live(stream)
             finally:
                 self._address = self._life = None
+
+    async def _find(self) -> None:
+        """Asks where the proxy leads, before anything is read there."""
+        before, now = self._where, await self._cluster()
+        self._where = now or before
+        if before and now not in ("", before):
+            self._moved(before, now)
 
     async def _started(self, stream: LinkStream) -> None:
         output = b""

@@ -36,11 +36,12 @@ class RelayStreams:
     def request(self, target: Target, command: Command) -> dict[str, Any]:
         """Returns the request that makes the relay run a command, in a terminal where the command wants one."""
         argv = kubectl.argv(target, command, self._cluster.kubectl_argv)
+        begin = {"words": len(self._cluster.kubectl_argv), "seconds": self._limits.start}
+        request = {"argv": argv, **({"kubectl": begin} if target.pod else {})}
         if not command.tty:
-            return {"argv": argv}
+            return request
         size = command.size or _SIZE
-        return {
-            "argv": argv,
+        return request | {
             "tty": [size.columns, size.rows],
             "raw": bool(target.pod),  # the pod's own terminal echoes and handles special characters
             "apart": bool(target.pod),

@@ -32,6 +32,7 @@ _ADVICE = {
     "incus": "on the management host, try: incus list",
     "kubectl_missing": "install kubectl in the runner, or name its command in the setting kubectl, as in 'k3s kubectl'",
     "kubeconfig_missing": "write ~/.kube/config in the runner, or set KUBECONFIG in its login shell's profile",
+    "runner_credentials": "log in as the message says, in the runner: dap run -it -- bash -l",
     "runner": "look into the runner: its disk, its memory, its login shell's profile",
     "kubectl": "in the runner, try: kubectl get --raw /readyz",
     "cluster": "check the cluster's API server and the runner's kubeconfig: dap run -- kubectl cluster-info",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Kubeconfig = dict[str, Any]
 
 _NAMESPACE = ("jsonpath={..namespace}", "jsonpath={.contexts[0].context.namespace}")
+_CLUSTER = 'jsonpath={.contexts[0].name}{" "}{.clusters[0].cluster.server}'
 _FIRST: "Kubeconfig" = {
     "current-context": "demo",
     "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "demo"}}],
@@ -33,6 +34,9 @@ def config(arguments: Arguments) -> str:
         return f"{_read()['current-context']}\n"
     if verb == "view" and arguments.switch("--minify") and arguments.value("--output") in _NAMESPACE:
         return str(_chosen(arguments, strict=True).get("namespace", ""))
+    if verb == "view" and arguments.switch("--minify") and arguments.value("--output") == _CLUSTER:
+        _chosen(arguments, strict=True)
+        return f"{arguments.value('--context') or _read()['current-context']} https://demo.invalid"
     if verb == "use-context" and names[0]:
         kubeconfig = _read()
         _context(kubeconfig, names[0])

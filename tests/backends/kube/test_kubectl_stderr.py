@@ -27,7 +27,7 @@ codes = st.sampled_from([0, 1, 3, 126, 137, 255])
 
 def parted(pieces: list[bytes], code: int, pid: int | None = PID) -> tuple[bytes, bytes]:
     words = KubectlStderrFilter()
-    words.pid = pid
+    words.know([pid] if pid else [])
     out = b"".join(words.feed(piece) for piece in pieces)
     held, said = words.end(code)
     return out + held, said
@@ -60,7 +60,7 @@ def test_what_is_released_is_not_lost_either(text, code, places):
     """Without klog: a line whose beginning was released stays."""
     text = text.replace(b"4242", b"4243")
     words, out, at = KubectlStderrFilter(), b"", 0
-    words.pid = PID
+    words.know([PID])
     for place, release in sorted((place % (len(text) + 1), release) for place, release in places):
         out += words.feed(text[at:place])
         at = place

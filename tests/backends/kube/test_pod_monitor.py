@@ -366,3 +366,21 @@ def test_what_has_no_pods_name_is_nobodys(target):
         assert api.asked == []
 
     run(story())
+
+
+@pytest.mark.parametrize("watches", [True, False])
+def test_a_cluster_that_the_context_has_left_says_nothing_of_its_pods(watches):
+    """The other one has no such pod, and the session lives on."""
+
+    async def story():
+        api = Api(watches=watches)
+        async with followed(api) as (monitors, lost):
+            monitors[0]._pods.forget()
+            api.deleted()
+            await asyncio.sleep(60)
+            assert not lost[0].done()
+            assert await monitors[0].diagnose(KILLED, may_wait=True) is KILLED
+            fresh = KubePodMonitor(monitors[0]._pods, TARGET)
+            assert (await fresh.diagnose(KILLED, may_wait=True)).code == ("pod_deleted")
+
+    run(story())

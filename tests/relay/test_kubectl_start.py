@@ -1,0 +1,87 @@
+"""What the relay sees of a kubectl that starts: the process behind a wrapper, a credential plugin, a changed kubeconfig."""
+
+import time
+
+import pytest
+
+from gateway.relay import wire
+
+PLUGIN = "KUBERNETES_EXEC_INFO={} sh -c 'echo said >&2; sleep 0.3'; echo err >&2; echo out"
+WAITS = "KUBERNETES_EXEC_INFO={} sh -c 'echo code? >&2; exec sleep 100'; exit $?"
+
+
+def kubectl(seconds=10.0, words=2):
+    return {"kubectl": {"words": words, "seconds": seconds}}
+
+
+def test_what_a_plugin_writes_is_apart_and_the_rest_is_the_commands(link):
+    said = link.run("sh", "-c", PLUGIN, "arguments", **kubectl())
+
+    assert (said.stdout, said.stderr) == (b"out\n", b"err\n")
+    assert said.exit == {"code": 0, "words": "said\n"}
+
+
+def test_without_the_field_nothing_is_kept_apart(link):
+    said = link.run("sh", "-c", PLUGIN)
+
+    assert (said.stderr, said.exit) == (b"said\nerr\n", {"code": 0})
+
+
+@pytest.mark.parametrize("terminal", [{}, {"tty": [80, 24], "raw": True, "apart": True}])
+def test_a_plugin_has_its_time_and_no_more(link, terminal):
+    began = time.monotonic()
+    said = link.run("sh", "-c", WAITS, "arguments", **kubectl(1.0), **terminal)
+
+    assert 1.0 <= time.monotonic() - began < 5
+    assert said.exit["credentials"]
+    assert said.exit["words"] == "code?\n"
+    assert b"code?" not in said.stdout + said.stderr
+
+
+def test_without_a_plugin_there_is_no_such_limit(link):
+    assert link.run("sh", "-c", "sleep 1.5; echo late", "arguments", **kubectl(0.5)).stdout == b"late\n"
+
+
+@pytest.mark.parametrize("keys", [b"\x03", b"\x1c", b"x\r~.", b"~."])
+def test_a_key_at_its_terminal_ends_it(link, keys):
+    number = link.open("sh", "-c", WAITS, "arguments", **kubectl(), tty=[80, 24], raw=True, apart=True)
+    time.sleep(0.5)
+    link.say(wire.STDIN, number, keys)
+
+    assert link.finish(number).exit["credentials"]
+
+
+def test_the_process_behind_a_wrapper_is_told_before_its_first_log_line(link, far):
+    wrapper, inner = far.directory / "kubectl", far.directory / "inner"
+    wrapper.write_text('#!/bin/sh\n"${0%kubectl}inner" "$@"\nexit $?\n')
+    line = "I0101 00:00:00.000000 %%7d x.go:1] y\\n"
+    inner.write_text(f"#!/bin/sh\nprintf '{line.replace('%%', '%')}' $$ >&2; sleep 0.2; echo $$\n")
+    for program in (wrapper, inner):
+        program.chmod(0o700)
+    said = link.run(str(wrapper), "exec", "p", **kubectl(words=1))
+
+    assert said.started["pids"][0] == int(said.stdout)
+
+
+def test_a_changed_kubeconfig_ends_it_and_any_other_file_does_not(link, far):
+    config = far.directory / "config"
+    config.write_text("a")
+    number = link.open("sleep", "100", env={"KUBECONFIG": str(config)}, kubeconfig=1)
+    time.sleep(1.3)
+    (far.directory / "other").write_text("b")
+    time.sleep(1.3)
+    link.step(0.0)
+    assert link.streams[number].exit is None
+    (far.directory / "other").replace(config)
+
+    assert link.finish(number).exit["changed"]
+
+
+@pytest.mark.parametrize(
+    "field", [1, {}, {"words": 0, "seconds": 1}, {"words": 1}, {"words": "1", "seconds": 1}]
+)
+def test_a_field_that_says_nothing_ends_the_link(link, field):
+    link.open("true", kubectl=field)
+
+    link.until(lambda: link.bye is not None)
+    assert "kubectl has words and seconds" in link.bye
