@@ -48,6 +48,10 @@ class OutputTracker:
         self._tail = text[cut:]
         self._mark()
 
+    def add_foreign(self, size: int) -> None:
+        """Counts `size` bytes that go to the terminal and are no output."""
+        self._count += size
+
     def skip(self, size: int) -> None:
         """Counts the next `size` bytes as lost for good."""
         self.restart(self.accepted + size)

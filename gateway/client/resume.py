@@ -13,6 +13,7 @@ from urllib.parse import quote
 from gateway.client.connection import Connection
 from gateway.client.exit_status import LOST, End, GatewayFailed
 from gateway.protocol.outcome import CODES
+from gateway.protocol.terminal_modes import TerminalModes
 
 TICK = 0.5  # seconds between looks at the clock
 PING = 5.0  # seconds without a word until we ask
@@ -34,6 +35,7 @@ class Resume:
     received: int
     window: int
     cluster: str = ""
+    modes: bytes = b""  # what sets a terminal as the output before `offset` has set it
 
     @classmethod
     def parse(cls, hello: Mapping[str, Any]) -> "Resume | None":
@@ -48,7 +50,8 @@ class Resume:
             cluster = str((hello.get("target") or {}).get("cluster") or "")
             session, grace = str(hello["session"]), float(body["grace"])
             offset, received, window = numbers
-            found = cls(session, body["secret"], grace, offset, received, window, cluster)
+            modes = TerminalModes(str(body.get("modes") or "").encode("ascii", "replace")).setting
+            found = cls(session, body["secret"], grace, offset, received, window, cluster, modes)
         except (AttributeError, KeyError, TypeError, ValueError):
             raise broken("invalid hello: its resume fields are missing or no numbers") from None
         if min(numbers[:2]) < 0 or found.window < 1 or not isinstance(found.secret, str):

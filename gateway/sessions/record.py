@@ -47,7 +47,8 @@ class Secret:
 @dataclass(frozen=True)
 class SessionRecord:
     """Describes a session for a restarted gateway. `hashes`: of its secrets; `opened`: seconds since the epoch; `counted`:
-    True once a gateway process has put the session's end into log and metrics.
+    True once a gateway process has put the session's end into log and metrics; `modes`: what sets a terminal as the output
+    had set it.
     """
 
     identity: Identity
@@ -56,6 +57,7 @@ class SessionRecord:
     hashes: tuple[str, ...]
     opened: float = field(default_factory=time.time)
     counted: bool = False
+    modes: str = ""
 
     def body(self) -> dict[str, Any]:
         """Returns the record as a JSON object of at most 8 KiB: long names, groups and commands are cut."""
@@ -71,6 +73,7 @@ class SessionRecord:
             "secrets": list(self.hashes),
             "opened": self.opened,
             "counted": self.counted,
+            "modes": self.modes,
         }
 
     @classmethod
@@ -86,11 +89,12 @@ class SessionRecord:
             )  # fmt: skip
             target = Target(cluster, namespace, pod, container or None)
             opened, counted = float(body["opened"]), bool(body.get("counted"))
+            modes = str(body.get("modes", ""))
             if not 0 <= opened <= time.time() + _AHEAD:
                 return None
             only = Target.from_path(body["only"]) if body.get("only") else None
             identity = Identity(who, proof, tuple(groups), str(body.get("credential", "")), only)
-            return cls(identity, target, command, tuple(hashes), opened, counted)
+            return cls(identity, target, command, tuple(hashes), opened, counted, modes)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, BadRequest):
             return None
 

@@ -18,6 +18,7 @@ from gateway.backends.resume import RecoveredSession, ResumableChannel, Resume
 from gateway.errors import Refused
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command
+from gateway.protocol.terminal_modes import ModeHistory
 from gateway.sessions.record import Secret, SessionRecord
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Resumption:
         self.counted = record.counted  # an earlier process logged and counted the end
         self._resume = resume
         self._opened = record.opened
+        self._modes = ModeHistory(NEWEST, record.modes.encode("ascii", "replace"))
         self._ended = False  # the command has ended by itself: the end is counted, and waits for a client
         self._secret = Secret(record.hashes)
         # offsets of output: acknowledged by a client; written at the far side and maybe still on its way
@@ -134,6 +136,10 @@ class Resumption:
         if self._channel:
             self._channel.seen(offset)
 
+    def modes(self, offset: int) -> str:
+        """Returns the sequences that set a terminal's modes as the output before `offset` has set them."""
+        return self._modes.at(offset)
+
     def interrupt(self, offset: int) -> bool:
         """Drops all but the newest output of a flood that waits behind `offset`, here and at the far side. Returns True if
         a flood waited here.
@@ -146,6 +152,7 @@ class Resumption:
         """Ends the session here with the outcome shutdown; an open channel leaves its command to the next gateway process."""
         if self._channel:
             self.left = True
+            self._take_note()  # the modes have changed since the last note
             self._channel.hand_over()
         self._session.end(Outcome("shutdown"))
         self._session.changed()
@@ -168,6 +175,10 @@ class Resumption:
         self._session.changed()
 
     # called by the session
+    def on_output(self, data: bytes) -> None:
+        """Follows the modes that the next bytes of output set."""
+        self._modes.take(self._session.output.end, data)
+
     @asynccontextmanager
     async def channel(self, command: Command) -> AsyncIterator[ResumableChannel]:
         """Opens the channel of a new session, or recovers that of a found session. Keeps the channel open after the
@@ -220,8 +231,9 @@ class Resumption:
     def _note(self) -> SessionRecord:
         session, counted = self._session, self.counted or self._ended
         identity = replace(session.identity, credential=session.credential)
+        modes = self.modes(session.output.end)
         return SessionRecord(
-            identity, session.target, session.command, self._secret.hashes, self._opened, counted
+            identity, session.target, session.command, self._secret.hashes, self._opened, counted, modes
         )
 
     def _take_note(self) -> None:

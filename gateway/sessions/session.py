@@ -176,6 +176,8 @@ class Session:
             async for stream, data in channel.output():
                 if self._wanted(stream):
                     self.times.mark("first_byte")
+                    if self.resumption:
+                        self.resumption.on_output(data)
                     self.output.append(stream, data)
                     self.lifetime.touch()
                     self.changed()

@@ -60,7 +60,7 @@ async def test_a_terminal_can_be_resumed(gateway, client):
     await client.open(shell("cat", pod=""))
     (hello,) = [one for one in client.controls if one["type"] == "hello"]
     assert hello["resume"] == {
-        "secret": client.secret, "grace": 120, "offset": 0, "received": 0, "window": 256 << 10,
+        "secret": client.secret, "grace": 120, "offset": 0, "received": 0, "window": 256 << 10, "modes": "",
     }  # fmt: skip
     await client.type(b"one\n")
     await client.until(lambda: b"one\r\none\r\n" in client.output)
@@ -688,3 +688,27 @@ async def test_a_session_ends_with_the_token_that_attached_last(gateway):
     assert client.end["code"] == "access_revoked"
     await client.gone()
     await idle(gateway)
+
+
+async def test_who_takes_over_is_told_the_modes_that_the_program_has_set(gateway, client):
+    """The second client gets no output that the first one has acknowledged, and so not what set them."""
+    setting = r"\033[?1049h\033[?1h\033[?25l"
+    await client.open(
+        shell("sh", "-c", f"{RAW} printf '{setting}screen'; read x; printf '\\033[?25h.'; cat", pod="")
+    )
+    await client.until(lambda: b"screen" in client.output)
+    await client.see()
+    other = Resuming(Access(gateway.url, gateway.token))
+    other.name = client.name
+    await other.attach(secret=None, offset=None)
+    await other.until(lambda: other.attaches == 1)
+    (hello,) = [one for one in other.controls if one["type"] == "hello"]
+    assert hello["resume"]["modes"] == "\x1b[?1049h\x1b[?1h\x1b[?25l"
+    await other.type(b"\n")
+    await other.until(lambda: other.output.endswith(b"."))
+    await other.cut()
+    await other.attach()
+    await other.until(lambda: other.attaches == 2)
+
+    hello = [one for one in other.controls if one["type"] == "hello"][-1]
+    assert hello["resume"]["modes"] == "\x1b[?1049h\x1b[?1h"

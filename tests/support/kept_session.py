@@ -33,6 +33,7 @@ class ResumableSession:
         self.name = secrets.token_hex(4)
         self.window = window
         self.grace = grace
+        self.modes = ""
         self.output = bytearray()
         self.taken = bytearray()
         self.sizes: list[tuple[int, int]] = []
@@ -149,7 +150,7 @@ class ResumableSession:
         self._secret = secrets.token_urlsafe(8)
         self._seen = self._sent = offset
         resume = {"secret": self._secret, "grace": self.grace, "offset": offset}
-        resume |= {"received": len(self.taken), "window": self.window}
+        resume |= {"received": len(self.taken), "window": self.window, "modes": self.modes}
         self._typed.clear()  # it has not got across safely
         hello = {"type": "hello", "session": self.name, "gateway": "0", "target": target, "command": None}
         await self.say(hello | {"tty": True, "resume": resume})

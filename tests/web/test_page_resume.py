@@ -192,10 +192,13 @@ async def test_a_crashed_tab_gets_what_the_journal_has(tab, server):
             { const kept = JSON.parse(sessionStorage.getItem(name)); delete kept.screen; kept.kept.offset = null;
               addEventListener('unload', () => sessionStorage.setItem(name, JSON.stringify(kept))); } }"""
     )
+    session.modes = "\x1b[?1h"
     await tab.page.reload()
     await tab.state("connected")
     await tab.shows(re.compile(r"echo before\s*before"))
     assert session.heard.attaches[-1]["offset"] is None
+    await tab.page.keyboard.press("ArrowUp")
+    await until(lambda: session.taken.endswith(b"\x1bOA"))  # as the program has set the keys
 
 
 async def test_another_link_and_back_is_the_same_shell(tab, server):

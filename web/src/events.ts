@@ -35,8 +35,9 @@ export type SessionEvent =
   | { readonly type: "away"; readonly until: number }
   /** The connection of a retry never opened. */
   | { readonly type: "unopened" }
-  /** `newest`: what follows may have been shown before, on a screen that is lost. */
-  | { readonly type: "back"; readonly newest: boolean }
+  /** `newest`: what follows may have been shown before, on a screen that is lost. `modes`: what sets a terminal that has
+   * not drawn the output before, as that output has set it; empty for one that has. */
+  | { readonly type: "back"; readonly newest: boolean; readonly modes: string }
   | Extract<Control, { type: "hop" | "warning" }>
   /** So much input waits that the person should know; `Session.held` says how much. */
   | { readonly type: "held" }

@@ -88,6 +88,14 @@ export class OutputQueue implements Disposable {
     this.#draw();
   }
 
+  /** What comes from here on was written for a terminal with these modes. */
+  modes(text: string): void {
+    const data = toBytes(text);
+    this.#waiting.push({ data, bytes: 0 });
+    this.#bytes += data.length;
+    this.#draw();
+  }
+
   /** So many bytes are missing here; a line will say so. */
   gap(bytes: number): void {
     if (this.#calm) {

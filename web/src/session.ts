@@ -195,14 +195,15 @@ export class Session implements Disposable {
     this.#kept = resume && { name: session, secret: resume.secret, grace: resume.grace };
     this.#phase = back ? "started" : "open";
     this.#emit({ type: "hello", namespace, container, grace: resume?.grace, note: back || resume?.offset ? "" : note });
-    if (back) this.#back(resume?.offset ?? 0);
+    if (back) this.#back(resume?.offset ?? 0, resume?.modes ?? "");
     connection.watch();
     this.#input.open(connection, resume ?? (window === undefined ? undefined : { received: 0, window }));
     if (resume) this.#seen.start(resume.offset, resume.window);
   }
 
-  #back(offset: number): void {
-    this.#emit({ type: "back", newest: this.#arrivals.newest && this.#arrivals.next === 0 });
+  #back(offset: number, modes: string): void {
+    const { newest, next } = this.#arrivals;
+    this.#emit({ type: "back", newest: newest && next === 0, modes: newest ? modes : "" });
     const missing = this.#arrivals.resume(offset);
     if (missing > 0) this.#emit({ type: "gap", bytes: missing });
   }

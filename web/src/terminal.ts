@@ -42,7 +42,7 @@ export function nudge(terminal: Terminal, session: Session): Disposable {
 
 /** A program may have gone without tidying up: CAN and ST end a cut sequence, DECSTR resets the modes, the
  * rest ends mouse reports and the alternate screen's neighbours that DECSTR leaves alone. */
-const TIDY = "\x18\x1b\\\x1b[!p\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2026l\x1b[?25h\x1b[0m\x1b(B";
+export const TIDY = "\x18\x1b\\\x1b[!p\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2026l\x1b[?25h\x1b[0m\x1b(B";
 const LEAVE_ALTERNATE = "\x1b[?1049l";
 
 /** Writes `lines` below the output, in the normal screen, then calls `done`. Text from outside has to be escaped. */

@@ -98,7 +98,7 @@ test("what a page has to act on is read from the control messages", () => {
     const message = decode(bytes(vector.payload_hex));
     return message.type === "control" && message.control;
   };
-  const resume = { secret: "c2VjcmV0", grace: 600, offset: 70_000, received: 12, window: 262_144 };
+  const resume = { secret: "c2VjcmV0", grace: 600, offset: 70_000, received: 12, window: 262_144, modes: "" };
   const hello = { type: "hello", session: "abcdefghij", namespace: "default", container: "main", window: 262_144, note: "" };
   assert.deepEqual({ ...Object(control("hello that can be resumed")), session: hello.session }, { ...hello, resume });
   assert.deepEqual(control("received: much"), { type: "received", offset: 2 ** 40 });

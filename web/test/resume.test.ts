@@ -59,7 +59,7 @@ function pass(milliseconds: number): void {
 }
 
 test("a lost connection is attached again, and output goes on where it stood", () => {
-  const { sockets, paths, output, types } = lost();
+  const { sockets, events, paths, output, types } = lost();
   last(sockets).lose();
   assert.equal(sockets.length, 1);
   pass(200);
@@ -67,9 +67,10 @@ test("a lost connection is attached again, and output goes on where it stood", (
   last(sockets).open();
   assert.deepEqual(last(sockets).controls(), [{ type: "attach", secret: "s1", offset: 4 }]);
   assert.deepEqual(last(sockets).texts(4), ['{"Width":80,"Height":24}\n']);
-  last(sockets).hello({ secret: "s2", offset: 4 });
+  last(sockets).hello({ secret: "s2", offset: 4, modes: "\x1b[?1h" });
   last(sockets).receive(1, "two");
   assert.equal(output(), "one two");
+  assert.ok(events.some((event) => event.type === "back" && event.modes === "")); // this screen has them
   assert.deepEqual(types(), ["hello", "started", "output", "away", "hello", "back", "output"]);
 });
 
@@ -256,7 +257,7 @@ test("output that comes a second time is not shown twice; what is missing is sai
 });
 
 test("where the offset is gone, the newest output is asked for once, and the rest is a gap", () => {
-  const { sockets, output, types } = lost();
+  const { sockets, events, output, types } = lost();
   last(sockets).lose();
   pass(200);
   last(sockets).open();
@@ -265,9 +266,11 @@ test("where the offset is gone, the newest output is asked for once, and the res
   assert.equal(last(sockets).closed, undefined);
   last(sockets).open();
   assert.deepEqual(last(sockets).controls(), [{ type: "attach", secret: "s1", offset: null }]);
-  last(sockets).hello({ offset: 1000 });
+  last(sockets).hello({ offset: 1000, modes: "\x1b[?1h" });
   last(sockets).receive(1, "new");
   assert.equal(output(), "one <996>new");
+  const backs = events.filter((event) => event.type === "back");
+  assert.deepEqual(backs, [{ type: "back", newest: false, modes: "\x1b[?1h" }]);
   last(sockets).lose();
   pass(200);
   last(sockets).open();

@@ -106,6 +106,18 @@ test("output reaches the screen whole and in order", async () => {
   assert.equal(lines(terminal).at(-1)?.trim(), "2999");
 });
 
+test("the modes of output that was drawn elsewhere are set before the rest, and count as none of it", async () => {
+  const terminal = screen();
+  let offset = 0;
+  const output = new OutputQueue(terminal, 100, { drawn: (value) => (offset = value) });
+  output.modes("\x1b[?1049h\x1b[?1h\x1b[?2004h");
+  output.push(Buffer.from("rest"));
+  await new Promise<void>((resolve) => output.whenDrawn(resolve));
+  assert.equal(offset, 104);
+  assert.equal(terminal.buffer.active.type, "alternate");
+  assert.ok(terminal.modes.applicationCursorKeysMode && terminal.modes.bracketedPasteMode);
+});
+
 test("output beyond what is kept goes, oldest first, and says so", async () => {
   const terminal = screen();
   const output = new OutputQueue(terminal, 0, {}, 1024 * 1024);

@@ -17,13 +17,15 @@ from gateway.cli.console import say, say_target
 from gateway.cli.terminal import tty
 from gateway.cli.terminal.pipes import Pipes
 from gateway.cli.terminal.shell import Shell
-from gateway.cli.terminal.stdio import OutputClosed, Sink
+from gateway.cli.terminal.stdio import OutputClosed, Sink, write_at_once
 from gateway.cli.terminal.tty import Terminal
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import End, GatewayFailed, GivenUp
 from gateway.client.request import path
+from gateway.client.screen_state import ScreenState
 from gateway.client.verify import Verification
 from gateway.protocol.errors import BadRequest
+from gateway.protocol.messages import Stream
 from gateway.protocol.target import Command, Target, Verb
 from gateway.settings.loader import load
 
@@ -94,21 +96,26 @@ def take_over(session: str, endpoint: Endpoint) -> int:
 
 
 def _run(opened: AbstractAsyncContextManager[Endpoint], talk: Talk, terminal: Terminal | None) -> int:
-    give_up = terminal.restore if terminal else lambda: None
-    return signals.run(_session(opened, talk, terminal), give_up)
+    screen = ScreenState()
+
+    def give_up() -> None:
+        write_at_once(Stream.STDOUT, screen.undoing)
+        if terminal:
+            terminal.restore()
+
+    return signals.run(_session(opened, talk, terminal, screen), give_up)
 
 
 async def _session(
-    opened: AbstractAsyncContextManager[Endpoint], talk: Talk, terminal: Terminal | None
+    opened: AbstractAsyncContextManager[Endpoint], talk: Talk, terminal: Terminal | None, screen: ScreenState
 ) -> int:
-    sink, interrupted = Sink(), False
+    sink, interrupted = Sink(screen), False
     try:
         with terminal or nullcontext():
             async with opened as endpoint:
                 try:
-                    end = await talk(endpoint, sink)
+                    end = await _until_end(talk, endpoint, sink)
                 finally:
-                    await _settle(sink)
                     if terminal:
                         terminal.restore()
     except OutputClosed:
@@ -124,6 +131,26 @@ async def _session(
             print(file=sys.stderr)  # the command left the cursor where it liked
         say(str(end))
     return _INTERRUPTED if interrupted else end.exit_status
+
+
+async def _until_end(talk: Talk, endpoint: Endpoint, sink: Sink) -> End:
+    """Runs the session and returns its end. Undoes what the output has left set on the terminal, unless the command
+    ended by itself: no program is left to do it.
+    """
+    end: End | None = None
+    try:
+        end = await talk(endpoint, sink)
+    finally:
+        await _settle(sink)
+        if end is None or end.exit_code is None:
+            await _undo(sink)
+    return end
+
+
+async def _undo(sink: Sink) -> None:
+    sink.drop()
+    sink.put(Stream.STDOUT, sink.screen.undoing)
+    await _settle(sink)
 
 
 async def _settle(sink: Sink) -> None:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.cli.terminal import tty
+from gateway.cli.terminal.display import Display
 from gateway.cli.terminal.keyboard import Keyboard
-from gateway.cli.terminal.notices import Absence, Lost, Notices
+from gateway.cli.terminal.notices import Absence, Lost
 from gateway.cli.terminal.stdio import Sink
 from gateway.cli.terminal.tty import Terminal
 from gateway.cli.terminal.window_size import WindowSize
@@ -22,7 +23,6 @@ from gateway.client import resume
 from gateway.client.connection import Connection, attach
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import LOST, End, GatewayFailed, first
-from gateway.client.output_tracker import OutputTracker
 from gateway.client.resume import Resume, attach_path, broken, number
 from gateway.protocol.messages import Control, Output, Stream
 from gateway.protocol.target import TerminalSize
@@ -45,8 +45,8 @@ class Shell:
         self._endpoint = endpoint
         self._sink = sink
         self._terminal = terminal
-        self._tracker = OutputTracker()
-        self._notices = Notices(sink, lambda: self._tracker.unfinished)
+        self._display = Display(sink)
+        self._notices = self._display.notices
         self._absence = Absence(self._notices)
         self._keyboard = Keyboard(self._absence, self._given_up)
         self._sizes = WindowSize(size, terminal)
@@ -138,10 +138,8 @@ class Shell:
     def _opening(self) -> dict[str, object]:
         if self._resume is None:
             return {"secret": None, "offset": None}
-        if self._notices.torn:
-            self._notices.torn = False
-            self._tracker.rewind()
-        return {"secret": self._resume.secret, "offset": None if self._afresh else self._tracker.accepted}
+        offset = self._display.next_offset()
+        return {"secret": self._resume.secret, "offset": None if self._afresh else offset}
 
     def _jobs(self, connection: Connection) -> list[Any]:
         jobs = [self._keyboard.send(connection), self._sizes.send(connection)]
@@ -157,30 +155,20 @@ class Shell:
             if found is None or found.session != before.session:
                 raise broken("it answered an attach with another session")
             self._keyboard.again(found.received, found.window)
-            self._continue_at(found.offset)
+            if self._display.continue_at(found, afresh=self._afresh):
+                self._sizes.redraw()
             self._sizes.again()
             if self._absence.over():
                 self._sizes.redraw()
         elif found is not None:
             self._keyboard.begin(found.received, found.window)
-            self._tracker.begin(found.offset)
+            self._display.begin(found, joining=self._joining)
             if self._joining:
                 self._started()
                 self._sizes.redraw()
         elif body.get("window"):
             self._keyboard.limit(number(body, "window"))
         self._resume, self._attached, self._afresh = found, True, False
-
-    def _continue_at(self, offset: int) -> None:
-        """Goes on with output at `offset`. Raises GatewayFailed where that is not the offset that was asked for."""
-        missing = offset - self._tracker.accepted
-        if missing and not self._afresh:
-            raise broken("its output goes on at another offset than was asked for")
-        if missing:
-            skipped = f"{missing} bytes of output skipped"
-            self._notices.marker(skipped if missing > 0 else "output that was shown already follows")
-            self._tracker.begin(offset)
-            self._sizes.redraw()
 
     def _control(self, message: Control) -> None:
         body = message.body
@@ -190,7 +178,8 @@ class Shell:
             case "received":
                 self._keyboard.received(number(body, "offset"))
             case "gap":
-                self._gap(number(body, "bytes"))
+                self._display.gap(number(body, "bytes"))
+                self._sizes.redraw()
             case "hop" if body.get("code"):
                 hop, said, code = (str(body.get(name)) for name in ("hop", "message", "code"))
                 self._absence.begin(Lost(hop, said, code, number(body, "seconds")))
@@ -199,12 +188,6 @@ class Shell:
                     self._sizes.redraw()
             case "warning":
                 self._warn(body)
-
-    def _gap(self, size: int) -> None:
-        self._notices.marker(f"{size} bytes of output skipped")
-        self._notices.torn = False  # what was cut off here never goes on
-        self._tracker.skip(size)
-        self._sizes.redraw()
 
     def _warn(self, body: Mapping[str, Any]) -> None:
         if not body.get("code"):
@@ -217,10 +200,7 @@ class Shell:
     async def _output(self, output: Output) -> None:
         self._started()
         if output.data:
-            if output.stream == Stream.STDOUT:
-                self._tracker.take(output.data)
-            await self._sink.write(output.stream, output.data)
-            self._notices.flush()
+            await self._display.draw(output)
 
     def _started(self) -> None:
         if not self._keyboard.ready.is_set():
@@ -232,7 +212,7 @@ class Shell:
         """Sends what the terminal has taken; once at first, too, since it proves that the hello has arrived."""
         while True:
             count = self._sink.written(Stream.STDOUT)
-            await connection.control("seen", offset=self._tracker.seen(count))
+            await connection.control("seen", offset=self._display.seen)
             await self._sink.advance(Stream.STDOUT, count + 1)
             try:
                 async with asyncio.timeout(_LULL):

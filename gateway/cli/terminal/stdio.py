@@ -15,7 +15,9 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from gateway.client.screen_state import ScreenState
 from gateway.protocol.codec import CHUNK
+from gateway.protocol.messages import Stream
 
 WAITING_LIMIT = 1 << 20  # bytes of output that may wait for the terminal or pipe
 _BATCH = 256 * 1024  # bytes; small outputs that wait together are written together
@@ -72,10 +74,13 @@ _END = _Chunk(-1, b"")
 
 class Sink:
     """Writes output in the order in which it came, from one thread: a terminal that is stopped with ^S, or a
-    pipe that nobody reads, must not stop pings, signals and resizes.
+    pipe that nobody reads, must not stop pings, signals and resizes. `screen` follows what stdout has taken, if
+    stdout is a terminal.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, screen: ScreenState | None = None) -> None:
+        self.screen = screen or ScreenState()
+        self._followed = os.isatty(Stream.STDOUT)
         self._loop = asyncio.get_running_loop()
         self._chunks: queue.SimpleQueue[_Chunk] = queue.SimpleQueue()
         self._next: _Chunk | None = None
@@ -111,6 +116,12 @@ class Sink:
         """Raises as `drain`, also when nobody writes; never returns."""
         await self._until(lambda: False)
 
+    def drop(self) -> None:
+        """Drops what waits; what the terminal is just being given cannot be dropped."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.waiting -= len(self._chunks.get_nowait().data)
+
     def close(self) -> None:
         """Ends the writing thread behind what is queued, without waiting for it, since it may be stuck in a write."""
         self._chunks.put(_END)
@@ -125,10 +136,12 @@ class Sink:
                 return
             await self._changed.wait()
 
-    def _done(self, fd: int, size: int, failure: OSError | None) -> None:
-        self.waiting -= size
+    def _done(self, fd: int, data: bytes, failure: OSError | None) -> None:
+        self.waiting -= len(data)
         if failure is None:
-            self._written[fd] = self.written(fd) + size
+            self._written[fd] = self.written(fd) + len(data)
+        if self._followed and fd == Stream.STDOUT:
+            self.screen.take(data)
         self._failure = failure
         self._changed.set()
         self._changed.clear()  # wakes all who wait now; each looks for itself
@@ -142,7 +155,7 @@ class Sink:
             except OSError as error:
                 failure = error
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._done, chunk.fd, len(data), failure)
+                self._loop.call_soon_threadsafe(self._done, chunk.fd, data, failure)
 
     def _batch(self, first: _Chunk) -> bytes:
         parts, size, self._next = [first.data], len(first.data), None
@@ -157,6 +170,13 @@ class Sink:
             else:
                 self._next = chunk
         return b"".join(parts) if len(parts) > 1 else first.data
+
+
+def write_at_once(fd: int, data: bytes) -> None:
+    """Writes a little, if the descriptor takes it now: for the last words of a process that waits for nothing."""
+    with contextlib.suppress(OSError):
+        if data and select.select([], [fd], [], 0)[1]:
+            os.write(fd, data)
 
 
 def _write(fd: int, data: bytes) -> None:

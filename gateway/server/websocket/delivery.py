@@ -135,6 +135,7 @@ class WithinCredit:
             "offset": self.sent,
             "received": self._received,
             "window": self._window,
+            "modes": self._resumption.modes(self.sent),
         }
 
     def elsewhere(self) -> Outcome | None:

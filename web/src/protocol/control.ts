@@ -14,6 +14,8 @@ export interface Resume {
   readonly received: number;
   /** Bytes that may be on their way: of input beyond `received`, and of output beyond the last `seen`. */
   readonly window: number;
+  /** What sets a terminal's modes as the output before `offset` has set them. */
+  readonly modes: string;
 }
 
 export interface Reason {
@@ -101,7 +103,7 @@ function parseResume(value: unknown): Resume | undefined {
   const received = asCount(body["received"]);
   const window = asCount(body["window"]);
   if (!secret || grace === undefined || offset === undefined || received === undefined || !window) return undefined;
-  return { secret, grace, offset, received, window };
+  return { secret, grace, offset, received, window, modes: asText(body["modes"]) };
 }
 
 function reason(body: JsonObject): Reason {

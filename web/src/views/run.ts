@@ -8,7 +8,7 @@ import { OutputQueue } from "../output.ts";
 import type { Screen } from "../screen.ts";
 import { Session } from "../session.ts";
 import { connect } from "../socket.ts";
-import { bind, nudge, REPLY, type Binding } from "../terminal.ts";
+import { bind, nudge, REPLY, TIDY, type Binding } from "../terminal.ts";
 
 /** Milliseconds after a replay begins during which the terminal may answer the replayed questions. */
 const SETTLED = 500;
@@ -95,6 +95,7 @@ export class Run implements Disposable {
       }
       case "back":
         if (event.newest) this.#replay();
+        if (event.modes) this.#output.modes(TIDY + event.modes);
         if (this.#redraw || event.newest) this.#store.add(nudge(this.#screen.terminal, this.session));
         this.#redraw = false;
         break;
