@@ -3,13 +3,11 @@
 import re
 from collections.abc import Callable
 
-from gateway.backends.kube import credentials
+from gateway.backends.kube import credentials, own_shell
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.status import failure, internal_error
 from gateway.protocol.target import Command, Target
 
-# Starts the shell of a session without a command. With `exec a || exec b`, busybox sh would end at `exec a`.
-_SHELL = "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi"
 # Marks the command and its children in their environment, with the first process's pid, for search.sh
 _MARK = "export DAP_SESSION=$$.{}; "
 _KILL = (
@@ -67,7 +65,7 @@ def inside(command: Command) -> tuple[str, ...]:
     return (
         "sh",
         "-c",
-        mark + (_KILL if command.argv else _SHELL),
+        mark + (_KILL if command.argv else own_shell.SCRIPT),
         *(("dap", *command.argv) if command.argv else ()),
     )
 
