@@ -12,24 +12,37 @@ from gateway.backends.relay.credentials import RelayCredentials
 from gateway.backends.ssh import Prompt
 from gateway.backends.ssh.host import Host
 from gateway.settings.config import Cluster, Limits
+from gateway.sleep_watch import SleepWatch
 
-Make = Callable[[Cluster, Limits, Prompt | None, RelayCredentials], AbstractAsyncContextManager[Backend]]
+Make = Callable[
+    [Cluster, Limits, Prompt | None, RelayCredentials, SleepWatch | None],
+    AbstractAsyncContextManager[Backend],
+]
 
 
 def make(
-    cluster: Cluster, limits: Limits, prompt: Prompt | None, credentials: RelayCredentials
+    cluster: Cluster,
+    limits: Limits,
+    prompt: Prompt | None,
+    credentials: RelayCredentials,
+    sleeps: SleepWatch | None = None,
 ) -> AbstractAsyncContextManager[Backend]:
     """Makes the backend that the cluster's `kind` names. Entering starts its connections and tasks; leaving ends all
     of them. `prompt` asks a person where a login needs an answer; None: nobody can be asked.
+    `sleeps`: tells when this machine has slept; None: that is found out only where a session is lost.
     """
-    return KINDS[cluster.kind](cluster, limits, prompt, credentials)
+    return KINDS[cluster.kind](cluster, limits, prompt, credentials, sleeps)
 
 
 @asynccontextmanager
 async def _over_ssh(
-    cluster: Cluster, limits: Limits, prompt: Prompt | None, credentials: RelayCredentials
+    cluster: Cluster,
+    limits: Limits,
+    prompt: Prompt | None,
+    credentials: RelayCredentials,
+    sleeps: SleepWatch | None,
 ) -> AsyncIterator[Backend]:
-    host, reaper = Host(cluster, limits, prompt), Reaper(limits)
+    host, reaper = Host(cluster, limits, prompt, sleeps), Reaper(limits)
     async with host.running():
         plain = PlainBackend(cluster, limits, host, reaper)
         if cluster.mode == "plain":

@@ -21,6 +21,7 @@ from gateway.server.namespaces import Namespaces
 from gateway.server.page_links import PageLinks
 from gateway.sessions.registry import SessionRegistry
 from gateway.settings.config import Config
+from gateway.sleep_watch import SleepWatch
 from gateway.supervision import supervise
 
 _LOOK = 1.0  # seconds between looks for sessions whose credential is gone
@@ -49,9 +50,12 @@ async def running(
     """
     async with AsyncExitStack() as stack:
         backends: dict[str, Backend] = {}
+        sleeps = SleepWatch()
         who = stack.enter_context(identity(state))
         for name, cluster in config.clusters.items():
-            backends[name] = await stack.enter_async_context(make(cluster, config.limits, prompt, who))
+            backends[name] = await stack.enter_async_context(
+                make(cluster, config.limits, prompt, who, sleeps)
+            )
         async with asyncio.TaskGroup() as tasks:
             metrics, namespaces = Metrics(), Namespaces(backends)
             registry = SessionRegistry(backends, config.limits, tasks, metrics.session, namespaces.forget)
@@ -60,14 +64,18 @@ async def running(
             for name, backend in backends.items():
                 metrics.watch(name, backend)
             restarts: dict[str, str] = {}
-            watch = partial(_end_revoked, access, registry)
-            revocations = tasks.create_task(supervise("revocations", watch, restarts))
+            watch = partial(_end_revoked, gateway.access, registry)
+            watchers = [
+                tasks.create_task(supervise(name, work, restarts))
+                for name, work in (("revocations", watch), ("sleep_watch", sleeps.run))
+            ]
             lookers = [tasks.create_task(registry.recovery.run(name)) for name in registry.recovery.clusters]
+            stack.enter_context(sleeps.telling(gateway.checks.forget))
             try:
                 yield gateway
             finally:
                 await registry.stop()
-                for task in (revocations, *lookers, *registry.sessions.values()):
+                for task in (*watchers, *lookers, *registry.sessions.values()):
                     task.cancel()
 
 

@@ -25,3 +25,7 @@ class HealthCache:
                 at = time.monotonic()
                 self._last[name] = (at, hops)
             return time.monotonic() - at, hops
+
+    def forget(self) -> None:
+        """Drops all checks: this machine has slept, and what they found is older than it seems."""
+        self._last.clear()

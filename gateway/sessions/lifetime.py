@@ -15,9 +15,12 @@ AHEAD = 60.0  # seconds from a warning to the end; a limit under two minutes war
 
 @dataclass
 class Times:
-    """Records when a session's command started, wrote its first byte and ended, in seconds since the request (`began`)."""
+    """Records when a session's command started, wrote its first byte and ended, in seconds since the request (`began`).
+    `opened`: the request's time on the wall clock, which goes on while this machine sleeps.
+    """
 
     began: float = field(default_factory=time.monotonic)
+    opened: float = field(default_factory=time.time)
     started: float | None = None
     first_byte: float | None = None
     ended: float | None = None

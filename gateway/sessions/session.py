@@ -78,6 +78,7 @@ class Session:
         self.received = found.received
         self._asked = float("-inf")  # no input is known
         self.times.began -= age
+        self.times.opened -= age
         self.lifetime.began -= age
 
     # called by an attachment

@@ -89,6 +89,18 @@ async def test_a_session_is_listed_as_long_as_it_lives(edge):
     assert await listed(edge) == []
 
 
+async def test_when_a_session_was_opened_stays_the_same_while_the_machine_sleeps(edge, monkeypatch):
+    """The seconds since then, by a clock that stands still during a sleep, would move the time."""
+    async with opened(edge, "cat"):
+        (before,) = await listed(edge)
+        wall = time.time
+        with monkeypatch.context() as asleep:
+            asleep.setattr(time, "time", lambda: wall() + 3600)
+            (after,) = await listed(edge)
+
+    assert after["opened"] == before["opened"]
+
+
 async def test_a_long_command_is_listed_by_its_beginning(edge):
     async with opened(edge, "cat", "x" * 100_000):
         (row,) = await listed(edge)

@@ -19,6 +19,7 @@ class Cuttable:
         self._host, self._to = host, port
         self._moving = asyncio.Event()
         self._moving.set()
+        self._frozen: list[asyncio.Event] = []
         self._writers: set[asyncio.StreamWriter] = set()
 
     def cut(self) -> None:
@@ -31,8 +32,16 @@ class Cuttable:
         """What was read is not passed on until it thaws."""
         self._moving.clear()
 
+    def moving_for_new_connections(self) -> None:
+        """What is frozen stays so until it thaws; the next connections pass bytes."""
+        self._frozen.append(self._moving)
+        self._moving = asyncio.Event()
+        self._moving.set()
+
     def thaw(self) -> None:
         """Bytes pass again."""
+        for moving in self._frozen:
+            moving.set()
         self._moving.set()
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -12,16 +12,20 @@ from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target
 
 Batch = list[tuple[int, bytes]]
+Explain = Callable[[Outcome], Outcome]
 _TAIL = 4000  # bytes of stderr
 
 
 class CommandEnd:
     """Interprets stderr, input and exit status of one command. `kubectl`: True if the process in the runner is a
-    kubectl that leads to a pod.
+    kubectl that leads to a pod. `explain`: corrects the outcome by what the caller knows.
     """
 
-    def __init__(self, target: Target, command: Command, *, kubectl: bool) -> None:
+    def __init__(
+        self, target: Target, command: Command, *, kubectl: bool, explain: Explain = lambda outcome: outcome
+    ) -> None:
         self.kubectl = kubectl
+        self._explain = explain
         self._target = target
         self._command = command
         self._stderr = KubectlStderrFilter() if kubectl and not command.tty else None
@@ -75,7 +79,7 @@ class CommandEnd:
         outcome = ended(code)
         if self.kubectl:
             outcome = self._stdin.explain(kubectl.explain(code, words, self._target, self._command))
-        self._outcome.set_result(outcome)
+        self._outcome.set_result(self._explain(outcome))
         return held
 
     def refused(self, why: str, words: bytes) -> bytes:
@@ -85,7 +89,7 @@ class CommandEnd:
     def failed(self, outcome: Outcome) -> bytes:
         """Sets the outcome of a command that did not run to its end; returns the stderr that was still held."""
         held = self._stderr.end(-1)[0] if self._stderr else b""
-        self._outcome.set_result(outcome)
+        self._outcome.set_result(self._explain(outcome))
         return held
 
     def missing(self) -> Outcome:

@@ -123,7 +123,8 @@ class PlainBackend:
         async with self._host.process(line, (command.size or _SIZE) if command.tty else None) as process:
             self._lease.know(nonce, self._look(target, command))
             started = partial(self._lease.started, nonce)
-            channel = PlainChannel(process, nonce, target, command, started=started)
+            slept = self._host.sleeps.recent
+            channel = PlainChannel(process, nonce, target, command, started=started, slept=slept)
             async with self._ending(process, nonce, channel):
                 await self._start(channel, argv)
                 async with plugin_watch(self._tasks, channel, self._kubectl, self._limits.start):

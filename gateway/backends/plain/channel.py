@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
+from gateway.backends import after_sleep
 from gateway.backends.incus import trailer
 from gateway.backends.kube import credentials
 from gateway.backends.kube.command_end import CommandEnd
@@ -15,7 +17,7 @@ from gateway.protocol.target import Command, Target, TerminalSize
 
 class PlainChannel:
     """See `Channel`. `kubectl`: kubectl runs, and its messages are separated from the command's stderr; by default that
-    is so where the target names a pod. Calls `started` with `Parsed.roots` when the command has started.
+    is so where the target names a pod. Calls `started` with `Parsed.roots` when the command has started. `slept`: see `SleepWatch.recent`.
     """
 
     def __init__(
@@ -27,12 +29,15 @@ class PlainChannel:
         *,
         kubectl: bool | None = None,
         started: Callable[[tuple[int, ...]], None] | None = None,
+        slept: Callable[[], float] = float,
     ) -> None:
         self._process = process
         self._started = started
         self._asked = False
         self._command = command
-        self._end = CommandEnd(target, command, kubectl=bool(target.pod) if kubectl is None else kubectl)
+        kubectl = bool(target.pod) if kubectl is None else kubectl
+        explain = partial(self._explain, slept)
+        self._end = CommandEnd(target, command, kubectl=kubectl, explain=explain)
         self.wait = self._end.wait
         self._stdout = Stdout(nonce)
         self._stderr = Stderr(nonce)
@@ -155,6 +160,9 @@ class PlainChannel:
         if self._command.tty:
             return [(Stream.STDOUT, held + rest_out)]
         return [(Stream.STDOUT, rest_out), (Stream.STDERR, held + rest_err)]
+
+    def _explain(self, slept: Callable[[], float], outcome: Outcome) -> Outcome:
+        return after_sleep.explain(outcome, slept(), kubectl=self._end.kubectl)
 
     def _unfinished(self) -> Outcome:
         """Returns why the command did not run, or did not run to its end."""

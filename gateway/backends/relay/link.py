@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from gateway.backends.after_sleep import explain_error
 from gateway.backends.process import Process
 from gateway.backends.relay.bootstrap import arrive
 from gateway.backends.relay.flow_window import ActivityTracker
@@ -27,10 +28,15 @@ _PING = struct.Struct("!d")  # the time when the PING was sent
 class Link:
     """Carries streams to a relay over one process: call `arrive`, then `named` if wanted, then `run`. `about` is the
     relay's HELLO; `lost` is the error that ended the link, None until then. Calls `after` with each report (AFTER) of
-    what the relay has run after a command's end.
+    what the relay has run after a command's end. `slept`: see `SleepWatch.recent`.
     """
 
-    def __init__(self, process: Process, after: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        process: Process,
+        after: Callable[[Mapping[str, Any]], None],
+        slept: Callable[[], float] = float,
+    ) -> None:
         self.streams: dict[int, LinkStream] = {}
         self.about: dict[str, Any] = {}
         self.lost: HopFailed | None = None
@@ -38,6 +44,7 @@ class Link:
         self._process = process
         self._queue = SendQueue(process)
         self._after = after
+        self._slept = slept
         self._decoder = wire.Decoder()
         self._company = ActivityTracker()
         self._number = 0
@@ -146,7 +153,7 @@ class Link:
         """
         if self.lost:
             return
-        self.lost = error
+        self.lost = error = explain_error(error, self._slept())
         for stream in self.streams.values():
             stream.fail(error)
         for waiter in self._pongs.values():

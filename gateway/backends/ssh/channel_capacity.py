@@ -15,7 +15,8 @@ _MOST_REST = 5.0
 class Connection(Protocol):
     """What the pool needs of a connection. `channels`: the pool's count of channels, opened or being opened;
     `opened`: channels that the far side has opened and not closed; `room`: how many channels the connection may have;
-    with `room` 0 the pool closes the connection after its last channel.
+    with `room` 0 the pool closes the connection after its last channel. `wait_answer` sends a ping and waits for its
+    answer, or for the loss of the connection; it never raises.
     """
 
     channels: int
@@ -26,16 +27,20 @@ class Connection(Protocol):
     def opened(self) -> int: ...
     def close(self) -> None: ...
     async def wait_closed(self) -> None: ...
+    async def wait_answer(self) -> None: ...
 
 
 C = TypeVar("C", bound=Connection)
 
 
 class ChannelCapacity(Generic[C]):
-    """The learned capacity of one connection. `proven`: the most channels that it had at the same time."""
+    """The learned capacity of one connection. `proven`: the most channels that it had at the same time; `doubted`: True
+    while the connection may be dead and gets no new channel.
+    """
 
     def __init__(self, connection: C, usual: int, clock: Callable[[], float]) -> None:
         self.proven = 0
+        self.doubted = False
         self._idle_since: float | None = None
         self._connection = connection
         self._clock = clock
@@ -63,7 +68,7 @@ class ChannelCapacity(Generic[C]):
         limit.
         """
         connection = self._connection
-        if self.rest > 0:
+        if self.doubted or self.rest > 0:
             return False
         if connection.room == connection.channels and 0 < connection.room < self._most and self._grown():
             connection.room += 1

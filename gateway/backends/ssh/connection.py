@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import asyncssh
@@ -19,6 +19,8 @@ from gateway.protocol.target import TerminalSize
 from gateway.settings.config import Cluster, Limits
 
 _WINDOW = 4 << 20  # bytes that sshd may send ahead: 2 MiB at 50 ms would be 40 MB/s
+
+_PING, _PINGS = 1.0, 4  # seconds between pings after a sleep, and how many may have no answer: 5 s in all
 
 
 class Connection:
@@ -88,6 +90,18 @@ class Connection:
         self.closing = True
         for hop in reversed(self._way):
             hop.close()
+
+    async def wait_answer(self) -> None:
+        """Sends a ping and waits for its answer, and then returns; a connection on which nothing comes for some seconds is
+        lost, however long its own keepalive waits.
+        """
+        connection, settings = self._host.connection, self._host.settings
+        assert connection
+        connection.set_keepalive(_PING, _PINGS)
+        with suppress(OSError, asyncssh.Error):
+            await connection._make_global_request(b"keepalive@openssh.com")  # noqa: SLF001  # no other name
+        if not self.lost.is_set():
+            connection.set_keepalive(settings.keepalive_interval, settings.keepalive_count)
 
     async def wait_closed(self) -> None:
         """Waits until the sockets are closed and the proxy commands have ended."""

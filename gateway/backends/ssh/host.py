@@ -14,6 +14,7 @@ from gateway.backends.ssh.pool import Pool
 from gateway.errors import HopFailed
 from gateway.protocol.target import TerminalSize
 from gateway.settings.config import Cluster, Limits
+from gateway.sleep_watch import SleepWatch
 
 _BLAMES_THE_RUNNER = ("runner_failed", "runner_timeout")
 _WORDS = 400  # bytes of what the host says in place of an answer
@@ -21,12 +22,21 @@ _LOSSES = 3  # connections that may be gone before one opens a channel; nothing 
 
 
 class Host:
-    """Opens exec channels on shared connections. Works inside `async with host.running():`."""
+    """Opens exec channels on shared connections. Works inside `async with host.running():`. `sleeps`: tells when this
+    machine has slept; whoever makes the watch runs it.
+    """
 
-    def __init__(self, cluster: Cluster, limits: Limits, prompt: Prompt | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        limits: Limits,
+        prompt: Prompt | None = None,
+        sleeps: SleepWatch | None = None,
+    ) -> None:
         self._cluster = cluster
         self._limits = limits
         self._prompt = prompt
+        self.sleeps = sleeps or SleepWatch()
         self._passphrase = Passphrase(prompt)
         self._patience = PausableTimeout()
         self._attendance = Attendance(cluster.name, self._patience)
@@ -44,7 +54,8 @@ class Host:
         task.
         """
         async with asyncio.TaskGroup() as self._tasks, self._pool.running():
-            yield
+            with self.sleeps.telling(self._pool.wake):
+                yield
 
     def counts(self) -> dict[str, int]:
         """Returns the pool's counts for metrics; `channels` leaves out channels that were opened `apart`."""

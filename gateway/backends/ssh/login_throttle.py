@@ -69,6 +69,11 @@ class LoginThrottle:
         self._failures = 0
         self._next = 0.0
 
+    def wake(self) -> None:
+        """Ends the pauses and the breaker. Refusals stay counted: one more opens the breaker again."""
+        self._failures = 0
+        self._next = self._broken_until = 0.0
+
     def login_failed(self, error: HopFailed, *, attended: bool = False) -> None:
         """Records a login that ended with `error`. Opens the breaker after three refusals in a row, and at once where
         a person was asked in vain (`attended`), so that the person is not asked again and again.

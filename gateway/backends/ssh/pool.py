@@ -5,15 +5,15 @@ One connection is kept open; callers queue for capacity. Independent of SSH: a c
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Generic, TypeVar, cast
 
 import structlog
 
 from gateway.backends.ssh.channel_capacity import CHANNELS, ChannelCapacity, Connection
 from gateway.backends.ssh.login_throttle import LoginThrottle
+from gateway.backends.ssh.turns import Turns
 from gateway.errors import HopFailed
 from gateway.supervision import supervise
 from gateway.timeouts import wait_within
@@ -22,7 +22,6 @@ log = structlog.get_logger()
 IDLE = 60.0  # seconds after which an unused connection beyond the first is closed
 _TICK = 10.0  # seconds between looks at idle connections
 _BACKOFF = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds between attempts to keep one warm
-_FOREVER = 1e6  # seconds
 C = TypeVar("C", bound=Connection)
 
 
@@ -43,9 +42,10 @@ class Pool(Generic[C]):
         self._logins = LoginThrottle(clock)
         self._open: dict[C, ChannelCapacity[C]] = {}
         self._usual = CHANNELS  # channels that a new connection probably may have
-        self._waiting: deque[asyncio.Future[C]] = deque()
+        self._waiting: Turns[C] = Turns()
         self._dials: set[asyncio.Task[None]] = set()
         self._later: asyncio.TimerHandle | None = None
+        self._woken = asyncio.Event()  # this machine has slept since the last attempt to keep one warm
         self.restarts: dict[str, str] = {}  # see `supervise`
         self._tasks: asyncio.TaskGroup
 
@@ -61,7 +61,7 @@ class Pool(Generic[C]):
                 for dial in self._dials:
                     dial.cancel()
                 self._dials.clear()
-                self._tell(HopFailed("shutdown", "the gateway is being stopped"))
+                self._waiting.refuse(HopFailed("shutdown", "the gateway is being stopped"))
                 if self._later:
                     self._later.cancel()
                 for connection in self._open:
@@ -99,6 +99,20 @@ class Pool(Generic[C]):
             if not connection.room:
                 self._logins.login_turned_away(error)
 
+    def wake(self) -> None:
+        """Tries again at once, since this machine has slept: ends pauses and the breaker, begins the logins that are under
+        way anew, and opens no channel on a connection until its host has answered.
+        """
+        self._logins.wake()
+        for dial in self._dials:
+            dial.cancel()
+        self._dials.clear()
+        for connection, room in self._open.items():
+            room.doubted = True
+            self._tasks.create_task(self._confirm(connection, room))
+        self._woken.set()
+        self._serve()
+
     @property
     def trouble(self) -> HopFailed | None:
         """Why the last login failed, while none has succeeded since."""
@@ -115,35 +129,25 @@ class Pool(Generic[C]):
             "connections": len(self._open),
             "channels": sum(connection.channels for connection in self._open),
             "logins": len(self._dials),
-            "waiting": sum(not turn.done() for turn in self._waiting),
+            "waiting": len(self._waiting),
             "breaker_open": int(broken > 0),
             "breaker_seconds": round(broken),
         }
 
     async def _acquire(self, until: float, *, first: bool) -> C:
-        turn: asyncio.Future[C] = asyncio.get_running_loop().create_future()
-        (self._waiting.appendleft if first else self._waiting.append)(turn)
+        turn = self._waiting.join(first=first)
         try:
             self._serve()
             if not turn.done():
                 self._logins.check()
-            await self._wait(turn, until)
+            await self._waiting.wait(turn, until, self._patience, self._late)
             return turn.result()
         except BaseException:
             if turn.done() and not turn.cancelled() and not turn.exception():
                 self._give_back(turn.result())  # the turn was ours: pass it on
             raise
         finally:
-            turn.cancel()
-            with suppress(ValueError):
-                self._waiting.remove(turn)
-
-    async def _wait(self, turn: asyncio.Future[C], until: float) -> None:
-        while not turn.done():
-            left = until - self._patience()  # this clock may stand still
-            if left <= 0:
-                raise self._late()
-            await asyncio.wait({turn}, timeout=max(left, 0.1) if left < _FOREVER else None)
+            self._waiting.leave(turn)
 
     def _give_back(self, connection: C) -> None:
         connection.channels -= 1
@@ -156,16 +160,13 @@ class Pool(Generic[C]):
         for lost in [one for one in self._open if one.lost.is_set()]:
             del self._open[lost]
             lost.close()  # with the jump hosts before it, which live on
-        while self._waiting:
-            if self._waiting[0].done():
-                self._waiting.popleft()
-                continue
+        while turn := self._waiting.next():
             connection = next((one for one, room in self._open.items() if room.free()), None)
             if connection is None:
                 break
             connection.channels += 1
             self._open[connection].idle()
-            self._waiting.popleft().set_result(connection)
+            turn.set_result(connection)
         if self._waiting:
             self._start_dials()
 
@@ -176,13 +177,10 @@ class Pool(Generic[C]):
         pauses = [room.rest for room in self._open.values() if room.rest > 0]
         if not self._dials:
             pauses.append(self._logins.pause)
-        self._serve_in(min(pauses, default=0.0))
-
-    def _serve_in(self, seconds: float) -> None:
         if self._later:
             self._later.cancel()
-        if seconds > 0:
-            self._later = asyncio.get_running_loop().call_later(seconds, self._serve)
+        if pauses and min(pauses) > 0:
+            self._later = asyncio.get_running_loop().call_later(min(pauses), self._serve)
 
     async def _login(self) -> None:
         error: HopFailed | None = None
@@ -192,9 +190,8 @@ class Pool(Generic[C]):
             error = failed
         except Exception as defect:  # in one login: it must not end the others' sessions
             log.exception("login_defect")
-            error = HopFailed(
-                "gateway_error", f"login failed unexpectedly: {type(defect).__name__}: {defect}"
-            )
+            text = f"login failed unexpectedly: {type(defect).__name__}: {defect}"
+            error = HopFailed("gateway_error", text)
         finally:  # at once: several may end in the same moment, and each must know whether it is the last
             self._dials.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         if error:
@@ -213,21 +210,17 @@ class Pool(Generic[C]):
             return
         self._logins.login_failed(error, attended=self._attended())
         if not self._dials:  # no other login may still serve them
-            self._tell(error)
-
-    def _tell(self, error: HopFailed) -> None:
-        for turn in self._waiting:
-            if not turn.done():
-                turn.set_exception(error)
+            self._waiting.refuse(error)
 
     def _late(self) -> HopFailed:
-        others = sum(not turn.done() for turn in self._waiting) - 1
+        others = len(self._waiting) - 1
         text = f"the management host had no room for another session in time, and {others} more wait"
         return HopFailed("ssh_busy", f"{text}: {self.trouble.message}" if self.trouble else text)
 
     async def _keep_warm(self) -> None:
         failures = 0
         while True:
+            self._woken.clear()
             self._serve()
             self._close_idle()
             if self._open:
@@ -240,8 +233,14 @@ class Pool(Generic[C]):
                 await asyncio.wait(self._dials)
             if not self._open:
                 backoff = _BACKOFF[min(failures, len(_BACKOFF) - 1)]
-                await asyncio.sleep(max(backoff, self._logins.pause))
-                failures += 1
+                slept = await wait_within(self._woken.wait(), max(backoff, self._logins.pause))
+                failures = 0 if slept else failures + 1
+
+    async def _confirm(self, connection: C, room: ChannelCapacity[C]) -> None:
+        """Waits until the host has answered on a connection, which may have channels again then."""
+        await connection.wait_answer()
+        room.doubted = False
+        self._serve()
 
     def _close_idle(self) -> None:
         for connection, room in list(self._open.items())[1:]:

@@ -1,7 +1,6 @@
 """The sessions that live: who has which, and how somebody else ends one."""
 
 import asyncio
-import time
 from typing import Any
 
 from aiohttp import web
@@ -81,7 +80,7 @@ def _row(session: Session) -> dict[str, Any]:
         **names,
         "command": shown(command.argv) or None,
         "tty": command.tty,
-        "opened": round(time.time() - session.times.elapsed(), 3),
+        "opened": round(session.times.opened, 3),
         "idle": round(session.lifetime.idle(), 1),
         "attached": session.attached,
         "resumable": session.resumption is not None,

@@ -1,12 +1,14 @@
 """Channels on shared connections, with a real SSH server: what a caller that goes away costs the others."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 import asyncssh
 import pytest
+from support.cuttable import cuttable
 from support.served import cluster_at
+from support.slept import Sleeper
 from support.sshd import LOOPBACK, sshd
 from support.waiting import until
 
@@ -17,18 +19,18 @@ LIMITS = Limits(ssh_connect=5.0, ssh_login=10.0, start=5.0, finish=1.0, ssh_chan
 
 
 @asynccontextmanager
-async def reached(folder, limits=LIMITS):
-    """An SSH server, and our side of it."""
+async def reached(folder, limits=LIMITS, sleeps=None, through=None):
+    """An SSH server, and our side of it, `through` a forwarder that is entered with the server's port."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     (folder / "id").write_bytes(key.export_private_key("openssh"))
     (folder / "id").chmod(0o600)
-    async with sshd(key) as server:
-        host = Host(
-            cluster_at(f"me@{LOOPBACK}:{server.port}", folder / "id", server.known(folder / "known"), "vm"),
-            limits,
-        )
+    async with sshd(key) as server, AsyncExitStack() as stack:
+        way = await stack.enter_async_context(through(server.port)) if through else server
+        known = server.known(folder / "known", port=way.port)
+        cluster = cluster_at(f"me@{LOOPBACK}:{way.port}", folder / "id", known, "vm")
+        host = Host(cluster, limits, sleeps=sleeps)
         async with host.running():
-            yield server, host
+            yield (server, host, way) if through else (server, host)
 
 
 async def answer(process, text):
@@ -90,3 +92,39 @@ async def test_an_end_in_the_middle_of_a_late_opening_leaves_no_task(tmp_path):
     with suppress(TimeoutError):
         await until(lambda: asyncio.all_tasks() == before, 5)
     assert asyncio.all_tasks() == before
+
+
+async def test_after_a_sleep_a_dead_connection_is_found_by_a_ping_and_nobody_waits_for_that(tmp_path):
+    """Bytes get no answer: the address has changed, and nothing tells so. The keepalive would take 18 s."""
+    sleeps, loop = Sleeper(), asyncio.get_running_loop()
+    async with (
+        reached(tmp_path, sleeps=sleeps, through=cuttable) as (server, host, way),
+        host.process("kept") as kept,
+    ):
+        await answer(kept, b"awake")
+        way.freeze()
+        began = loop.time()
+        sleeps.sleep(60)
+        way.moving_for_new_connections()
+        async with host.process("next") as other:
+            await answer(other, b"on another")
+            assert loop.time() - began < 2
+            await kept.wait_closed()
+            assert loop.time() - began < 7
+            assert kept.lost
+            assert "not responding" in kept.failure().message
+            await answer(other, b"still here")
+        assert server.logins == ["me", "me"]
+
+
+async def test_after_a_sleep_a_connection_that_answers_goes_on(tmp_path):
+    sleeps = Sleeper()
+    async with reached(tmp_path, sleeps=sleeps) as (server, host), host.process("kept") as kept:
+        for seconds in (15, 3600):
+            sleeps.sleep(seconds)
+            await answer(kept, b"still here")
+            async with host.process("next") as other:
+                await answer(other, b"on the same, or on another")
+        await asyncio.sleep(6)  # for longer than the pings after a sleep wait
+        await answer(kept, b"still here")
+        assert len(server.logins) <= 3

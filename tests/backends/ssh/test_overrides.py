@@ -18,6 +18,7 @@ from asyncssh import auth, connection
         ("_send_kexinit", ["self.send_packet(MSG_KEXINIT, packet[1:])"]),
         ("data_received", ["data: bytes, datatype: DataType = None"]),
         ("_process_kexinit", ["self._strict_kex = True"]),
+        ("_make_global_request", ["self, request: bytes,", "return await waiter"]),
         ("validate_server_host_key", ["key_data: bytes", "-> SSHKey", "HostKeyNotVerifiable"]),
     ],
 )  # fmt: skip

@@ -22,6 +22,8 @@ class Connection:
         self.lost = asyncio.Event()
         self.closed = False
         self.most = 0
+        self.answers = asyncio.Event()  # to pings
+        self.answers.set()
 
     def close(self) -> None:
         self.closed = True
@@ -29,6 +31,12 @@ class Connection:
 
     async def wait_closed(self) -> None:
         await self.lost.wait()
+
+    async def wait_answer(self) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in (self.answers, self.lost)]  # noqa: TID251  # end here
+        await asyncio.wait(waits, return_when="FIRST_COMPLETED")
+        for wait in waits:
+            wait.cancel()
 
 
 class Host:
@@ -740,5 +748,97 @@ def test_a_person_who_was_asked_in_vain_is_not_asked_again_for_a_while():
             await asyncio.sleep(5000)
         waits = [later - earlier - 120 for earlier, later in itertools.pairwise(host.times)]
         assert [round(wait) for wait in waits] == [60, 120, 240, 480, 600, 600]
+
+    run(story())
+
+
+# after a sleep of this machine
+
+
+def test_after_a_sleep_the_keeper_tries_at_once_and_begins_with_short_pauses():
+    async def story():
+        host = Host(0.0)
+        host.answers = [DOWN] * 8
+        async with pool_of(host) as pool:
+            await asyncio.sleep(33.5)  # in a pause of 15 s
+            before = host.logins
+            pool.wake()
+            await asyncio.sleep(0.1)
+            assert host.logins == before + 1
+            await asyncio.sleep(1)
+            assert host.logins == before + 2
+
+    run(story())
+
+
+def test_after_a_sleep_the_breaker_is_closed_and_one_refusal_opens_it_again():
+    async def story():
+        host = Host(0.0)
+        host.answers = [REFUSED] * 4
+        async with pool_of(host) as pool:
+            await refuse(pool, host)
+            assert pool.counts()["breaker_open"] == 1
+            pool.wake()
+            assert pool.counts()["breaker_open"] == 0
+            with pytest.raises(HopFailed, match=r"refused the login$"):
+                await use(pool)
+            assert pool.counts()["breaker_open"] == 1
+            pool.wake()
+            assert await use(pool)
+
+    run(story())
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_login_from_before_a_sleep_begins_anew(waiting):
+    """It waits for a connection that nobody has any more, for as long as a person may take."""
+
+    async def story():
+        host = Host(1000)
+        async with pool_of(host) as pool, asyncio.TaskGroup() as tasks:
+            user = tasks.create_task(use(pool) if waiting else asyncio.sleep(6))
+            await asyncio.sleep(5)
+            host.seconds = 0.5
+            pool.wake()
+            await asyncio.sleep(0.6)
+            assert host.made
+            assert host.times[1:] == [5]
+            assert host.at_once == 0
+            await user
+
+    run(story())
+
+
+def test_after_a_sleep_a_connection_gets_no_channel_before_it_has_answered():
+    async def story():
+        host = Host()
+        async with pool_of(host) as pool:
+            old = await use(pool)
+            old.answers.clear()
+            pool.wake()
+            fresh = await use(pool)
+            assert fresh is not old
+            assert now() == 1.0
+            old.answers.set()
+            await asyncio.sleep(0.01)
+            assert await use(pool) is old
+
+    run(story())
+
+
+def test_a_connection_that_never_answers_after_a_sleep_keeps_nobody_waiting_and_no_end_back():
+    async def story():
+        host = Host()
+        async with pool_of(host) as pool:
+            old = await use(pool)
+            old.answers.clear()
+            pool.wake()
+            pool.wake()
+            assert await use(pool) is not old
+            old.lost.set()
+            await asyncio.sleep(0.01)
+            assert not pool.has(old)
+            (await use(pool)).answers.clear()
+            pool.wake()
 
     run(story())
