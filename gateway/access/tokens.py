@@ -16,6 +16,7 @@ from gateway.access.grants import Grant
 from gateway.access.identity import Identity, owner, user
 from gateway.access.page_tokens import PageFile, name_of
 from gateway.access.peer import Peer
+from gateway.protocol.proof import listener_proof
 
 BEARER = "base64url.bearer.authorization.k8s.io."
 TICKET_LIFE = 300.0  # seconds
@@ -55,6 +56,10 @@ class Tokens:
             grant.seen(peer)
         self._use(digest, grant)
         return grant.identity
+
+    def proof(self, nonce: str, port: int) -> str:
+        """Returns the proof that a listener on `port` knows the gateway's own token."""
+        return listener_proof(self._own, nonce, port)
 
     def use(self, names: Collection[str]) -> None:
         """Renews the page tokens of these public names, which have opened what still lives: also a token that expired

@@ -14,10 +14,10 @@ def gateway(
 ) -> AbstractAsyncContextManager[Endpoint]:
     """Returns the context of the running gateway, or of one that lives as long as the context.
 
-    `quiet` drops its messages, not its questions. `terminal` is lent to a question while it is asked.
+    `quiet` drops its messages, but for the one that it is a second gateway, and not its questions. `terminal` is lent to a question while it is asked.
     """
 
     async def ask(question: str, echo: bool) -> str | None:
         return await tty.ask(question, echo, terminal)
 
-    return endpoint.gateway(config, say=None if quiet else say, ask=ask)
+    return endpoint.gateway(config, say=None if quiet else say, warn=say, ask=ask)

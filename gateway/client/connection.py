@@ -34,6 +34,7 @@ from gateway.client.exit_status import (
     from_status,
 )
 from gateway.client.http import refusal
+from gateway.client.proof import Unproved, prove
 from gateway.dial import ATTEMPT_DELAY, dial
 from gateway.errors import why
 from gateway.protocol import codec
@@ -149,6 +150,8 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
         websocket = await _connect(endpoint, path)
     except InvalidStatus as error:
         raise refusal(error.response.status_code, bytes(error.response.body or b"")) from None
+    except Unproved as error:  # the gateway may come back to its port
+        raise GatewayFailed(UNREACHABLE, str(error), passing=True) from None
     except OSError as error:  # before ValueError: a certificate that is not trusted is both
         message = f"cannot reach the gateway at {endpoint}: {why(error)}"
         raise GatewayFailed(UNREACHABLE, message, passing=True) from None
@@ -193,6 +196,8 @@ async def _connect(endpoint: Endpoint, path: str) -> ClientConnection:
     begun = time.monotonic()
     sock = await dial(to.host, to.port, seconds=_OPEN)
     address = sock.getpeername()[0]
+    if endpoint.proves:
+        await _prove(sock, endpoint.token)
     left = _OPEN - (time.monotonic() - begun)
     try:
         return await connect(url, proxy=None, sock=sock, **_settings(endpoint) | {"open_timeout": left})
@@ -204,6 +209,16 @@ async def _connect(endpoint: Endpoint, path: str) -> ClientConnection:
         raise InvalidHandshake(
             f"{address} answers with a redirect: the URL is not the gateway's own"
         ) from None
+
+
+async def _prove(sock: socket.socket, token: str) -> None:
+    """Raises Unproved, OSError; then the socket is closed."""
+    try:
+        await asyncio.to_thread(prove, sock, token, _OPEN)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
 
 
 async def _through(proxy: str, url: str, endpoint: Endpoint) -> ClientConnection:

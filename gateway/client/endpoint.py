@@ -1,8 +1,10 @@
-"""Finds the gateway: DAP_GATEWAY_URL, else the local Unix socket if a gateway answers there, else a gateway
-inside this command.
+"""Finds the gateway: DAP_GATEWAY_URL, else a local Unix socket where a gateway answers, else the TCP address of a gateway
+that has proved to be this user's, else a gateway inside this command.
 """
 
+import fcntl
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,11 +13,14 @@ from urllib.parse import urlsplit
 
 from gateway import unix_peer
 from gateway.client.exit_status import UNREACHABLE, GatewayFailed, first
+from gateway.client.proof import Unproved, prove
 from gateway.errors import ConfigError
 from gateway.masking import mask_url
-from gateway.settings.config import Config, bearer_token, check_clusters, socket_path, state_dir
+from gateway.protocol.loopback import LOOPBACK, is_loopback
+from gateway.settings import serving
+from gateway.settings.config import Config, bearer_token, check_clusters
+from gateway.settings.paths import socket_paths, state_dir
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _KNOCK = 2.0  # seconds for the socket to take a connection
 
 # Shows a message to the person; and: asks, with echo or without, for the answer, or None
@@ -26,12 +31,14 @@ Ask = Callable[[str, bool], Awaitable[str | None]]
 @dataclass(frozen=True)
 class Endpoint:
     """Names a gateway and the credential for it. `url` starts with http:// or https:// and has no slash at
-    its end. `socket`: connect to that Unix socket instead of TCP.
+    its end. `socket`: connect to that Unix socket instead of TCP. `proves`: the listener is asked on each connection
+    for a proof that it knows the token, before the token is sent.
     """
 
     url: str
     socket: Path | None = None
     token: str = field(default="", repr=False)
+    proves: bool = False
 
     @property
     def headers(self) -> dict[str, str]:
@@ -43,20 +50,28 @@ class Endpoint:
     @property
     def local(self) -> bool:
         """True if the gateway is on this machine, where no proxy stands in between."""
-        return self.socket is not None or urlsplit(self.url).hostname in _LOOPBACK
+        return self.socket is not None or is_loopback(urlsplit(self.url).hostname or "")
 
     def __str__(self) -> str:
         return str(self.socket or mask_url(self.url))
 
 
 def running(config: Config) -> Endpoint | None:
-    """Returns the gateway that the settings name, or that answers on the Unix socket; None without either.
-    Raises ConfigError for a URL of no use.
+    """Returns the gateway that the settings name, or that answers on a Unix socket, or at its TCP address with a proof;
+    None where there is none. Raises ConfigError for a URL of no use.
     """
     if config.url:
         return _remote(config)
-    path = socket_path()
-    return Endpoint("http://localhost", path) if _answers(path) else None
+    started = serving.read(state_dir())
+    for path in _sockets(started):
+        if _answers(path):
+            return Endpoint("http://localhost", path)
+    token = config.token or _stored_token()
+    for address, port in _listeners(config, started) if token else ():
+        if _proves(address, port, token):
+            host = f"[{address}]" if ":" in address else address
+            return Endpoint(f"http://{host}:{port}", token=token, proves=True)
+    return None
 
 
 def needed(config: Config) -> Endpoint:
@@ -65,25 +80,47 @@ def needed(config: Config) -> Endpoint:
     """
     endpoint = running(config)
     if endpoint is None:
-        raise GatewayFailed(UNREACHABLE, "no gateway is running: start one with dap serve")
+        raise GatewayFailed(UNREACHABLE, f"{missing(config)}: start one with dap serve")
     return endpoint
+
+
+def missing(config: Config) -> str:
+    """Returns why there is no gateway, for whoever needs one. `running` has returned None before."""
+    return unreachable(config) or "no gateway is running"
+
+
+def unreachable(config: Config) -> str:
+    """Returns which gateway of this user lives and can be reached nowhere; empty where none does. `running` has returned
+    None before.
+    """
+    started = serving.read(state_dir())
+    for path in _sockets(started):
+        if process := _holder(path):
+            tcp = " nor, with a proof, at " + ", ".join(
+                f"{address} port {port}" for address, port in _listeners(config, started)
+            )
+            return f"the gateway of process {process} answers neither at {path}{tcp}"
+    return ""
 
 
 @asynccontextmanager
 async def gateway(
-    config: Config, *, say: Say | None = None, ask: Ask | None = None
+    config: Config, *, say: Say | None = None, warn: Say | None = None, ask: Ask | None = None
 ) -> AsyncIterator[Endpoint]:
     """Yields the running gateway, or starts a gateway in this process that ends with the context.
 
-    `say` receives the messages of a gateway that is started here, `ask` the questions of its SSH logins, which fail
-    without `ask` where they need an answer. Starting a gateway configures structlog for the process. Raises
-    ConfigError, GatewayFailed.
+    `say` receives the messages of a gateway that is started here, `warn` that it is a second one, `ask` the questions
+    of its SSH logins, which fail without `ask` where they need an answer. Starting a gateway configures structlog for
+    the process. Raises ConfigError, GatewayFailed.
     """
     endpoint = running(config)
     if endpoint is not None:
         yield endpoint
         return
     check_clusters(config)
+    if (other := unreachable(config)) and warn:
+        warn(f"{other}: this command runs a second one")
+        say = None
     # here, since it loads the whole server, and most commands find a gateway running
     import structlog  # noqa: PLC0415
 
@@ -122,7 +159,7 @@ def _remote(config: Config) -> Endpoint:
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
     if scheme not in ("http", "https") or not host or parts.query or parts.fragment or "@" in parts.netloc:
         raise ConfigError(f"gateway.url is {shown!r}: use a URL such as https://dap.example.com")
-    local = host in _LOOPBACK
+    local = is_loopback(host)
     if scheme == "http" and not local:
         raise ConfigError(f"gateway.url is {shown!r}: beyond this machine use https, for the token's sake")
     # the token in the state directory opens the gateway of this machine: it is for no other
@@ -137,6 +174,48 @@ def _stored_token() -> str:
         return bearer_token((state_dir() / "token").read_text("utf-8"), str(state_dir() / "token"))
     except (OSError, UnicodeError):
         return ""
+
+
+def _sockets(started: serving.Address) -> list[Path]:
+    """Returns where the Unix socket of a gateway may be: in its usual directories, and where the last one said."""
+    paths = socket_paths()
+    return [*paths, *([started.socket] if started.socket and started.socket not in paths else [])]
+
+
+def _listeners(config: Config, started: serving.Address) -> list[tuple[str, int]]:
+    """Returns the TCP addresses of this machine where a gateway may listen: where the last one said that it does, and
+    where the settings have it listen.
+    """
+    host, _, port = config.listen.rpartition(":")
+    names = LOOPBACK if host == "localhost" else (host.strip("[]"),)
+    named = [(name, int(port)) for name in names if port.isdecimal()]
+    return [
+        (address, number)
+        for address, number in dict.fromkeys([*started.listen, *named])
+        if is_loopback(address) and 0 < number < 65536
+    ]
+
+
+def _proves(address: str, port: int, token: str) -> bool:
+    try:
+        with socket.create_connection((address, port), _KNOCK) as sock:
+            prove(sock, token, _KNOCK)
+    except (OSError, Unproved):
+        return False
+    return True
+
+
+def _holder(path: Path) -> str:
+    """Returns the number of the process that has the lock of the socket at `path`; empty where none has."""
+    try:
+        with path.with_name(f"{path.name}.lock").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return lock.read(20).decode("ascii", "replace").strip() or "?"
+    except OSError:
+        return ""
+    return ""
 
 
 def _answers(path: Path) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from gateway import unix_peer
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import REFUSED, UNREACHABLE, GatewayFailed
+from gateway.client.proof import Unproved, prove
 from gateway.dial import dial
 from gateway.errors import why
 from gateway.protocol.status import Status
@@ -32,6 +33,8 @@ def request(
         connection.request(method, urlsplit(endpoint.url).path + path, content, headers)
         response = connection.getresponse()
         answer = response.read(_ANSWER_LIMIT)
+    except Unproved as error:
+        raise GatewayFailed(UNREACHABLE, str(error)) from None
     except (OSError, http.client.HTTPException) as error:
         at = f" ({connection.address})" if connection.address else ""
         message = f"no answer from the gateway at {endpoint}: {why(error)}{at}"
@@ -63,12 +66,15 @@ class _TcpConnection(http.client.HTTPConnection):
     """
 
     address = ""  # the one that took the connection
+    must_prove = ""  # the token that the listener has to know before it is sent
 
     def connect(self) -> None:
         assert self.timeout
         self.sock = asyncio.run(dial(self.host, self.port, seconds=self.timeout))
         self.address = self.sock.getpeername()[0]
         self.sock.settimeout(self.timeout)
+        if self.must_prove:
+            prove(self.sock, self.must_prove, self.timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
@@ -93,4 +99,6 @@ def _connection(endpoint: Endpoint, timeout: float) -> _UnixConnection | _TcpCon
         return _UnixConnection(endpoint.socket, timeout)
     parts = urlsplit(endpoint.url)
     kind = _TlsConnection if parts.scheme == "https" else _TcpConnection
-    return kind(parts.hostname or "", parts.port, timeout=timeout)
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+    connection.must_prove = endpoint.token if endpoint.proves else ""
+    return connection

@@ -1,9 +1,6 @@
 """Runs a chain to play with: everything the real one has, on this machine, for as long as a block runs."""
 
-import asyncio
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from gateway.demo.cleanup import MARK
 from gateway.demo.install import INSTANCE, install
 from gateway.demo.session import Account
 from gateway.demo.sshd import USER, Sshd
+from gateway.private_directory import private_directory
 
 WARNING = """\
 ********************************* DEMO MODE *********************************
@@ -46,8 +44,7 @@ async def demo_chain(max_sessions: int = 10, shell: str = "/bin/sh") -> AsyncIte
     That takes 0.1 s as a rule, and five seconds at most. `max_sessions` is sshd's MaxSessions, `shell` the
     login shell of its user.
     """
-    directory = Path(tempfile.mkdtemp(prefix="dap-demo-"))  # made 0700
-    try:
+    with private_directory("demo-") as directory:
         host_key, client_key = (asyncssh.generate_private_key(_ALGORITHM) for _ in range(2))
         for name, key in (("host_key", host_key), ("client_key", client_key)):
             _write_private(directory / name, key.export_private_key())
@@ -67,8 +64,6 @@ async def demo_chain(max_sessions: int = 10, shell: str = "/bin/sh") -> AsyncIte
             )
         finally:
             await sshd.close()
-    finally:
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
 
 def _environment(directory: Path, bin_directory: Path, home: Path) -> dict[str, str]:

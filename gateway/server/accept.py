@@ -4,7 +4,7 @@ of them is dropped as it comes, long after new sessions were refused.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from socket import socket
 from typing import cast
@@ -18,23 +18,31 @@ FRESH = 1.0  # seconds that a look at the descriptors may be old: among 10,000 o
 _CODE = CODES["out_of_files"]
 
 
+Accept = Callable[[socket], Awaitable[asyncio.Server]]
+
+
 @asynccontextmanager
 async def doors(
     sockets: Iterable[socket], connections: Connections, sessions: Callable[[], int]
-) -> AsyncIterator[None]:
-    """Listens for as long as the block runs. `sessions`: how many live."""
+) -> AsyncIterator[Accept]:
+    """Listens for as long as the block runs. `sessions`: how many live. Yields what listens on one more socket."""
     used = _Used(connections)
 
     def admit() -> asyncio.Protocol:
         return connections.accept() if fd_limits.room(sessions(), RESERVE, used) else _Full()
 
     async with AsyncExitStack() as stack:
-        for bound in sockets:
+
+        async def accept(bound: socket) -> asyncio.Server:
             server = await asyncio.get_running_loop().create_server(admit, sock=bound)
             stack.callback(server.close)
+            return server
+
+        for bound in sockets:
+            await accept(bound)
         connections.watch()
         stack.callback(connections.close)
-        yield
+        yield accept
 
 
 class _Used:

@@ -27,7 +27,7 @@ from gateway.server.connections import connection_of
 from gateway.server.gateway import Gateway
 from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
-from gateway.server.routes import access, attach, health, kube_reads, page, sessions, state
+from gateway.server.routes import access, attach, health, kube_reads, page, proof, sessions, state
 from gateway.server.routes import exec as exec_route
 from gateway.server.websocket.upgrades import Upgrades
 
@@ -37,7 +37,13 @@ MAX_FIELDS = 16 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 OPEN: Final = frozenset(
-    {("GET", "/"), ("GET", "/assets/{name}"), ("GET", "/healthz"), ("POST", "/gateway/v1/token")}
+    {
+        ("GET", "/"),
+        ("GET", "/assets/{name}"),
+        ("GET", "/healthz"),
+        ("GET", "/gateway/v1/proof"),
+        ("POST", "/gateway/v1/token"),
+    }
 )
 """The only routes without a credential; tests hold the router against this list."""
 PROBES: Final = frozenset({("GET", "/readyz")})
@@ -58,7 +64,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[REGISTRY] = gateway.registry
     app[UPGRADES] = Upgrades(gateway.config.limits.upgrades_per_identity)
     app.on_response_prepare.append(add_headers)
-    for part in (exec_route, attach, kube_reads, health, state, access, sessions, page):
+    for part in (exec_route, attach, kube_reads, health, state, access, sessions, page, proof):
         app.add_routes(part.routes)
     return app
 

@@ -6,8 +6,9 @@ import ipaddress
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +17,12 @@ from gateway.masking import mask_url
 from gateway.unix_peer import check_path, peer_pid
 
 _BACKLOG = 128
+_LOOKS = 5  # attempts at the lock: a client that looks who has it holds it for a moment
+_LOOK = 0.02  # seconds between them
+
+
+class Unusable(ConfigError):  # noqa: N818  # said of a socket, as HopFailed is of a hop
+    """Raised for a Unix socket that cannot be made in its directory; another directory may do."""
 
 
 def names(listen: str) -> tuple[str, int]:
@@ -81,14 +88,14 @@ def unix(path: Path) -> Iterator[socket.socket]:
             stack.callback(os.close, _lock(path))
             _remove_stale(path)
             bound = stack.enter_context(_bind_unix(path))
-            ours = _inode(path)
+            ours = inode(path)
         except OSError as error:
-            raise ConfigError(f"cannot listen on {path}: {error.strerror or error}") from None
+            raise Unusable(f"cannot listen on {path}: {error.strerror or error}") from None
         try:
             yield bound
         finally:
             # while it is open no other file can have its inode
-            if _inode(path) == ours:
+            if inode(path) == ours:
                 path.unlink(missing_ok=True)
 
 
@@ -106,7 +113,7 @@ def _lock(path: Path) -> int:
     file = path.with_name(f"{path.name}.lock")
     lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(lock)
         os.ftruncate(lock, 0)
         os.write(lock, b"%d\n" % os.getpid())
     except BlockingIOError:
@@ -119,12 +126,23 @@ def _lock(path: Path) -> int:
     return lock
 
 
+def _take(lock: int) -> None:
+    """Raises BlockingIOError where another process has the lock."""
+    for _ in range(_LOOKS):
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_LOOK)
+    raise BlockingIOError
+
+
 def _taken(path: Path, process: str) -> ConfigError:
     whose = f", process {process}," if process.isdecimal() else ""
     return ConfigError(f"a gateway{whose} already listens on {path}; stop it first")
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
+def inode(path: Path) -> tuple[int, int] | None:
+    """Returns what tells the file at `path` from every other one; None where there is no file."""
     try:
         found = path.lstat()
     except OSError:

@@ -6,9 +6,8 @@ import os
 import secrets
 import signal
 import socket
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +22,17 @@ from gateway.access.page_tokens import PageFile
 from gateway.access.tokens import Tokens
 from gateway.backends.ssh import Prompt
 from gateway.errors import ConfigError
+from gateway.private_directory import SOCKET, private_directory
 from gateway.server import listen
-from gateway.server.accept import doors
+from gateway.server.accept import Accept, doors
 from gateway.server.app import create_app
 from gateway.server.connections import MAX_LINE, Connections
 from gateway.server.gateway import Gateway, running
-from gateway.settings.config import Config, bearer_token, socket_path, state_dir
-from gateway.unix_peer import check_path
+from gateway.server.local_socket import LocalSocket
+from gateway.settings import serving
+from gateway.settings.config import Config, bearer_token
+from gateway.settings.paths import passed_over, socket_paths, state_dir
+from gateway.supervision import supervise
 
 log = structlog.get_logger()
 _CLIENTS_FAULT = (HttpProcessingError, web.RequestPayloadError)
@@ -39,7 +42,6 @@ _library.addFilter(
     lambda record: not (record.exc_info and isinstance(record.exc_info[1], _CLIENTS_FAULT))
 )
 LEAST = 16  # characters of a token that opens shells
-_SOCKET = "gateway.sock"  # of a gateway inside another command
 _IDLE = 30.0  # seconds that a connection may wait for a request to be complete
 
 
@@ -49,7 +51,7 @@ class Serving:
 
     urls: tuple[str, ...]
     link: str
-    socket: Path
+    socket: Path | None
 
 
 async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Prompt | None = None) -> None:
@@ -62,10 +64,10 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
     fd_limits.raise_limit()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    path, public = socket_path(), listen.public_url(config.public_url)
+    public = listen.public_url(config.public_url)
     with ExitStack() as stack:
         sockets = stack.enter_context(listen.loopback(config.listen))
-        unix = stack.enter_context(listen.unix(path))
+        local = stack.enter_context(_local_socket(sockets))
         names = hosts(config.listen, sockets)
         places = AllowedHosts(names, public, config.allowed_hosts, config.allowed_origins)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,22 +75,55 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
         tokens = Tokens(config.token or token(state_dir()), file=PageFile(state_dir()))
         async with running(config, tokens, places, prompt, state_dir()) as gateway:
             gateway.links.base = public or f"http://{names[0]}"
-            async with listening(gateway, [*sockets, unix]):
+            async with listening(gateway, sockets) as accept, _kept(local, accept):
                 ticket = gateway.access.tokens.ticket(Identity(owner(), "uid"))
                 urls = tuple(f"http://{host}" for host in names)
-                banner(Serving(urls, gateway.links.url(ticket), path))
-                log.info("serving", urls=urls, socket=str(path), clusters=list(gateway.backends))
+                banner(Serving(urls, gateway.links.url(ticket), local.path))
+                log.info("serving", urls=urls, socket=str(local.path), clusters=list(gateway.backends))
                 await stopped.wait()
                 log.info("stopping", sessions=len(gateway.registry.sessions))
                 await gateway.registry.stop()
     log.info("stopped")
 
 
+@contextmanager
+def _local_socket(sockets: Iterable[socket.socket]) -> Iterator[LocalSocket]:
+    """Yields the Unix socket, and stores where the gateway listens until the block ends. Raises ConfigError."""
+    listening = tuple(bound.getsockname()[:2] for bound in sockets)
+
+    def store(path: Path | None) -> bool:
+        try:
+            serving.write(state_dir(), serving.Address(path, listening))
+        except OSError:
+            return False
+        return True
+
+    local = LocalSocket(socket_paths(), store)
+    try:
+        local.open(passed_over())
+        yield local
+    finally:
+        local.close()
+        serving.remove(state_dir())
+
+
+@asynccontextmanager
+async def _kept(local: LocalSocket, accept: Accept) -> AsyncIterator[None]:
+    """Takes connections on the local socket, and makes it again where it is removed, for as long as the block runs."""
+    await local.serve(accept)
+    async with asyncio.TaskGroup() as tasks:
+        keeper = tasks.create_task(supervise("local_socket", lambda: local.keep(accept), {}))
+        try:
+            yield
+        finally:
+            keeper.cancel()
+
+
 @asynccontextmanager
 async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIterator[Path]:
     """Runs a gateway inside this process and yields the path of its Unix socket, in a private directory."""
-    with tempfile.TemporaryDirectory(prefix="dap-", dir=_parent()) as directory, ExitStack() as stack:
-        path = Path(directory) / _SOCKET
+    with _private() as directory, ExitStack() as stack:
+        path = directory / SOCKET
         unix = stack.enter_context(listen.unix(path))
         places = AllowedHosts([], "", (), ())
         async with (
@@ -98,14 +133,17 @@ async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIter
             yield path
 
 
-def _parent() -> str:
-    """Returns the parent of a private directory: TMPDIR, or /tmp where a socket's path in TMPDIR would be too long."""
-    parent = tempfile.gettempdir()
-    try:
-        check_path(Path(parent) / "dap-12345678" / _SOCKET)
-    except OSError:
-        return "/tmp"  # noqa: S108  # the directory in it is 0700 and has a name of its own
-    return parent
+@contextmanager
+def _private() -> Iterator[Path]:
+    """Yields a private directory. Raises ConfigError where there is no directory for temporary files."""
+    with ExitStack() as stack:
+        try:
+            directory = stack.enter_context(private_directory())
+        except OSError as error:
+            raise ConfigError(
+                f"cannot make a private directory: {error.strerror or error}; set TMPDIR"
+            ) from None
+        yield directory
 
 
 def token(directory: Path) -> str:
@@ -121,15 +159,15 @@ def token(directory: Path) -> str:
             raise ConfigError(f"{path} can be read by others: run 'chmod 600 {path}'")
         text = bearer_token(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeError) as error:
-        raise ConfigError(f"cannot use {path}: {error}") from None
+        raise ConfigError(f"cannot use {path}: {error}; or set DAP_GATEWAY_TOKEN") from None
     if len(text) < LEAST:
         raise ConfigError(f"{path} holds no token: remove it, and the next start makes one")
     return text
 
 
 @asynccontextmanager
-async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> AsyncIterator[None]:
-    """Serves the gateway's routes on these sockets for as long as the block runs."""
+async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> AsyncIterator[Accept]:
+    """Serves the gateway's routes on these sockets for as long as the block runs. Yields what adds a socket."""
     runner = web.AppRunner(
         create_app(gateway),
         handle_signals=False,
@@ -148,8 +186,8 @@ async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> Async
         runner.server, gateway.config.limits, gateway.metrics.refused, gateway.access.proxies
     )
     try:
-        async with doors(sockets, connections, lambda: gateway.registry.quota.sessions):
-            yield
+        async with doors(sockets, connections, lambda: gateway.registry.quota.sessions) as accept:
+            yield accept
     finally:
         await runner.cleanup()
 

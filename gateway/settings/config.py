@@ -3,8 +3,6 @@
 Every value knows its origin, for `dap config show`, and so that a default of ours yields to ~/.ssh/config.
 """
 
-import os
-import pwd
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,62 +128,3 @@ def bearer_token(text: str, origin: str) -> str:
             f"{origin} has a character that no bearer token can have: only visible ASCII without spaces"
         )
     return token
-
-
-def home(env: Mapping[str, str] = os.environ) -> Path:
-    """Returns the user's home: $HOME, and where that is no absolute path the passwd entry's. Raises
-    ConfigError where neither is: files of ours are never looked for in the working directory, where somebody
-    else may have put them.
-    """
-    found = env.get("HOME", "")
-    if not Path(found).is_absolute():
-        try:
-            found = pwd.getpwuid(os.getuid()).pw_dir
-        except KeyError:
-            found = ""
-    if not Path(found).is_absolute():
-        raise ConfigError(f"there is no home directory for uid {os.getuid()}: set HOME to an absolute path")
-    return Path(found)
-
-
-def expand(text: str, env: Mapping[str, str] = os.environ) -> Path:
-    """Returns the path that a setting names, `~` and `~USER` as in ssh_config(5). Raises ConfigError for an
-    unknown user.
-    """
-    if not text.startswith("~"):
-        return Path(text)
-    user, _, rest = text[1:].partition("/")
-    if not user:
-        return home(env) / rest.lstrip("/")
-    try:
-        return Path(pwd.getpwnam(user).pw_dir) / rest.lstrip("/")
-    except KeyError:
-        raise ConfigError(f"{text!r} names the home of {user!r}, and there is no such user") from None
-
-
-def config_path(env: Mapping[str, str] = os.environ) -> Path:
-    """Returns $XDG_CONFIG_HOME/dap/config.toml. Raises ConfigError where the path needs a home and none is
-    known.
-    """
-    return (_base(env, "XDG_CONFIG_HOME") or home(env) / ".config") / "dap" / "config.toml"
-
-
-def state_dir(env: Mapping[str, str] = os.environ) -> Path:
-    """Returns $XDG_STATE_HOME/dap, for the token. Raises ConfigError as `config_path` does."""
-    return (_base(env, "XDG_STATE_HOME") or home(env) / ".local/state") / "dap"
-
-
-def socket_path(env: Mapping[str, str] = os.environ) -> Path:
-    """Returns the Unix socket of the local gateway: in $XDG_RUNTIME_DIR, or in the state directory where that
-    is not set. Raises ConfigError as `config_path` does.
-    """
-    runtime = _base(env, "XDG_RUNTIME_DIR")
-    return (runtime / "dap" if runtime else state_dir(env)) / "gateway.sock"
-
-
-def _base(env: Mapping[str, str], variable: str) -> Path | None:
-    """Returns the variable's directory; None where it is unset. A relative path is invalid and ignored (XDG
-    Base Directory Specification, Basics).
-    """
-    base = env.get(variable, "")
-    return Path(base) if Path(base).is_absolute() else None

@@ -21,10 +21,9 @@ from gateway.settings.config import (
     Config,
     Limits,
     bearer_token,
-    config_path,
-    expand,
 )
 from gateway.settings.names import CLUSTER_SETTINGS, GATEWAY_SETTINGS, Setting
+from gateway.settings.paths import config_path, expand
 
 _MAY_BE_OFF = frozenset({
     "idle", "max_age", "sessions", "sessions_reserved", "sessions_per_identity", "sessions_per_target",

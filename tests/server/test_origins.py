@@ -18,6 +18,7 @@ OPEN_ROUTES = {
     ("GET", "/"),
     ("GET", "/assets/{name}"),
     ("GET", "/healthz"),
+    ("GET", "/gateway/v1/proof"),
     ("POST", "/gateway/v1/token"),
 }
 """Whoever adds a route without a credential has to say so here."""
@@ -25,6 +26,7 @@ PROBE_ROUTES = {("GET", "/readyz")}
 """These answer without a credential, and refuse a wrong one."""
 
 KNOWN = {"cluster": "default", "namespace": "default", "pod": "web-0", "name": "none.js"}
+QUERIES = {"/gateway/v1/proof": f"?nonce={'0' * 32}"}
 SOCKETS = ((), (*UPGRADE, V5), (*UPGRADE, OWN))
 
 
@@ -41,7 +43,7 @@ def routes(gateway):
             for name, value in (KNOWN | {"verb": verb}).items():
                 path = path.replace(f"{{{name}}}", value)
             assert "{" not in path, f"say in KNOWN what {path} may be"
-            query = "?command=true&stdout=1" if verb else ""
+            query = "?command=true&stdout=1" if verb else QUERIES.get(pattern, "")
             found.append((route.method, pattern, path + query))
     return found
 

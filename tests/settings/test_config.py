@@ -11,13 +11,10 @@ from gateway.errors import ConfigError
 from gateway.settings.config import (
     Limits,
     cluster_called,
-    config_path,
-    home,
-    socket_path,
-    state_dir,
 )
 from gateway.settings.loader import load
 from gateway.settings.names import CLUSTER_SETTINGS, GATEWAY_SETTINGS
+from gateway.settings.paths import config_path, home, socket_paths, state_dir
 
 
 @pytest.fixture
@@ -270,11 +267,11 @@ def test_paths_follow_the_desktop_and_fall_back_to_home():
     env = {"HOME": "/h"}
     assert config_path(env) == Path("/h/.config/dap/config.toml")
     assert state_dir(env) == Path("/h/.local/state/dap")
-    assert socket_path(env) == Path("/h/.local/state/dap/gateway.sock")
+    assert socket_paths(env)[0] == Path("/h/.local/state/dap/gateway.sock")
     full = env | {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/r"}
     assert config_path(full) == Path("/c/dap/config.toml")
     assert state_dir(full) == Path("/s/dap")
-    assert socket_path(full) == Path("/r/dap/gateway.sock")
+    assert socket_paths(full)[0] == Path("/r/dap/gateway.sock")
     assert config_path(env | {"XDG_CONFIG_HOME": ""}) == Path("/h/.config/dap/config.toml"), "empty is unset"
 
 
@@ -309,7 +306,7 @@ def test_without_a_home_in_the_environment_it_is_that_of_passwd(env, tmp_path, m
 
     assert home(env) == mine
     assert config_path(env) == mine / ".config/dap/config.toml"
-    assert socket_path(env) == state_dir(env) / "gateway.sock" == mine / ".local/state/dap/gateway.sock"
+    assert socket_paths(env)[0] == state_dir(env) / "gateway.sock" == mine / ".local/state/dap/gateway.sock"
     more = {"XDG_CONFIG_HOME": str(tmp_path), "DAP_RUNNER_VM": "v"}
     default = load(env | more).clusters["default"]
     assert default.ssh_key == mine / ".ssh/id_ed25519"
@@ -319,19 +316,19 @@ def test_without_a_home_in_the_environment_it_is_that_of_passwd(env, tmp_path, m
 def test_a_user_without_any_home_is_told_to_set_it(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "getuid", lambda: 2_000_000_011)
-    for find in (home, config_path, state_dir, socket_path, load):
+    for find in (home, config_path, state_dir, socket_paths, load):
         with pytest.raises(ConfigError, match="set HOME"):
             find({"HOME": ""})
     full = {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/r"}
     assert config_path(full) == Path("/c/dap/config.toml")
-    assert socket_path(full) == Path("/r/dap/gateway.sock")
+    assert socket_paths(full)[0] == Path("/r/dap/gateway.sock")
 
 
 def test_a_relative_base_directory_is_ignored():
     env = {"HOME": "/h", "XDG_CONFIG_HOME": "c", "XDG_STATE_HOME": "./s", "XDG_RUNTIME_DIR": "~/r"}
 
     assert config_path(env) == Path("/h/.config/dap/config.toml")
-    assert socket_path(env) == state_dir(env) / "gateway.sock" == Path("/h/.local/state/dap/gateway.sock")
+    assert socket_paths(env)[0] == state_dir(env) / "gateway.sock" == Path("/h/.local/state/dap/gateway.sock")
 
 
 def test_ssh_config_is_empty_for_sshs_own_files_a_file_or_none(write):

@@ -9,7 +9,6 @@ import glob
 import os
 import pwd
 import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from gateway.backends.ssh import answer, without_ssh
 from gateway.backends.ssh.program import run
 from gateway.backends.ssh.settings import Destination, SshSettings
 from gateway.errors import HopFailed
+from gateway.private_directory import private_directory
 from gateway.settings.config import Cluster, Limits
 
 _SYSTEM = "/etc/ssh/ssh_config"
@@ -118,10 +118,10 @@ _known_defaults: answer.Answer | None = None
 
 
 async def _run(files: list[Path], destination: Destination, seconds: float) -> str:
-    with tempfile.NamedTemporaryFile("w", prefix="dap-ssh-", suffix=".conf") as wrapper:
-        wrapper.write(_wrapper(files))
-        wrapper.flush()
-        argv = ["ssh", "-G", "-T", "-F", wrapper.name]
+    with private_directory("ssh-") as directory:
+        wrapper = directory / "ssh.conf"
+        wrapper.write_text(_wrapper(files), "utf-8", "surrogateescape")
+        argv = ["ssh", "-G", "-T", "-F", str(wrapper)]
         argv += ["-l", destination.user] if destination.user else []
         argv += ["-p", str(destination.port)] if destination.port else []
         # a command, as every login has it: Match looks at it (sessiontype, command)
@@ -133,7 +133,7 @@ async def _run(files: list[Path], destination: Destination, seconds: float) -> s
                 f"ssh -G gave no settings within {seconds:g} s: look at the Match exec lines of your files",
             ) from None
     if ended.status:
-        lines = [line for line in ended.errors.splitlines() if line and wrapper.name not in line]
+        lines = [line for line in ended.errors.splitlines() if line and str(wrapper) not in line]
         said = "; ".join(lines)[:_SAID] or f"ssh -G ended with code {ended.status}"
         failed = "ssh_unreachable" if _NO_NAME in said else "ssh_config"
         raise HopFailed(failed, f"ssh cannot use its settings for {destination.host}: {said}")

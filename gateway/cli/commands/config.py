@@ -13,9 +13,10 @@ import click
 from gateway.cli.console import safe
 from gateway.errors import ConfigError
 from gateway.masking import MASK, mask_url
-from gateway.settings.config import MODES, NO_CLUSTER, Config, Limits, config_path
+from gateway.settings.config import MODES, NO_CLUSTER, Config, Limits
 from gateway.settings.loader import load
 from gateway.settings.names import CLUSTER_SETTINGS, GATEWAY_SETTINGS, Setting
+from gateway.settings.paths import config_path, stranger
 
 _ASKED = ("ssh_host", "vm")  # what nobody can guess
 
@@ -92,6 +93,8 @@ def _write(path: Path, text: str, *, force: bool) -> None:
     """Writes the file so that it is private from its first byte on, and never half written. Raises
     ConfigError where the file exists, unless `force`.
     """
+    if (uid := stranger(path)) is not None:
+        raise ConfigError(f"{path} would be in a directory of uid {uid}: run this as that user, or set HOME")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(

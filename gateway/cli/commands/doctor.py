@@ -15,8 +15,9 @@ from gateway.client import http
 from gateway.client.endpoint import Endpoint, running
 from gateway.client.exit_status import HOP_FAILED, GatewayFailed
 from gateway.errors import ConfigError
-from gateway.settings.config import Cluster, Config, Limits, cluster_called, config_path
+from gateway.settings.config import Cluster, Config, Limits, cluster_called
 from gateway.settings.loader import load
+from gateway.settings.paths import config_path
 
 CHECK_FAILED = 1
 _SLACK = 10.0  # seconds on top of the gateway's own limit for a check

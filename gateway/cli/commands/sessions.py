@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from gateway.cli.commands import listing
 from gateway.cli.console import safe, say
 from gateway.cli.table import span, table
-from gateway.client.endpoint import Endpoint, running
+from gateway.client.endpoint import Endpoint, missing, running
 from gateway.client.exit_status import UNREACHABLE, USAGE, GatewayFailed
 from gateway.protocol.outcome import CODES
 from gateway.settings.loader import load
@@ -88,11 +88,12 @@ def kill(name: str, reason: str) -> int:
 
 
 def _needed() -> Endpoint:
-    endpoint = running(load())
+    config = load()
+    endpoint = running(config)
     if endpoint is None:
         raise GatewayFailed(
             UNREACHABLE,
-            "no gateway is running: start one with dap serve, or name one with DAP_GATEWAY_URL (a command that runs "
+            f"{missing(config)}: start one with dap serve, or name one with DAP_GATEWAY_URL (a command that runs "
             "its own gateway keeps its session to itself)",
         )
     return endpoint

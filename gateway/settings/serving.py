@@ -1,0 +1,69 @@
+"""Stores in the state directory where `dap serve` listens: a client with another environment (cron, su, ssh without a
+login session) finds the gateway by that file.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_NAME = "serving.json"
+_MOST = 4096  # bytes of the file
+
+
+@dataclass(frozen=True)
+class Address:
+    """Says where a gateway listens. `socket`: its Unix socket, None without one; `listen`: address and port of each TCP
+    listener.
+    """
+
+    socket: Path | None = None
+    listen: Sequence[tuple[str, int]] = ()
+
+
+def write(directory: Path, address: Address) -> None:
+    """Stores where this process listens, in place of what another process has stored. Raises OSError."""
+    body = {
+        "process": os.getpid(),
+        "socket": str(address.socket or ""),
+        "listen": [list(one) for one in address.listen],
+    }
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = directory / f".{_NAME}.{os.getpid()}"
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(body, file)
+        draft.replace(directory / _NAME)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def remove(directory: Path) -> None:
+    """Removes what this process has stored."""
+    if _body(directory).get("process") == os.getpid():
+        with suppress(OSError):
+            (directory / _NAME).unlink()
+
+
+def read(directory: Path) -> Address:
+    """Returns where the gateway listens that started last; nowhere where none is stored. A gateway that was killed has
+    left its file.
+    """
+    body = _body(directory)
+    with suppress(KeyError, TypeError, ValueError):
+        listen = tuple((str(address), int(port)) for address, port in body["listen"])
+        return Address(Path(str(body["socket"])) if body["socket"] else None, listen)
+    return Address()
+
+
+def _body(directory: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        with (directory / _NAME).open("rb") as file:
+            body = json.loads(file.read(_MOST))
+        if isinstance(body, dict):
+            return body
+    return {}
