@@ -1,5 +1,6 @@
 """Names who a user is."""
 
+import getpass
 import os
 import pwd
 from dataclasses import dataclass, field
@@ -29,6 +30,16 @@ def owner() -> str:
     from everywhere.
     """
     return user(os.getuid())
+
+
+def name_this_user() -> None:
+    """Gives the process the name of its user in LOGNAME where neither passwd nor the environment has one, as with the
+    arbitrary uid of a container: libraries that ask for the name fail otherwise.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # OSError since Python 3.13
+        os.environ["LOGNAME"] = owner()
 
 
 @cache

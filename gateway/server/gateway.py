@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.access.access import Access
 from gateway.access.forwarded import TrustedProxies
 from gateway.access.hosts import AllowedHosts
+from gateway.access.identity import name_this_user
 from gateway.access.tokens import Tokens
 from gateway.backends.contract import Backend
 from gateway.backends.factory import make
@@ -48,6 +49,7 @@ async def running(
     """Runs a gateway with a warm connection to each cluster's management host; leaves no task behind. `state`: the
     directory that makes it the same gateway to its relays as the process before; None for one of its own.
     """
+    name_this_user()
     async with AsyncExitStack() as stack:
         backends: dict[str, Backend] = {}
         sleeps = SleepWatch()

@@ -42,6 +42,7 @@ _library.addFilter(
     lambda record: not (record.exc_info and isinstance(record.exc_info[1], _CLIENTS_FAULT))
 )
 LEAST = 16  # characters of a token that opens shells
+_LOST = "sign-ins of pages, and sessions, end with this process"
 _IDLE = 30.0  # seconds that a connection may wait for a request to be complete
 
 
@@ -101,6 +102,8 @@ def _local_socket(sockets: Iterable[socket.socket]) -> Iterator[LocalSocket]:
     local = LocalSocket(socket_paths(), store)
     try:
         local.open(passed_over())
+        if not store(local.path):
+            log.warning("state_not_kept", directory=str(state_dir()), lost=_LOST)
         yield local
     finally:
         local.close()
