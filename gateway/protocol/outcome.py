@@ -216,6 +216,13 @@ def located(outcome: Outcome, target: Target) -> Outcome:
     return replace(outcome, message=f"{outcome.message or CODES[outcome.code].meaning}, in namespace {name}")
 
 
+def journal_full(limit: str) -> Outcome:
+    """Returns the outcome of a session whose unread output has no space left. `limit`: which limit of all sessions
+    together is the reason; empty where the session's own journal is full.
+    """
+    return Outcome("slow_client", f"output waited for its reader, and {limit}" if limit else "")
+
+
 def ended(code: int) -> Outcome:
     """Returns the outcome of a command that ended by itself with `code`: 0 to 255, in Windows of 32 bits."""
     return Outcome("exited", f"the command ended with exit code {code}", exit_code=code)

@@ -116,6 +116,7 @@ class Command:
     kill_on_disconnect: bool = False
     own_client: bool = field(default=False, compare=False)  # asked for by a client of ours
     session: str = field(default="", compare=False)  # the id of the session that runs it: letters and digits
+    owner: str = field(default="", compare=False)  # the name of the identity that it runs for
 
     @property
     def tracked(self) -> bool:

@@ -145,12 +145,14 @@ class Command:
             self.changed()
 
     def _read(self, fd: int) -> None:
+        if self.journal.behind:  # a slow disk delays this command alone
+            self._fresh = True
+            self._pause(fd, MAKE_WAY)
+            return
         try:
-            data = os.read(fd, _READ)
+            data = process.read(fd, _READ)
         except BlockingIOError:
             return
-        except OSError:  # a terminal whose other side has gone says EIO
-            data = process.read_after_eio(fd, _READ)
         if not data:
             self._read_all(fd)
             return
@@ -165,16 +167,14 @@ class Command:
         try:
             self.journal.append(self._outs[fd], data)
         except JournalFull:
-            problem = {"spool": self.journal.problem} if self.journal.problem else {}
-            self._refuse({"error": "more output than the journal may hold", "full": True, **problem})
+            self._why = self.journal.overrun()
+            self.end()
         if fd in self._outs and self.journal.end - self.sent > BEHIND:
             self._pause(fd, MAKE_WAY)  # what waits here costs memory and then disk
         self.changed()
 
     def _read_all(self, fd: int) -> None:
-        """Closes a descriptor whose other side is closed everywhere. Only pauses a terminal while the command lives: to
-        close the terminal would hang up a command that is about to end.
-        """
+        """Closes a descriptor that is at its end; only pauses a live command's terminal: a close would hang it up."""
         if fd == self._terminal and self._end is None:
             self._deserted = True
             self._pause(fd, LINGER)
@@ -213,7 +213,8 @@ class Command:
             return
         if self._fresh and left:
             self._fresh = False
-            self._loop.later(LINGER, lambda: self._linger(left - 1))
+            more = left - (not self.journal.behind)
+            self._loop.later(LINGER, lambda: self._linger(more))
             return
         self._close()
         self._finish(self._end or {})
@@ -222,7 +223,7 @@ class Command:
         if self.result is None:
             words = self._stderr_tail or (self._kubectl.said if self._kubectl else b"")
             tail = {"words": words.decode("utf-8", "replace")} if words else {}
-            self.result = {**result, **tail}
+            self.result = {**(self._why or result), **tail}  # it may have become full after its end
             self._close()
             self.journal.close()
             self.over()

@@ -10,27 +10,31 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from . import resumable_command, run_directory, wire
 from .command import Command
 from .dial import DialStream, parse
-from .journal import Journal, try_spool
+from .disk_check import DiskCheck
+from .journal import Journal
 from .link import LEASE, Link
 from .listener import Listener
 from .loop import Loop, describe_defect
 from .post_exit import PostExit, PostExits
 from .request import Request
 from .resumable_command import ListStream, ResumableCommand, ResumableStream
+from .spool import Spools
 from .stream import CommandStream
 
 IDLE = 60.0  # seconds without link and sessions, after which the daemon leaves
+_SIZES = ("memory", "capacity", "spools", "spools_per_owner")  # settings in bytes
 _UNREPORTED = 256  # reports of post-exit commands that wait for a link
 
 
 class Daemon:
-    """Holds the sessions, the link and the loop. `settings`: secret, version; lease and idle in seconds,
-    memory and capacity of a journal in bytes.
+    """Holds the sessions, the link and the loop. `settings`: secret, version; lease and idle in seconds; memory and
+    capacity of a journal in bytes, and what all spools, and those of one owner, may take on disk.
     """
 
     def __init__(
@@ -54,6 +58,10 @@ class Daemon:
             self._loop, lambda one, what: one.run(what, self._home, self._env), self._report
         )
         self._unreported: deque[dict[str, Any]] = deque(maxlen=_UNREPORTED)
+        memory, capacity, *most = (int(settings.get(key, 0)) for key in _SIZES)
+        sizes = memory or 1 << 20, capacity or 256 << 20
+        self._spools = Spools(*most)
+        self._journal = partial(Journal, *sizes, directory, spools=self._spools)
         self._busy = time.monotonic()
         self._leaving = False
 
@@ -185,19 +193,12 @@ class Daemon:
         elif "attach" in given:
             self._attach(link, number, credit, given)
         elif "check" in given:
-            link.send(wire.encode_object(wire.EXIT, number, self._check()))
+            check = DiskCheck(self._directory, self._spools)
+            check.run(self._loop, lambda said: link.send(wire.encode_object(wire.EXIT, number, said)))
         elif "list" in given:
             link.add(ListStream(number, credit, list(self._wanted().values())))
         else:
             self._start(link, number, credit, given)
-
-    def _check(self) -> dict[str, Any]:
-        """Returns what EXIT says of a check: code 0 where the directory takes a journal's spool, else the error."""
-        try:
-            try_spool(self._directory)
-        except OSError as error:
-            return {"error": os.strerror(error.errno or errno.EIO), "errno": error.errno}
-        return {"code": 0}
 
     def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         request, named = Request(given), resumable_command.parse(given)
@@ -205,10 +206,8 @@ class Daemon:
         self._resumable = self._wanted()
         if named and named[0] in self._resumable:
             raise wire.WireError("the name is in use: a new command needs a new name")
-        memory, capacity = (int(self._settings.get(key, 0)) for key in ("memory", "capacity"))
         newest = bool(named and given.get("newest"))
-        journal = Journal(memory or 1 << 20, capacity or 256 << 20, self._directory, newest=newest)
-        command = Command(self._loop, journal)
+        command = Command(self._loop, self._journal(newest=newest, owner=request.owner))
         if after:
             command.over = lambda: self._over(command, after)
         self._alive.add(command)

@@ -1,22 +1,24 @@
 """Stores records of (stream, bytes) with one byte offset over both, until they are dropped.
 
-The newest bytes are in memory; what a slow reader leaves behind goes to a private file that is used as a
-ring, so that it never grows beyond the capacity. The file has no name: it ends with the process.
+The newest bytes are in memory; what a slow reader leaves behind goes to a spool (spool.py), which never grows beyond
+the capacity.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
 from array import array
 from bisect import bisect_right
 from collections import deque
+from functools import partial
+from typing import Any
+
+from .spool import Spool, Spools
 
 _MERGE = 4096  # bytes below which a record grows instead of a new one being made
 _RUN = 64  # bytes of capacity that a change of stream may cost
 FLOOD = 65536  # bytes that wait, from where on `skip_flood` drops them
 _TAIL = 4096  # bytes of them that it leaves: a prompt is among them
-_TRIED = 65536  # bytes: a full disk may have room for a few
+_BEHIND = 1 << 20  # bytes that wait for the disk, from where on whoever writes should wait too
 
 
 class JournalFull(Exception):  # noqa: N818  # a state, not a mistake
@@ -58,10 +60,9 @@ class Runs:
 
 
 class Journal:
-    """Keeps the bytes from `start`, the oldest offset, to `end`, the next one. Writing to the spool blocks
-    for as long as the page cache takes (about 1 GB/s); with a spool that cannot be written the journal is
-    full at what memory holds. A journal with `newest` is never full: it drops its oldest bytes, an eighth of
-    its capacity at a time.
+    """Keeps the bytes from `start`, the oldest offset, to `end`, the next one. With a spool that cannot be written, or may
+    take no more, the journal is full at what memory and the spool hold. A journal with `newest` is never full: it drops
+    its oldest bytes, an eighth of its capacity at a time. `spools` limits the file; `owner`: whose limit counts.
     """
 
     def __init__(
@@ -71,19 +72,21 @@ class Journal:
         directory: str | None = None,
         *,
         newest: bool = False,
+        spools: Spools | None = None,
+        owner: str = "",
     ) -> None:
         self.start = self.end = 0
         self.problem = ""  # why the spool cannot be written
-        self._newest = newest
-        self._least = min(memory, capacity) if newest else 0
+        self.limit = ""  # which limit the spool has reached
         self.closed = False
+        self._newest = newest
         self._memory = min(memory, capacity)
-        self._capacity = self._ring = capacity
-        self._directory = directory
+        self._capacity = self._most = capacity
+        self._new_spool = partial(Spool, capacity, directory, spools or Spools(inline=True), owner)
         self._recent: deque[tuple[int, bytes]] = deque()  # (offset, bytes), the newest at the right
         self._in_memory = 0  # bytes in _recent
         self._runs = Runs()
-        self._file: int | None = None
+        self._spool: Spool | None = None
 
     def append(self, stream: int, data: bytes) -> None:
         """Appends all of `data`, or raises JournalFull and appends nothing. Raises ValueError on a closed
@@ -93,6 +96,7 @@ class Journal:
             raise ValueError("the journal is closed")
         if not data:
             return
+        self._look_at_spool()
         if self._newest and len(data) > self.free:
             data = self._drop_for(data)
         if len(data) > self.free or len(self._runs) > max(self._capacity // _RUN, 1):
@@ -105,8 +109,7 @@ class Journal:
             self._recent.append((self.end, data))
         self._in_memory += len(data)
         self.end += len(data)
-        while self._in_memory > self._memory:
-            self._spill(*self._recent.popleft())
+        self._spill()
 
     def _drop_for(self, data: bytes) -> bytes:
         """Drops the oldest bytes so that `data` fits, and returns the end of `data` that the capacity can
@@ -123,10 +126,20 @@ class Journal:
     def free(self) -> int:
         """Returns the capacity minus the bytes kept: how many more bytes fit without a drop.
 
-        The number is negative where the spool failed while it held bytes: the capacity is then what memory
-        holds. With `newest`, `append` takes more than this: the journal drops its oldest bytes first.
+        The number may be negative where the spool cannot be written, or may take no more, while it holds bytes.
+        With `newest`, `append` takes more than this: the journal drops its oldest bytes first.
         """
         return self._capacity - (self.end - self.start)
+
+    @property
+    def behind(self) -> bool:
+        """True while much waits for the disk: whoever writes more should wait, so that memory is bounded."""
+        return self._spool is not None and self._spool.waiting > _BEHIND and not self._spool.problem
+
+    def overrun(self) -> dict[str, Any]:
+        """Returns what EXIT says of a command whose output did not fit: the disk's reason, or which limit was reached."""
+        why = {"spool": self.problem} if self.problem else {"limit": self.limit} if self.limit else {}
+        return {"error": "more output than the journal may hold", "full": True, **why}
 
     def close(self) -> None:
         """Refuses further appends; the bytes kept stay readable."""
@@ -143,9 +156,9 @@ class Journal:
         stream, stop = self._runs.at(offset)
         limit = min(limit, (stop or self.end) - offset)
         first = self.end - self._in_memory
-        return stream, self._spooled(offset, min(limit, first - offset)) if offset < first else self._held(
-            offset, limit
-        )
+        if self._spool and offset < first:
+            return stream, self._spool.read(offset, min(limit, first - offset))
+        return stream, self._held(offset, limit)
 
     def drop(self, offset: int) -> None:
         """Frees everything before `offset`; beyond the end it means the end."""
@@ -153,9 +166,13 @@ class Journal:
         while self._recent and self._recent[0][0] + len(self._recent[0][1]) <= self.start:
             self._in_memory -= len(self._recent.popleft()[1])
         self._runs.drop(self.start)
-        if self._file is not None and self.start >= self.end - self._in_memory:
-            os.close(self._file)
-            self._file = None
+        if self._spool and self.start >= self.end - self._in_memory:
+            self._spool.close()
+            self._spool = None
+        if self._spool:
+            self._spool.drop(self.start)
+        elif not self.problem:
+            self._capacity, self.limit = self._most, ""  # a new spool may be allowed
 
     def skip_flood(self, offset: int) -> bool:
         """Drops all but the newest of a flood that waits behind `offset`: after an interrupt no more is
@@ -194,48 +211,26 @@ class Journal:
                 break  # a large part alone is not worth the copy
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _spill(self, offset: int, data: bytes) -> None:
-        self._in_memory -= len(data)
-        if offset < self.start:  # what is dropped needs no position in the ring, and might have none
-            offset, data = self.start, data[self.start - offset :]
-        if not data:
-            return
-        try:
-            if self._file is None:
-                self._file = _nameless_file(self._directory)
-            for position, part in self._ring_parts(offset, data):
-                while part:
-                    written = os.pwrite(self._file, part, position)
-                    position, part = position + written, part[written:]  # noqa: PLW2901
-        except OSError as error:
-            self.problem = error.strerror or str(error)
-            self._recent.appendleft((offset, data))
-            self._in_memory += len(data)
-            self._memory = self._capacity = max(
-                self._in_memory, self._least
-            )  # keeps what is here, takes no more
+    def _spill(self) -> None:
+        """Hands the oldest bytes in memory to the spool, as many as are too much for memory."""
+        while self._in_memory > self._memory and not self.problem:
+            offset, data = self._recent[0]
+            spool = self._spool = self._spool or self._new_spool()
+            kept = data[max(self.start - offset, 0) :]  # what is dropped needs no position in the ring
+            if kept and not spool.put(max(offset, self.start), kept):
+                break
+            self._recent.popleft()
+            self._in_memory -= len(data)
+        self._look_at_spool()
 
-    def _spooled(self, offset: int, limit: int) -> bytes:
-        assert self._file is not None
-        position = offset % self._ring
-        return os.pread(self._file, min(limit, self._ring - position), position)
-
-    def _ring_parts(self, offset: int, data: bytes) -> list[tuple[int, bytes]]:
-        position = offset % self._ring
-        free = self._ring - position
-        return [(position, data[:free]), (0, data[free:])] if len(data) > free else [(position, data)]
-
-
-def try_spool(directory: str) -> None:
-    """Writes 64 KiB where a journal would, and frees them. Raises OSError when the disk refuses them."""
-    handle = _nameless_file(directory)
-    try:
-        os.pwrite(handle, bytes(_TRIED), 0)
-    finally:
-        os.close(handle)
-
-
-def _nameless_file(directory: str | None) -> int:
-    handle, name = tempfile.mkstemp(prefix="dap-", dir=directory)  # 0600
-    os.unlink(name)  # a handle and a name, no Path
-    return handle
+    def _look_at_spool(self) -> None:
+        """Makes what is here the capacity where the spool takes no more."""
+        spool = self._spool
+        if spool and spool.problem and not self.problem:
+            self.problem = spool.problem
+            self._capacity = max(self._in_memory + spool.waiting, self._memory if self._newest else 0)
+        elif spool and spool.limit:
+            self.limit = spool.limit
+            self._capacity = min(self._most, spool.extent + self._memory)
+            if not spool.extent:
+                self._spool = None

@@ -76,6 +76,16 @@ def terminal(size: tuple[int, int], *, raw: bool) -> tuple[int, int]:
     return ours, theirs
 
 
+def read(fd: int, count: int) -> bytes:
+    """Reads what a command wrote; returns nothing at the end. Raises BlockingIOError."""
+    try:
+        return os.read(fd, count)
+    except BlockingIOError:
+        raise
+    except OSError:  # a terminal whose other side has gone says EIO
+        return read_after_eio(fd, count)
+
+
 def read_after_eio(fd: int, count: int) -> bytes:
     """Reads what a terminal still has after EIO, or nothing: Linux may report EIO just before it hands over
     the last bytes.

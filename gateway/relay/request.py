@@ -29,6 +29,8 @@ class Request:
         self.size: tuple[int, int] | None = (size[0], size[1]) if size else None
         self.raw = bool(given.get("raw"))
         self.separate_stderr = bool(given.get("apart"))
+        owner = given.get("owner", "")
+        self.owner = owner if isinstance(owner, str) else ""  # whose output it is: its spools count together
         self.kubectl = kubectl_start.parse(given, argv)
         words = given.get("kubeconfig")
         self._kubeconfig = KubeconfigWatch(argv[words:]) if isinstance(words, int) else None

@@ -1,7 +1,7 @@
 """Carries a session's outcome out of its tasks, and turns an error into an outcome."""
 
 from gateway.errors import DapError
-from gateway.protocol.outcome import Outcome
+from gateway.protocol.outcome import Outcome, journal_full
 
 
 class End(Exception):  # noqa: N818  # carries an outcome out of a TaskGroup
@@ -11,9 +11,10 @@ class End(Exception):  # noqa: N818  # carries an outcome out of a TaskGroup
         self.outcome = outcome
 
 
-def outcome_of(error: BaseException, disk: str) -> Outcome:
+def outcome_of(error: BaseException, disk: str, limit: str) -> Outcome:
     """Returns the outcome of an error, or of the first error in a group: its own for End and DapError. Any other error
-    counts as a full journal: `spool_failed` where `disk` says why the disk takes no output, else `slow_client`.
+    counts as a full journal: `spool_failed` where `disk` says why the disk takes no output, else `slow_client`;
+    `limit` says which limit of the spools was reached, if any.
     """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -23,4 +24,4 @@ def outcome_of(error: BaseException, disk: str) -> Outcome:
         return error.outcome()
     if disk:
         return Outcome("spool_failed", f"output waited, and the gateway's disk says: {disk}")
-    return Outcome("slow_client")
+    return journal_full(limit)

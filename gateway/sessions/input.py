@@ -1,4 +1,4 @@
-"""Holds a command's input in a journal until the channel takes the input."""
+"""Holds a command's input in a journal until the channel takes the input; waits for the disk that a journal writes to."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,15 +7,22 @@ from gateway.backends.contract import Channel
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.messages import Stream
 from gateway.relay.journal import Journal
-from gateway.settings.config import Limits
+
+_PAUSE = 0.002  # seconds between looks at a disk that is slow; in that time much is written to any other disk
+
+
+async def caught_up(journal: Journal) -> None:
+    """Waits while a slow disk is behind with what was appended to the journal."""
+    while journal.behind:  # noqa: ASYNC110  # the thread that writes knows no loop
+        await asyncio.sleep(_PAUSE)
 
 
 class Input:
     """Holds one session's input. `size`: bytes that have been written; calls `on_input` for each part that is written."""
 
-    def __init__(self, limits: Limits, on_input: Callable[[], None]) -> None:
+    def __init__(self, journal: Journal, on_input: Callable[[], None]) -> None:
         self.size = 0
-        self._journal = Journal(limits.journal_memory, limits.stdin_capacity)
+        self._journal = journal
         self._on_input = on_input
         self._changed = asyncio.Event()
         self._freed = asyncio.Event()
@@ -26,7 +33,7 @@ class Input:
         return self._journal.closed
 
     async def write(self, data: bytes) -> None:
-        """Appends input, and waits while `stdin_capacity` bytes are unread. Ignores input after `close` or `discard`."""
+        """Appends input, and waits while the journal is full of unread input. Ignores input after `close` or `discard`."""
         while data and not self._journal.closed:
             part = data[: max(self._journal.free, 0)]
             if part:
@@ -35,6 +42,7 @@ class Input:
                 self._on_input()
                 self._changed.set()
                 data = data[len(part) :]
+                await caught_up(self._journal)
             else:
                 self._freed.clear()
                 await self._freed.wait()

@@ -15,6 +15,7 @@ from gateway.backends.resume import RecoveredSession, Resume
 from gateway.errors import Refused
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target
+from gateway.relay.spool import Spools
 from gateway.sessions.quota import Quota, Slot
 from gateway.sessions.record import SessionRecord
 from gateway.sessions.recovery import Recovery
@@ -41,10 +42,12 @@ class SessionRegistry:
     sessions: dict[Session, asyncio.Task[None]] = field(default_factory=dict)
     stopping: bool = False
     quota: Quota = field(init=False)
+    spools: Spools = field(init=False)
     recovery: Recovery = field(init=False)
 
     def __post_init__(self) -> None:
         self.quota = Quota(self.limits)
+        self.spools = Spools(self.limits.spools, self.limits.spools_per_identity)
         self.recovery = Recovery(self.backends, self.recover)
 
     def admit(
@@ -91,7 +94,7 @@ class SessionRegistry:
         the command has ended; with much output unread `Limits.ended_counts` seconds later, or when the task ends.
         """
         name = secrets.token_hex(8)
-        record = SessionRecord(identity, target, replace(command, session=name), ())
+        record = SessionRecord(identity, target, replace(command, session=name, owner=identity.name), ())
         return self._start(name, record, slot, Resumption(resume, record) if resume else None)
 
     def recover(self, cluster: str, found: RecoveredSession) -> bool:
@@ -133,8 +136,8 @@ class SessionRegistry:
 
     def _start(self, name: str, record: SessionRecord, slot: Slot, resumption: Resumption | None) -> Session:
         """Starts and returns a session, and ends it at once if the gateway stops."""
-        target, backend = record.target, self.backends[record.target.cluster]
-        session = Session(name, record.identity, target, record.command, backend, self.limits, resumption)
+        who, target, backend = record.identity, record.target, self.backends[record.target.cluster]
+        session = Session(name, who, target, record.command, backend, self.limits, resumption, self.spools)
         session.over.add_done_callback(lambda _: self._over(session, slot))
         self.sessions[session] = task = self.tasks.create_task(self._run(session))
         task.add_done_callback(lambda _: slot.free())
@@ -211,8 +214,8 @@ class SessionRegistry:
         outcome = session.outcome or Outcome("gateway_error")
         seconds = session.times.ended or session.times.elapsed()
         self.on_closed(outcome, session)
-        if session.output.problem:
-            _log(session).warning("spool_failed", reason=session.output.problem)
+        if why := session.output.problem or session.output.limit:
+            _log(session).warning("spool_failed" if session.output.problem else "spool_limited", reason=why)
         _log(session).info(
             "session_closed",
             outcome=outcome.code,
@@ -225,12 +228,10 @@ class SessionRegistry:
         )
 
     def _free(self, slot: Slot) -> None:
-        """Frees the slot of an ended session, whose end may still wait for its client, and drops ends beyond the limit."""
+        """Frees the slot of an ended session, whose end may still wait for its client. Drops the oldest of these: at most
+        as many may wait as sessions may live.
+        """
         slot.free()
-        self._forget_some()
-
-    def _forget_some(self) -> None:
-        """Drops the oldest ended sessions that wait for a client: at most as many may wait as sessions may live."""
         over = (session for session in self.sessions if session.resumption and session.over.done())
         waiting = [session for session in over if not session.attached]
         waiting.sort(key=lambda session: session.times.ended_at)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 
 from gateway.access.identity import Identity
 from gateway.backends.contract import Backend, Channel, PodMonitor
@@ -20,8 +21,9 @@ from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, located
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.relay.journal import Journal, JournalFull
+from gateway.relay.spool import Spools
 from gateway.sessions.end import End, outcome_of
-from gateway.sessions.input import Input
+from gateway.sessions.input import Input, caught_up
 from gateway.sessions.lifetime import Lifetime, Times
 from gateway.sessions.resumption import Resumption
 from gateway.settings.config import Limits
@@ -35,7 +37,7 @@ class Session:
     None for a session that ends with its client. `over` is done once nothing of the command runs.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # a session's parts, and what it shares with others
         self,
         name: str,
         identity: Identity,
@@ -44,6 +46,7 @@ class Session:
         backend: Backend,
         limits: Limits,
         resumption: Resumption | None = None,
+        spools: Spools | None = None,
     ) -> None:
         self.name = name
         self.identity = identity
@@ -54,11 +57,12 @@ class Session:
         self.times = Times()
         self.lifetime = Lifetime(limits.idle, limits.max_age) if command.tty else Lifetime()
         self.resumption = resumption
-        self.output = Journal(limits.journal_memory, limits.journal_capacity, newest=resumption is not None)
+        journal = partial(Journal, limits.journal_memory, spools=spools, owner=identity.name)
+        self.output = journal(limits.journal_capacity, newest=resumption is not None)
         self.outcome: Outcome | None = None
         self.received = 0  # bytes of input that the far side has taken
         self._backend = backend
-        self._input = Input(limits, self._on_input)
+        self._input = Input(journal(limits.stdin_capacity), self._on_input)
         self._clock = asyncio.get_running_loop().time
         self._asked = self._clock()  # when the command last got input, or started
         self._size = command.size
@@ -81,7 +85,6 @@ class Session:
         self.times.opened -= age
         self.lifetime.began -= age
 
-    # called by an attachment
     async def write(self, data: bytes) -> None:
         """Queues input for the command; waits while `stdin_capacity` bytes are unread. Ignores input after the end."""
         await self._input.write(data)
@@ -146,7 +149,7 @@ class Session:
                 for ender in enders:
                     ender.cancel()
         except* (End, DapError, JournalFull) as group:
-            self._settle(outcome_of(group, self.output.problem))
+            self._settle(outcome_of(group, self.output.problem, self.output.limit))
         except* Exception:
             self._settle(Outcome("gateway_error"))
             raise
@@ -182,6 +185,7 @@ class Session:
                     self.output.append(stream, data)
                     self.lifetime.touch()
                     self.changed()
+                    await caught_up(self.output)
             outcome = await channel.wait()
             self._settle(
                 await monitor.diagnose(outcome, may_wait=self.command.own_client, suspicious=self._unasked())

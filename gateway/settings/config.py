@@ -24,16 +24,12 @@ class Limits:
 
     ssh_settings: float = 10.0  # for `ssh -G`, in which the `Match exec` of the user's files runs
     ssh_connect: float = 10.0  # for TCP and the key exchange, where ~/.ssh/config names no ConnectTimeout
-    ssh_login: float = (
-        120.0  # from the first authentication request on: a person may take part (sshd's LoginGraceTime)
-    )
+    ssh_login: float = 120.0  # from the first authentication request on: a person may take part
     ssh_channel: float = 8.0  # for an open connection to open a channel; then another connection is tried
     ssh_keepalive: float = 4.5  # between keepalives; three without an answer end the connection: 18 s
     start: float = 30.0  # from the opening of a channel to the wrapper's header
     turn: float = 180.0  # for its turn, where many plain sessions are opened at once
-    window: int = (
-        256 << 10
-    )  # bytes that a client which can resume has not seen yet, and of its input on the way
+    window: int = 256 << 10  # bytes that a client which can resume has not seen; and of its input on the way
     grace: float = 600.0  # for a terminal that can be resumed to wait for its client, or for a lost hop
     finish: float = 5.0  # for a command to end after it was told to
     close: float = 60.0  # for the client to take the rest and answer the close
@@ -44,6 +40,10 @@ class Limits:
     journal_memory: int = 1 << 20
     journal_capacity: int = 256 << 20
     stdin_capacity: int = 64 << 20
+    spools: int = (
+        4 << 30
+    )  # bytes on disk of all journals, here, and in a relay; 0: any number, as for the next
+    spools_per_identity: int = 1 << 30
     idle: float = 0.0  # without input and output, then a terminal ends; 0: never
     max_age: float = 0.0  # of a terminal, then it ends; 0: never
     head: float = 10.0  # for the head of a request to come

@@ -26,7 +26,7 @@ from gateway.settings.names import CLUSTER_SETTINGS, GATEWAY_SETTINGS, Setting
 from gateway.settings.paths import config_path, expand
 
 _MAY_BE_OFF = frozenset({
-    "idle", "max_age", "sessions", "sessions_reserved", "sessions_per_identity", "sessions_per_target",
+    "idle", "max_age", "spools", "spools_per_identity", "sessions", "sessions_reserved", "sessions_per_identity", "sessions_per_target",
 })  # fmt: skip
 
 

@@ -243,12 +243,12 @@ def test_nothing_is_left_open(link):
     assert descriptors() == before
 
 
-NO_SPOOL = "def _nameless_file(directory):\n    raise OSError(28, 'No space left on device')\n"
+NO_SPOOL = "def nameless_file(directory):\n    raise OSError(28, 'No space left on device')\n"
 
 
 def test_a_full_disk_is_said(far):
     """Memory does as long as it is enough; then the end says whose fault it was."""
-    link = far.link(more={"journal": NO_SPOOL}, memory=100_000)
+    link = far.link(more={"spool": NO_SPOOL}, memory=100_000)
 
     assert link.finish(link.ask(check=True)).exit == {"error": "No space left on device", "errno": 28}
     assert link.run("head", "-c", "90000", "/dev/zero").exit == {"code": 0}

@@ -171,7 +171,7 @@ def test_the_file_never_grows_beyond_the_capacity(made):
     for _ in range(100):
         one.append(1, os.urandom(900))
         one.drop(one.end - 4000)
-        assert one._file is None or os.fstat(one._file).st_size <= 5000
+        assert one._spool is None or os.fstat(one._spool._file).st_size <= 5000
 
 
 def test_changes_of_stream_are_bounded(made):
@@ -192,7 +192,7 @@ def test_a_file_has_no_name_and_is_private(made, tmp_path):
     one.append(1, bytes(50))
 
     assert list(tmp_path.iterdir()) == []
-    assert os.fstat(one._file).st_mode & 0o777 == 0o600
+    assert os.fstat(one._spool._file).st_mode & 0o777 == 0o600
 
 
 def test_the_file_is_closed_when_memory_holds_what_is_left(made):
@@ -201,7 +201,7 @@ def test_the_file_is_closed_when_memory_holds_what_is_left(made):
     one.append(1, b"tail")
     one.drop(50)
 
-    assert one._file is None
+    assert one._spool is None
     assert whole(one) == b"tail"
     one.append(1, b"x" * 60)
     assert whole(one) == b"tail" + b"x" * 60

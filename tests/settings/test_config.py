@@ -248,7 +248,10 @@ def test_limits_come_from_the_file_and_keep_their_kind(write):
 
 
 def test_what_may_be_off_is_off_with_0(write):
-    off = ("idle", "max_age", "sessions", "sessions_reserved", "sessions_per_identity", "sessions_per_target")
+    off = (
+        "idle", "max_age", "spools", "spools_per_identity", "sessions", "sessions_reserved",
+        "sessions_per_identity", "sessions_per_target",
+    )  # fmt: skip
     limits = load(write("[limits]\n" + "".join(f"{name} = 0\n" for name in off))).limits
 
     assert [getattr(limits, name) for name in off] == [0] * len(off)

@@ -7,7 +7,7 @@ from gateway.backends.kube import credentials
 from gateway.backends.kube.command_end import CommandEnd
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.protocol.messages import Stream
-from gateway.protocol.outcome import Outcome
+from gateway.protocol.outcome import Outcome, journal_full
 from gateway.protocol.target import Command, Target, TerminalSize
 from gateway.relay import wire
 
@@ -95,8 +95,9 @@ class RelayChannel:
             return None
         if exit_.get("full"):
             spool = exit_.get("spool")
-            why = f"output waited, and {no_room(spool)}"
-            return Outcome("relay_failed", why) if spool else Outcome("slow_client")
+            if spool:
+                return Outcome("relay_failed", f"output waited, and {no_room(spool)}")
+            return journal_full(str(exit_.get("limit", "")))
         if exit_.get("credentials"):
             return credentials.no_credentials(str(exit_.get("error")), self._words())
         if "errno" not in exit_:

@@ -43,6 +43,8 @@ class RelayCredentials:
             **({} if self.kept else {"idle": _THROW_AWAY}),
             "memory": limits.journal_memory,
             "capacity": limits.journal_capacity,
+            "spools": limits.spools,
+            "spools_per_owner": limits.spools_per_identity,
         }
 
 

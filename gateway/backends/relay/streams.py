@@ -37,7 +37,8 @@ class RelayStreams:
         """Returns the request that makes the relay run a command, in a terminal where the command wants one."""
         argv = kubectl.argv(target, command, self._cluster.kubectl_argv)
         begin = {"words": len(self._cluster.kubectl_argv), "seconds": self._limits.start}
-        request = {"argv": argv, **({"kubectl": begin} if target.pod else {})}
+        whose = {"owner": command.owner} if command.owner else {}
+        request = {"argv": argv, **whose, **({"kubectl": begin} if target.pod else {})}
         if not command.tty:
             return request
         size = command.size or _SIZE
