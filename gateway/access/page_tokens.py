@@ -5,15 +5,18 @@ when.
 import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from gateway.access.grants import Grant
 from gateway.protocol.errors import BadRequest
+from gateway.relay.writer import at_once
 
 log = structlog.get_logger()
 _NAME = 10  # digits of a credential's public name
@@ -27,12 +30,21 @@ def name_of(digest: bytes) -> str:
 class PageFile:
     """Stores `pages.json` in the state directory, 0600, shared by all gateways of a user: each change is one
     file in place of another, under a lock. A file that cannot be read or written costs tabs a new sign-in
-    after a restart, and the sessions that they had opened.
+    after a restart, and the sessions that they had opened. `put` runs what waits for the lock and for the disk.
     """
 
-    def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        clock: Callable[[], float] = time.time,
+        put: Callable[[Callable[[], None]], None] = at_once,
+    ) -> None:
         self._path = directory / "pages.json"
         self._clock = clock
+        self._put = put
+        self._mutex = threading.Lock()
+        self._changes: dict[bytes, Grant | None] = {}  # None: removed
+        self._saving = 0  # calls of `_save` that have not ended
 
     def load(self) -> dict[bytes, Grant]:
         """Returns the grant for the hash of each token that is still good; nothing where the file cannot be read."""
@@ -48,19 +60,50 @@ class PageFile:
 
     def add(self, digest: bytes, grant: Grant) -> None:
         """Stores a token's grant. Logs a file that cannot be written."""
-        self._change(lambda grants: grants.update({digest: grant}))
+        self._change(digest, replace(grant))
 
     def remove(self, digest: bytes) -> None:
         """Removes a token that is not good any longer. Logs a file that cannot be written."""
-        self._change(lambda grants: grants.pop(digest, None))
+        self._change(digest, None)
 
-    def _change(self, change: Callable[[dict[bytes, Grant]], object]) -> None:
+    @property
+    def saved(self) -> bool:
+        """Returns True if every change was written, or could not be written."""
+        return not self._saving
+
+    def _change(self, digest: bytes, grant: Grant | None) -> None:
+        with self._mutex:
+            self._changes[digest] = grant
+            if self._saving > 1:  # one is under way, and the next takes this change along
+                return
+            self._saving += 1
+        self._put(self._save)
+
+    def _save(self) -> None:
+        try:
+            self._write()
+        finally:
+            with self._mutex:
+                self._saving -= 1
+
+    def _take_changes(self) -> dict[bytes, Grant | None]:
+        with self._mutex:
+            changes, self._changes = self._changes, {}
+        return changes
+
+    def _write(self) -> None:
         try:
             handle = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
             with os.fdopen(handle) as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # for as long as a small file takes
+                fcntl.flock(
+                    lock, fcntl.LOCK_EX
+                )  # as long as a small file takes, unless its holder was stopped
                 grants = self.load()
-                change(grants)
+                for digest, grant in self._take_changes().items():
+                    if grant:
+                        grants[digest] = grant
+                    else:
+                        grants.pop(digest, None)
                 fresh = self._path.with_suffix(".new")
                 fresh.unlink(missing_ok=True)
                 with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

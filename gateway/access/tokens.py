@@ -2,6 +2,7 @@
 Nothing is trusted for where it comes from.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -12,16 +13,21 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
+import structlog
+
 from gateway.access.grants import Grant
 from gateway.access.identity import Identity, owner, user
 from gateway.access.page_tokens import PageFile, name_of
 from gateway.access.peer import Peer
 from gateway.protocol.proof import listener_proof
 
+log = structlog.get_logger()
 BEARER = "base64url.bearer.authorization.k8s.io."
 TICKET_LIFE = 300.0  # seconds
 TOKEN_LIFE = 12 * 3600.0  # of a page token that nobody uses
 SIGN_IN_LIFE = 30 * 24 * 3600.0  # of a page token, however much it is used
+_SAVED = 2.0  # seconds for the file to be written
+_LOOK = 0.005  # seconds between looks
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _MOST = 10_000  # tickets or page tokens at a time; the oldest goes first
 
@@ -102,6 +108,19 @@ class Tokens:
             if name_of(digest) == name:
                 self._tickets.pop(digest, None)
                 self._drop(digest)
+
+    async def saved(self) -> bool:
+        """Waits until the file has what was changed, at most `_SAVED` seconds: a later process of this gateway then
+        knows what was revoked. Returns False, and logs, where it took longer; the changes are still to be written.
+        """
+        waited = 0.0
+        while self._file and not self._file.saved:
+            if waited >= _SAVED:
+                log.warning("page_tokens_not_kept", error="pages.json is locked, or the disk does not answer")
+                return False
+            await asyncio.sleep(_LOOK)
+            waited += _LOOK
+        return True
 
     def good(self) -> frozenset[str]:
         """Returns the names of the page tokens that are neither revoked nor expired."""

@@ -23,6 +23,7 @@ from gateway.access.tokens import Tokens
 from gateway.backends.ssh import Prompt
 from gateway.errors import ConfigError
 from gateway.private_directory import SOCKET, private_directory
+from gateway.relay.writer import Writer
 from gateway.server import listen
 from gateway.server.accept import Accept, doors
 from gateway.server.app import create_app
@@ -73,7 +74,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
         places = AllowedHosts(names, public, config.allowed_hosts, config.allowed_origins)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        tokens = Tokens(config.token or token(state_dir()), file=PageFile(state_dir()))
+        tokens = Tokens(config.token or token(state_dir()), file=PageFile(state_dir(), put=Writer().put))
         async with running(config, tokens, places, prompt, state_dir()) as gateway:
             gateway.links.base = public or f"http://{names[0]}"
             async with listening(gateway, sockets) as accept, _kept(local, accept):
@@ -84,6 +85,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
                 await stopped.wait()
                 log.info("stopping", sessions=len(gateway.registry.sessions))
                 await gateway.registry.stop()
+        await tokens.saved()
     log.info("stopped")
 
 

@@ -1,15 +1,21 @@
 """Page tokens over a restart of the gateway."""
 
+import fcntl
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from support.peer import OWN, once
+from support.waiting import until
+from test_sessions import control, opened, page
 
 from gateway.access.identity import Identity
 from gateway.access.page_tokens import PageFile
 from gateway.access.tokens import TOKEN_LIFE, Tokens
 from gateway.protocol.target import Target
+from gateway.relay.writer import Writer
 
 ME = Identity("me", "uid", ("ops", "größe"))
 
@@ -147,3 +153,69 @@ def test_where_nothing_can_be_written_tokens_live_in_memory(tmp_path):
     tokens = restarted(tmp_path / "missing")
 
     assert tokens.identity(traded(tokens))
+
+
+# the lock is held
+
+
+@contextmanager
+def held(directory):
+    """Another process of this user has the lock, and was stopped."""
+    with (directory / "pages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def beside(edge, directory):
+    """The gateway's tokens are kept as `dap serve` keeps them."""
+    tokens = edge.gateway.access.tokens
+    tokens._file = PageFile(directory, put=Writer().put)
+    return tokens
+
+
+async def test_a_lock_that_is_held_stops_nobodys_keystrokes(edge, tmp_path):
+    tokens = beside(edge, tmp_path)
+    async with opened(edge, "cat") as client:
+        client.say(b"\0x")
+        assert (await client.hear())[1] == b"\1x"
+        with held(tmp_path):
+            before = time.monotonic()
+            proofs = [page(edge, "ann") for _ in range(20)]
+            for count in range(20):
+                client.say(b"\0%d" % count)
+                assert (await client.hear())[1] == b"\1%d" % count
+            assert time.monotonic() - before < 1
+            assert not (tmp_path / "pages.json").exists()
+        assert await tokens.saved()
+    kept = restarted(tmp_path)
+    assert all(kept.identity(value.removeprefix("Bearer ")) for _, value in proofs)
+
+
+async def test_a_revocation_waits_for_the_file_and_not_for_ever(edge, tmp_path, logged):
+    tokens = beside(edge, tmp_path)
+    ann, ben = page(edge, "ann"), page(edge, "ben")
+    assert await tokens.saved()
+    async with opened(edge, "cat", proof=ben, protocol=OWN) as client:
+        assert (await once(edge.url, "DELETE", "/gateway/v1/token", (ann,))).code == 204
+        assert restarted(tmp_path).identity(ann[1].removeprefix("Bearer ")) is None
+        with held(tmp_path):
+            before = time.monotonic()
+            assert (await once(edge.url, "DELETE", "/gateway/v1/token", (ben,))).code == 204
+            assert 1 < time.monotonic() - before < 5
+            assert (await control(client, "end"))["code"] == "access_revoked"
+    assert '"page_tokens_not_kept"' in logged()
+    await until(lambda: tokens._file.saved)
+    assert restarted(tmp_path).identity(ben[1].removeprefix("Bearer ")) is None
+
+
+async def test_what_came_while_the_lock_was_held_is_written_in_order(tmp_path):
+    file = PageFile(tmp_path, put=Writer().put)
+    tokens = Tokens("own-token", file=file)
+    with held(tmp_path):
+        found = [traded(tokens) for _ in range(50)]
+        for token in found[::2]:
+            tokens.revoke(token)
+        assert file._saving <= 2
+    assert await tokens.saved()
+    kept = restarted(tmp_path)
+    assert [kept.identity(token) is not None for token in found] == [False, True] * 25

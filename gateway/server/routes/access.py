@@ -39,6 +39,7 @@ async def revoke(request: web.Request) -> web.Response:
         raise Refusal(404, "there is no such ticket or tab, or not any more: 'dap access' lists them")
     tokens.revoke_named(name)
     request.app[REGISTRY].end_revoked(tokens.good())
+    await tokens.saved()
     write("access_revoked", request, name=name, whose=grant.identity.name)
     return web.Response(status=204)
 

@@ -93,6 +93,7 @@ async def revoke_token(request: web.Request) -> web.Response:
     tokens.revoke(bearer(request[PEER]) or "")
     write("signed_out", request, name=request[IDENTITY].credential)
     request.app[REGISTRY].end_revoked(tokens.good())
+    await tokens.saved()
     return web.Response(status=204)
 
 
