@@ -1,12 +1,15 @@
 """What kubectl reads before it comes to the point: checked names go on, and nothing else."""
 
+import asyncio
 import json
+import time
 
 import pytest
 from support.peer import once
 
 from gateway.errors import HopFailed
 from gateway.protocol.status import failure
+from gateway.server.routes import kube_reads
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -31,8 +34,6 @@ async def get(edge, path, method="GET"):
             "/apis/apps/v1/namespaces/default/deployments/api",
         ),
         ("/apis/batch/v1/namespaces/a/jobs/b", "/apis/batch/v1/namespaces/a/jobs/b"),
-        (f"{PODS}?labelSelector=app%3Dweb", f"{PODS}?labelSelector=app%3Dweb"),
-        (f"{PODS}?labelSelector=a%20in%20%28b%2Cc%29&limit=1", f"{PODS}?labelSelector=a%20in%20%28b%2Cc%29"),
     ],
 )
 async def test_what_goes_on(edge, path, asked):
@@ -43,6 +44,55 @@ async def test_what_goes_on(edge, path, asked):
     assert (answer.code, answer.headers["content-type"]) == (200, "application/json")
     assert json.loads(answer.body) == {"kind": "X", "groups": []}
     assert edge.backend.kube.asked == [asked]
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("labelSelector=app%3Dweb", "labelSelector=app%3Dweb"),
+        ("labelSelector=a%20in%20%28b%2Cc%29&limit=1", "labelSelector=a%20in%20%28b%2Cc%29"),
+    ],
+)
+@pytest.mark.parametrize("count", [0, 1, 20, 41])
+async def test_pods_of_a_selector_come_in_one_list(edge, query, asked, count):
+    """However many pages the API server makes of them."""
+    found = [{"metadata": {"name": f"web-{number}", "labels": {"ü": "[]"}}} for number in range(count)]
+    edge.backend.kube.objects[f"{PODS}?{asked}"] = found
+
+    answer = await get(edge, f"{PODS}?{query}")
+
+    assert (answer.code, answer.headers["content-type"]) == (200, "application/json")
+    assert json.loads(answer.body) == {
+        "kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": ""}, "items": found,
+    }  # fmt: skip
+    assert edge.backend.kube.asked == [f"{PODS}?{asked}"]
+
+
+async def test_a_long_list_does_not_stop_others():
+    pod = {
+        "metadata": {"name": "web"},
+        "spec": {"env": [{"name": f"E{n}", "value": "x"} for n in range(400)]},
+    }
+    found = [pod] * 2000
+    before = time.monotonic()
+    size = len(json.dumps(found))
+    at_once, longest = time.monotonic() - before, 0.0
+
+    async def tick():
+        nonlocal longest
+        while True:
+            last = time.monotonic()
+            await asyncio.sleep(0)
+            longest = max(longest, time.monotonic() - last)
+
+    async with asyncio.TaskGroup() as tasks:
+        ticking = tasks.create_task(tick())
+        answer = await kube_reads._listed(found)
+        ticking.cancel()
+
+    assert size > 20_000_000
+    assert isinstance(answer.body, bytes)
+    assert longest < at_once / 3
 
 
 async def test_groups_are_those_that_lead_to_pods(edge):
