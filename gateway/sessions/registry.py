@@ -228,9 +228,7 @@ class SessionRegistry:
         )
 
     def _free(self, slot: Slot) -> None:
-        """Frees the slot of an ended session, whose end may still wait for its client. Drops the oldest of these: at most
-        as many may wait as sessions may live.
-        """
+        """Frees the slot of an ended session. Drops the oldest that wait for a client: at most as many wait as may live."""
         slot.free()
         over = (session for session in self.sessions if session.resumption and session.over.done())
         waiting = [session for session in over if not session.attached]

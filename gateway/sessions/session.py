@@ -68,15 +68,12 @@ class Session:
         self._size = command.size
         self._resized = asyncio.Event()
         self._watchers: set[asyncio.Event] = set()
-        self._ending: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ending, self.over = asyncio.Future[Outcome](), asyncio.Future[None]()
         if resumption:
             resumption.bind(self)
 
     def go_on(self, found: RecoveredSession, age: float) -> None:
-        """Sets a new session to the offsets of a session that an earlier process of this gateway started `age` seconds
-        ago. To be called before `run`.
-        """
+        """Sets the offsets of a session that an earlier process began `age` seconds ago. To be called before `run`."""
         self.output.skip_to(found.start)
         self._input.skip_to(found.received)
         self.received = found.received
@@ -200,9 +197,8 @@ class Session:
 
     def _open(self) -> AbstractAsyncContextManager[Channel]:
         command = self.command if self._size is None else replace(self.command, size=self._size)
-        return (
-            self.resumption.channel(command) if self.resumption else self._backend.exec(self.target, command)
-        )
+        run = self.resumption.channel if self.resumption else partial(self._backend.exec, self.target)
+        return run(command)
 
     async def _feed(self, channel: Channel) -> None:
         if not self.command.stdin:

@@ -94,10 +94,9 @@ class RelayChannel:
         if "signal" in exit_ or "code" in exit_:
             return None
         if exit_.get("full"):
-            spool = exit_.get("spool")
-            if spool:
-                return Outcome("relay_failed", f"output waited, and {no_room(spool)}")
-            return journal_full(str(exit_.get("limit", "")))
+            spool, limit = exit_.get("spool"), str(exit_.get("limit", ""))
+            why = f"output waited, and {no_room(spool)}"
+            return Outcome("relay_failed", why) if spool else journal_full(limit)
         if exit_.get("credentials"):
             return credentials.no_credentials(str(exit_.get("error")), self._words())
         if "errno" not in exit_:
