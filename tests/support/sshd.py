@@ -17,7 +17,7 @@ class Sshd:
     """`keys` may log in, and whoever answers `secret` when it is set. Everything that logged in is in `logins`.
 
     May be set at any time: `max_sessions` of a connection and `max_startups` (connections that have not logged in yet),
-    0 for any number; `penalty`: said to each new connection, which is dropped; `hung`: new logins get no answer while
+    0 for any number; `challenge`: name, instructions and question where it asks for `secret`; `penalty`: said to each new connection, which is dropped; `hung`: new logins get no answer while
     it is set; `slow`: no session is opened while it is set. `turned_away`: connections that were dropped, `refused`:
     sessions that were not opened, `rekeys`: key exchanges behind the first of a connection.
     """
@@ -39,6 +39,7 @@ class Sshd:
     turned_away: int = 0
     refused: int = 0
     rekeys: int = 0
+    challenge: tuple[str, str, str] = ("Login", "a token, please", "Code:")
 
     def known(self, path: Path, *, port: int = 0, key: asyncssh.SSHKey | None = None) -> Path:
         """Writes a known hosts file for this server."""
@@ -165,7 +166,8 @@ class _Server(asyncssh.SSHServer):
 
     def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
         del username, lang, submethods
-        return "Login", "a token, please", "", [("Code:", False)]
+        name, instructions, question = self._server.challenge
+        return name, instructions, "", [(question, False)]
 
     def validate_kbdint_response(self, username: str, responses: Any) -> bool:
         del username

@@ -13,6 +13,7 @@ import asyncssh
 from asyncssh.packet import SSHPacket
 
 from gateway.backends.ssh.algorithms import CHACHA
+from gateway.backends.ssh.foreign_text import shown
 from gateway.backends.ssh.key_exchange import KEXINIT, nothing_in_common
 from gateway.backends.ssh.overrides import take_any_version
 from gateway.backends.ssh.settings import SshSettings
@@ -26,6 +27,7 @@ Waiting = Callable[[str], AbstractContextManager[None]]
 _IGNORE, _SERVICE_REQUEST, _AUTH_REQUEST = 2, 5, 50  # SSH_MSG_… (RFC 4250, 4.1.2)
 _GREETING = 512  # bytes
 _TURNED_AWAY = re.compile("Exceeded MaxStartups|Not allowed at this time")  # sshd's words
+_NAME = 60  # characters of the name that a host gives to its questions
 _PROMPT = "your answer at a prompt"
 
 
@@ -45,7 +47,8 @@ class Client(asyncssh.SSHClient):
     """asyncssh's callbacks for one connection; their signatures are its own (hence ARG002)."""
 
     def __init__(self, settings: SshSettings, hooks: Hooks) -> None:
-        self._who = f"{settings.user}@{settings.name}"
+        # as ssh writes it before a question; nothing of it comes from the host
+        self._who = f"{settings.user}@{settings.host_key_alias or settings.host.lower()}"
         self._passwords = settings.password_prompts  # questions that are left
         self._hooks = hooks
         self._asked = False  # a keyboard-interactive attempt was made
@@ -61,7 +64,7 @@ class Client(asyncssh.SSHClient):
         silent = not greeting and not by_proxy  # a proxy command that ends says nothing, whatever the reason
         if "\nSSH-" in f"\n{greeting}" or not (silent or _TURNED_AWAY.search(greeting)):
             return HopFailed("ssh_unreachable", f"{where} cannot be reached: {why}")
-        words = greeting or "too many logins at once, or a penalty for this address"
+        words = shown(greeting) or "too many logins at once, or a penalty for this address"
         return HopFailed("ssh_busy", f"{where} takes no login at the moment: {words}")
 
     @property
@@ -148,11 +151,11 @@ class Client(asyncssh.SSHClient):
         lang: str,  # noqa: ARG002
         prompts: Sequence[tuple[str, bool]],
     ) -> list[str] | None:
+        """Asks each question behind `(user@host)`, so that a jump host cannot pose as another host."""
         answers = []
         for question, echo in prompts:
-            answer = await self._ask(
-                f"({self._who}) {name} {instructions} {question}".strip() + " ", echo=echo
-            )
+            words = [shown(name, _NAME), shown(instructions), shown(question)]
+            answer = await self._ask(" ".join([f"({self._who})", *filter(None, words)]) + " ", echo=echo)
             if answer is None:
                 return None
             answers.append(answer)

@@ -10,6 +10,7 @@ from asyncssh.constants import OPEN_REQUEST_PTY_FAILED
 
 from gateway.backends.ssh.ask import ask, parse_host
 from gateway.backends.ssh.client import Ask, Waiting
+from gateway.backends.ssh.foreign_text import shown
 from gateway.backends.ssh.jumps import route
 from gateway.backends.ssh.login import LoggedIn, People, login
 from gateway.backends.ssh.passphrase import Passphrase
@@ -70,7 +71,7 @@ class Connection:
             self._processes.discard(process)
             raise self._refusal(error) from None
         except (asyncssh.Error, OSError) as error:
-            raise self.failure(str(error)) from None
+            raise self.failure(shown(str(error))) from None
         return process
 
     def failure(self, why: str = "closed") -> HopFailed:
@@ -83,7 +84,7 @@ class Connection:
             said = "the management host gives this key no terminal (no-pty or restrict in authorized_keys, or PermitTTY no)"
             return HopFailed("ssh_restricted", said)
         code = "ssh_lost" if self.lost.is_set() else "ssh_busy"
-        return HopFailed(code, f"the management host opened no channel: {error.reason}")
+        return HopFailed(code, f"the management host opened no channel: {shown(error.reason)}")
 
     def close(self) -> None:
         """Closes the connection, its channels and the connections to the jump hosts; returns at once."""

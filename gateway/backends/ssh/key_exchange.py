@@ -6,8 +6,11 @@ of the connection first: only the two offers tell why.
 
 from asyncssh.packet import PacketDecodeError, SSHPacket
 
+from gateway.backends.ssh.foreign_text import shown
+
 KEXINIT = 20  # SSH_MSG_KEXINIT
 _COOKIE = 16  # bytes
+_MOST = 1000  # characters of a list of the host's
 _LISTS = ("key exchange method", "type of host key", "cipher", "cipher", "MAC", "MAC")
 _WITH_MAC = ("gcm", "poly1305")  # ciphers that need no separate MAC
 
@@ -23,7 +26,9 @@ def nothing_in_common(ours: bytes, theirs: bytes) -> str:
     for name, sent, received in zip(_LISTS, mine, others, strict=True):
         chosen = next((one for one in sent if one in received), "")
         if not chosen:
-            return f"no {name} in common with your ssh settings: the host has {','.join(received)}"
+            return (
+                f"no {name} in common with your ssh settings: the host has {shown(','.join(received), _MOST)}"
+            )
         if name == "cipher" and any(part in chosen for part in _WITH_MAC):
             break
     return ""

@@ -10,6 +10,7 @@ import asyncssh
 
 from gateway.backends.ssh.algorithms import algorithms
 from gateway.backends.ssh.client import Ask, Client, Hooks, Waiting
+from gateway.backends.ssh.foreign_text import shown
 from gateway.backends.ssh.identities import Identities, IdentityLimits, identities
 from gateway.backends.ssh.passphrase import Passphrase
 from gateway.backends.ssh.proxy_command import ProxyCommand, start_proxy_command
@@ -220,13 +221,13 @@ class _Attempt:
         settings, words = self._settings, self._made.words
         where, who = settings.where, f"{settings.user}@{settings.where}"
         said = self._made.proxy.words() if self._made.proxy else ""
-        why = said or getattr(error, "strerror", None) or str(error)
+        why = said or getattr(error, "strerror", None) or shown(str(error))
         match error:
             case asyncssh.HostKeyNotVerifiable():
                 return error
             case asyncssh.PermissionDenied():
                 remarks = "".join(f"; {remark}" for remark in self._ours.remarks)
-                return HopFailed("ssh_refused", f"{who} refused the login: {error.reason}{remarks}")
+                return HopFailed("ssh_refused", f"{who} refused the login: {shown(error.reason)}{remarks}")
             case asyncssh.KeyExchangeFailed():
                 return HopFailed("ssh_config", f"{where}: {self._client.nothing_in_common or error.reason}")
             case asyncssh.ConnectionLost() | ConnectionResetError() | BrokenPipeError() if (
@@ -237,11 +238,9 @@ class _Attempt:
                 return self._client.dropped(where, why, by_proxy=bool(self._made.proxy))
             case TimeoutError() if self._waits.reasons:
                 reason = self._waits.given_up or self._waits.reasons[-1]
-                limit = f"within {self._limits.ssh_login:g} s"
-                return HopFailed(
-                    "ssh_unconfirmed",
-                    f"{who} let nobody in {limit}, waiting for {reason}{words}",
-                )
+                limit = f"{self._limits.ssh_login:g} s"
+                text = f"{who} let nobody in within {limit}, waiting for {reason}{words}"
+                return HopFailed("ssh_unconfirmed", text)
             case TimeoutError():
                 return HopFailed(
                     "ssh_unreachable", f"{where} did not answer within {settings.connect_timeout:g} s{words}"

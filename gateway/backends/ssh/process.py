@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import asyncssh
 
+from gateway.backends.ssh.foreign_text import shown
 from gateway.errors import HopFailed
 from gateway.protocol.target import TerminalSize
 
@@ -133,7 +134,7 @@ class Process(asyncssh.SSHClientSession[bytes]):
 
     def failure(self) -> HopFailed:
         """See `Process.failure`."""
-        why = f"{self._error or 'closed'}{self._words()}"
+        why = f"{shown(str(self._error or 'closed'))}{self._words()}"
         return HopFailed("ssh_lost", f"the connection to the management host was lost: {why}")
 
     async def wait_closed(self) -> None:
