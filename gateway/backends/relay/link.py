@@ -136,7 +136,11 @@ class Link:
             self.fail(HopFailed("incus_lost", "the runner does not read what is sent to it"))
 
     async def ping(self) -> float:
-        """Sends a PING and returns the seconds until its answer. Raises HopFailed when the link is lost meanwhile."""
+        """Sends a PING and returns the seconds until its answer. Raises HopFailed when the link is lost, before or
+        meanwhile.
+        """
+        if self.lost:
+            raise self.lost
         began = time.perf_counter()
         body = _PING.pack(began)
         self._pongs[body] = asyncio.get_running_loop().create_future()

@@ -80,14 +80,15 @@ class ResumableRelayChannel(RelayChannel):
             if self._stream.exit is not None or not await self._again():
                 break
         self._last()
+        self._attached.set()  # nobody waits for another link
 
     async def write(self, data: bytes) -> None:
-        """See `Channel.write`. Waits while no link is attached. Input that is lost with a link is sent again on the
+        """See `Channel.write`. Waits while no link is attached, until the session is over. Input that is lost with a link is sent again on the
         next.
         """
         self._end.input_sent(data)
         view = memoryview(data)
-        while view and self._stream.exit is None:
+        while view and self._stream.exit is None and not self.outcome:
             if self._stream.ended:
                 self._attached.clear()
                 await self._attached.wait()

@@ -207,9 +207,12 @@ async def test_it_ends_with_the_hop_when_the_grace_time_is_over(way):
         async with backend.resume.keep(RUNNER, terminal("sleep 1000"), "s", {}, owner) as channel:
             asyncio.get_running_loop().call_later(0.3, forwarder.cut)
             asyncio.get_running_loop().call_later(0.2, setattr, forwarder, "broken", True)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+                tasks.create_task(channel.write(b"x" * 1_000_000))
                 await drained(channel, got)
             assert (await channel.wait()).code == "ssh_lost"
+            async with asyncio.timeout(1):
+                await channel.write(b"to nobody")
         forwarder.broken = False
 
 
