@@ -17,6 +17,7 @@ class Cuttable:
         self.broken = False
         self.connections = self.cuts = 0
         self._host, self._to = host, port
+        self._first = port
         self._moving = asyncio.Event()
         self._moving.set()
         self._frozen: list[asyncio.Event] = []
@@ -27,6 +28,14 @@ class Cuttable:
         self.cuts += 1
         for writer in list(self._writers):
             writer.transport.abort()
+
+    def leads_to(self, port: int) -> None:
+        """New connections go there; those that exist stay where they are."""
+        self._to = port
+
+    def leads_back(self) -> None:
+        """New connections go where they went at first."""
+        self._to = self._first
 
     def freeze(self) -> None:
         """What was read is not passed on until it thaws."""
