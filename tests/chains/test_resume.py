@@ -152,6 +152,41 @@ async def test_one_whose_hello_nobody_read_is_not_waited_for(gateway, client):
     await idle(gateway)
 
 
+async def test_that_one_was_taken_over_is_an_event(gateway, client):
+    """A client that comes back with its own secret takes it from nobody, once the connection before is gone."""
+
+    async def events(who, **how):
+        with capture_logs() as logged:
+            await who.attach(**how)
+        return [line for line in logged if line["event"] in ("session_attached", "session_taken_over")]
+
+    await client.open(shell("cat", pod=""))
+    await client.type(b"x\n")
+    await client.until(lambda: client.output == b"x\r\nx\r\n")
+    (session,) = gateway.gateway.registry.sessions
+    await client.cut()
+    await until(lambda: not session.attached)
+    (line,) = await events(client)
+    assert (line["event"], line["by_identity"], line["by"]) == ("session_attached", False, owner())
+    assert (line["session"], line["address"]) == (session.name, "127.0.0.1")
+
+    other = Resuming(Access(gateway.url, gateway.token), name=client.name)
+    attached, taken = await events(other, secret=None, offset=None)
+    assert (attached["event"], taken["event"]) == ("session_attached", "session_taken_over")
+    assert (taken["session"], taken["target"]) == (session.name, str(session.target))
+    assert (taken["by"], taken["proof"], taken["by_identity"], taken["connected"]) == (
+        owner(),
+        "token",
+        True,
+        True,
+    )
+    await other.cut()
+    await until(lambda: not session.attached)
+    assert [line.get("connected") for line in await events(other, secret=None, offset=None)] == [None, False]
+    await other.close()
+    await idle(gateway)
+
+
 async def test_another_client_takes_over_by_identity(gateway, client):
     await client.open(shell("cat", pod=""))
     await client.type(b"one\n")

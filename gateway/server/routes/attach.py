@@ -1,9 +1,8 @@
 """The attach endpoint of our own: a client comes back to its session, or takes it over."""
 
 import asyncio
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import structlog
 from aiohttp import WSMsgType, web
 
 from gateway.access.identity import Identity
@@ -14,6 +13,7 @@ from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import Control
 from gateway.protocol.subprotocols import OWN
 from gateway.server.app_keys import IDENTITY, LIMITS, METRICS, REGISTRY, UPGRADES
+from gateway.server.audit import write
 from gateway.server.refusals import Refusal
 from gateway.server.routes.exec import LEAVE, record_refusal, refusal, refuse_in_band, row_of
 from gateway.server.websocket.attachment import follow
@@ -21,7 +21,6 @@ from gateway.server.websocket.socket import Socket, handshake, upgrade
 from gateway.sessions.resumption import Resumption
 from gateway.sessions.session import Session
 
-log = structlog.get_logger()
 routes = web.RouteTableDef()
 FIRST = 10.0  # seconds for the message that says which secret and which offset
 
@@ -77,7 +76,10 @@ async def _follow(
     secret: str | None,
 ) -> None:
     """Makes the WebSocket the session's client until one of them goes."""
-    log.info("session_attached", session=session.name, offset=offset, by_identity=secret is None)
+    said: dict[str, Any] = {"session": session.name, "offset": offset, "by_identity": secret is None}
+    write("session_attached", request, **said)
+    if (connected := resumption.holder is not None) or secret is None:
+        write("session_taken_over", request, **said, target=str(session.target), connected=connected)
     session.credential = request[IDENTITY].credential
     limits, metrics = request.app[LIMITS], request.app[METRICS]
     await follow(websocket, session, resumption, limits, metrics, offset, secret)
