@@ -60,7 +60,9 @@ async def running(
             )
         async with asyncio.TaskGroup() as tasks:
             metrics, namespaces = Metrics(), Namespaces(backends)
-            registry = SessionRegistry(backends, config.limits, tasks, metrics.session, namespaces.forget)
+            registry = SessionRegistry(
+                backends, config.limits, tasks, metrics.session, namespaces.forget, log_argv=config.log_argv
+            )
             access = Access(tokens, places, TrustedProxies(config.trusted_proxies))
             gateway = Gateway(config, backends, access, registry, namespaces, metrics)
             for name, backend in backends.items():

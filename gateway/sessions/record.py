@@ -99,10 +99,10 @@ class SessionRecord:
             return None
 
 
-def shown(argv: tuple[str, ...]) -> list[str]:
-    """Returns the first arguments, as many as a record holds; a final "…" stands for the rest."""
+def shown(argv: tuple[str, ...], limit: int = _ARGV) -> list[str]:
+    """Returns the first arguments, as many as a record holds, or `limit` characters; a final "…" stands for the rest."""
     fitting: list[str] = []
-    free = _ARGV
+    free = limit
     for argument in argv:
         free -= len(json.dumps(argument)) + 2  # as the relay measures a record
         if free < 0:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-import structlog
-
 from gateway.access.identity import Identity
 from gateway.access.policy import allowed
 from gateway.backends.contract import Backend
@@ -16,6 +14,7 @@ from gateway.errors import Refused
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target
 from gateway.relay.spool import Spools
+from gateway.sessions import events
 from gateway.sessions.quota import Quota, Slot
 from gateway.sessions.record import SessionRecord
 from gateway.sessions.recovery import Recovery
@@ -23,7 +22,6 @@ from gateway.sessions.resumption import NEWEST, Resumption
 from gateway.sessions.session import Session
 from gateway.settings.config import Limits
 
-log = structlog.get_logger()
 _REVOKED = "the sign-in behind this session was revoked or has expired: get a fresh link with 'dap open', and open a new session"
 _UNDELIVERED = 500  # ended sessions that wait for their client, where sessions are unlimited
 
@@ -31,7 +29,8 @@ _UNDELIVERED = 500  # ended sessions that wait for their client, where sessions 
 @dataclass
 class SessionRegistry:
     """Runs every session in `tasks`. Calls `on_closed` once for each session that has ended, and `on_run` with the
-    cluster when a command in that cluster's runner has ended. `sessions`: each session that has a task.
+    cluster when a command in that cluster's runner has ended. `sessions`: each session that has a task; `log_argv`: the
+    log has their commands.
     """
 
     backends: Mapping[str, Backend]
@@ -40,6 +39,7 @@ class SessionRegistry:
     on_closed: Callable[[Outcome, Session], None]
     on_run: Callable[[str], None]
     sessions: dict[Session, asyncio.Task[None]] = field(default_factory=dict)
+    log_argv: bool = False
     stopping: bool = False
     quota: Quota = field(init=False)
     spools: Spools = field(init=False)
@@ -177,19 +177,11 @@ class SessionRegistry:
 
     async def _run(self, session: Session) -> None:
         """Runs a session to its end and removes it from `sessions`. Logs a defect, which ends this session alone."""
-        bound = _log(session)
-        recovered = session.resumption and session.resumption.found
-        bound.info(
-            "session_recovered" if recovered else "session_opened",
-            proof=session.identity.proof,
-            verb=session.command.verb,
-            argv_sha256=session.command.argv_sha256,
-            tty=session.command.tty,
-        )
+        events.opened(session, argv=self.log_argv)
         try:
             await session.run()
         except Exception:  # noqa: BLE001  # the guard
-            bound.exception("session_defect")
+            events.log_of(session).exception("session_defect")
         finally:
             session.end_over()
             self.sessions.pop(session, None)
@@ -207,25 +199,14 @@ class SessionRegistry:
         else:
             asyncio.get_running_loop().call_later(self.limits.ended_counts, self._free, slot)
         if (resumption := session.resumption) and resumption.left:
-            _log(session).info("session_handed_over", seconds=resumption.grace)
+            events.log_of(session).info("session_handed_over", seconds=resumption.grace)
             return
         if resumption and resumption.counted:
             return
         outcome = session.outcome or Outcome("gateway_error")
         seconds = session.times.ended or session.times.elapsed()
         self.on_closed(outcome, session)
-        if why := session.output.problem or session.output.limit:
-            _log(session).warning("spool_failed" if session.output.problem else "spool_limited", reason=why)
-        _log(session).info(
-            "session_closed",
-            outcome=outcome.code,
-            hop=str(outcome.hop),
-            message=outcome.message,
-            exit_code=outcome.exit_code,
-            bytes_in=session.bytes_in,
-            bytes_out=session.output.end,
-            seconds=round(seconds, 3),
-        )
+        events.closed(session, outcome, seconds)
 
     def _free(self, slot: Slot) -> None:
         """Frees the slot of an ended session. Drops the oldest that wait for a client: at most as many wait as may live."""
@@ -240,10 +221,3 @@ class SessionRegistry:
 def unknown_cluster(name: str, known: Iterable[str]) -> Refused:
     """Returns a Refused for the unknown cluster `name`; its message lists the `known` clusters."""
     return Refused("cluster_unknown", f"this gateway has no cluster {name!a}; it has {', '.join(known)}")
-
-
-def _log(session: Session) -> structlog.typing.FilteringBoundLogger:
-    bound: structlog.typing.FilteringBoundLogger = log.bind(
-        session=session.name, identity=session.identity.name, target=str(session.target)
-    )
-    return bound

@@ -60,6 +60,7 @@ def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = 
         limits,
         layers.origins,
         layers.networks(gateway["trusted_proxies"]),
+        layers.is_true("gateway.log_argv", gateway["log_argv"]),
     )
 
 
@@ -78,7 +79,7 @@ class _Layers:
         for part in table.split("."):
             section = _table(section, part, self.path)
         if row.key in section:
-            value, origin = _toml_text(section[row.key], name, self.path), str(self.path)
+            value, origin = _toml_text(section[row.key], row, name, self.path), str(self.path)
         if from_env and row.env in self.env:
             value, origin = self.env[row.env], f"environment {row.env}"
         if name in self.flags:
@@ -149,6 +150,11 @@ class _Layers:
                 ) from None
         return found
 
+    def is_true(self, name: str, text: str) -> bool:
+        if text not in ("true", "false"):
+            raise ConfigError(f"{name} ({self.origins[name]}) is {text!r}; use true or false")
+        return text == "true"
+
     def limits(self) -> Limits:
         given = _table(self.document, "limits", self.path)
         _only(given, {row.name for row in fields(Limits)}, "limits", self.path)
@@ -186,9 +192,11 @@ def _only(given: Mapping[str, Any], known: set[str], table: str, path: Path) -> 
             raise ConfigError(f"{path}: unknown setting {table}.{name}; known are {', '.join(sorted(known))}")
 
 
-def _toml_text(value: Any, name: str, path: Path) -> str:
+def _toml_text(value: Any, row: Setting, name: str, path: Path) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ",".join(value)
+    if row.flag and isinstance(value, bool):
+        return str(value).lower()
     if not isinstance(value, str):
         raise ConfigError(f"{path}: {name} must be text in quotes")
     return value

@@ -14,6 +14,7 @@ class Setting:
     default: str
     meaning: str
     secret: bool = False
+    flag: bool = False  # true or false, in config.toml also without quotes
 
 
 CLUSTER_SETTINGS = (
@@ -77,6 +78,13 @@ GATEWAY_SETTINGS = (
         "DAP_GATEWAY_TRUSTED_PROXIES",
         "",
         "networks whose X-Forwarded-For and Forwarded count, comma separated, as in 127.0.0.0/8",
+    ),
+    Setting(
+        "log_argv",
+        "DAP_GATEWAY_LOG_ARGV",
+        "false",
+        "true: the log has the command of each session itself, with the secrets in it; false: its SHA-256",
+        flag=True,
     ),
     Setting(
         "url", "DAP_GATEWAY_URL", "", "the gateway that client commands use; empty: the local Unix socket"

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from support.peer import OWN, V5, once, peer
 from test_credentials import bearer, fresh_ticket, trade
 from test_sessions import kill, name_of, opened, page, path
@@ -95,6 +96,25 @@ async def test_signing_in_and_out_reading_and_opening_are_events(logged, edge):
     assert opened_["argv_sha256"] == hashlib.sha256(b'["cat"]').hexdigest()
     (signed_in,), (signed_out,) = lines(logged, "signed_in"), lines(logged, "signed_out")
     assert signed_in["name"] == signed_out["name"]
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_the_command_itself_is_logged_where_that_is_wanted(logged, edge_with, wanted):
+    edge = await edge_with(log_argv=wanted)
+    argv = ["echo", "gehe im", "\x1b]0;x\x07\n\u2028", "größer"]
+    long = ["echo", *["x" * 1000] * 20]
+    for words in (argv, long):
+        async with peer(edge.url) as client:
+            assert (await client.upgrade(path(*words), (V5, edge.proof))).code == 101
+            await client.rest()
+    await edge.idle()
+
+    one, other = lines(logged, "session_opened")
+    assert one.get("argv") == (argv if wanted else None)
+    assert other.get("argv") == (["echo", *["x" * 1000] * 16, "…"] if wanted else None)
+    assert one["argv_sha256"] == hashlib.sha256(json.dumps(argv).encode()).hexdigest()
+    assert wanted or "gehe im" not in logged()
+    assert all(line.isprintable() for line in logged().splitlines())
 
 
 def test_what_repeats_is_counted_and_what_is_remembered_is_bounded(logged, monkeypatch):

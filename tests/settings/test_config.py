@@ -84,7 +84,13 @@ def test_flags_go_over_the_environment_over_the_file_over_defaults(write):
 
 
 def test_every_setting_has_its_variable(tmp_path):
-    values = {"kind": "ssh", "mode": "auto", "namespace": "shop", "trusted_proxies": "10.0.0.0/8"}
+    values = {
+        "kind": "ssh",
+        "mode": "auto",
+        "namespace": "shop",
+        "trusted_proxies": "10.0.0.0/8",
+        "log_argv": "true",
+    }
     env = {row.env: values.get(row.key, f"/{row.key}") for row in (*CLUSTER_SETTINGS, *GATEWAY_SETTINGS)}
     config = load({"HOME": str(tmp_path), **env})
 
@@ -113,6 +119,21 @@ def test_a_proxy_is_trusted_by_its_network(write, wrong):
         ConfigError, match=r"trusted_proxies .environment DAP_GATEWAY_TRUSTED_PROXIES.: .*10\.0\.0\.0/8"
     ):
         load(write("") | {"DAP_GATEWAY_TRUSTED_PROXIES": f"127.0.0.1, {wrong}"})
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("", False), ("log_argv = true", True), ('log_argv = "true"', True)]
+)
+def test_the_commands_are_logged_where_that_is_wanted(write, text, meant):
+    env = write(f"[gateway]\n{text}\n")
+    assert load(env).log_argv is meant
+    assert load(env | {"DAP_GATEWAY_LOG_ARGV": "false"}).log_argv is False
+    with pytest.raises(
+        ConfigError, match=r"log_argv .environment DAP_GATEWAY_LOG_ARGV. is 'yes'; use true or false"
+    ):
+        load(env | {"DAP_GATEWAY_LOG_ARGV": "yes"})
+    with pytest.raises(ConfigError, match="listen"):
+        load(write("[gateway]\nlisten = true\n"))
 
 
 def test_lists_may_be_lists_or_text(write):

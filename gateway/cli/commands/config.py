@@ -120,11 +120,15 @@ def _rows(config: Config) -> Iterator[tuple[str, str, str]]:
             yield key, shlex.join(value) if isinstance(value, tuple) else str(value), config.origins[key]
     for row in GATEWAY_SETTINGS:
         value, key = getattr(config, row.key), f"gateway.{row.key}"
-        values = value if isinstance(value, tuple) else (str(value),)
+        values = value if isinstance(value, tuple) else (_shown(value),)
         yield key, ",".join(_masked(row, text) for text in values), config.origins[key]
     for limit in fields(Limits):
         value = getattr(config.limits, limit.name)
         yield f"limits.{limit.name}", str(value), "default" if value == limit.default else str(config_path())
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)  # as the file has it
 
 
 def _masked(row: Setting, text: str) -> str:
