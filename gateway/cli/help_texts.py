@@ -12,7 +12,7 @@ dap exec web-0 -- ls -l /       one command
 """
 
 SERVE = """\
-Run the gateway until Ctrl-C or SIGTERM. Prints a browser link once it is ready.
+Run the gateway until Ctrl-C or SIGTERM. Prints a browser link on a terminal once it is ready; dap open prints one anywhere.
 
 \b
 dap serve                         on localhost:8080, and for other commands

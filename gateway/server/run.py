@@ -49,10 +49,10 @@ _IDLE = 30.0  # seconds that a connection may wait for a request to be complete
 
 @dataclass(frozen=True)
 class Serving:
-    """Tells where a gateway listens. `link` opens the page once."""
+    """Tells where a gateway listens. `link` makes a link that opens the page once."""
 
     urls: tuple[str, ...]
-    link: str
+    link: Callable[[], str]
     socket: Path | None
 
 
@@ -78,9 +78,9 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
         async with running(config, tokens, places, prompt, state_dir()) as gateway:
             gateway.links.base = public or f"http://{names[0]}"
             async with listening(gateway, sockets) as accept, _kept(local, accept):
-                ticket = gateway.access.tokens.ticket(Identity(owner(), "uid"))
                 urls = tuple(f"http://{host}" for host in names)
-                banner(Serving(urls, gateway.links.url(ticket), local.path))
+                own = Identity(owner(), "uid")
+                banner(Serving(urls, lambda: gateway.links.url(tokens.ticket(own)), local.path))
                 log.info("serving", urls=urls, socket=str(local.path), clusters=list(gateway.backends))
                 await stopped.wait()
                 log.info("stopping", sessions=len(gateway.registry.sessions))

@@ -9,7 +9,7 @@ import socket
 from contextlib import asynccontextmanager
 
 import pytest
-from support.dap import Home
+from support.dap import Home, on_a_terminal
 from support.exec_client import Access, Request, run
 from support.peer import OWN, UPGRADE, once, peer
 from support.waiting import until
@@ -30,23 +30,31 @@ def home(tmp_path):
 
 @asynccontextmanager
 async def serving(home):
-    """(process, URL, link) of a `dap serve --demo` that is ready."""
+    """(process, URL) of a `dap serve --demo` that is ready, and prints no link where no terminal is."""
     words = ("serve", "--demo", "--listen", "127.0.0.1:0", "--log", "json")
     process = await home.start(*words, stdin=asyncio.subprocess.DEVNULL)
     try:
         line = (await process.stdout.readline()).decode()
         assert line, (await process.stderr.read()).decode()
-        link = (await process.stdout.readline()).decode().split()[-1]
-        yield process, re.search(r"http://\S+", line)[0], link
+        assert await process.stdout.readline() == b"dap: for a link to open in a browser: dap open\n"
+        yield process, re.search(r"http://\S+", line)[0]
     finally:
         if process.returncode is None:
             process.terminate()  # it removes what it made
         await process.communicate()
 
 
+async def opened_link(home):
+    """The link that `dap open` prints."""
+    done = await home.dap("open")
+    assert (done.code, done.err) == (0, "")
+    return done.out.decode().strip()
+
+
 async def test_a_stop_is_told_to_every_session_and_ends_well(home):
     """SIGTERM: Status, close 1000, the reason, exit 0 within 10 s, and nothing left of what ran."""
-    async with serving(home) as (process, url, link):
+    async with serving(home) as (process, url):
+        link = await opened_link(home)
         access = Access(url, socket=str(home.socket))
         began = [asyncio.Event() for _ in range(4)]
         commands = (
@@ -107,7 +115,7 @@ def running_commands():
 
 async def test_a_stop_does_not_wait_for_a_client_that_does_not_read(home):
     """Ctrl-C this time."""
-    async with serving(home) as (process, url, _), peer(str(home.socket)) as client, peer(url) as idle:
+    async with serving(home) as (process, url), peer(str(home.socket)) as client, peer(url) as idle:
         client.writer.transport.pause_reading()
         client.request("GET", Request(("cat", "/dev/zero"), streams=("stdout",)).path(), [*UPGRADE, OWN])
         idle.send(b"GET / HT")
@@ -118,7 +126,11 @@ async def test_a_stop_does_not_wait_for_a_client_that_does_not_read(home):
 
 
 async def test_a_link_lets_a_browser_in_once(home):
-    async with serving(home) as (_, url, link):
+    async with serving(home) as (_, url):
+        assert json.loads((await home.dap("access", "--json")).out)["access"] == [], (
+            "no link was made for nobody"
+        )
+        link = await opened_link(home)
         assert link.startswith(f"{url}/#ticket=")
         body = json.dumps({"ticket": link.partition("=")[2]}).encode()
         assert (await once(url, "POST", "/gateway/v1/token", body=body)).code == 200
@@ -129,9 +141,21 @@ async def test_a_link_lets_a_browser_in_once(home):
         assert (await once(url, "GET", "/gateway/v1/info", (proof,))).code == 200
 
 
+async def test_a_terminal_is_shown_a_link(home):
+    async with on_a_terminal(home, "serve", "--demo", "--listen", "127.0.0.1:0") as screen:
+        shown = await screen.until(b"\n") + await screen.until(b"\n") + await screen.until(b"\r\n")
+        while b"#ticket=" not in shown:
+            shown += await screen.until(b"\r\n")
+        assert b"dap open" not in shown
+        (row,) = json.loads((await home.dap("access", "--json")).out)["access"]
+        assert row["kind"] == "ticket"
+        screen.type(b"\x03")
+        assert await screen.ended() == 0
+
+
 async def test_a_closed_stderr_ends_no_session(home):
     """Its reader went away: lines are lost, and nothing else."""
-    async with serving(home) as (process, url, _):
+    async with serving(home) as (process, url):
         process._transport.get_pipe_transport(2).close()
         for _ in range(2):
             said = await run(Access(url, socket=str(home.socket)), Request(("echo", "x")))
@@ -187,7 +211,7 @@ def test_of_two_that_start_at_once_one_listens(tmp_path):
 
 
 async def test_a_second_gateway_is_refused_and_leaves_the_first_alone(home):
-    async with serving(home) as (_, url, _link):
+    async with serving(home) as (_, url):
         one_line(
             await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE),
             2,

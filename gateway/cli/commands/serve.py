@@ -57,9 +57,13 @@ def demo_config(config: Config, demo: "DemoSettings") -> Config:
 
 
 def _banner(serving: "Serving") -> None:
+    """Prints where the gateway is. A link that opens shells goes to a terminal only: a file of logs has readers of its own."""
     for url in serving.urls:
         print(f"dap: serving on {url}")
-    print(f"dap: open in a browser (works once, for five minutes): {serving.link}", flush=True)
+    if sys.stdout.isatty():
+        print(f"dap: open in a browser (works once, for five minutes): {serving.link()}", flush=True)
+    else:
+        print("dap: for a link to open in a browser: dap open", flush=True)
 
 
 async def _prompt(question: str, echo: bool) -> str | None:
