@@ -3,21 +3,26 @@
 import logging
 import re
 import sys
-from typing import Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from gateway.masking import mask
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
 Format = Literal["json", "console"]
 _CAP = 2048  # characters of one value
 _QUERY = re.compile(r"(https?://[^\s\"?]*)\?[^\s\"]*")
 
 
-def setup(style: Format) -> None:
-    """Everything goes to stderr: stdout belongs to the user's command. Libraries speak from WARNING on, in the same
-    form. A line that cannot be written is lost, and nothing else: no session ends with a full disk or a closed pipe.
+def setup(style: Format, file: "SupportsWrite[str] | None" = None, first: Sequence[Processor] = ()) -> None:
+    """Everything goes to stderr, or to `file`: stdout belongs to the user's command. Libraries speak from WARNING on, in
+    the same form. A line that cannot be written is lost, and nothing else: no session ends with a full disk or a closed
+    pipe. `first`: processors of our own events that come before all others.
     """
     common: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -28,10 +33,10 @@ def setup(style: Format) -> None:
         structlog.processors.JSONRenderer()
         if style == "json"
         else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            colors=file is None and sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(file or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*common, structlog.stdlib.add_logger_name],
@@ -44,7 +49,7 @@ def setup(style: Format) -> None:
         )
     )
     structlog.configure(
-        processors=[*common, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*first, *common, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,

@@ -4,9 +4,10 @@ that has proved to be this user's, else a gateway inside this command.
 
 import fcntl
 import logging
+import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,12 +16,14 @@ from gateway import unix_peer
 from gateway.client.exit_status import UNREACHABLE, GatewayFailed, first
 from gateway.client.proof import Unproved, prove
 from gateway.errors import ConfigError
+from gateway.log_file import LogFile
 from gateway.masking import mask_url
 from gateway.protocol.loopback import LOOPBACK, is_loopback
 from gateway.settings import serving
 from gateway.settings.config import Config, bearer_token, check_clusters
 from gateway.settings.paths import socket_paths, state_dir
 
+LOG = "gateway.log"  # in the state directory: what gateways inside commands log
 _KNOCK = 2.0  # seconds for the socket to take a connection
 
 # Shows a message to the person; and: asks, with echo or without, for the answer, or None
@@ -110,8 +113,8 @@ async def gateway(
     """Yields the running gateway, or starts a gateway in this process that ends with the context.
 
     `say` receives the messages of a gateway that is started here, `warn` that it is a second one, `ask` the questions
-    of its SSH logins, which fail without `ask` where they need an answer. Starting a gateway configures structlog for
-    the process. Raises ConfigError, GatewayFailed.
+    of its SSH logins, which fail without `ask` where they need an answer. Starting a gateway configures the log of the
+    process. Raises ConfigError, GatewayFailed.
     """
     endpoint = running(config)
     if endpoint is not None:
@@ -121,32 +124,48 @@ async def gateway(
     if (other := unreachable(config)) and warn:
         warn(f"{other}: this command runs a second one")
         say = None
-    # here, since it loads the whole server, and most commands find a gateway running
-    import structlog  # noqa: PLC0415
-
-    from gateway.server.run import embedded  # noqa: PLC0415
-
-    # the screen is the command's: what went wrong is said once, at the end
-    def waits(_: object, __: str, event: structlog.typing.EventDict) -> str:
-        if event["event"] == "ssh_login_waits" and say:
-            say(f"waiting for {event['waiting_for']}")
-        raise structlog.DropEvent
-
-    structlog.configure([waits], structlog.make_filtering_bound_logger(logging.WARNING))
+    from gateway.server.run import embedded  # noqa: PLC0415  # it loads the whole server, and most find one running
 
     if say:
         say("no gateway is running, so this command runs its own (dap serve keeps one ready)")
 
     ended: BaseException | None = None
     try:
-        async with embedded(config, prompt=ask) as path:
-            try:
-                yield Endpoint("http://localhost", path)
-            except BaseException as error:
-                ended = error
-                raise
+        with _logged(say):
+            async with embedded(config, prompt=ask) as path:
+                try:
+                    yield Endpoint("http://localhost", path)
+                except BaseException as error:
+                    ended = error
+                    raise
     except BaseExceptionGroup as errors:  # of the gateway's TaskGroups, around what ended the command
         raise (ended or first(errors)) from None
+
+
+@contextmanager
+def _logged(say: Say | None) -> Iterator[None]:
+    """Has a gateway of this process write its log to a file, within the block: the screen is the command's, which says
+    what went wrong once, at its end. Without such a file the log is lost, and `say` is told.
+    """
+    import structlog  # noqa: PLC0415  # as above
+
+    from gateway import log  # noqa: PLC0415
+
+    def waits(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if event["event"] == "ssh_login_waits" and say:
+            say(f"waiting for {event['waiting_for']}")
+        return event
+
+    with ExitStack() as stack:
+        try:
+            log.setup("json", stack.enter_context(closing(LogFile(state_dir() / LOG))), [waits])
+        except OSError as error:
+            if say:
+                say(f"this gateway has no log: {error}")
+            log.setup("json", stack.enter_context(Path(os.devnull).open("w")), [waits])
+        stack.callback(logging.disable, logging.root.manager.disable)  # by a command, for the screen's sake
+        logging.disable(logging.NOTSET)
+        yield
 
 
 def _remote(config: Config) -> Endpoint:

@@ -1,5 +1,6 @@
 """The gateway inside the command, on the demo chain: no `dap serve` anywhere."""
 
+import json
 import os
 
 import asyncssh
@@ -26,6 +27,31 @@ async def test_a_command_runs_its_own_gateway_and_says_so(home, chain):
     assert done.err == (
         "dap: no gateway is running, so this command runs its own (dap serve keeps one ready)\nerr\n"
     )
+
+
+async def test_what_its_gateway_did_is_in_a_private_file(home, chain):
+    """The audit trail, as that of `dap serve`; nothing of it on the screen."""
+    log = home.path / "state" / "dap" / "gateway.log"
+    for number in range(2):
+        done = await home.dap("exec", "-q", "web-0", "--", "sh", "-c", f"exit {number}", env=chain)
+        assert (done.code, done.out, done.err) == (number, b"", "")
+
+    assert log.stat().st_mode & 0o777 == 0o600
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    opened = [line for line in lines if line["event"] == "session_opened"]
+    assert [line["proof"] for line in opened] == ["uid", "uid"]
+    assert all(line["target"].startswith("default/default/web-0") and "argv" not in line for line in opened)
+    assert [line["exit_code"] for line in lines if line["event"] == "session_closed"] == [0, 1]
+
+
+async def test_without_a_place_for_its_log_it_works_and_says_so(home, chain):
+    (home.path / "state").write_text("no directory")
+    done = await home.dap("exec", "web-0", "--", "true", env=chain)
+    quiet = await home.dap("exec", "-q", "web-0", "--", "true", env=chain)
+
+    assert (done.code, quiet.code, quiet.err) == (0, 0, "")
+    _, told = done.err.splitlines()
+    assert told.startswith("dap: this gateway has no log: ")
 
 
 async def test_a_reader_that_goes_away_ends_it_quietly_here_too(home, chain):
