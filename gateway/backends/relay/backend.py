@@ -42,7 +42,7 @@ class RelayBackend:
         self._limits = limits
         self._host = host
         self._reaper = reaper
-        registry = SessionRegistry(Seal(identity.key, cluster.name), cluster.name)
+        registry = SessionRegistry(Seal(identity.key, cluster.name), cluster.name, identity.live)
         self._links = LinkSupervisor(cluster, limits, host, identity, reaper, registry, self._needed)
         self.link = self._links.link
         self._streams = streams = RelayStreams(cluster, limits, self.link)

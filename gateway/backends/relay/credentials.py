@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from gateway.backends.relay.live_sessions import LiveSessions
 from gateway.settings.config import Limits
 
 _KEY = 32  # bytes
@@ -23,13 +24,15 @@ _THROW_AWAY = 2.0  # seconds after which a relay exits that has neither a link n
 @dataclass(frozen=True)
 class RelayCredentials:
     """Identifies this gateway to its relays. `kept`: True if a later process of this gateway has the same
-    credentials. `secret` is sent to every relay; `key` signs records of sessions, and no relay receives it.
+    credentials. `secret` is sent to every relay; `key` signs records of sessions, and no relay receives it. `live`:
+    the sessions whose records are believed.
     """
 
     name: str
     secret: str
     key: bytes = field(repr=False)
     kept: bool
+    live: LiveSessions = field(default_factory=LiveSessions, repr=False, compare=False)
 
     def settings(self, cluster: str, limits: Limits) -> dict[str, Any]:
         """Returns the settings that the relay of a cluster receives at its start; two clusters behind one runner have
@@ -61,12 +64,14 @@ def identity(directory: Path | None) -> Iterator[RelayCredentials]:
     throw-away credentials where there is no directory, another process has the lock, or the file cannot be opened.
     """
     handle = _locked(directory) if directory else None
-    if handle is None:
+    if handle is None or directory is None:
         yield throw_away()
         return
+    live = LiveSessions(directory / "relay-sessions")
     try:
-        yield _kept(handle)
+        yield replace(_kept(handle), live=live)
     finally:
+        live.close()
         os.close(handle)
 
 

@@ -11,6 +11,7 @@ import structlog
 
 from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_stream import LinkStream
+from gateway.backends.relay.live_sessions import LiveSessions
 from gateway.backends.relay.resumable_channel import ResumableRelayChannel
 from gateway.backends.relay.seal import Seal
 from gateway.backends.resume import RecoveredSession
@@ -20,14 +21,16 @@ from gateway.timeouts import wait_within
 
 log = structlog.get_logger()
 _FORGED = "the relay's record of it has no valid signature of this gateway"
+_ENDED = "the gateway has seen its end before"
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)  # a session's name
 
 
 class SessionRegistry:
     """Tracks the sessions of one chain. Call `linked` with each new link, before anybody else uses the link."""
 
-    def __init__(self, seal: Seal, cluster: str) -> None:
+    def __init__(self, seal: Seal, cluster: str, live: LiveSessions) -> None:
         self.seal = seal
+        self._live = live
         self._cluster = cluster
         self._names: set[str] = set()  # sessions that this process has, or was offered by `found`
         self._unwanted: set[str] = set()  # sessions to be ended; the relay may not know that yet
@@ -51,22 +54,23 @@ class SessionRegistry:
             self._found.put_nowait(recovered)
 
     def _believed(self, listed: list[RecoveredSession], link: Link) -> list[RecoveredSession]:
-        """Returns the sessions whose notes this gateway has signed. Discards the others and logs that: root in the
-        runner may have planted them, or a gateway of a version without signatures has left them.
+        """Returns the sessions whose notes this gateway has signed, and whose end it has not seen. Discards the others:
+        root in the runner may have planted them, or a gateway of a version without signatures has left them.
         """
         opened = [(session, self.seal.open(session.name, session.note)) for session in listed]
-        forged = [session.name for session, note in opened if note is None]
-        for name in forged:
+        signed = [replace(session, note=note) for session, note in opened if note is not None]
+        self._refuse([session.name for session, note in opened if note is None], _FORGED, link)
+        self._refuse([session.name for session in signed if session.name not in self._live], _ENDED, link)
+        return [session for session in signed if session.name in self._live]
+
+    def _refuse(self, names: list[str], reason: str, link: Link) -> None:
+        """Discards the sessions and logs that, in one line for all."""
+        for name in names:
             self.discard(name, link)
-        if forged:
+        if names:
             log.warning(
-                "session_discarded",
-                cluster=self._cluster,
-                session=forged[0],
-                count=len(forged),
-                reason=_FORGED,
+                "session_discarded", cluster=self._cluster, session=names[0], count=len(names), reason=reason
             )
-        return [replace(session, note=note) for session, note in opened if note is not None]
 
     def no_relay(self) -> None:
         """Records that the runner cannot have a relay: `found` yields an empty list, unless it had a list before."""
@@ -80,14 +84,16 @@ class SessionRegistry:
             yield await self._found.get()
 
     def has(self, name: str) -> None:
-        """Records that this process has the session, so that `found` leaves it out."""
+        """Records that this process has begun the session, so that `found` leaves it out now, and believes it later."""
         self._names.add(name)
+        self._live.add(name)
 
     def discard(self, name: str, link: Link | None) -> None:
         """Ends the session at the relay: over `link` if it is up, and over each later link that still lists the
         session.
         """
         self._names.discard(name)
+        self._live.remove(name)
         self._unwanted.add(name)
         if link and not link.lost:
             _end_there(link, name)
@@ -98,6 +104,8 @@ class SessionRegistry:
         """
         stream = channel.stream
         self._names.discard(channel.name)
+        if not channel.left:
+            self._live.remove(channel.name)
         if not link or link.streams.get(stream.number) is not stream:
             if not channel.left:
                 self.discard(channel.name, link)

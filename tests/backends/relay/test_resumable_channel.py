@@ -335,6 +335,32 @@ async def test_what_was_planted_at_the_relay_is_ended_and_found_by_nobody(way, t
     assert [line["session"] for line in logs if line["event"] == "session_discarded"] == ["planted"]
 
 
+async def test_a_session_that_has_ended_is_not_brought_back_by_its_signed_record(way, tmp_path):
+    """Root in the runner has kept the record, and shows it to this process and to the next."""
+    script = f"echo $$ >{tmp_path}/pid; exec sleep 1000"
+    with identity(tmp_path) as who:
+        note = Seal(who.key, "default").sign("s", {"some": "thing"})
+        async with backend_on(way, who=who) as backend:
+            async with backend.resume.keep(
+                RUNNER, terminal("exit 3"), "s", {"some": "thing"}, Recorder()
+            ) as channel:
+                await drained(channel, bytearray())
+                assert (await channel.wait()).exit_code == 3
+            link = await backend.link()
+            link.open({"argv": ["sh", "-c", script], "tty": [80, 24], "name": "s", "note": note})
+            await until((tmp_path / "pid").exists)
+            await asyncio.sleep(0.1)
+    pid = int((tmp_path / "pid").read_text())
+    assert alive(pid)
+    with identity(tmp_path) as who, capture_logs() as logs:
+        async with backend_on(way, who=who) as backend:
+            assert await anext(backend.resume.found()) == []
+            await until(lambda: not alive(pid))
+    assert [line["reason"] for line in logs if line["event"] == "session_discarded"] == [
+        "the gateway has seen its end before"
+    ]
+
+
 async def test_output_that_was_dropped_is_a_gap(way, tmp_path):
     """More than the cap while the link is away."""
     _, forwarder = way

@@ -7,6 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.access.identity import Identity
+from gateway.backends.relay import live_sessions
+from gateway.backends.relay.live_sessions import LiveSessions
 from gateway.backends.relay.seal import Seal
 from gateway.backends.relay.session_registry import SessionRegistry
 from gateway.errors import HopFailed
@@ -48,8 +50,16 @@ class Listing:
         assert stream is self
 
 
+def registry_with(*names):
+    """A registry that has seen the beginning of these, and no end."""
+    live = LiveSessions()
+    for name in names:
+        live.add(name)
+    return SessionRegistry(SEAL, "prod", live)
+
+
 async def found(*rows):
-    registry = SessionRegistry(SEAL, "prod")
+    registry = registry_with(ROW["name"])
     await registry.linked(Listing(*rows))
     async with asyncio.timeout(5):
         return await anext(aiter(registry.found()))
@@ -127,7 +137,7 @@ def forged(path, value):
     ids=map(str, range(20)),
 )
 async def test_what_this_gateway_has_not_signed_is_ended_and_offered_to_nobody(note):
-    link, registry = Listing({**ROW, "note": note}), SessionRegistry(SEAL, "prod")
+    link, registry = Listing({**ROW, "note": note}), registry_with(ROW["name"])
     with capture_logs() as logs:
         await registry.linked(link)
         assert await anext(aiter(registry.found())) == []
@@ -146,8 +156,68 @@ async def test_a_signed_record_is_the_one_that_was_signed_however_it_is_written(
 async def test_many_that_nobody_signed_are_one_line():
     rows = [{**ROW, "name": f"planted-{number}"} for number in range(1000)]
     link = Listing(*rows, signed(ROW))
-    registry = SessionRegistry(SEAL, "prod")
+    registry = registry_with(ROW["name"])
     with capture_logs() as logs:
         await registry.linked(link)
     assert [one.name for one in await anext(aiter(registry.found()))] == [ROW["name"]]
     assert (len(logs), logs[0]["count"], len(link.ended)) == (1, 1000, 1000)
+
+
+async def test_a_signed_row_of_a_session_that_has_ended_is_believed_no_more():
+    """Whether an earlier process of this gateway saw the end, or this one, or decided upon it."""
+    other = {**ROW, "name": "another"}
+    link, registry = Listing(signed(ROW), signed(other)), registry_with(ROW["name"])
+    with capture_logs() as logs:
+        await registry.linked(link)
+        assert [one.name for one in await anext(aiter(registry.found()))] == [ROW["name"]]
+        registry.discard(ROW["name"], None)
+        registry._unwanted.clear()  # the relay has said that it is gone
+        await registry.linked(link)
+    assert link.ended == ["another", ROW["name"], "another"]
+    reason = "the gateway has seen its end before"
+    assert [(line["session"], line["count"], line["reason"]) for line in logs] == [
+        ("another", 1, reason), (ROW["name"], 2, reason),
+    ]  # fmt: skip
+
+
+def test_the_names_of_live_sessions_are_there_for_the_next_process(tmp_path, monkeypatch):
+    path = tmp_path / "relay-sessions"
+
+    def names():
+        one = LiveSessions(path)
+        one.close()
+        return list(one._names)
+
+    assert names() == []
+    first = LiveSessions(path)
+    for name in ("a", "b", "c"):
+        first.add(name)
+    first.remove("b")
+    first.remove("never there")
+    first.close()
+    assert names() == ["a", "c"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_bytes(
+        path.read_bytes() + b"\xff\n+d\n-a\n+hal"
+    )  # a line that was cut is another name, of no session
+    assert names() == ["c", "d", "hal"]
+    monkeypatch.setattr(live_sessions, "_MOST", 3)
+    monkeypatch.setattr(live_sessions, "_LINES", 20)
+    second = LiveSessions(path)
+    for number in range(100):
+        second.add(f"s{number}")
+        second.add("s0")
+    second.close()
+    assert names() == list(second._names)
+    assert set(second._names) == {"s98", "s99", "s0"}, "the oldest go"
+    assert len(path.read_text().splitlines()) <= 21
+
+
+def test_a_file_of_live_sessions_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "relay-sessions").mkdir()
+    with capture_logs() as logs:
+        one = LiveSessions(tmp_path / "relay-sessions")
+        one.add("a")
+        one.close()
+    assert "a" in one
+    assert [line["event"] for line in logs] == ["live_sessions_not_kept"]
