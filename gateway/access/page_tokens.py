@@ -49,14 +49,26 @@ class PageFile:
     def load(self) -> dict[bytes, Grant]:
         """Returns the grant for the hash of each token that is still good; nothing where the file cannot be read."""
         now = self._clock()
+        found = self.read() or {}
+        return {digest: grant for digest, grant in found.items() if grant.expires > now}
+
+    def read(self) -> dict[bytes, Grant] | None:
+        """Returns what is in the file, expired or not; None where the file cannot be read."""
         with suppress(OSError, ValueError, TypeError, AttributeError, KeyError, BadRequest):
             if self._path.stat().st_mode & 0o077 == 0:
-                found = {
+                return {
                     (digest := bytes.fromhex(key)): Grant.parse(name_of(digest), body)
                     for key, body in json.loads(self._path.read_text("utf-8")).items()
                 }
-                return {digest: grant for digest, grant in found.items() if grant.expires > now}
-        return {}
+        return None
+
+    def stamp(self) -> tuple[int, int, int] | None:
+        """Returns what is another after each change of the file; None where there is no file."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
     def add(self, digest: bytes, grant: Grant) -> None:
         """Stores a token's grant. Logs a file that cannot be written."""

@@ -38,7 +38,7 @@ class Unauthorized(Exception):  # noqa: N818  # an answer, not a defect
 
 class Tokens:
     """Holds the gateway's own token, tickets (one use) and page tokens (revocable). Kept as hashes, in
-    memory; page tokens also in a file, if there is one.
+    memory; page tokens also in a file, if there is one, which the user's other gateways change too.
     """
 
     def __init__(
@@ -49,6 +49,9 @@ class Tokens:
         self._tickets: dict[bytes, Grant] = {}
         self._file = file
         self._pages = file.load() if file else {}
+        self._stamp: tuple[int, int, int] | None = None  # of the file when `refresh` read it last
+        self._stored: dict[bytes, float] = {}  # what it had then: hash and expiry
+        self._dropped: set[bytes] = set()  # what was revoked here, until the file has it no more
 
     def identity(self, token: str, peer: Peer | None = None) -> Identity | None:
         """Returns whose bearer token this is; None for an unknown or expired token. `peer`: who has it."""
@@ -134,12 +137,38 @@ class Tokens:
         """Returns what each ticket gives that is neither used nor expired, the oldest first."""
         return self._live(self._tickets)
 
+    async def refresh(self) -> None:
+        """Takes over what another gateway of this user has changed in the file: new page tokens, and those that were
+        revoked. Waits for the disk, and for nobody's lock; a file that cannot be read changes nothing.
+        """
+        if self._file is None or (stamp := await asyncio.to_thread(self._file.stamp)) == self._stamp:
+            return
+        found = await asyncio.to_thread(self._file.read)
+        if found is not None:
+            self._stamp = stamp
+            self._merge(self._file, found)
+
+    def _merge(self, file: PageFile, found: dict[bytes, Grant]) -> None:
+        now = self._clock()
+        for digest, expires in self._stored.items():
+            if digest not in found and expires > now:  # else whoever wrote the file left out what had expired
+                self._pages.pop(digest, None)
+        self._dropped &= found.keys()
+        for digest in self._dropped:  # a renewal elsewhere has brought it back
+            file.remove(digest)
+        for digest, grant in found.items():
+            if digest not in self._dropped and grant.expires > now:
+                here = self._pages.setdefault(digest, grant)
+                here.expires = max(here.expires, grant.expires)
+        self._stored = {digest: grant.expires for digest, grant in found.items()}
+
     def _live(self, table: dict[bytes, Grant]) -> list[Grant]:
         now = self._clock()
         return [grant for grant in table.values() if grant.expires > now]
 
     def _drop(self, digest: bytes) -> None:
         if self._pages.pop(digest, None) and self._file:
+            self._dropped.add(digest)
             self._file.remove(digest)
 
     def _new(

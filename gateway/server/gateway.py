@@ -1,7 +1,7 @@
 """Composition: backends, access, the sessions' registry, and what the routes need beside them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +25,7 @@ from gateway.settings.config import Config
 from gateway.sleep_watch import SleepWatch
 from gateway.supervision import supervise
 
-_LOOK = 1.0  # seconds between looks for sessions whose credential is gone
+_LOOK = 1.0  # seconds between looks for sessions whose credential is gone, and at what other gateways changed
 
 
 @dataclass
@@ -68,11 +68,12 @@ async def running(
             for name, backend in backends.items():
                 metrics.watch(name, backend)
             restarts: dict[str, str] = {}
-            watch = partial(_end_revoked, gateway.access, registry)
-            watchers = [
-                tasks.create_task(supervise(name, work, restarts))
-                for name, work in (("revocations", watch), ("sleep_watch", sleeps.run))
-            ]
+            work: dict[str, Callable[[], Awaitable[object]]] = {
+                "revocations": partial(_end_revoked, gateway.access, registry),
+                "page_tokens": partial(_follow_others, tokens),
+                "sleep_watch": sleeps.run,
+            }
+            watchers = [tasks.create_task(supervise(name, work[name], restarts)) for name in work]
             lookers = [tasks.create_task(registry.recovery.run(name)) for name in registry.recovery.clusters]
             stack.enter_context(sleeps.telling(gateway.checks.forget))
             try:
@@ -91,3 +92,10 @@ async def _end_revoked(access: Access, registry: SessionRegistry) -> None:
         await asyncio.sleep(_LOOK)
         access.tokens.use({session.credential for session in registry.sessions})
         registry.end_revoked(access.tokens.good())
+
+
+async def _follow_others(tokens: Tokens) -> None:
+    """Takes over page tokens that other gateways of this user have made or revoked, within `_LOOK` seconds."""
+    while True:
+        await asyncio.sleep(_LOOK)
+        await tokens.refresh()
