@@ -134,13 +134,16 @@ KLOG = r"""printf 'E0728 12:00:00.123456 %%7d memcache.go:265] "Unhandled Error"
 """
 
 
-async def test_klog_lines_are_kubectls_behind_a_wrapper_that_does_not_become_kubectl(own_demo, tmp_path):
-    """Only a relay sees the processes."""
-    config = with_plugin(own_demo, "", "relay")
+@BOTH
+async def test_klog_lines_are_kubectls_behind_a_wrapper_that_does_not_become_kubectl(
+    own_demo, tmp_path, mode
+):
+    config = with_plugin(own_demo, "", mode)
     programs = own_demo.directory / "bin"
     program(programs / "kubectl", '#!/bin/bash\n"$0-there" "$@"\nexit $?\n')
     program(
-        programs / "kubectl-there", f'#!/bin/sh\n{KLOG % "$$"}sleep 0.3\nexec "${{0%-there}}-here" "$@"\n'
+        programs / "kubectl-there",
+        f'#!/bin/sh\nsleep 0.2\n{KLOG % "$$"}sleep 0.3\nexec "${{0%-there}}-here" "$@"\n',
     )
     async with served(config, tmp_path) as gateway:
         script = request("sh", "-c", KLOG % "1" + "echo err >&2; exit 3")

@@ -138,7 +138,8 @@ class PlainChannel:
         return self._parting.feed(body) if shared else body
 
     def _begun(self) -> None:
-        self._end.started([self._stdout.seen.pid] if self._stdout.seen.pid else [])
+        seen = self._stdout.seen
+        self._end.started(filter(None, (seen.pid, *seen.below)))
         if self._started:
             self._started(self._stdout.seen.roots)
             self._started = None

@@ -4,7 +4,8 @@ A mark is a line that begins with RS and the session's nonce, so that no byte of
 shell's profile writes) can be taken for a mark:
 
     stdout  talk, RS NONCE ready, [script and argv are sent now], RS NONCE start PID SINCE WRAPPER [SESSION]
-            (or absent), the command's bytes, RS NONCE exit CODE, in a terminal kubectl's messages, RS NONCE
+            (or absent), the command's bytes, among them RS NONCE also PID where kubectl is a script that runs
+            kubectl (a process below it, found in its first two seconds), RS NONCE exit CODE, in a terminal kubectl's messages, RS NONCE
     stderr  talk, RS NONCE, the command's bytes and kubectl's messages, RS NONCE        (without a terminal)
 
 The script and the argv go through stdin as NUL-terminated strings: the script, a mode word, the arguments, an empty
@@ -71,6 +72,7 @@ class Parsed:
     ready: bool = False
     pid: int | None = None  # of kubectl, or of the command itself; in a terminal the wrapper's own
     roots: tuple[int, ...] = ()  # pid, its start in ticks, the wrapper's pid, in a terminal its session
+    below: tuple[int, ...] = ()  # processes that may be kubectl where `pid` is a script that runs kubectl
     absent: bool = False  # the runner has no such program
     code: int | None = None
     words: bytes = b""  # kubectl's messages, in a terminal
@@ -137,6 +139,8 @@ class Stdout:
                 # without /proc there are fewer numbers
                 if len(more) > 1 and all(word.isdigit() for word in more):
                     seen.roots = (seen.pid, *map(int, more))
+            case [b"also", pid] if pid.isdigit():
+                seen.below = (*seen.below, int(pid))
             case [b"exit", code] if code.isdigit():
                 seen.code, self._at = int(code), _At.WORDS
             case _:

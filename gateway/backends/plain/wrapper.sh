@@ -1,11 +1,30 @@
-IFS=$' \t\n'; trap : INT QUIT; exec 4>&2; r=0 e= s= m=${a[1]} a=("${a[@]:2:$2-3}")
+IFS=$' \t\n'; trap : INT QUIT; exec 4>&2; r=0 e= s= p= q= m=${a[1]} a=("${a[@]:2:$2-3}")
 started() { local s; read -r -d '' s </proc/$1/stat; s=(${s##*) }); printf '%s start %s\n' "$h" "$1 ${s[19]} $$ ${t:+${s[3]}}"; }
+script() { local x=${a[0]} s=; [[ $x == */* ]] || { hash -- "$x"; x=${BASH_CMDS[$x]}; }; read -r -n 2 s <"$x"; [ "$s" = '#!' ]; }
+below() { # PID: tells for two seconds which processes below it have the same arguments
+  local i n k l c told=' '; exec 5<> <(:)
+  for ((i = 0; i < 100; ++i)); do
+    n=$1
+    while [ "$n" ]; do
+      l=; read -r -d '' l </proc/$n/task/$n/children; n=
+      for k in $l; do
+        mapfile -d '' -t c </proc/$k/cmdline
+        [ "${c[*]:1-${#a[@]}}" = "${a[*]:1}" ] || continue
+        n=$k; [[ $told == *" $k "* ]] || { told+="$k "; printf '%s also %s\n' "$h" "$k"; }
+        break
+      done
+    done
+    read -r -t .02 -u 5 l
+  done
+}
 if ! type -P -- "${a[0]}" >/dev/null; then
   printf '%s absent\n' "$h"; [ "$t" ] || printf '%s\n' "$h" >&4; r=127
 elif [ -z "$t" ]; then
-  exec 2>/dev/null; set -m; s=TERM; trap 'kill -$s -- -$!; s=KILL' TERM HUP
-  (started "$BASHPID"; printf '%s\n' "$h" >&4; exec -- "${a[@]}" 2>&4 4>&-) <&0 &
-  while wait $!; kill -0 $!; do sleep .1; done; wait $!; r=$?
+  exec 2>/dev/null; set -m; s=TERM; trap 'kill -$s -- -$p; s=KILL' TERM HUP
+  (started "$BASHPID"; printf '%s\n' "$h" >&4; exec -- "${a[@]}" 2>&4 4>&-) <&0 & p=$!
+  [ "$m" = kubectl ] && script && { below "$p" </dev/null 4>&- & q=$!; }
+  while wait $p; kill -0 $p; do sleep .1; done; wait $p; r=$?
+  [ "$q" ] && kill $q && wait $q
 else
   started $$ 2>/dev/null
   if [ "$m" = kubectl ]; then

@@ -286,6 +286,30 @@ def test_kubectl_through_pipes_is_a_command_like_any(tmp_path):
     assert run.seen.code == 5
 
 
+INNER = "echo $$; sleep 0.3; exit 3"
+WRAPPERS = {
+    "runs it": ('inner "$@"; exit $?', 1),
+    "runs it twice removed": ('x=$(sleep 0.1); bash -c \'inner "$@"; exit $?\' bash "$@"; exit $?', 2),
+    "becomes it": ('exec inner "$@"', 0),
+}
+
+
+@pytest.mark.parametrize("how", WRAPPERS)
+def test_a_kubectl_that_is_a_script_has_the_process_below_it_told(tmp_path, how):
+    script, depth = WRAPPERS[how]
+    stand_in(tmp_path, script)
+    inner = tmp_path / "bin" / "inner"
+    inner.write_text(f"#!/bin/sh\n{INNER}\n")
+    inner.chmod(0o755)
+    run = piped(("kubectl", "exec", "p"), tmp_path, kubectl=True)
+
+    kubectl = int(run.stdout)
+    assert run.seen.code == 3
+    assert (kubectl in run.seen.below) == (depth > 0)
+    assert depth or kubectl == run.seen.pid
+    assert piped(("kubectl", "exec", "p"), tmp_path).seen.below == ()
+
+
 def test_kubectl_that_is_killed_in_a_terminal_leaves_no_word_of_bash(tmp_path):
     stand_in(tmp_path, "kill -KILL $$")
     run = in_terminal(("kubectl",), tmp_path, kubectl=True)
