@@ -27,7 +27,7 @@ class Limits:
     ssh_login: float = 120.0  # from the first authentication request on: a person may take part
     ssh_channel: float = 8.0  # for an open connection to open a channel; then another connection is tried
     ssh_keepalive: float = 4.5  # between keepalives; three without an answer end the connection: 18 s
-    start: float = 30.0  # from the opening of a channel to the wrapper's header; and for kubectl's credential plugin
+    start: float = 30.0  # from a channel's opening to the wrapper's header, and for a credential plugin
     turn: float = 180.0  # for its turn, where many plain sessions are opened at once
     window: int = 256 << 10  # bytes that a client which can resume has not seen; and of its input on the way
     grace: float = 600.0  # for a terminal that can be resumed to wait for its client, or for a lost hop
