@@ -1,5 +1,6 @@
 """Runs `dap`: prints each command's last message and exits with its status."""
 
+import io
 import os
 import sys
 import traceback
@@ -9,10 +10,12 @@ import click
 from gateway.cli import options
 from gateway.cli.app import dap
 from gateway.cli.console import say
-from gateway.client.exit_status import HOP_FAILED, USAGE, GatewayFailed
+from gateway.client.exit_status import HOP_FAILED, USAGE, GatewayFailed, first
 from gateway.errors import ConfigError, DapError, why
 from gateway.masking import mask
 from gateway.protocol.errors import BadRequest
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -20,33 +23,64 @@ def main() -> None:
     an exit status.
     """
     _fill_standard_descriptors()
+    _escape_what_no_encoding_has()
     arguments, command = options.split(sys.argv[1:])
     try:
+        _check_text(arguments)
         status = dap.main(arguments, prog_name="dap", obj=command, standalone_mode=False) or 0
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (ConfigError, BadRequest) as error:
-        say(str(error))
-        status = USAGE
-    except GatewayFailed as error:
-        say(str(error.end))
-        status = HOP_FAILED
-    except DapError as error:
-        say(f"{error.hop}: {error.message} ({error.code})")
-        status = HOP_FAILED
-    except OSError as error:
-        say(f"client: {error.filename or 'input or output'}: {why(error)}")
-        status = HOP_FAILED
-    except (KeyboardInterrupt, click.Abort):  # click makes an Abort of Ctrl-C, and of Ctrl-D at a question
-        status = 130
-    except Exception as error:  # noqa: BLE001  # a defect: told like everything else, in full with python -X dev
-        if sys.flags.dev_mode:
-            print(mask(traceback.format_exc()), file=sys.stderr)
-        said = f"{type(error).__name__}: {mask(str(error))}"
-        say(f"client: a defect of dap: {said} (python -X dev -m gateway shows where)")
-        status = HOP_FAILED
+    except BaseExceptionGroup as errors:  # of the server's tasks
+        status = _explain(first(errors))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # a defect too is told like everything else
+        status = _explain(error)
     sys.exit(status)
+
+
+def _explain(error: BaseException) -> int:
+    """Prints what ended the command, and returns its exit status."""
+    status = HOP_FAILED
+    match error:
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case ConfigError() | BadRequest():
+            said, status = str(error), USAGE
+        case GatewayFailed():
+            said = str(error.end)
+        case DapError():
+            said = f"{error.hop}: {error.message} ({error.code})"
+        case OSError():
+            said = f"client: {error.filename or 'input or output'}: {why(error)}"
+        case (
+            KeyboardInterrupt() | click.Abort()
+        ):  # click makes an Abort of Ctrl-C, and of Ctrl-D at a question
+            return _INTERRUPTED
+        case _:
+            said = _defect(error)
+    say(said)
+    return status
+
+
+def _defect(error: BaseException) -> str:
+    """Returns the line about a defect of ours. Prints it in full with python -X dev."""
+    if sys.flags.dev_mode:
+        print(mask("".join(traceback.format_exception(error))), file=sys.stderr)
+    said = f"{type(error).__name__}: {mask(str(error))}"
+    return f"client: a defect of dap: {said} (python -X dev -m gateway shows where)"
+
+
+def _check_text(arguments: list[str]) -> None:
+    """Raises BadRequest for an argument of ours whose bytes are no UTF-8: names, reasons and settings are text."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise BadRequest(f"{argument!a} is not valid UTF-8: its bytes are no text") from None
+
+
+def _escape_what_no_encoding_has() -> None:
+    """Makes stdout write what its encoding lacks as an escape, as stderr does, where a list would fail of a name."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _fill_standard_descriptors() -> None:

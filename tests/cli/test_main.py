@@ -4,9 +4,12 @@ import sys
 
 import pytest
 from support.dap import Done
+from support.fake_gateway import fake_gateway
 
 from gateway import __version__
 from gateway.cli.main import main
+
+NO_TEXT = b"\xff\xfe".decode("utf-8", "surrogateescape")
 
 
 @pytest.fixture
@@ -116,3 +119,51 @@ async def test_without_a_gateway_and_without_settings_the_hop_is_named(home):
     assert lines[1].startswith("dap: ssh: ")
     assert len(lines) == 2
     assert quiet.err.splitlines() == lines[1:]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["kill", "abc", "--reason", NO_TEXT], ["kill", NO_TEXT], ["access", "revoke", NO_TEXT], ["attach", NO_TEXT],
+     ["config", "init", "--ssh-host", NO_TEXT, "--vm", "x"], ["open", "web-0", "--for", NO_TEXT], [NO_TEXT]],
+)  # fmt: skip
+async def test_bytes_that_are_no_text_are_wrong_usage(home, arguments):
+    done = await home.dap(*arguments)
+
+    assert (done.code, done.out) == (2, b"")
+    assert done.err == "dap: '\\udcff\\udcfe' is not valid UTF-8: its bytes are no text\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
+async def test_what_the_encoding_of_stdout_lacks_is_escaped(home, encoding):
+    row = {
+        "name": "aaaa", "identity": "größe 終", "cluster": "default", "namespace": "shop", "pod": "web-0",
+        "container": None, "command": ["sh", "-c", "x" * 50], "tty": True, "opened": 0, "idle": 61.5, "attached": True,
+        "resumable": True, "in": 12, "out": 1_500_000,
+    }  # fmt: skip
+    http = {"/gateway/v1/sessions": (200, {"sessions": [row]})}
+    async with fake_gateway(nobody, home.socket, http=http):
+        done = await home.dap("sessions", env={"PYTHONIOENCODING": encoding})
+
+    assert (done.code, done.err) == (0, "")
+    assert b"\\u2026" in done.out
+    assert b"\\u7d42" in done.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["serve", "--demo", "--listen", "127.0.0.1:0"], ["config", "show"], ["config", "show", "--json"], ["doctor"],
+     ["--version"], ["--help"], ["shell", "--help"], ["--show-completion"]],
+    ids=" ".join,
+)  # fmt: skip
+async def test_a_full_disk_behind_stdout_is_said_in_one_line(home, arguments):
+    with open("/dev/full", "wb") as full:  # noqa: ASYNC230, PTH123  # a device
+        done = await home.dap(*arguments, stdout=full, env={"SHELL": "/bin/bash"})
+
+    assert done.code == 125
+    assert done.err.splitlines()[-1] == "dap: client: input or output: No space left on device"
+    assert "Traceback" not in done.err
+    assert "defect" not in done.err
+
+
+async def nobody(client):
+    raise AssertionError(client.path)
