@@ -75,11 +75,12 @@ def serve_(listen: str | None, demo: bool, log: "Format") -> None:
 
 @dap.command("shell", help=help_texts.SHELL, cls=options.WithOptionalCommand)
 @options.target
+@click.option("--exact", is_flag=True, help="Drop and hold no output, whatever key is pressed.")
 @options.quiet
-def shell_(target: Target, argv: tuple[str, ...], quiet: bool) -> int:
+def shell_(target: Target, argv: tuple[str, ...], exact: bool, quiet: bool) -> int:
     from gateway.cli.commands import session
 
-    command = session.command("exec", argv, stdin=True, tty=True)
+    command = session.command("exec", argv, stdin=True, tty=True, exact=exact)
     return session.run(target, command, quiet=quiet, resumable=True)
 
 

@@ -33,6 +33,8 @@ dap shell web-0 -- python3          another program
 
 When the connection is lost the session waits in the gateway and the shell goes on where it was, for as long as the window's title says. What you type meanwhile is kept. Ctrl-C, or Enter and ~. as in ssh, gives up; dap attach goes on later, or from elsewhere. A gateway inside dap itself keeps the session for a lost hop only, and the plain chain keeps none.
 
+Ctrl-C, Ctrl-Z and Ctrl-\\ drop a flood of output that waits; --exact, or naming a command, keeps every byte.
+
 When the shell ends, what it started in the pod is hung up too; nohup and setsid keep a job.
 """
 

@@ -37,6 +37,8 @@ def _query(target: Target, command: Command) -> list[tuple[str, str]]:
     query += [(name, "true") for name in ("stdin", "stdout", "stderr", "tty") if getattr(command, name)]
     if command.kill_on_disconnect:
         query.append(("killOnDisconnect", "true"))
+    if command.exact:
+        query.append(("exact", "true"))
     if command.tty and command.size:
         query += [("columns", str(command.size.columns)), ("rows", str(command.size.rows))]
     return query

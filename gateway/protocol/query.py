@@ -47,6 +47,7 @@ def command(verb: Verb, query: Iterable[tuple[str, str]], row: Subprotocol) -> C
         tty=tty,
         size=_size(fields) if row.control else None,
         kill_on_disconnect=row.control and verb == "exec" and _flag(fields, "killOnDisconnect"),
+        exact=row.control and _flag(fields, "exact"),
         own_client=row.control,
     )
 

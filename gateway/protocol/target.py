@@ -114,6 +114,7 @@ class Command:
     size: TerminalSize | None = field(default=None, compare=False)
     # what is left of the command in the pod is ended then, so it is started through a shell there
     kill_on_disconnect: bool = False
+    exact: bool = False  # no key drops output that waits
     own_client: bool = field(default=False, compare=False)  # asked for by a client of ours
     session: str = field(default="", compare=False)  # the id of the session that runs it: letters and digits
     owner: str = field(default="", compare=False)  # the name of the identity that it runs for
@@ -122,6 +123,13 @@ class Command:
     def tracked(self) -> bool:
         """True if what the command starts in a pod carries the session's id, so that it is found again."""
         return self.verb == "exec" and (self.kill_on_disconnect or not self.argv)
+
+    @property
+    def drops_floods(self) -> bool:
+        """True if a key that flushes a terminal drops a flood of output that waits: in a shell that the gateway starts. A
+        command that was named may have its terminal raw, where these keys are bytes of a transfer.
+        """
+        return self.tty and self.verb == "exec" and not self.argv and not self.exact
 
     @property
     def argv_sha256(self) -> str:

@@ -70,6 +70,7 @@ class SessionRecord:
             "verb": what.verb,
             "argv": shown(what.argv),
             "kill": what.kill_on_disconnect,
+            "exact": what.exact,
             "secrets": list(self.hashes),
             "opened": self.opened,
             "counted": self.counted,
@@ -85,7 +86,7 @@ class SessionRecord:
             argv, hashes = [[str(item) for item in body[key]] for key in ("argv", "secrets")]
             command = Command(
                 tuple(argv), _VERBS[body["verb"]], stdin=True, stdout=True, tty=True,
-                kill_on_disconnect=bool(body["kill"]), own_client=True, session=name,
+                kill_on_disconnect=bool(body["kill"]), exact=bool(body.get("exact")), own_client=True, session=name,
             )  # fmt: skip
             target = Target(cluster, namespace, pod, container or None)
             opened, counted = float(body["opened"]), bool(body.get("counted"))

@@ -595,9 +595,10 @@ async def test_much_output_that_waits_keeps_its_place(gateway, client):
     await until(lambda: not gateway.gateway.registry.quota.sessions)
 
 
-async def test_an_interrupt_quiets_a_flood(gateway, client):
+@pytest.mark.parametrize("key", [b"\x03", b"\x1a", b"\x1c"])
+async def test_a_key_that_flushes_quiets_a_flood(gateway, client, key):
     """What waits is dropped, and the prompt behind it is not."""
-    await client.open(shell("bash", "--norc", "-i", pod=""))
+    await client.open(shell())
     await client.type(b"PS1='pro''mpt> '\n")
     await client.until(lambda: b"prompt> " in client.output)
     for _ in range(3):
@@ -609,12 +610,12 @@ async def test_an_interrupt_quiets_a_flood(gateway, client):
         await asyncio.sleep(0.5)
         client.deaf = False
         mark = len(client.output)
-        await client.type(b"\x03")
+        await client.type(key)
         await client.see()
         await client.until(lambda m=mark: b"prompt> " in client.output[m:])
         assert len(client.output) - mark < 2_000_000
     assert client.gaps
-    await client.type(b"exit 3\n")
+    await client.type(b"kill -9 $(jobs -p); wait; exit 3\n")
     await client.until(lambda: client.over)
     assert client.end["exitCode"] == 3
     await idle(gateway)
@@ -622,7 +623,7 @@ async def test_an_interrupt_quiets_a_flood(gateway, client):
 
 async def test_what_is_left_out_costs_no_credit(gateway, client):
     """A terminal tells what it has drawn before a gap; of the gap itself it tells with the next byte."""
-    await client.open(shell("bash", "--norc", "-i", pod=""))
+    await client.open(shell())
     await client.type(b"PS1='pro''mpt> '\n")
     await client.until(lambda: b"prompt> " in client.output)
     client.deaf = True

@@ -209,26 +209,45 @@ async def test_output_beyond_the_journal_is_a_slow_client_and_never_success(edge
         assert (end["type"], end["code"], end["exitCode"]) == ("end", "slow_client", None)
 
 
+@pytest.mark.parametrize("key", [b"\x03", b"\x1a", b"\x1c", b"x"])
 @pytest.mark.parametrize(
-    ("row", "streams", "quiet"),
-    [(OWN, TERMINAL, True), (V5, TERMINAL, False), (OWN, TERMINAL[:2], False)],
-    ids=["a terminal of ours", "a Kubernetes client", "pipes"],
-)
-async def test_an_interrupt_quiets_a_flood_that_waits(edge, row, streams, quiet):
+    ("row", "argv", "streams", "quiet"),
+    [
+        (OWN, (), TERMINAL, True), (OWN, ("flood", "64"), TERMINAL, False),
+        (V5, ("flood", "64"), TERMINAL, False), (OWN, (), TERMINAL[:2], False),
+    ],
+    ids=["a shell of ours", "a command that was named", "a Kubernetes client", "pipes"],
+)  # fmt: skip
+async def test_a_key_that_flushes_quiets_a_flood_that_waits(edge, row, argv, streams, quiet, key):
     """It says how much is left out; nobody else gets less than all."""
+    edge.backend.shell = ("flood", "64")
     async with peer(edge.url, rcvbuf=4096) as client:
-        await client.upgrade(command("flood", "64", streams=streams), (row, edge.proof))
+        await client.upgrade(command(*argv, streams=streams), (row, edge.proof))
         (session,) = edge.gateway.registry.sessions
         await until(lambda: session.output.end >= 32 * MIB, 10)
-        client.say(b"\x00\x03")
+        client.say(b"\x00" + key)
         await edge.backend.until(running=0)
         heard = [payload for opcode, payload in await client.rest() if opcode == BINARY]
 
     left_out = [json.loads(payload[1:]) for payload in heard if payload[0] == 5 and b'"gap"' in payload]
     missing = sum(gap["bytes"] for gap in left_out)
+    quiet = quiet and key != b"x"
     assert sum(len(payload) - 1 for payload in heard if payload[0] == 1) + missing == 64 * MIB
     assert len(left_out) == quiet
     assert (missing > 16 * MIB) == quiet
+
+
+async def test_a_shell_that_is_to_be_exact_drops_nothing(edge):
+    edge.backend.shell = ("flood", "64")
+    async with peer(edge.url, rcvbuf=4096) as client:
+        await client.upgrade(f"{command(streams=TERMINAL)}&exact=true", (OWN, edge.proof))
+        (session,) = edge.gateway.registry.sessions
+        await until(lambda: session.output.end >= 32 * MIB, 10)
+        client.say(b"\x00\x03")
+        heard = [payload for opcode, payload in await client.rest() if opcode == BINARY]
+
+    assert json.loads(heard[0][1:])["exact"] is True
+    assert sum(len(payload) - 1 for payload in heard if payload[0] == 1) == 64 * MIB
 
 
 async def test_pongs_and_the_close_pass_input_that_nobody_takes(edge_with):

@@ -26,7 +26,7 @@ _WAIT = 30.0  # seconds that a test waits for what must come
 class FakeSession:
     """`program` runs once, from the first hello on. `window`, `grace`: as in hello.
 
-    `modes`: as in hello, for each attach. `lag`: input bytes that a `received` stays behind, until nothing more comes; None: it never comes. What is not
+    `exact`, `modes`: as in hello, for each attach. `lag`: input bytes that a `received` stays behind, until nothing more comes; None: it never comes. What is not
     acknowledged the program does not see. `broken`: what the client did that it may not.
     """
 
@@ -34,6 +34,7 @@ class FakeSession:
     window: int = 65536
     grace: float = 600
     lag: int | None = 0
+    exact: bool = False
     modes: str = ""
     output: bytearray = field(default_factory=bytearray)
     typed: bytearray = field(default_factory=bytearray)
@@ -129,7 +130,14 @@ class FakeSession:
                 "secret": self.secret, "grace": self.grace, "offset": offset,
                 "received": len(self.typed), "window": self.window, "modes": self.modes,
             }  # fmt: skip
-            hello = {"type": "hello", "session": NAME, "gateway": "0", "tty": True, "resume": resume}
+            hello = {
+                "type": "hello",
+                "session": NAME,
+                "gateway": "0",
+                "tty": True,
+                "exact": self.exact,
+                "resume": resume,
+            }
             await client.say(Control(hello), Control({"type": "started"}))
             self._begun.set()
             await self._change()

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import repeat
 from typing import Any
 
@@ -45,6 +46,7 @@ class Scripted:
         self.sizes: list[TerminalSize] = []
         self.read = bytearray()
         self.opened: list[tuple[Target, Command]] = []
+        self.shell = ("cat",)  # what a command without argv is
         self.running = 0
         self.default_namespace: str | Exception = "default"
         self.asked_namespace = 0
@@ -59,7 +61,8 @@ class Scripted:
         self.sizes, self.read = [], bytearray()
         if command.size:
             self.sizes.append(command.size)
-        what = command.argv[0] if command.argv else "cat"
+        command = command if command.argv else replace(command, argv=self.shell)
+        what = command.argv[0]
         self.running += 1
         self.changed.set()
         try:

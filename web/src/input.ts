@@ -7,7 +7,10 @@ import type { Disposable } from "./lifecycle.ts";
 import { Piece } from "./paste_queue.ts";
 import { CHUNK, encode } from "./protocol/codec.ts";
 
-export const INTERRUPT = "\x03";
+/** Ctrl-C, Ctrl-Z and Ctrl-\\: the keys for which a terminal drops earlier input, and its output. */
+const FLUSHING = ["\x03", "\x1a", "\x1c"];
+/** Returns true if `text` is one of the keys for which a terminal drops its output. */
+export const flushes = (text: string): boolean => FLUSHING.includes(text);
 /** Bytes that may wait inside the socket: few enough that Ctrl-C is sent soon. */
 const LIMIT = 1024 * 1024;
 /** Milliseconds between looks at a full socket, which has no event for having become emptier. */
@@ -82,11 +85,11 @@ export class InputQueue implements Disposable {
     this.#flush();
   }
 
-  /** Takes `data`, and sends what credit allows; false, with nothing taken, if too much would wait. Ctrl-C alone takes
-   * the place of the waiting input.
+  /** Takes `data`, and sends what credit allows; false, with nothing taken, if too much would wait. A key that `flushes`
+   * alone takes the place of the waiting input.
    */
   push(data: string | Uint8Array): boolean {
-    if (data === INTERRUPT && this.held > 0) {
+    if (typeof data === "string" && flushes(data) && this.held > 0) {
       this.#cut(data);
       return true;
     }

@@ -2,7 +2,7 @@
  * output that is written faster than xterm.js draws.
  */
 
-import { INTERRUPT } from "./input.ts";
+import { flushes } from "./input.ts";
 import type { Disposable } from "./lifecycle.ts";
 import { toBytes } from "./protocol/utf8.ts";
 import { megabytes } from "./words.ts";
@@ -15,16 +15,19 @@ const PIECE = 4096;
  * are dropped, and a line says so.
  */
 const KEPT = 64 * 1024 * 1024;
-/** Bytes of waiting output above which Ctrl-C drops the output. */
+/** Bytes of waiting output above which Ctrl-C and its like drop the output, and Ctrl-S holds the output. */
 const FLOOD = 64 * 1024;
 /** Bytes at the end of the waiting output that Ctrl-C leaves: the prompt is among these bytes. */
 const TAIL = 4096;
-/** Milliseconds after Ctrl-C during which a flood of output is dropped. */
+/** Milliseconds after Ctrl-C, its like or Ctrl-S during which output belongs to the flood. */
 const QUIET = 1000;
 /** Milliseconds without output, after a flood was dropped, until the rest is drawn. */
 const CALM = 50;
 /** Bytes of the last output that are kept to find an unfinished escape sequence. */
 const LAST = 4096;
+
+/** The key that holds a flood. */
+const STOP = "\x13";
 
 /** Sequence that ends a cut escape sequence or character (CAN), and resets the colours (SGR 0). */
 const CUT = "\x18\x1b[0m";
@@ -60,11 +63,18 @@ export class OutputQueue implements Disposable {
   #offset: number;
   #last: Uint8Array[] = [];
   #whenDrawn: (() => void) | undefined;
+  readonly #drops: boolean;
   #quietUntil = 0;
+  #stopUntil = 0;
+  #stopped = false;
+  /** Bytes since Ctrl-S. */
+  #since = 0;
   #calm: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(sink: Sink, offset = 0, hooks: Hooks = {}, kept = KEPT) {
+  /** `drops`: Ctrl-C and its like leave out a flood; not where they may be bytes of a transfer. */
+  constructor(sink: Sink, offset = 0, hooks: Hooks = {}, { kept = KEPT, drops = true } = {}) {
     this.#sink = sink;
+    this.#drops = drops;
     this.#offset = offset;
     this.#hooks = hooks;
     this.#kept = kept;
@@ -84,6 +94,7 @@ export class OutputQueue implements Disposable {
     this.#waiting.push({ data, bytes: data.length });
     this.#bytes += data.length;
     if (this.#bytes > this.#kept) this.#drop(this.#kept);
+    this.#stop(data.length);
     this.#skip();
     this.#draw();
   }
@@ -107,16 +118,30 @@ export class OutputQueue implements Disposable {
     this.#draw();
   }
 
-  /** Takes note of typed text: Ctrl-C alone drops a flood that waits, or comes within a second, but for its end. */
+  /** Takes note of typed text: Ctrl-C and its like alone drop a flood that waits, or comes within a second, but for its
+   * end; Ctrl-S alone holds such a flood until the next key.
+   */
   typed(text: string): void {
-    this.#quietUntil = text === INTERRUPT ? performance.now() + QUIET : 0;
+    const soon = performance.now() + QUIET;
+    this.#quietUntil = this.#drops && flushes(text) ? soon : 0;
+    this.#stopUntil = text === STOP ? soon : 0;
+    this.#since = 0;
+    this.#stopped = text === STOP && this.#bytes > FLOOD;
     this.#skip();
+    this.#draw();
+  }
+
+  /** Draws the waiting output, held or not: no key has to come any more. */
+  goOn(): void {
+    this.#stopped = false;
+    this.#stopUntil = 0;
+    this.#draw();
   }
 
   /** Calls `callback` once, as soon as everything pushed so far is on the screen. */
   whenDrawn(callback: () => void): void {
     this.#whenDrawn = callback;
-    this.#draw();
+    this.goOn();
   }
 
   /** Drops the output that waits to be drawn. */
@@ -131,7 +156,7 @@ export class OutputQueue implements Disposable {
   }
 
   #draw(): void {
-    while (!this.#marking && !this.#calm && this.#drawing < AHEAD) {
+    while (!this.#marking && !this.#calm && !this.#stopped && this.#drawing < AHEAD) {
       if (this.#dropped > 0) {
         const dropped = this.#dropped;
         this.#dropped = 0; // before the write, which calls back at once if a key came before
@@ -184,6 +209,13 @@ export class OutputQueue implements Disposable {
     const callback = this.#whenDrawn;
     this.#whenDrawn = undefined;
     callback?.();
+  }
+
+  /** Holds the output if more than FLOOD bytes come within a second of Ctrl-S: these bytes were on their way then. */
+  #stop(bytes: number): void {
+    if (performance.now() >= this.#stopUntil) return;
+    this.#since += bytes;
+    if (this.#since > FLOOD) this.#stopped = true;
   }
 
   /** Drops a flood that follows Ctrl-C, and draws nothing until the flood is over, so that one line stands for all. */

@@ -120,7 +120,7 @@ test("the modes of output that was drawn elsewhere are set before the rest, and 
 
 test("output beyond what is kept goes, oldest first, and says so", async () => {
   const terminal = screen();
-  const output = new OutputQueue(terminal, 0, {}, 1024 * 1024);
+  const output = new OutputQueue(terminal, 0, {}, { kept: 1024 * 1024 });
   for (let number = 0; number < 40; number += 1) output.push(Buffer.from("x".repeat(100 * 1024)));
   output.push(Buffer.from("\r\nlast"));
   await new Promise<void>((resolve) => output.whenDrawn(resolve));
@@ -150,9 +150,13 @@ function flooded(bytes: number) {
 const LEFT_OUT = /MB of output are left out here/;
 const count = (lines: string[], of: RegExp): number => lines.filter((line) => of.test(line)).length;
 
-test("Ctrl-C leaves of a flood what is being drawn, one line about the rest, and its end", async () => {
+for (const [key, name] of [["\x03", "Ctrl-C"], ["\x1a", "Ctrl-Z"], ["\x1c", "Ctrl-\\"]] as const) {
+  test(`${name} leaves of a flood what is being drawn, one line about the rest, and its end`, () => cutShort(key));
+}
+
+async function cutShort(key: string): Promise<void> {
   const { output, more, shown, offset, press } = flooded(3_000_000);
-  press("\x03");
+  press(key);
   for (let times = 0; times < 20; times += 1) {
     await new Promise((resolve) => setTimeout(resolve, 5));
     more(90_000);
@@ -163,6 +167,44 @@ test("Ctrl-C leaves of a flood what is being drawn, one line about the rest, and
   assert.equal(count(screen, LEFT_OUT), 1);
   assert.ok(count(screen, /^y$/) < 40_000);
   assert.equal(offset(), 3_000_000 + 20 * 90_000 + 6);
+}
+
+const waited = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+test("Ctrl-S holds a flood until the next key, and drops nothing", async () => {
+  const { output, shown, offset, press } = flooded(3_000_000);
+  press("\x13");
+  await waited(100);
+  const before = offset();
+  assert.ok(before < 200_000);
+  await waited(300);
+  assert.equal(offset(), before);
+  output.typed("x");
+  const screen = await shown();
+  assert.equal(count(screen, LEFT_OUT), 0);
+  assert.equal(offset(), 3_000_000);
+});
+
+test("Ctrl-S holds what comes within a second, too, if it is a flood", async () => {
+  const { output, more, shown, offset } = flooded(0);
+  output.typed("\x13");
+  more(30_000);
+  await waited(100);
+  assert.equal(offset(), 30_000);
+  more(300_000);
+  await waited(200);
+  assert.ok(offset() < 150_000);
+  await shown(); // the end: no key has to come
+  assert.equal(offset(), 330_000);
+});
+
+test("nothing is dropped where the keys may be bytes of a transfer", async () => {
+  const terminal = screen();
+  const output = new OutputQueue(terminal, 0, {}, { drops: false });
+  output.push(Buffer.from("y\r\n".repeat(50_000)));
+  output.typed("\x03");
+  await new Promise<void>((resolve) => output.whenDrawn(resolve));
+  assert.equal(count(lines(terminal), /^y$/), 50_000);
 });
 
 test("what the gateway leaves out of the flood is on the same line", async () => {

@@ -36,14 +36,18 @@ _LAST_WORDS = 0.5  # seconds for what was said last to reach the terminal
 Talk = Callable[[Endpoint, Sink], Awaitable[End]]
 
 
-def command(verb: Verb, argv: tuple[str, ...], *, stdin: bool, tty: bool, kill: bool = False) -> Command:
+def command(
+    verb: Verb, argv: tuple[str, ...], *, stdin: bool, tty: bool, kill: bool = False, exact: bool = False
+) -> Command:
     """Returns the command with all of its output asked for. As with kubectl, a terminal needs one here:
     without, prints so and leaves it out. Raises BadRequest for unusable argv.
     """
     if tty and stdin and not os.isatty(0):
         say("stdin is no terminal, so the command gets none either")
         tty = False
-    return Command(argv, verb, stdin=stdin, stdout=True, stderr=not tty, tty=tty, kill_on_disconnect=kill)
+    return Command(
+        argv, verb, stdin=stdin, stdout=True, stderr=not tty, tty=tty, kill_on_disconnect=kill, exact=exact
+    )
 
 
 def run(
@@ -74,7 +78,7 @@ def run(
             pipes.tells = tells
             return await pipes.run(endpoint, path(target, sized))
         wish = path(target, sized, resumable=resumable)
-        shell = Shell(endpoint, sink, terminal, sized.size)
+        shell = Shell(endpoint, sink, terminal, sized)
         shell.tells = tells
         return await shell.open(wish)
 
@@ -90,7 +94,7 @@ def take_over(session: str, endpoint: Endpoint) -> int:
     terminal = Terminal(0)
 
     async def talk(endpoint: Endpoint, sink: Sink) -> End:
-        return await Shell(endpoint, sink, terminal, None).take_over(session)
+        return await Shell(endpoint, sink, terminal).take_over(session)
 
     return _run(nullcontext(endpoint), talk, terminal)
 
@@ -148,7 +152,7 @@ async def _until_end(talk: Talk, endpoint: Endpoint, sink: Sink) -> End:
 
 
 async def _undo(sink: Sink) -> None:
-    sink.drop()
+    sink.take_back(Stream.STDOUT)
     sink.put(Stream.STDOUT, sink.screen.undoing)
     await _settle(sink)
 

@@ -1,5 +1,6 @@
 """Draws the output of a terminal's session: each byte once, and a marker where bytes are missing."""
 
+from gateway.cli.terminal.flood import Flood
 from gateway.cli.terminal.notices import Notices
 from gateway.cli.terminal.stdio import Sink
 from gateway.client.output_tracker import OutputTracker
@@ -10,10 +11,11 @@ from gateway.protocol.messages import Output, Stream
 class Display:
     """Draws output through the sink, and tracks how much of it the terminal has taken."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, *, exact: bool) -> None:
         self._sink = sink
         self._tracker = OutputTracker()
         self.notices = Notices(sink, lambda: self._tracker.unfinished)
+        self.flood = Flood(sink, self.notices.left_out, exact=exact)
 
     @property
     def seen(self) -> int:
@@ -50,6 +52,7 @@ class Display:
 
     def gap(self, size: int) -> None:
         """Marks where `size` bytes of output are missing."""
+        self.flood.emit()
         self.notices.marker(f"{size} bytes of output skipped")
         self.notices.torn = False  # what was cut off here never goes on
         self._tracker.skip(size)
@@ -58,7 +61,7 @@ class Display:
         """Draws output; waits while much of it waits for the terminal. Raises as `Sink.write`."""
         if output.stream == Stream.STDOUT:
             self._tracker.take(output.data)
-        await self._sink.write(output.stream, output.data)
+        await self.flood.write(output.stream, output.data)
         self.notices.flush()
 
     def _set_modes(self, modes: bytes) -> None:

@@ -20,15 +20,19 @@ _ESCAPE = b"\r~."  # as ssh's
 class Keyboard:
     """Reads, holds and sends keys. `ready`: the command runs, its terminal is raw, and keys may be read.
     `why`: returns the end when the person gives up.
+    `typed`: takes notice of keys, as `Flood.typed`.
 
     Two keys are ours, and only while nothing can arrive: Ctrl-C, once the line that says so is on the screen
     (before that it may well be meant for the program), and `~.` after Enter.
     """
 
-    def __init__(self, absence: Absence, why: Callable[[], End]) -> None:
+    def __init__(
+        self, absence: Absence, why: Callable[[], End], typed: Callable[[bytes], int] = lambda _: -1
+    ) -> None:
         self.ready = asyncio.Event()
         self._absence = absence
         self._why = why
+        self._notice = typed
         self._buffer = InputBuffer()
         self._last = b""
         self._resumable = False
@@ -106,11 +110,12 @@ class Keyboard:
     def _look(self, data: bytes) -> bytes:
         typed = self._last + data
         self._last = typed[1 - len(_ESCAPE) :]
+        flushing = self._notice(data)
         if self._absence.lost:
             if _ESCAPE in typed or (self._absence.told and _CTRL_C in data):
                 raise GivenUp(self._why())
             self._absence.tell()
-        elif _CTRL_C in data and self._buffer.waiting:
+        elif flushing >= 0 and self._buffer.waiting:
             self._buffer.discard()  # as the line discipline of a terminal does
-            return data[data.rindex(_CTRL_C) :]
+            return data[flushing:]
         return data

@@ -78,6 +78,11 @@ class Notices:
         """Writes the text in the middle of the output, in reverse video."""
         self._cut(b"\r\n\x1b[0;7m" + safe(f"[dap: {text}]").encode() + b"\x1b[0m\r\n")
 
+    def left_out(self, size: int) -> None:
+        """Marks where `size` bytes of output that had come are left out, in whatever sequence they end."""
+        words = safe(f"[dap: {size} bytes of output skipped]").encode()
+        self._sink.put(self._fd, _CANCEL + b"\r\n\x1b[0;7m" + words + b"\x1b[0m\r\n")
+
     def flush(self) -> None:
         """Writes the titles and bells that had to wait, once the output is in no sequence."""
         if self._late and not self._unfinished():

@@ -25,7 +25,7 @@ from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import LOST, End, GatewayFailed, first
 from gateway.client.resume import Resume, attach_path, broken, number
 from gateway.protocol.messages import Control, Output, Stream
-from gateway.protocol.target import TerminalSize
+from gateway.protocol.target import Command
 
 _LULL = 0.1  # seconds until `seen` is told, unless a quarter of the window comes first
 _WARNINGS = {
@@ -41,15 +41,17 @@ class Shell:
         None  # set it for what is said of the pod at the hello
     )
 
-    def __init__(self, endpoint: Endpoint, sink: Sink, terminal: Terminal, size: TerminalSize | None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, sink: Sink, terminal: Terminal, command: Command | None = None
+    ) -> None:
         self._endpoint = endpoint
         self._sink = sink
         self._terminal = terminal
-        self._display = Display(sink)
+        self._display = Display(sink, exact=command is not None and command.exact)
         self._notices = self._display.notices
         self._absence = Absence(self._notices)
-        self._keyboard = Keyboard(self._absence, self._given_up)
-        self._sizes = WindowSize(size, terminal)
+        self._keyboard = Keyboard(self._absence, self._given_up, self._display.flood.typed)
+        self._sizes = WindowSize(command.size if command else None, terminal)
         self._resume: Resume | None = None
         self._attached = False
         self._joining = False  # the session is another client's until its hello
@@ -81,6 +83,7 @@ class Shell:
             self._absence.stop()
             self._notices.warn("")
             self._keyboard.close()
+            self._display.flood.settle()
 
     async def _live(self, path: str, *, attaching: bool) -> End:
         """Opens connection after connection, and returns the session's end or ours."""
@@ -127,6 +130,7 @@ class Shell:
                         elif not tasks:
                             self._hello(message.body)
                             tasks += [group.create_task(job) for job in self._jobs(connection)]
+                    self._display.flood.settle()
                     await self._sink.drain()
                     for task in tasks:
                         task.cancel()
@@ -149,6 +153,7 @@ class Shell:
 
     def _hello(self, body: Mapping[str, Any]) -> None:
         found, before = Resume.parse(body), self._resume
+        self._display.flood.drops = body.get("exact") is False
         if self.tells and before is None:
             self.tells(body)
         if before is not None:

@@ -20,7 +20,8 @@ from gateway.protocol.codec import CHUNK
 from gateway.protocol.messages import Stream
 
 WAITING_LIMIT = 1 << 20  # bytes of output that may wait for the terminal or pipe
-_BATCH = 256 * 1024  # bytes; small outputs that wait together are written together
+_BATCH = 64 * 1024  # bytes; small outputs that wait together are written together
+_PIECE = 8 * 1024  # bytes that a terminal is given at once: Ctrl-S stops between two
 
 
 class OutputClosed(Exception):  # noqa: N818
@@ -86,6 +87,8 @@ class Sink:
         self._next: _Chunk | None = None
         self._changed = asyncio.Event()
         self._failure: OSError | None = None
+        self._go = threading.Event()
+        self._go.set()
         self.waiting = 0  # bytes accepted and not yet written
         self._written: dict[int, int] = {}
         threading.Thread(target=self._write_all, name="dap-output", daemon=True).start()
@@ -116,11 +119,32 @@ class Sink:
         """Raises as `drain`, also when nobody writes; never returns."""
         await self._until(lambda: False)
 
-    def drop(self) -> None:
-        """Drops what waits; what the terminal is just being given cannot be dropped."""
+    def hold(self) -> None:
+        """Writes nothing until `go_on`."""
+        self._go.clear()
+
+    def go_on(self) -> None:
+        """Ends `hold`."""
+        self._go.set()
+
+    def take_back(self, fd: int) -> bytes:
+        """Removes and returns what waits for the descriptor, but for what it is just being given."""
+        chunks: list[_Chunk] = []
         with contextlib.suppress(queue.Empty):
             while True:
-                self.waiting -= len(self._chunks.get_nowait().data)
+                chunks.append(self._chunks.get_nowait())
+        for chunk in chunks:
+            if chunk.fd != fd:
+                self._chunks.put(chunk)
+        data = b"".join(chunk.data for chunk in chunks if chunk.fd == fd)
+        self.waiting -= len(data)
+        return data
+
+    def count(self, fd: int, size: int) -> None:
+        """Counts `size` bytes as written that were taken back for good."""
+        self._written[fd] = self.written(fd) + size
+        self._changed.set()
+        self._changed.clear()
 
     def close(self) -> None:
         """Ends the writing thread behind what is queued, without waiting for it, since it may be stuck in a write."""
@@ -151,11 +175,17 @@ class Sink:
         while failure is None and (chunk := self._next or self._chunks.get()) is not _END:
             data = self._batch(chunk)
             try:
-                _write(chunk.fd, data)
+                self._write(chunk.fd, data)
             except OSError as error:
                 failure = error
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 self._loop.call_soon_threadsafe(self._done, chunk.fd, data, failure)
+
+    def _write(self, fd: int, data: bytes) -> None:
+        step = _PIECE if os.isatty(fd) else max(len(data), 1)
+        for start in range(0, len(data), step):
+            self._go.wait()
+            _write(fd, data[start : start + step])
 
     def _batch(self, first: _Chunk) -> bytes:
         parts, size, self._next = [first.data], len(first.data), None

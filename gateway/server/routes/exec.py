@@ -73,7 +73,7 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
     try:
         if not row.control:
             await upgrade(websocket, request, row)
-        delivery = AtOnce(session, quiets=row.control and session.command.tty)
+        delivery = AtOnce(session, quiets=row.control and session.command.drops_floods)
         attachment = Attachment(websocket, row, session, delivery, limits, request.app[METRICS])
         gone = await attachment.until_gone()
     finally:

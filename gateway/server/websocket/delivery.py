@@ -1,6 +1,7 @@
 """How a session's output gets to one client: at once, or within the client's credit, so that another may follow it."""
 
 import asyncio
+import re
 import time
 from collections import deque
 from typing import Any, Protocol
@@ -16,8 +17,10 @@ from gateway.server.websocket.socket import Gone
 from gateway.sessions.resumption import Resumption, Trouble
 from gateway.sessions.session import Session
 
-INTERRUPT = b"\x03"
-_QUIET = 1.0  # seconds after an interrupt in which a flood at the far side is left out, too
+_FLUSHING = re.compile(
+    rb"[\x03\x1a\x1c]"
+)  # Ctrl-C, Ctrl-Z, Ctrl-\: for all three a terminal flushes its output
+_QUIET = 1.0  # seconds after such a key in which a flood at the far side is left out, too
 
 
 class Delivery(Protocol):
@@ -46,12 +49,17 @@ class Delivery(Protocol):
         ...
 
     def typed(self, data: bytes) -> None:
-        """Takes notice of input: an interrupt at a terminal leaves out a flood that waits."""
+        """Takes notice of input: a key that flushes a terminal leaves out a flood that waits."""
         ...
 
     def closed_with(self, code: int | None) -> Outcome:
         """Returns what a client means that closes with this code."""
         ...
+
+
+def flushes(data: bytes) -> bool:
+    """Returns True if a key is among the input for which a terminal flushes its output."""
+    return _FLUSHING.search(data) is not None
 
 
 def gap(count: int) -> Control:
@@ -60,8 +68,8 @@ def gap(count: int) -> Control:
 
 
 class AtOnce:
-    """Delivers output as fast as the client's connection takes it, and drops what was sent. `quiets`: an interrupt leaves
-    out a flood.
+    """Delivers output as fast as the client's connection takes it, and drops what was sent. `quiets`: a key that flushes
+    a terminal leaves out a flood.
     """
 
     def __init__(self, session: Session, *, quiets: bool) -> None:
@@ -100,7 +108,7 @@ class AtOnce:
 
     def typed(self, data: bytes) -> None:
         """See `Delivery.typed`."""
-        if self._quiets and INTERRUPT in data:
+        if self._quiets and flushes(data):
             self._output.skip_flood(self.sent)
 
     def closed_with(self, code: int | None) -> Outcome:
@@ -121,6 +129,7 @@ class WithinCredit:
         self._session = session
         self._resumption = resumption
         self._window = window
+        self._quiets = session.command.drops_floods
         self._received = session.bytes_in  # the offset of input, as the hello tells it
         self._gaps: deque[tuple[int, int]] = deque()  # (offset, bytes) of those that the client has not seen
         self._trouble: Trouble | None = None
@@ -185,7 +194,9 @@ class WithinCredit:
 
     def typed(self, data: bytes) -> None:
         """See `Delivery.typed`."""
-        if INTERRUPT not in data:
+        if not self._quiets:
+            return
+        if not flushes(data):
             self._interrupted = self._quiet_until = 0.0  # what comes now may be wanted
             return
         self._interrupted = time.monotonic()

@@ -10,12 +10,16 @@ import { Session } from "../session.ts";
 import { connect } from "../socket.ts";
 import { bind, nudge, REPLY, TIDY, type Binding } from "../terminal.ts";
 
+/** Matches reports of the focus and the mouse, which are no keys. */
+const REPORT = /^\x1b\[([IO]$|<)/;
 /** Milliseconds after a replay begins during which the terminal may answer the replayed questions. */
 const SETTLED = 500;
 
 export interface Start {
   /** Path of the exec endpoint, under which the tab stores the session, too. */
   readonly path: string;
+  /** True if Ctrl-C and its like drop a flood: the gateway has started the shell. */
+  readonly drops: boolean;
   /** Session to attach to; undefined opens a new session. */
   readonly kept?: Kept | undefined;
   /** True if a full-screen program has the screen, and should draw the screen again. */
@@ -39,15 +43,15 @@ export class Run implements Disposable {
     this.#tell = tell;
     this.#redraw = start.redraw ?? false;
     const { terminal } = screen;
-    const { path, kept } = start;
+    const { path, kept, drops } = start;
     const open = (where: string) => connect(where, access.token() ?? "");
     const handle = (event: SessionEvent): void => this.#handle(event);
     this.session = kept ? Session.attach(open, kept, handle) : Session.exec(open, path, handle);
     const drawn = (offset: number): void => this.session.drawn(offset);
     const gapped = (): void => this.#nudge();
-    this.#output = this.#store.add(new OutputQueue(terminal, kept?.offset ?? 0, { drawn, gapped }));
+    this.#output = this.#store.add(new OutputQueue(terminal, kept?.offset ?? 0, { drawn, gapped }, { drops }));
     this.#binding = this.#store.add(bind(terminal, this.session));
-    this.#store.add(terminal.onData((text) => REPLY.test(text) || this.#output.typed(text)));
+    this.#store.add(terminal.onData((text) => REPLY.test(text) || REPORT.test(text) || this.#output.typed(text)));
   }
 
   /** Calls `callback` once, as soon as all output received so far is on the screen. */

@@ -105,7 +105,7 @@ export class ShellView implements Disposable {
     else go();
   }
 
-  #start(how: Omit<Start, "path"> = {}): void {
+  #start(how: Omit<Start, "path" | "drops"> = {}): void {
     if (this.#store.disposed) return;
     const { status } = this.#shell;
     this.#bar.hidden = true;
@@ -113,7 +113,7 @@ export class ShellView implements Disposable {
     this.#notices.clear();
     this.#run?.dispose();
     status.state("busy", how.kept ? "reconnecting" : "connecting");
-    this.#run = new Run(this.#screen, { path: this.#path, ...how }, (event) => this.#handle(event));
+    this.#run = new Run(this.#screen, { path: this.#path, drops: this.#what === "shell", ...how }, (event) => this.#handle(event));
     this.#screen.terminal.focus();
   }
 
