@@ -7,10 +7,11 @@ _NAME = "localhost"
 
 
 def is_loopback(host: str) -> bool:
-    """True for `localhost`, with or without the dot of a full name, and every loopback address, an IPv4 address written
-    as IPv6 among them. `host`: without brackets.
+    """True for `localhost` and every loopback address, an IPv4 address written as IPv6 among them. `host`: without
+    brackets; the dot of a full name makes no difference.
     """
-    if host.lower().removesuffix(".") == _NAME:
+    host = host.lower().removesuffix(".")
+    if host == _NAME:
         return True
     try:
         address = ipaddress.ip_address(host)

@@ -36,11 +36,12 @@ log = structlog.get_logger()
 MAX_FIELDS = 16 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+ALIVE: Final = ("GET", "/healthz")
 OPEN: Final = frozenset(
     {
         ("GET", "/"),
         ("GET", "/assets/{name}"),
-        ("GET", "/healthz"),
+        ALIVE,
         ("GET", "/gateway/v1/proof"),
         ("POST", "/gateway/v1/token"),
     }
@@ -87,13 +88,13 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         with connection_of(request).serving(request, peer.address):
             return await _guarded(request, peer, handler)
     except Refusal as refusal:
-        return refusal.response()
+        return refusal.response(request)
     except Unauthorized:
-        return Refusal(401, "Unauthorized").response()
+        return Refusal(401, "Unauthorized").response(request)
     except web.HTTPException as answer:
         if answer.status < 400:
             raise
-        refused = Refusal(answer.status, answer.reason).response()
+        refused = Refusal(answer.status, answer.reason).response(request)
         if hdrs.ALLOW in answer.headers:
             refused.headers[hdrs.ALLOW] = answer.headers[hdrs.ALLOW]
         return refused
@@ -103,11 +104,11 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         log.exception("request_defect", path=request.path)
         return Refusal(
             500, "Internal error occurred: a defect of the gateway; its log has the details"
-        ).response()
+        ).response(request)
 
 
 async def _guarded(request: web.Request, peer: Peer, handler: Handler) -> web.StreamResponse:
-    if why := request.app[ACCESS].hosts.refuse(peer):
+    if why := request.app[ACCESS].hosts.refuse(peer, any_host=_listed(request, {ALIVE})):
         request.app[AUDIT].refused(request, "place", why)
         raise Refusal(403, why)
     if request.rel_url.raw_query_string.count("&") >= MAX_FIELDS:

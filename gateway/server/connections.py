@@ -23,6 +23,7 @@ from gateway.settings.config import Limits
 MAX_LINE = 1 << 20  # bytes of a request line: argv travels in the query
 MAX_HEAD = MAX_LINE + (128 << 10)  # bytes of a request line and all header lines
 _CONTROL = 6  # bytes of a control frame before its data (RFC 6455, 5.2)
+_ALIVE = (b"GET /healthz ", b"HEAD /healthz ")  # the longest last
 TICK = 1.0  # seconds between looks at all connections
 
 
@@ -96,6 +97,7 @@ class Connection(asyncio.Protocol):
         self._head_began: float | None = self._loop.time()  # None: no head is under way
         self._serving = False
         self._streaming = False  # what comes belongs to the request that is served
+        self._first = b""  # bytes of the head
         self._upgraded = False  # a session looks after its client by itself
         self._unsent = 0  # bytes at the last look
         self._taken = self._loop.time()  # when the client had taken some, or owed nothing
@@ -121,6 +123,7 @@ class Connection(asyncio.Protocol):
         """See asyncio.Protocol. A head that is too large is not read on."""
         if not self._streaming:
             self._head_began = self._head_began or self._loop.time()
+            self._first = (self._first + data)[: len(_ALIVE[-1])] if self.head else data[: len(_ALIVE[-1])]
             self._hold(len(data))
             if self.head > MAX_HEAD:
                 self.drop("head_too_large", 431, f"a request's head may have {MAX_HEAD} bytes")
@@ -130,8 +133,10 @@ class Connection(asyncio.Protocol):
             self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """See asyncio.Protocol."""
-        return self._inner.eof_received()
+        """See asyncio.Protocol. A client that has only asked whether the gateway is alive gets its answer; everybody
+        else who closes a side is gone.
+        """
+        return self._first.startswith(_ALIVE) or self._inner.eof_received()
 
     def pause_writing(self) -> None:
         """See asyncio.BaseProtocol."""

@@ -89,6 +89,30 @@ def test_the_token_of_this_machine_goes_to_this_machine_alone(env):
         running(load())
 
 
+@pytest.mark.usefixtures("stored_token")
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost.", "LOCALHOST", "127.0.0.1", "127.0.0.2", "127.255.255.254", "[::1]",
+             "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"],
+)  # fmt: skip
+def test_every_name_of_this_machine_is_this_machine(env, host):
+    env.setenv("DAP_GATEWAY_URL", f"http://{host}:8080")
+    endpoint = running(load())
+
+    assert (endpoint.token, endpoint.local) == ("stored", True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["128.0.0.1", "0.0.0.0", "[::]", "localhost.example.com", "127.0.0.1.example.com", "[::ffff:128.0.0.1]"],
+)
+def test_other_names_are_beyond_it(env, host):
+    env.setenv("DAP_GATEWAY_URL", f"http://{host}:8080")
+    env.setenv("DAP_GATEWAY_TOKEN", "t")
+
+    with pytest.raises(ConfigError, match="use https"):
+        running(load())
+
+
 @pytest.fixture
 def tickets():
     """A gateway's ticket office; what it was asked."""

@@ -128,46 +128,105 @@ def wrong_hosts(url):
     host = urlsplit(url).netloc
     name, port = host.split(":")
     return [
-        "evil.test", f"evil.test:{port}", name, f"{name}:{int(port) + 1}", f"{name}.:{port}", f"{host}.", "localhost",
-        f"localhost:{port}", f"[::1]:{port}", f"[::ffff:127.0.0.1]:{port}", f"127.1:{port}", f"2130706433:{port}",
-        f"x@{host}", f"{host}@evil.test", f"{host},evil.test", f"{host}/", f"{name}:0{port}", "*",
+        "evil.test", f"evil.test:{port}", f"{host}.", f"127.1:{port}", f"2130706433:{port}", f"[::]:{port}", f"::1:{port}",
+        f"x@{host}", f"{host}@evil.test", f"{host},evil.test", f"{host}/", f"{name}:0{port}", "*", f"evil.localhost:{port}",
+        f"localhost.evil.test:{port}", f"[::1%25lo]:{port}", f"127.0.0.1.evil.test:{port}", f"localhost..:{port}",
+        "localhost:99999999", "0.0.0.0", f"[::1:{port}", "localhost:", "10.0.0.1",
     ]  # fmt: skip
 
 
 async def test_no_route_answers_to_a_wrong_host(edge):
     """A page whose name was rebound to this address carries its own name, with every credential it may have."""
-    for method, _, path, headers in knocks(edge.gateway):
+    for method, pattern, path, headers in knocks(edge.gateway):
         answer = await once(edge.url, method, path, (*headers, edge.proof), host="evil.test")
-        assert answer.code == 403, (method, path)
+        assert answer.code == (200 if pattern == "/healthz" else 403), (method, path)
     assert not edge.backend.opened
 
 
 async def test_hosts_are_exact(edge):
     exec_path = "/api/v1/namespaces/default/pods/web-0/exec?command=true&stdout=1"
     for wrong in wrong_hosts(edge.url):
-        for path, headers in (("/healthz", ()), (exec_path, (*UPGRADE, V5)), (exec_path, (*UPGRADE, OWN))):
+        for path, headers in (("/metrics", ()), (exec_path, (*UPGRADE, V5)), (exec_path, (*UPGRADE, OWN))):
             answer = await once(edge.url, "GET", path, (*headers, edge.proof), host=wrong)
             assert answer.code == 403, wrong
             assert answer.status["reason"] == "Forbidden"
-    assert (await once(edge.url, "GET", "/healthz", host=None, checked=False)).code in (400, 403)
-    assert (await once(edge.url, "GET", "/healthz", (("Host", ""),), host=None, checked=False)).code in (
-        400,
-        403,
-    )
+    for host in ((), (("Host", ""),)):
+        answer = await once(edge.url, "GET", "/metrics", (edge.proof, *host), host=None, checked=False)
+        assert answer.code in (400, 403)
     assert not edge.backend.opened
+
+
+async def test_loopback_names_are_good_with_any_port_for_the_page_that_they_name(edge):
+    """As behind `ssh -L 9000:localhost:8080`: no other page can have such a name."""
+    port = urlsplit(edge.url).port
+    hosts = (
+        "localhost", "localhost:80", f"localhost:{port}", "localhost:9000", "LocalHost.:9000", "127.0.0.1", "127.0.0.1:1",
+        f"127.8.8.8:{port}", "[::1]", "[::1]:9000", "[0:0:0:0:0:0:0:1]:9000", "[::ffff:127.0.0.1]:9000", "127.0.0.1.:9000",
+    )  # fmt: skip
+    for host in hosts:
+        assert (await once(edge.url, "GET", "/metrics", (edge.proof,), host=host)).code == 200, host
+        own, others = (
+            f"http://{host}",
+            (f"https://{host}", "http://localhost:3000", "http://127.0.0.1:3000", "null"),
+        )
+        assert (
+            await once(edge.url, "GET", "/metrics", (edge.proof, ("Origin", own)), host=host)
+        ).code == 200, host
+        for origin in others:
+            answer = await once(edge.url, "GET", "/metrics", (edge.proof, ("Origin", origin)), host=host)
+            assert answer.code == 403, (host, origin)
+    for host, origin in (
+        ("localhost", "http://localhost:80"),
+        ("localhost.:80", "http://localhost"),
+        ("[::1]", "http://[::1]:80"),
+    ):
+        assert (
+            await once(edge.url, "GET", "/metrics", (edge.proof, ("Origin", origin)), host=host)
+        ).code == 200
+
+
+async def test_the_default_port_and_the_dot_of_a_full_name_make_no_difference(edge_with):
+    edge = await edge_with(
+        public_url="https://gate.example.com", allowed_hosts=("gate.internal", "other.internal:80"),
+        allowed_origins=("https://app.example.com:443",),
+    )  # fmt: skip
+
+    async def code(host, *origins):
+        headers = (edge.proof, *(("Origin", origin) for origin in origins))
+        return (await once(edge.url, "GET", "/metrics", headers, host=host)).code
+
+    for host in (
+        "gate.example.com", "gate.example.com:443", "gate.example.com.", "Gate.Example.com.:443", "gate.internal",
+        "gate.internal:80", "gate.internal:443", "gate.internal.", "other.internal", "other.internal.:80",
+    ):  # fmt: skip
+        assert await code(host) == 200, host
+    for host in (
+        "gate.example.com:80",
+        "gate.example.com:8443",
+        "gate.internal:8080",
+        "other.internal:443",
+        "gate.example.com..",
+    ):
+        assert await code(host) == 403, host
+    for origin in (
+        "https://gate.example.com:443", "https://gate.example.com.", "https://app.example.com", "http://gate.internal:80",
+    ):  # fmt: skip
+        assert await code("gate.example.com", origin) == 200, origin
+    for origin in ("http://gate.example.com:443", "https://gate.internal", "https://app.example.com:80"):
+        assert await code("gate.example.com", origin) == 403, origin
 
 
 async def test_two_hosts_are_refused_and_forwarded_ones_ignored(edge):
     right = urlsplit(edge.url).netloc
     for pair in (("evil.test", right), (right, "evil.test"), (right, right)):
-        hosts = [("Host", one) for one in pair]
-        answer = await once(edge.url, "GET", "/healthz", hosts, host=None, checked=False)
+        hosts = [edge.proof, *(("Host", one) for one in pair)]
+        answer = await once(edge.url, "GET", "/metrics", hosts, host=None, checked=False)
         assert answer.code in (400, 403), pair
     for name in ("X-Forwarded-Host", "Forwarded", "X-Host", "X-Original-Host"):
         said = (name, f"host={right}" if name == "Forwarded" else right)
-        assert (await once(edge.url, "GET", "/healthz", (said,), host="evil.test")).code == 403
+        assert (await once(edge.url, "GET", "/metrics", (edge.proof, said), host="evil.test")).code == 403
         said = (name, "host=evil.test" if name == "Forwarded" else "evil.test")
-        assert (await once(edge.url, "GET", "/healthz", (said,))).code == 200
+        assert (await once(edge.url, "GET", "/metrics", (edge.proof, said))).code == 200
 
 
 async def test_an_absolute_target_does_not_stand_for_the_host(edge):
@@ -184,18 +243,12 @@ async def test_localhost_has_all_its_names_in_any_case(edge_with):
     where = f"http://127.0.0.1:{port}"
 
     for host in (f"localhost:{port}", f"LocalHost:{port}", f"127.0.0.1:{port}"):
-        assert (await once(where, "GET", "/healthz", host=host)).code == 200, host
+        assert (await once(where, "GET", "/metrics", (edge.proof,), host=host)).code == 200, host
         assert (
             await once(where, "GET", "/metrics", (edge.proof, ("Origin", f"http://{host}")))
         ).code == 200, host
-    for host in (
-        "localhost",
-        "localhost:80",
-        f"localhost.:{port}",
-        f"evil.localhost:{port}",
-        f"localhost:{port}.",
-    ):
-        assert (await once(where, "GET", "/healthz", host=host)).code == 403, host
+    for host in (f"evil.localhost:{port}", f"localhost:{port}."):
+        assert (await once(where, "GET", "/metrics", (edge.proof,), host=host)).code == 403, host
     for host in ("localhost", "localhost:80", f"evil.localhost:{port}"):
         origin = ("Origin", f"http://{host}")
         assert (await once(where, "GET", "/metrics", (edge.proof, origin))).code == 403, host
@@ -205,13 +258,12 @@ async def test_ipv6_is_a_name_of_its_own(edge_with):
     """Bound with localhost, where the machine has it."""
     edge = await edge_with(listen="localhost:0")
     port = urlsplit(edge.url).port
-    has = f"[::1]:{port}" in edge.gateway.access.hosts._hosts
+    where = f"http://127.0.0.1:{port}"
 
-    answer = await once(f"http://127.0.0.1:{port}", "GET", "/healthz", host=f"[::1]:{port}")
-
-    assert answer.code == (200 if has else 403)
-    for wrong in (f"[::]:{port}", f"[0:0:0:0:0:0:0:1]:{port}", f"::1:{port}", f"[::1%25lo]:{port}", "[::1]"):
-        assert (await once(f"http://127.0.0.1:{port}", "GET", "/healthz", host=wrong)).code == 403, wrong
+    for right in (f"[::1]:{port}", f"[0:0:0:0:0:0:0:1]:{port}", "[::1]"):
+        assert (await once(where, "GET", "/metrics", (edge.proof,), host=right)).code == 200, right
+    for wrong in (f"[::]:{port}", f"::1:{port}", f"[::1%25lo]:{port}"):
+        assert (await once(where, "GET", "/metrics", (edge.proof,), host=wrong)).code == 403, wrong
 
 
 def foreign_origins(url):
@@ -219,7 +271,7 @@ def foreign_origins(url):
     name, port = host.split(":")
     return [
         "null", "", "evil.test", "http://evil.test", f"http://evil.test:{port}", f"https://{host}", f"http://{name}",
-        f"http://{name}:{int(port) + 1}", f"http://sub.{host}", f"http://evil.localhost:{port}", f"http://{name}.:{port}",
+        f"http://{name}:{int(port) + 1}", f"http://sub.{host}", f"http://evil.localhost:{port}",
         f"http://{host}.evil.test", f"http://{host}@evil.test", f"http://{host} http://evil.test", f"{host}",
         f"ws://{host}", "file://", "chrome-extension://abcdef", "http://localhost", f"http://localhost:{port}",
         "http://xn--e1afmkfd.test", "http://ex\xe4mple.test",
@@ -258,7 +310,7 @@ async def test_no_foreign_page_is_given_leave_to_read(edge):
 
 
 async def test_the_own_page_is_let_in(edge):
-    for origin in (edge.url, edge.url.upper()):
+    for origin in (edge.url, edge.url.upper(), edge.url.replace("127.0.0.1", "127.0.0.1.")):
         answer = await once(edge.url, "GET", "/gateway/v1/info", (edge.proof, ("Origin", origin)))
         assert answer.code == 200
 
@@ -369,7 +421,7 @@ ASSET = OURS | {"content-type": "text/javascript", "cache-control": "public, max
         ("/", 200, PAGE),
         ("/assets/main.js", 200, ASSET),
         ("/assets/none.js", 404, STATUS),
-        ("/healthz", 200, PLAIN | {"content-type": "text/plain; charset=utf-8"}),
+        ("/healthz", 200, PLAIN | {"content-type": "text/plain; charset=utf-8", "connection": "close"}),
         ("/metrics", 200, PLAIN | {"content-type": "text/plain; version=0.0.4; charset=utf-8"}),
         ("/readyz", 200, JSON),
         ("/gateway/v1/info", 200, JSON),
