@@ -10,17 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidHandshake,
-    InvalidProxy,
-    InvalidStatus,
-    WebSocketException,
-)
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 from websockets.frames import CloseCode
-from websockets.proxy import get_proxy, parse_proxy
 from websockets.typing import Subprotocol
-from websockets.uri import parse_uri
 
 from gateway import __version__, unix_peer
 from gateway.client.endpoint import Endpoint
@@ -34,8 +26,9 @@ from gateway.client.exit_status import (
     from_status,
 )
 from gateway.client.http import refusal
-from gateway.client.proof import Unproved, prove
-from gateway.dial import ATTEMPT_DELAY, dial
+from gateway.client.proof import Unproved, prove_in_thread
+from gateway.client.proxy import ProxyUnusable
+from gateway.client.reach import ProxyRefused, proxy_of, reach
 from gateway.errors import why
 from gateway.protocol import codec
 from gateway.protocol.codec import CHUNK
@@ -50,10 +43,6 @@ _CLOSE = 2.0  # seconds for the closing handshake
 _HURRY = 0.3  # seconds for it after Ctrl-C and the like
 _PING = 15.0  # seconds between pings: proxies and the gateway see that we live
 _SILENCE = 45  # seconds until a peer that acknowledges nothing is lost
-_PROXY = (
-    "the proxy that the environment names (HTTPS_PROXY, ALL_PROXY or the like) cannot be used: "
-    "it has to be http://[USER:PASSWORD@]HOST:PORT, or with https, what is special in USER and PASSWORD as %XX"
-)
 _QUIET = logging.getLogger("gateway.cli.websockets")  # what it has to say, its exceptions say
 _QUIET.disabled = True
 
@@ -155,9 +144,9 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
     except OSError as error:  # before ValueError: a certificate that is not trusted is both
         message = f"cannot reach the gateway at {endpoint}: {why(error)}"
         raise GatewayFailed(UNREACHABLE, message, passing=True) from None
-    except (InvalidProxy, ValueError, ImportError):  # their words quote the password
-        raise GatewayFailed(REFUSED, f"cannot reach the gateway at {endpoint}: {_PROXY}") from None
-    except (InvalidHandshake, WebSocketException) as error:
+    except ProxyUnusable as error:
+        raise GatewayFailed(REFUSED, f"cannot reach the gateway at {endpoint}: {error}") from None
+    except (ProxyRefused, InvalidHandshake, WebSocketException) as error:
         message = f"no gateway answers at {endpoint}: {why(error)}"
         raise GatewayFailed(REFUSED, message, passing=True) from None
     async with websocket:
@@ -189,44 +178,20 @@ async def _connect(endpoint: Endpoint, path: str) -> ClientConnection:
     if endpoint.socket:
         local = await asyncio.to_thread(unix_peer.connect, endpoint.socket, _OPEN)
         return await connect(url, proxy=None, sock=local, **_settings(endpoint))
-    to = parse_uri(url)
-    proxy = None if endpoint.local else get_proxy(to)
-    if proxy:
-        return await _through(proxy, url, endpoint)
-    begun = time.monotonic()
-    sock = await dial(to.host, to.port, seconds=_OPEN)
-    address = sock.getpeername()[0]
+    proxy, begun = proxy_of(endpoint), time.monotonic()
+    sock = await reach(endpoint, proxy, _OPEN)
+    who = f"the gateway behind the proxy {proxy}" if proxy else sock.getpeername()[0]
     if endpoint.proves:
-        await _prove(sock, endpoint.token)
+        await prove_in_thread(sock, endpoint.token, _OPEN)
     left = _OPEN - (time.monotonic() - begun)
     try:
         return await connect(url, proxy=None, sock=sock, **_settings(endpoint) | {"open_timeout": left})
     except TimeoutError:
-        raise OSError(f"{address} took the connection and gave no answer within {_OPEN:g} s") from None
+        raise OSError(f"{who} took the connection and gave no answer within {_OPEN:g} s") from None
     except OSError:
         raise
     except ValueError:  # a redirect, which would need another socket
-        raise InvalidHandshake(
-            f"{address} answers with a redirect: the URL is not the gateway's own"
-        ) from None
-
-
-async def _prove(sock: socket.socket, token: str) -> None:
-    """Raises Unproved, OSError; then the socket is closed."""
-    try:
-        await asyncio.to_thread(prove, sock, token, _OPEN)
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-
-
-async def _through(proxy: str, url: str, endpoint: Endpoint) -> ClientConnection:
-    try:
-        return await connect(url, proxy=proxy, happy_eyeballs_delay=ATTEMPT_DELAY, **_settings(endpoint))
-    except TimeoutError:
-        by = parse_proxy(proxy)
-        raise OSError(f"no answer through the proxy {by.host}:{by.port} within {_OPEN:g} s") from None
+        raise InvalidHandshake(f"{who} answers with a redirect: the URL is not the gateway's own") from None
 
 
 def _settings(endpoint: Endpoint) -> dict[str, Any]:

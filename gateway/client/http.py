@@ -12,7 +12,8 @@ from gateway import unix_peer
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import REFUSED, UNREACHABLE, GatewayFailed
 from gateway.client.proof import Unproved, prove
-from gateway.dial import dial
+from gateway.client.proxy import ProxyUnusable
+from gateway.client.reach import ProxyRefused, proxy_of, reach
 from gateway.errors import why
 from gateway.protocol.status import Status
 
@@ -35,6 +36,8 @@ def request(
         answer = response.read(_ANSWER_LIMIT)
     except Unproved as error:
         raise GatewayFailed(UNREACHABLE, str(error)) from None
+    except (ProxyUnusable, ProxyRefused) as error:
+        raise GatewayFailed(REFUSED, f"cannot reach the gateway at {endpoint}: {error}") from None
     except (OSError, http.client.HTTPException) as error:
         at = f" ({connection.address})" if connection.address else ""
         message = f"no answer from the gateway at {endpoint}: {why(error)}{at}"
@@ -61,21 +64,21 @@ def refusal(status: int, answer: bytes) -> GatewayFailed:
 
 
 class _TcpConnection(http.client.HTTPConnection):
-    """Connects through `gateway.dial`: http.client waits for one address to time out before it tries the
-    next.
-    """
+    """Connects through `reach`: http.client waits for one address to time out before it tries the next."""
 
     address = ""  # the one that took the connection
-    must_prove = ""  # the token that the listener has to know before it is sent
+    endpoint: Endpoint  # set it before the first request
 
     def connect(self) -> None:
         assert self.timeout
-        self.sock = asyncio.run(dial(self.host, self.port, seconds=self.timeout))
-        self.address = self.sock.getpeername()[0]
+        proxy = proxy_of(self.endpoint)
+        self.sock = asyncio.run(reach(self.endpoint, proxy, self.timeout))
+        self.address = f"through the proxy {proxy}" if proxy else self.sock.getpeername()[0]
         self.sock.settimeout(self.timeout)
-        if self.must_prove:
-            prove(self.sock, self.must_prove, self.timeout)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.endpoint.proves:
+            prove(self.sock, self.endpoint.token, self.timeout)
+        if self.sock.family != socket.AF_UNIX:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -100,5 +103,5 @@ def _connection(endpoint: Endpoint, timeout: float) -> _UnixConnection | _TcpCon
     parts = urlsplit(endpoint.url)
     kind = _TlsConnection if parts.scheme == "https" else _TcpConnection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout)
-    connection.must_prove = endpoint.token if endpoint.proves else ""
+    connection.endpoint = endpoint
     return connection

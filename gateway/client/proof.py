@@ -1,5 +1,6 @@
 """Has a TCP listener prove that it is this user's gateway before a token goes there: anybody can own a port."""
 
+import asyncio
 import hashlib
 import hmac
 import http.client
@@ -37,3 +38,13 @@ def prove(sock: socket.socket, token: str, seconds: float) -> None:
         raise Unproved(
             f"whoever listens at {address} port {port} does not know the token, which was not sent"
         )
+
+
+async def prove_in_thread(sock: socket.socket, token: str, seconds: float) -> None:
+    """Does the same for a non-blocking socket of the event loop. Closes the socket where it raises."""
+    try:
+        await asyncio.to_thread(prove, sock, token, seconds)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise

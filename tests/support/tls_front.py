@@ -1,6 +1,7 @@
 """TLS in front of a gateway, as a reverse proxy has it: kubectl shows no credential to anything else."""
 
 import datetime as dt
+import secrets
 import socket
 import ssl
 import tempfile
@@ -33,7 +34,7 @@ async def tls_front(listening: socket.socket, url: str) -> AsyncIterator[str]:
 
 def _context() -> tuple[str, ssl.SSLContext]:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"front {secrets.token_hex(4)}")])
     now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
