@@ -77,6 +77,8 @@ CLIENT_CONTROL: list[tuple[str, dict[str, Any]]] = [
     ("attach", {"type": "attach", "secret": "c2VjcmV0", "offset": 70000}),
     ("attach to the newest output", {"type": "attach", "secret": "c2VjcmV0", "offset": None}),
     ("attach by identity", {"type": "attach", "secret": None, "offset": None}),
+    ("command, a part", {"type": "command", "part": "sh\0-c\0echo ", "last": False}),
+    ("command, the last part", {"type": "command", "part": "\u00fc", "last": True}),
     ("seen", {"type": "seen", "offset": 70000}),
     ("ping", {"type": "ping"}),
 ]

@@ -25,12 +25,14 @@ from gateway.client.exit_status import (
     from_control,
     from_status,
 )
-from gateway.client.http import refusal
+from gateway.client.http import TOO_LONG, refusal
 from gateway.client.proof import Unproved, prove_in_thread
 from gateway.client.proxy import ProxyUnusable
 from gateway.client.reach import ProxyRefused, proxy_of, reach
+from gateway.client.request import LONGEST, without_command
 from gateway.errors import why
 from gateway.protocol import codec
+from gateway.protocol.argv import messages
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import ClientMessage, Control, Ended, HalfClose, Output, Resize, Stdin, Stream
@@ -105,9 +107,9 @@ class Connection:
         """Sends that no more input will come."""
         await self._send(HalfClose(Stream.STDIN))
 
-    async def control(self, kind: str, **fields: object) -> None:
+    async def control(self, type: str, **fields: object) -> None:  # noqa: A002  # the field's name
         """Sends a control message of our own subprotocol."""
-        await self._send(Control({"type": kind, **fields}))
+        await self._send(Control({"type": type, **fields}))
 
     async def ping(self) -> None:
         """Sends a ping; any answer moves `heard`. Does nothing on a closed connection."""
@@ -136,7 +138,7 @@ class Connection:
 async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
     """Opens the connection; leaving the context closes it. Raises GatewayFailed."""
     try:
-        websocket = await _connect(endpoint, path)
+        websocket, argv = await _open(endpoint, path)
     except InvalidStatus as error:
         raise refusal(error.response.status_code, bytes(error.response.body or b"")) from None
     except Unproved as error:  # the gateway may come back to its port
@@ -155,8 +157,11 @@ async def attach(endpoint: Endpoint, path: str) -> AsyncIterator[Connection]:
             message = f"the server at {endpoint} does not speak {OWN.name}: name a dap gateway"
             raise GatewayFailed(REFUSED, message)
         assert isinstance(websocket, _Listening)
+        connection = Connection(websocket)
         try:
-            yield Connection(websocket)
+            for part in messages(argv) if argv else ():
+                await connection.control(**part.body)
+            yield connection
         except BaseException:
             await _hurry(websocket)
             raise
@@ -171,6 +176,20 @@ async def _hurry(websocket: ClientConnection) -> None:
         await wait_within(websocket.close(), 2 * _HURRY)
     finally:
         websocket.transport.abort()
+
+
+async def _open(endpoint: Endpoint, path: str) -> tuple[ClientConnection, list[str]]:
+    """Returns the WebSocket, and the arguments that are to follow: those that are too long for a URL, of our own measure
+    or of a proxy's.
+    """
+    short, argv = without_command(path)
+    if not argv or len(path) <= LONGEST:
+        try:
+            return await _connect(endpoint, path), []
+        except InvalidStatus as error:
+            if not argv or error.response.status_code not in TOO_LONG:
+                raise
+    return await _connect(endpoint, short), argv
 
 
 async def _connect(endpoint: Endpoint, path: str) -> ClientConnection:

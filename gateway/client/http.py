@@ -18,6 +18,11 @@ from gateway.errors import why
 from gateway.protocol.status import Status
 
 _ANSWER_LIMIT = 16 << 20  # bytes
+TOO_LONG = (414, 431)  # a URL, or all header lines
+_LIMIT = (
+    "a proxy in front of the gateway limits the length of a request's URL and headers (nginx: large_client_header_buffers, "
+    "HAProxy: tune.bufsize)"
+)
 _PASSING = (404, 408, 429)  # what a proxy says while there is no gateway behind it
 
 
@@ -57,6 +62,8 @@ def refusal(status: int, answer: bytes) -> GatewayFailed:
     except RecursionError:
         said = None
     message = (said.message or said.reason) if said else f"HTTP {status}"
+    if status in TOO_LONG and not said:
+        message += f": {_LIMIT}"
     if status == 401:
         message += ": check DAP_GATEWAY_TOKEN"
     passing = status >= 500 or status in _PASSING

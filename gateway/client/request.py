@@ -2,7 +2,23 @@
 
 from urllib.parse import quote, urlencode
 
+from gateway.protocol.argv import IN_BAND, STAND_IN
+from gateway.protocol.query import parse_query
 from gateway.protocol.target import Command, Target
+
+LONGEST = (
+    8 << 10
+)  # bytes of a request's path and query: what proxies take, with room for the rest of its line
+
+
+def without_command(path: str) -> tuple[str, list[str]]:
+    """Returns the path of a session whose command comes in messages, and the command's arguments."""
+    place, _, raw = path.partition("?")
+    fields = parse_query(raw)
+    argv = [value for name, value in fields if name == "command"]
+    rest = [field for field in fields if field[0] != "command"]
+    query = urlencode([*rest, ("command", STAND_IN), IN_BAND], quote_via=quote, safe="")
+    return f"{place}?{query}", argv
 
 
 def cluster_prefix(cluster: str) -> str:

@@ -30,6 +30,7 @@ from gateway.server.app_keys import (
 )
 from gateway.server.audit import AUDIT
 from gateway.server.refusals import Refusal
+from gateway.server.routes.argv import fields_of
 from gateway.server.routes.clusters import requested_cluster
 from gateway.server.websocket.attachment import Attachment, follow
 from gateway.server.websocket.delivery import AtOnce
@@ -61,7 +62,8 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
         if row.control:
             await upgrade(websocket, request, row)
         try:
-            session = await _begin(request, row)
+            fields = await fields_of(request, websocket, row)
+            session = await _begin(request, row, fields)
         except Exception as error:  # noqa: BLE001  # the guard of who has been let in
             outcome = refusal(error, row)
             record_refusal(request, outcome)
@@ -85,12 +87,12 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
     return websocket
 
 
-async def _begin(request: web.Request, row: Subprotocol) -> Session:
+async def _begin(request: web.Request, row: Subprotocol, fields: list[tuple[str, str]]) -> Session:
     """Admits and starts the request's command, and returns its session once the cluster has not refused the pod or the
     container, as far as that is known at once. Raises BadRequest, Refused or HopFailed; then the command is ended.
     """
     registry, identity = request.app[REGISTRY], request[IDENTITY]
-    asked, command = _parse(request, row)
+    asked, command = _parse(request, row, fields)
     found = await _find(request, row, asked, command)
     asked = replace(asked, namespace=found.target.namespace, container=found.target.container)
     slot = registry.admit(identity, found.target, command, asked)
@@ -176,10 +178,9 @@ def row_of(request: web.Request) -> Subprotocol:
     return row
 
 
-def _parse(request: web.Request, row: Subprotocol) -> tuple[Target, Command]:
+def _parse(request: web.Request, row: Subprotocol, fields: list[tuple[str, str]]) -> tuple[Target, Command]:
     where = request.match_info
     verb: Verb = where["verb"]  # type: ignore[assignment]  # the route's pattern allows only these
-    fields = query.parse_query(request.rel_url.raw_query_string)
     cluster = requested_cluster(request)
     if verb == "run":
         if not row.control:
