@@ -94,6 +94,12 @@ def stranger(path: Path) -> int | None:
     return None
 
 
+def creatable(directory: Path) -> bool:
+    """Returns True if this user can make files in the directory, or the directory itself where it is missing."""
+    found = next(one for one in (directory, *directory.parents) if os.path.lexists(one))
+    return found.is_dir() and os.access(found, os.W_OK | os.X_OK)
+
+
 def _named_state(env: Mapping[str, str]) -> Path:
     return (_base(env, "XDG_STATE_HOME") or home(env) / ".local/state") / "dap"
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from gateway.cli import signals
 from gateway.cli.connect import gateway
-from gateway.cli.doctor.check import Check, Report, failed, passed
+from gateway.cli.doctor.check import Check, Report, failed, noted, passed
+from gateway.cli.doctor.machine_checks import directory_checks, proxy_checks
+from gateway.cli.doctor.origins import behind, origin
 from gateway.cli.doctor.ssh_checks import ssh_checks, unreadable
 from gateway.client import http
 from gateway.client.endpoint import Endpoint, running
@@ -57,10 +59,15 @@ async def _run(cluster: str, *, as_json: bool, quiet: bool) -> int:
     config = _settings(cluster, report)
     if config:
         ours = config.clusters.get(cluster_called(cluster, config.clusters))
+        found: list[Check] = []
         if ours and not config.url:  # a gateway elsewhere has settings of its own
-            for check in await local(ours, config.limits):
+            found = [*directory_checks(), *await local(ours, config.limits)]
+        # a gateway of our own logs in with these very settings: what works there is no failure here
+        held = [check for check in found if check.ok is False] if found and not _runs(config) else []
+        for check in found:
+            if check not in held:
                 report(check)
-        await _hops(config, cluster, report, quiet=quiet or as_json)
+        await _hops(config, cluster, report, held, quiet=quiet or as_json)
     status = _status(checks)
     if as_json:
         print(
@@ -74,9 +81,11 @@ def _settings(cluster: str, report: Report) -> Config | None:
     try:
         config = load()
     except ConfigError as error:
-        report(failed("config", str(error), "mend it, or write a new one: dap config init --force"))
+        report(
+            failed("config", behind(str(error), path), "mend it, or write a new one: dap config init --force")
+        )
         return None
-    if not (config.clusters or config.url) and running(config):
+    if not (config.clusters or config.url) and _runs(config):
         report(
             passed("config", "no cluster is configured here: the gateway that runs has settings of its own")
         )
@@ -92,29 +101,50 @@ def _settings(cluster: str, report: Report) -> Config | None:
     return config
 
 
+def _runs(config: Config) -> bool:
+    """Returns True if a gateway runs that this command will ask, or one that is not this user's answers in its place."""
+    try:
+        return running(config) is not None
+    except ConfigError:
+        return True
+
+
 async def local(cluster: Cluster, limits: Limits) -> list[Check]:
     """Returns the checks that need nothing but this machine."""
     if "ssh_host" not in cluster.explicit:
         advice = "name your management host: dap config init --ssh-host USER@HOST"
         return [failed("ssh_host", f"ssh_host is still the example {cluster.ssh_host}", advice)]
+    path = config_path()
+    places = {key: origin(f"clusters.{cluster.name}.{key}", path) for key in cluster.explicit}
     problem = unreadable(cluster.ssh_known_hosts) if "ssh_known_hosts" in cluster.explicit else ""
     if not problem:
-        return await ssh_checks(cluster, limits)
+        return await ssh_checks(cluster, limits, places)
     without = replace(cluster, explicit=cluster.explicit - {"ssh_known_hosts"})
-    others = [check for check in await ssh_checks(without, limits) if check.name != "known_hosts"]
+    others = [check for check in await ssh_checks(without, limits, places) if check.name != "known_hosts"]
     advice = "put the management host's key there, after comparing its fingerprint: ssh-keyscan"
+    if place := places.get("ssh_known_hosts"):
+        advice += f"; or mend the setting: {place}"
     return [*others, failed("known_hosts", problem, advice)]
 
 
-async def _hops(config: Config, cluster: str, report: Report, *, quiet: bool) -> None:
+async def _hops(config: Config, cluster: str, report: Report, held: list[Check], *, quiet: bool) -> None:
+    """Reports what the gateway says of its hops. `held`: failures of this machine, which are none where the login works."""
+    hops: list[Check] = []
     try:
         async with gateway(config, quiet=quiet) as endpoint:
+            for check in proxy_checks(endpoint):
+                report(check)
             hops = await asyncio.to_thread(hop_checks, endpoint, cluster, config.limits.check + _SLACK)
-            report(Check("gateway", True, str(endpoint)))
+            proved = "; no socket of it answers, and it has proved that it knows the token"
+            told = Check("gateway", True, f"{endpoint}{proved if endpoint.proves else ''}")
     except GatewayFailed as error:
-        report(Check("gateway", False, error.end.message, "start it: dap serve; or unset DAP_GATEWAY_URL"))
-        return
-    for check in hops:
+        told = Check("gateway", False, error.end.message, "start it: dap serve; or unset DAP_GATEWAY_URL")
+    except ConfigError as error:
+        told = failed("gateway", behind(str(error), config_path()), "mend what the message names")
+    works = any(check.name == "ssh" and check.ok for check in hops)
+    for check in held:
+        report(noted(check.name, f"{check.message}; the login works all the same") if works else check)
+    for check in (told, *hops):
         report(check)
 
 

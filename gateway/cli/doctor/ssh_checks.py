@@ -2,7 +2,7 @@
 name.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,9 @@ _LISTS = {
 }
 
 
-async def ssh_checks(cluster: Cluster, limits: Limits) -> list[Check]:
+async def ssh_checks(cluster: Cluster, limits: Limits, places: Mapping[str, str]) -> list[Check]:
     """Asks ssh for the settings of the management host, looks at the files that they name, and returns the
-    checks.
+    checks. `places`: where each key of the cluster's own stands.
     """
     from gateway.backends.ssh import ask  # noqa: PLC0415  # loads asyncssh, which no other command needs
 
@@ -40,14 +40,15 @@ async def ssh_checks(cluster: Cluster, limits: Limits) -> list[Check]:
             failed("ssh_settings", error.message, f"mend what it names; by hand: ssh -G {cluster.ssh_host}")
         ]
     reader = "ssh -G" if ask.available() else "asyncssh's parser"
-    return list(checks(settings, files, reader, explicit=cluster.explicit))
+    named = {key: places.get(key) or "dap config show tells where it is" for key in cluster.explicit}
+    return list(checks(settings, files, reader, named))
 
 
 def checks(
-    settings: "SshSettings", files: Sequence[Path], reader: str, *, explicit: Iterable[str] = ()
+    settings: "SshSettings", files: Sequence[Path], reader: str, named: Mapping[str, str]
 ) -> Iterator[Check]:
-    """Yields the checks of one host's settings. `files`: those that ssh has read; `explicit`: keys of the
-    cluster's own.
+    """Yields the checks of one host's settings. `files`: those that ssh has read; `named`: where the cluster's own keys
+    stand.
     """
     yield passed("ssh_settings", f"{reader}: {settings.user}@{settings.where}{_way(settings)}")
     for remark in settings.remarks:
@@ -57,8 +58,8 @@ def checks(
     ):  # ssh's default: its answer does not tell
         yield noted("ssh_settings", f"{_ASK} ({asks})")
     yield from _lists(settings, files)
-    yield from _keys(settings, _mend(files, "IdentityFile", "ssh_key" in explicit))
-    yield from _known_hosts(settings, _mend(files, "UserKnownHostsFile", "ssh_known_hosts" in explicit))
+    yield from _keys(settings, _mend(files, "IdentityFile", named.get("ssh_key")))
+    yield from _known_hosts(settings, _mend(files, "UserKnownHostsFile", named.get("ssh_known_hosts")))
     if settings.revoked_host_keys and (problem := unreadable(Path(settings.revoked_host_keys))):
         yield failed(
             "known_hosts", f"{problem}: every host key is refused",
@@ -101,14 +102,18 @@ def _lists(settings: "SshSettings", files: Sequence[Path]) -> Iterator[Check]:
 
 
 def _keys(settings: "SshSettings", mend: str) -> Iterator[Check]:
-    usable, absent = [], []
+    usable, absent, open_ = [], [], []
     for path in settings.identity_files:
         if problem := unreadable(path):
             absent.append(problem)
         elif path.suffix != ".pub" and path.stat().st_mode & 0o077:
-            yield failed("ssh_key", f"others can read {path}: it is not offered", f"chmod 600 {path}")
+            open_.append(path)
         else:
             usable.append(str(path))
+    for path in open_:
+        message = f"others can read {path}: it is not offered"
+        others = usable or settings.agent
+        yield noted("ssh_key", message) if others else failed("ssh_key", message, f"chmod 600 {path}")
     if settings.identities_named and absent and not usable and not settings.agent:
         yield failed("ssh_key", "; ".join(absent), f"write that file, or mend {mend}")
     elif settings.identities_named:
@@ -123,22 +128,26 @@ def _keys(settings: "SshSettings", mend: str) -> Iterator[Check]:
 def _known_hosts(settings: "SshSettings", mend: str) -> Iterator[Check]:
     paths = [*settings.user_known_hosts, *settings.global_known_hosts]
     there = [path for path in paths if path.exists()]
-    for path in there:
-        if problem := unreadable(path):
+    closed = {path: problem for path in there if (problem := unreadable(path))}
+    for problem in closed.values():
+        if len(closed) < len(there) or settings.known_hosts_command:
+            yield noted("known_hosts", f"{problem}; passed over")
+        else:
             yield failed("known_hosts", problem, f"let this user read it, or mend {mend}")
+    there = [path for path in there if path not in closed]
     first = settings.user_known_hosts[0] if settings.user_known_hosts else None
     if there or settings.known_hosts_command:
         command = ["KnownHostsCommand"] if settings.known_hosts_command else []
         yield passed("known_hosts", ", ".join([*map(str, there), *command]))
-    elif first:
+    elif first and not closed:
         yield failed("known_hosts", unreadable(first), _SCAN.format(first))
-    else:
+    elif not closed:
         yield failed("known_hosts", "no file of known hosts is named", f"name a file: mend {mend}")
 
 
-def _mend(files: Iterable[Path], keyword: str, explicit: bool) -> str:
-    if explicit:
-        return "the setting: dap config show tells where it is"
+def _mend(files: Iterable[Path], keyword: str, named: str | None) -> str:
+    if named:
+        return f"the setting: {named}"
     return setting_lines(files, keyword) or f"{keyword} in ~/.ssh/config"
 
 
