@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.settings.config import CLUSTER_SETTINGS, DEFAULT, GATEWAY_SETTINGS
+from gateway.settings.config import DEFAULT
+from gateway.settings.names import CLUSTER_SETTINGS, GATEWAY_SETTINGS
 
 _TABLE = re.compile(r"\s*\[\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"\s*[\"']?([\w-]+)[\"']?\s*=")
