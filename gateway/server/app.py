@@ -47,8 +47,6 @@ OPEN: Final = frozenset(
     }
 )
 """The only routes without a credential; tests hold the router against this list."""
-PROBES: Final = frozenset({("GET", "/readyz")})
-"""The routes that say less without a credential: whether, and no names. One that is wrong is refused here too."""
 
 
 def create_app(gateway: Gateway) -> web.Application:
@@ -119,15 +117,13 @@ async def _guarded(request: web.Request, peer: Peer, handler: Handler) -> web.St
 
 
 async def _identify(request: web.Request, peer: Peer) -> None:
-    """Sets the request's identity; none for a probe without a credential. Raises Refusal, late for a wrong token."""
+    """Sets the request's identity. Raises Refusal, late for a wrong token."""
     identity = identify(peer, request.app[ACCESS].tokens)
     if identity:
         request[IDENTITY] = identity
         connection_of(request).identified()
         return
     given = bearer(peer)
-    if not given and _listed(request, PROBES):
-        return
     message = "a wrong or expired token" if given else "no credential"
     request.app[AUDIT].refused(request, "unauthorized", message)
     if given:

@@ -1,4 +1,4 @@
-"""Says how the gateway and its hops are: to a probe whether they answer, to others what they may know of them."""
+"""Says how the gateway and its hops are: to each identity what it may know of them."""
 
 import asyncio
 from typing import Any
@@ -31,19 +31,18 @@ async def healthz(_: web.Request) -> web.Response:
 @routes.get("/readyz")
 async def readyz(request: web.Request) -> web.Response:
     """Answers whether a cluster answers, as it was at most 15 s ago, and the code of the first hop that does not; with
-    `?cluster=NAME` of that cluster alone. Without a credential that is all. An identity sees each hop of the clusters
+    `?cluster=NAME` of that cluster alone. An identity sees each hop of the clusters
     that it may read; the operator sees also what a hop says, which has addresses and paths, and the SSH connections.
     """
-    identity = request.get(IDENTITY)
+    identity = request[IDENTITY]
     checks = await _checks(request, _asked(request, identity))
     failed = [hop.outcome for _, hops in checks.values() for hop in hops if hop.outcome]
     ready = any(all(hop.ok for hop in hops) for _, hops in checks.values())
     code = None if ready else failed[0].code if failed else "cluster_unknown"
     if request.app[REGISTRY].stopping:
         ready, code = False, "shutdown"
-    said: dict[str, Any] = {"ready": ready, "code": code}
-    if identity:
-        said["clusters"] = _shown(request.app, checks, operator=operates(identity))
+    shown = _shown(request.app, checks, operator=operates(identity))
+    said = {"ready": ready, "code": code, "clusters": shown}
     return web.json_response(said, status=200 if ready else 503)
 
 
@@ -58,16 +57,13 @@ def _readable(request: web.Request, identity: Identity) -> list[str]:
     return [name for name in request.app[BACKENDS] if allowed(identity, "get", Target(name), None)]
 
 
-def _asked(request: web.Request, identity: Identity | None) -> list[str]:
-    """Returns the clusters that a request for readiness is about. Raises Refusal for a name from a client without a
-    credential, and for one of no cluster that the identity may read.
+def _asked(request: web.Request, identity: Identity) -> list[str]:
+    """Returns the clusters that a request for readiness is about. Raises Refusal for a name of no cluster that the
+    identity may read.
     """
-    backends = request.app[BACKENDS]
-    known = _readable(request, identity) if identity else list(backends)
+    backends, known = request.app[BACKENDS], _readable(request, identity)
     if not (asked := request.query.get("cluster")):
         return known
-    if identity is None:
-        raise Refusal(401, "Unauthorized")
     if (name := cluster_called(asked, backends)) in known:
         return [name]
     raise Refusal.of(unknown_cluster(asked, known).outcome())
