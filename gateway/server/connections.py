@@ -23,6 +23,7 @@ from gateway.settings.config import Limits
 MAX_LINE = 1 << 20  # bytes of a request line: argv travels in the query
 MAX_HEAD = MAX_LINE + (128 << 10)  # bytes of a request line and all header lines
 _CONTROL = 6  # bytes of a control frame before its data (RFC 6455, 5.2)
+_LINGER = 2.0  # seconds for the answer to a client that has closed its side
 _ALIVE = (b"GET /healthz ", b"HEAD /healthz ")  # the longest last
 TICK = 1.0  # seconds between looks at all connections
 
@@ -136,7 +137,10 @@ class Connection(asyncio.Protocol):
         """See asyncio.Protocol. A client that has only asked whether the gateway is alive gets its answer; everybody
         else who closes a side is gone.
         """
-        return self._first.startswith(_ALIVE) or self._inner.eof_received()
+        if not self._first.startswith(_ALIVE):
+            return self._inner.eof_received()
+        self._loop.call_later(_LINGER, self._transport.close)
+        return True
 
     def pause_writing(self) -> None:
         """See asyncio.BaseProtocol."""

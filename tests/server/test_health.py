@@ -262,7 +262,7 @@ async def test_metrics_tell_of_sessions_bytes_phases_and_refusals(edge):
     await run(access, Request(("cat",), streams=("stdin", "stdout")), script)
     await run(access, Request(("refuse",)))
     await run(Access(edge.url, "wrong"), Request(("cat",)))
-    await once(edge.url, "GET", "/healthz", host="evil.test")
+    await once(edge.url, "GET", "/metrics", host="evil.test")
     await once(edge.url, "POST", "/gateway/v1/token", body=b'{"ticket":"x"}')
     async with peer(edge.url) as client:
         await client.upgrade(

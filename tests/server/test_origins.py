@@ -412,7 +412,7 @@ ASSET = OURS | {"content-type": "text/javascript", "cache-control": "public, max
         ("/", 200, PAGE),
         ("/assets/main.js", 200, ASSET),
         ("/assets/none.js", 404, STATUS),
-        ("/healthz", 200, PLAIN | {"content-type": "text/plain; charset=utf-8", "connection": "close"}),
+        ("/healthz", 200, PLAIN | {"content-type": "text/plain; charset=utf-8"}),
         ("/metrics", 200, PLAIN | {"content-type": "text/plain; version=0.0.4; charset=utf-8"}),
         ("/readyz", 200, JSON),
         ("/gateway/v1/info", 200, JSON),
