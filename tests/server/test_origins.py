@@ -449,6 +449,7 @@ KINDS = {
     "/": PAGE,
     "/assets/{name}": ASSET,
     "/healthz": PLAIN | {"content-type": "text/plain; charset=utf-8"},
+    "/gateway/v1/proof": PLAIN | {"content-type": "text/plain; charset=utf-8"},
     "/metrics": PLAIN | {"content-type": "text/plain; version=0.0.4; charset=utf-8"},
     "/readyz": JSON,
 }
