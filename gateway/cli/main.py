@@ -32,7 +32,20 @@ def main() -> None:
         status = _explain(first(errors))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # a defect too is told like everything else
         status = _explain(error)
-    sys.exit(status)
+    sys.exit(_flushed(status))
+
+
+def _flushed(status: int) -> int:
+    """Writes what stdout still holds, and returns the exit status: another one where that fails and `status` was 0.
+    Python would try again at its end, and exit with a status of its own.
+    """
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return status or _explain(error)
+    return status
 
 
 def _explain(error: BaseException) -> int:
