@@ -66,7 +66,7 @@ class Pool(Generic[C]):
                     self._later.cancel()
                 for connection in self._open:
                     connection.close()
-                for connection in self._open:
+                for connection in list(self._open):  # who gives one back meanwhile has lost ones dropped
                     await connection.wait_closed()
                 self._open.clear()
 

@@ -752,6 +752,22 @@ def test_a_person_who_was_asked_in_vain_is_not_asked_again_for_a_while():
     run(story())
 
 
+def test_the_end_comes_while_the_last_users_give_their_connections_back():
+    async def story():
+        host = Host(room=1)
+        async with asyncio.TaskGroup() as tasks, pool_of(host) as pool:
+
+            async def user():
+                async with pool.connection() as connection:
+                    await connection.lost.wait()
+
+            users = [tasks.create_task(user()) for _ in range(3)]
+            await asyncio.sleep(5)
+            assert len(host.made) == len(users)
+
+    run(story())
+
+
 # after a sleep of this machine
 
 
