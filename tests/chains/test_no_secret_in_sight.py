@@ -16,7 +16,7 @@ from support.waiting import until
 
 from gateway.backends.ssh.program import run
 from gateway.backends.ssh.proxy_command import start_proxy_command
-from gateway.settings.config import GATEWAY_SETTINGS
+from gateway.settings.names import GATEWAY_SETTINGS
 
 TOKEN = "t0ken-of-the-gateway-itself"
 PASSPHRASE = "Correct-Horse-77"
