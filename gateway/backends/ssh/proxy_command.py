@@ -8,6 +8,7 @@ import socket
 import subprocess
 from contextlib import suppress
 
+from gateway.backends.ssh.child import Child
 from gateway.backends.ssh.program import environment
 from gateway.errors import HopFailed
 from gateway.log import printable
@@ -19,7 +20,7 @@ _SHOWN = 300  # characters of that line in a message
 _SHELL = "/bin/sh"  # OpenSSH's _PATH_BSHELL
 
 
-class ProxyCommand(asyncio.SubprocessProtocol):
+class ProxyCommand(asyncio.Protocol):
     """A running ProxyCommand. `sock` is our end of the socket that is its stdin and stdout: give it to asyncssh.
 
     The command runs in a session of its own: Ctrl-C at the gateway's terminal does not end the command, and the
@@ -30,17 +31,16 @@ class ProxyCommand(asyncio.SubprocessProtocol):
     def __init__(self, sock: socket.socket, seconds: float) -> None:
         self.sock = sock
         self._seconds = seconds
-        self._transport: asyncio.SubprocessTransport | None = None
-        self._group = 0  # its process group; 0: the group has ended
+        self.child: Child | None = None
+        self._stderr: asyncio.BaseTransport | None = None
         self._line = b""  # of stderr, not finished yet
         self._last_line = b""
-        self._exited = asyncio.Event()
         self._silent = asyncio.Event()  # stderr is closed
 
     def words(self) -> str:
         """Returns how the command ended and the last line of its stderr, or "" where neither is known yet."""
         said = printable(mask(self._last_line.decode("utf-8", "backslashreplace").strip()))[:_SHOWN]
-        code = self._transport.get_returncode() if self._transport else None
+        code = self.child.status if self.child else None
         if code is None:
             return f"the ProxyCommand says: {said}" if said else ""
         ended = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
@@ -58,27 +58,28 @@ class ProxyCommand(asyncio.SubprocessProtocol):
         """
         with suppress(OSError):  # closed already
             self.sock.shutdown(socket.SHUT_RDWR)
-        if self._send(signal.SIGTERM):
-            asyncio.get_running_loop().call_later(self._seconds, self._send, signal.SIGKILL)
+        if self.child:
+            self.child.send(signal.SIGTERM)
+            asyncio.get_running_loop().call_later(self._seconds, self.child.end)
 
     async def wait_closed(self) -> None:
         """Waits, after `close`, until nothing is left of the command. When cancelled, kills it at once."""
         try:
             await wait_within(self._ended(), self._seconds)
         finally:
-            self._send(signal.SIGKILL)
             self.sock.close()
-        await wait_within(self._exited.wait(), self._seconds)
-        if self._transport:
-            self._transport.close()
+            if self.child:
+                self.child.end()
+        if self.child:
+            await wait_within(self.child.exited.wait(), self._seconds)
+        if self._stderr:
+            self._stderr.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Records the process group of the command, which has started."""
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
-        self._group = transport.get_pid() or 0
+        """Keeps the reading end of stderr, to close it."""
+        self._stderr = transport
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002  # stderr is the only pipe
+    def data_received(self, data: bytes) -> None:
         """Keeps the last line of stderr that is not blank; the rest is dropped."""
         *finished, self._line = re.split(rb"[\r\n]", self._line + data)
         self._line = self._line[:_KEPT]
@@ -86,30 +87,15 @@ class ProxyCommand(asyncio.SubprocessProtocol):
             if line.strip():
                 self._last_line = line[:_KEPT]
 
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002  # as above
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+        """Records the end of stderr."""
         self._silent.set()
 
-    def process_exited(self) -> None:
-        """Records that the shell, or the program that replaced it, has ended; others of its group may still serve the
-        connection.
-        """
-        self._exited.set()
-        if not self._send(0):
-            self._group = 0  # the number may be another group's from now on
-
     async def _ended(self) -> None:
-        await self._exited.wait()
-        await self._silent.wait()
-
-    def _send(self, number: int) -> bool:
-        """Signals the whole process group. Returns False where the group is empty."""
-        if not self._group:
-            return False
-        try:
-            os.killpg(self._group, number)
-        except (ProcessLookupError, PermissionError):
-            return False
-        return True
+        """Waits until the shell, or the program that replaced it, has ended, and others that have its stderr."""
+        if self.child:
+            await self.child.exited.wait()
+            await self._silent.wait()
 
 
 async def start_proxy_command(line: str, *, shell: str = "", seconds: float = 2.0) -> ProxyCommand:
@@ -128,17 +114,17 @@ async def start_proxy_command(line: str, *, shell: str = "", seconds: float = 2.
     proxy = ProxyCommand(ours, seconds)
     try:
         with theirs:
-            await asyncio.get_running_loop().subprocess_exec(
-                lambda: proxy, shell, "-c", f"exec {line}",
-                stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE, start_new_session=True,
-                env=environment(),
-            )  # fmt: skip
-    except OSError as error:
+            carrier, argv, env = theirs.fileno(), (shell, "-c", f"exec {line}"), environment()
+            proxy.child = Child(argv, stdin=carrier, stdout=carrier, stderr=subprocess.PIPE, env=env)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: proxy, proxy.child.popen.stderr)
+    except BaseException as error:
         ours.close()
-        raise HopFailed("ssh_config", f"cannot run ProxyCommand with {shell}: {error.strerror}") from None
-    except BaseException:
-        proxy.close()
-        ours.close()
+        if proxy.child:
+            proxy.child.end()
+            await proxy.child.exited.wait()
+        if isinstance(error, OSError):
+            why = f"cannot run ProxyCommand with {shell}: {error.strerror}"
+            raise HopFailed("ssh_config", why) from None
         raise
     return proxy
 
