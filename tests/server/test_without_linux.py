@@ -87,7 +87,7 @@ async def test_a_gateway_serves_without_proc(edge, without):
 def test_nothing_that_needs_prctl_or_proc_is_loaded():
     """Of what runs in the runner, the gateway and dap use what any system has."""
     done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["gateway.relay.journal", "gateway.relay.wire"]
+    assert done.stdout.split() == [f"gateway.relay.{name}" for name in ("journal", "spool", "wire", "writer")]
 
 
 def test_few_ask_what_only_linux_knows():
