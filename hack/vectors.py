@@ -78,7 +78,7 @@ CLIENT_CONTROL: list[tuple[str, dict[str, Any]]] = [
     ("attach to the newest output", {"type": "attach", "secret": "c2VjcmV0", "offset": None}),
     ("attach by identity", {"type": "attach", "secret": None, "offset": None}),
     ("command, a part", {"type": "command", "part": "sh\0-c\0echo ", "last": False}),
-    ("command, the last part", {"type": "command", "part": "\u00fc", "last": True}),
+    ("command, the last part", {"type": "command", "part": "done", "last": True}),
     ("seen", {"type": "seen", "offset": 70000}),
     ("ping", {"type": "ping"}),
 ]
