@@ -1,6 +1,7 @@
 """Decides what somebody may do."""
 
 from gateway.access.identity import Identity, owner, user
+from gateway.protocol.request_info import RequestInfo
 from gateway.protocol.target import Command, Target
 
 
@@ -23,6 +24,8 @@ def allowed(
     target: Target | None,
     command: Command | None,
     whose: Identity | None = None,
+    *,
+    info: RequestInfo | None = None,
 ) -> bool:
     """Returns True if somebody may do something: the one decision.
 
@@ -31,7 +34,8 @@ def allowed(
     `whose`: the owner of a session or a credential. Another user's is for who runs the gateway: its user, and
     whoever has its own token; not for a page. So are links for others, and commands in the runner, where
     everybody's kubectl runs. A link for one target sees what was opened with such a link, and nothing else of
-    its owner's.
+    its owner's. `info`: what a request asks of the cluster's API, whose verbs are Kubernetes' own; exec, attach,
+    portforward and proxy are verbs of their own. A link for one target reads its pod and what leads there, alone.
 
     `target`: of a command with the container that will be entered, where `needs_container` asks for it; without
     a container only where the cluster could not be asked, and then a link for one container opens nothing.
@@ -46,14 +50,14 @@ def allowed(
         return False
     if whose is not None:
         return whose.name == identity.name and identity.only in (None, whose.only)
-    return identity.only is None or _is_for(identity.only, verb, target)
+    return identity.only is None or _is_for(identity.only, verb, target, info)
 
 
-def _is_for(only: Target, verb: str, target: Target | None) -> bool:
+def _is_for(only: Target, verb: str, target: Target | None, info: RequestInfo | None) -> bool:
     """Returns True if what is asked of `target` is within `only`. To read a pod takes no container, and what kinds
     of objects a cluster has is about no pod.
     """
-    if target is None:
+    if target is None or (info and verb not in ("get", "exec", "attach")):
         return False
     if verb == "get" and target == Target(only.cluster):
         return True

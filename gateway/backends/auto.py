@@ -132,11 +132,12 @@ class AutoApi:
         headers: Headers = (),
         body: bytes | AsyncIterator[bytes] = b"",
         *,
-        seconds: float = READ,
+        upgrade: str = "",
+        seconds: float | None = READ,
     ) -> AsyncIterator[Response]:
         """See `ClusterApi.request`."""
         kube = (await self._chosen()).kube
-        async with kube.request(method, path, headers, body, seconds=seconds) as response:
+        async with kube.request(method, path, headers, body, upgrade=upgrade, seconds=seconds) as response:
             yield response
 
     async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:

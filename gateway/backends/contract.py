@@ -78,12 +78,14 @@ Headers = Sequence[tuple[str, str]]  # in order; a name may come more than once
 
 class Response(NamedTuple):
     """The beginning of an answer, and its body as the body arrives. Names of headers are in lower case. Not reading
-    the body holds the API server back; reading raises HopFailed where the answer is cut off.
+    the body holds the API server back; reading raises HopFailed where the answer is cut off. `stream`: the connection
+    itself after a 101, which has no body.
     """
 
     status: int
     headers: Headers
     body: AsyncIterator[bytes]
+    stream: "ByteStream | None" = None
 
 
 class ClusterApi(Protocol):
@@ -106,18 +108,16 @@ class ClusterApi(Protocol):
         headers: Headers = (),
         body: bytes | AsyncIterator[bytes] = b"",
         *,
-        seconds: float = READ,
+        upgrade: str = "",
+        seconds: float | None = READ,
     ) -> AbstractAsyncContextManager[Response]:
-        """Sends a request; enters with the beginning of the answer, whatever its status, within `seconds`. Bodies may
-        be of any length, and take any time. Leaving ends the request, read to its end or not; an answer that comes
-        before all of the body was sent ends the sending. While 256 requests wait for the beginning of an answer, the
-        next one waits. Headers that concern one connection alone are left out on both ways; a body that is iterated
-        goes in chunks where no header says its length.
-
-        A request that a connection's end has cut is sent once more where that is safe: a GET, a HEAD, or a request
-        whose body was not begun. Raises HopFailed where no answer begins, and for a request that breaks HTTP's rules.
-        The runner's proxy answers exec, attach, PUT, PATCH and DELETE with 403. Without a relay there is only GET
-        without headers, and a refusal of the API server's is HopFailed.
+        """Sends a request; enters with the beginning of the answer, whatever its status, within `seconds`; None: as long
+        as the API server answers other requests. Bodies may be of any length, and take any time. Leaving ends the
+        request; an answer that comes before all of the body was sent ends the sending. Headers that concern one
+        connection alone are left out on both ways; an iterated body goes in chunks where no header says its length.
+        `upgrade`: the protocol to change to. A request that was cut is sent once more where that is safe: GET, HEAD, and
+        what was not begun. Raises HopFailed where no answer begins, where the API server refuses the runner's
+        credentials, and for what breaks HTTP's rules. Without a relay there is only GET, and a refusal is HopFailed.
         """
         ...
 

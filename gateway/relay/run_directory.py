@@ -23,7 +23,7 @@ BYE = b"bye"  # to a carrier whose link is over
 BEGUN, OVER = b"+", b"-"  # the same for a session: the pid of its leader follows
 SOCKET = ".sock"  # ends the name of what a command of the gateway's listens on
 MAX_PATH = 103  # bytes of a socket's path (gateway/unix_peer.py)
-_LONGEST = 48  # bytes behind a parent: /dap-relay-, the key's 24, and /kubectl.sock
+_LONGEST = 50  # bytes behind a parent: /dap-relay-, the key's 24, and /kubectl-N.sock
 _BACKLOG = 64
 
 

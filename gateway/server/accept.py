@@ -11,7 +11,8 @@ from typing import cast
 
 from gateway import fd_limits
 from gateway.protocol.outcome import CODES
-from gateway.server.connections import Connections, answer
+from gateway.server.connection import answer
+from gateway.server.connections import Connections
 
 RESERVE = fd_limits.RESERVE // 2  # descriptors, besides what the sessions may open
 FRESH = 1.0  # seconds that a look at the descriptors may be old: among 10,000 of them it takes 10 ms

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.settings.config import Limits
 
 if TYPE_CHECKING:
-    from gateway.server.connections import Connection
+    from gateway.server.connection import Connection
 
 
 class Anonymous:

@@ -20,15 +20,27 @@ from gateway.server.app_keys import (
     NAMESPACES,
     PEER,
     REGISTRY,
+    RELAYED,
     UPGRADES,
 )
 from gateway.server.audit import AUDIT, Audit
-from gateway.server.connections import connection_of
+from gateway.server.connection import connection_of
 from gateway.server.gateway import Gateway
 from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
-from gateway.server.routes import access, attach, health, kube_reads, page, proof, sessions, state
+from gateway.server.routes import (
+    access,
+    attach,
+    health,
+    kube_api,
+    kube_reads,
+    page,
+    proof,
+    sessions,
+    state,
+)
 from gateway.server.routes import exec as exec_route
+from gateway.server.upgraded import AnswerSent
 from gateway.server.websocket.upgrades import Upgrades
 
 log = structlog.get_logger()
@@ -61,9 +73,10 @@ def create_app(gateway: Gateway) -> web.Application:
     app[AUDIT] = Audit(gateway.metrics)
     app[NAMESPACES] = gateway.namespaces
     app[REGISTRY] = gateway.registry
+    app[RELAYED] = gateway.relayed
     app[UPGRADES] = Upgrades(gateway.config.limits.upgrades_per_identity)
     app.on_response_prepare.append(add_headers)
-    for part in (exec_route, attach, kube_reads, health, state, access, sessions, page, proof):
+    for part in (exec_route, attach, kube_reads, kube_api, health, state, access, sessions, page, proof):
         app.add_routes(part.routes)
     return app
 
@@ -96,9 +109,11 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if hdrs.ALLOW in answer.headers:
             refused.headers[hdrs.ALLOW] = answer.headers[hdrs.ALLOW]
         return refused
-    except Exception as error:
-        if isinstance(error, ConnectionError):
-            raise
+    except ConnectionError:
+        if request.transport:
+            request.transport.close()
+        return AnswerSent(499)
+    except Exception:
         log.exception("request_defect", path=request.path)
         return Refusal(
             500, "Internal error occurred: a defect of the gateway; its log has the details"

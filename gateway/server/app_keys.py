@@ -1,5 +1,7 @@
 """What the app and its requests carry: each route takes the parts that it needs."""
 
+from typing import TYPE_CHECKING
+
 from aiohttp import web
 
 from gateway.access.access import Access
@@ -14,6 +16,9 @@ from gateway.server.websocket.upgrades import Upgrades
 from gateway.sessions.registry import SessionRegistry
 from gateway.settings.config import Limits
 
+if TYPE_CHECKING:
+    from gateway.server.relayed import Relayed  # which needs these keys itself
+
 ACCESS: web.AppKey[Access] = web.AppKey("access", Access)
 BACKENDS: web.AppKey[dict[str, Backend]] = web.AppKey("backends", dict)
 CHECKS: web.AppKey[HealthCache] = web.AppKey("checks", HealthCache)
@@ -22,6 +27,7 @@ LINKS: web.AppKey[PageLinks] = web.AppKey("links", PageLinks)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 NAMESPACES: web.AppKey[Namespaces] = web.AppKey("namespaces", Namespaces)
 REGISTRY: web.AppKey[SessionRegistry] = web.AppKey("registry", SessionRegistry)
+RELAYED: web.AppKey["Relayed"] = web.AppKey("relayed")
 UPGRADES: web.AppKey[Upgrades] = web.AppKey("upgrades", Upgrades)
 PEER: web.RequestKey[Peer] = web.RequestKey("peer", Peer)
 IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity", Identity)

@@ -20,6 +20,7 @@ from gateway.server.health_cache import HealthCache
 from gateway.server.metrics import Metrics
 from gateway.server.namespaces import Namespaces
 from gateway.server.page_links import PageLinks
+from gateway.server.relayed import Relayed
 from gateway.sessions.registry import SessionRegistry
 from gateway.settings.config import Config
 from gateway.sleep_watch import SleepWatch
@@ -38,6 +39,7 @@ class Gateway:
     registry: SessionRegistry
     namespaces: Namespaces
     metrics: Metrics
+    relayed: Relayed
     checks: HealthCache = field(default_factory=HealthCache)
     links: PageLinks = field(default_factory=PageLinks)
 
@@ -64,12 +66,13 @@ async def running(
                 backends, config.limits, tasks, metrics.session, namespaces.forget, log_argv=config.log_argv
             )
             access = Access(tokens, places, TrustedProxies(config.trusted_proxies))
-            gateway = Gateway(config, backends, access, registry, namespaces, metrics)
+            relayed = Relayed(config.limits.requests_per_identity)
+            gateway = Gateway(config, backends, access, registry, namespaces, metrics, relayed)
             for name, backend in backends.items():
                 metrics.watch(name, backend)
             restarts: dict[str, str] = {}
             work: dict[str, Callable[[], Awaitable[object]]] = {
-                "revocations": partial(_end_revoked, gateway.access, registry),
+                "revocations": partial(_end_revoked, access, registry, relayed),
                 "page_tokens": partial(_follow_others, tokens),
                 "sleep_watch": sleeps.run,
             }
@@ -79,19 +82,22 @@ async def running(
             try:
                 yield gateway
             finally:
+                relayed.end_all()
                 await registry.stop()
                 for task in (*watchers, *lookers, *registry.sessions.values()):
                     task.cancel()
 
 
-async def _end_revoked(access: Access, registry: SessionRegistry) -> None:
+async def _end_revoked(access: Access, registry: SessionRegistry, relayed: Relayed) -> None:
     """Ends what was opened with a credential that has been revoked, or whose sign-in has ended, within `_LOOK` seconds.
     Renews the credentials of the sessions that live.
     """
     while True:
         await asyncio.sleep(_LOOK)
-        access.tokens.use({session.credential for session in registry.sessions})
-        registry.end_revoked(access.tokens.good())
+        access.tokens.use({session.credential for session in registry.sessions} | relayed.credentials())
+        good = access.tokens.good()
+        registry.end_revoked(good)
+        relayed.end_revoked(good)
 
 
 async def _follow_others(tokens: Tokens) -> None:

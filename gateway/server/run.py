@@ -27,7 +27,8 @@ from gateway.relay.writer import Writer
 from gateway.server import listen
 from gateway.server.accept import Accept, doors
 from gateway.server.app import create_app
-from gateway.server.connections import MAX_LINE, Connections
+from gateway.server.connection import MAX_LINE
+from gateway.server.connections import Connections
 from gateway.server.gateway import Gateway, running
 from gateway.server.local_socket import LocalSocket
 from gateway.settings import serving
@@ -44,7 +45,7 @@ _library.addFilter(
 )
 LEAST = 16  # characters of a token that opens shells
 _LOST = "sign-ins of pages, and sessions, end with this process"
-_IDLE = 30.0  # seconds that a connection may wait for a request to be complete
+_IDLE = 120.0  # seconds that a connection without a request stays open; clients in Go reuse one for 90
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
                 log.info("serving", urls=urls, socket=str(local.path), clusters=list(gateway.backends))
                 await stopped.wait()
                 log.info("stopping", sessions=len(gateway.registry.sessions))
+                gateway.relayed.end_all()
                 await gateway.registry.stop()
         await tokens.saved()
     log.info("stopped")

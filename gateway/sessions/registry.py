@@ -12,6 +12,7 @@ from gateway.backends.contract import Backend
 from gateway.backends.resume import RecoveredSession, Resume
 from gateway.errors import Refused
 from gateway.protocol.outcome import Outcome
+from gateway.protocol.request_info import RequestInfo
 from gateway.protocol.target import Command, Target
 from gateway.relay.spool import Spools
 from gateway.sessions import events
@@ -60,16 +61,24 @@ class SessionRegistry:
         self.permit(identity, command.verb, asked or target, command)
         return self.quota.reserve(identity, target)
 
-    def permit(self, identity: Identity, verb: str, target: Target, command: Command | None = None) -> None:
+    def permit(
+        self,
+        identity: Identity,
+        verb: str,
+        target: Target,
+        command: Command | None = None,
+        *,
+        info: RequestInfo | None = None,
+    ) -> None:
         """Raises Refused if the gateway stops, the cluster is unknown, or the policy denies the identity this verb in this
-        target. Returns otherwise.
+        target. Returns otherwise. `info`: what a request asks of the cluster's API.
         """
         if self.stopping:
             raise Refused("shutdown", "the gateway is being stopped")
         if target.cluster not in self.backends:
             known = [name for name in self.backends if allowed(identity, "get", Target(name), None)]
             raise unknown_cluster(target.cluster, known)
-        if not allowed(identity, verb, target, command):
+        if not allowed(identity, verb, target, command, info=info):
             bound = f": this link is for {identity.only} alone, ask for another" if identity.only else ""
             raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}{bound}")
 

@@ -53,6 +53,7 @@ class Limits:
     anonymous_bytes: int = 32 << 20  # of the unfinished heads of all of these
     messages: int = 256 << 20  # bytes of unfinished messages on all WebSockets; then the largest goes
     upgrades_per_identity: int = 500  # WebSockets that no session has: not yet, or refused
+    requests_per_identity: int = 2000  # that pass on to a cluster, its watches and forwarded ports included
     sessions: int = 500  # at the same time: 9 GB of kubectl in the runner; 0: any number, as for the two per identity and target
     sessions_reserved: int = 5  # of these for the operator alone, but at most a tenth; 0: none
     sessions_per_identity: int = 50

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from support.exec_client import Access
 from support.lab import LAB, LEFT, kubeconfig_access
+from support.real_kubectl import kubectl_at
 from support.served import cluster_at
 
 
@@ -17,6 +18,13 @@ async def cluster():
     host, key, known_hosts, instance = (os.environ[name] for name in names)
     mode = os.environ.get("DAP_RUNNER_MODE", "plain")
     return cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
+
+
+@pytest.fixture
+async def kubectl(cluster, tmp_path):
+    """Call and await it with arguments and input: (exit code, stdout, stderr)."""
+    async with kubectl_at(cluster, tmp_path) as one:
+        yield one
 
 
 @pytest.fixture

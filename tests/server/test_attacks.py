@@ -15,7 +15,7 @@ from support.peer import OWN, PING, PONG, V5, exchange, once, peer
 from support.waiting import until
 
 from gateway import fd_limits
-from gateway.server import connections
+from gateway.server import connection, connections
 from gateway.server.app import MAX_FIELDS
 from gateway.server.routes import page
 from gateway.settings.config import Limits
@@ -146,7 +146,7 @@ async def test_a_head_has_its_time(edge_with):
 
 async def test_heads_of_eight_mebibytes_are_not_kept(edge, monkeypatch):
     """A hundred times; nobody reads on after the limit."""
-    monkeypatch.setattr(connections, "MAX_HEAD", 256 << 10)
+    monkeypatch.setattr(connection, "MAX_HEAD", 256 << 10)
     line = b"x-filler: " + b"y" * 60_000 + b"\r\n"
 
     async def send_head():
@@ -211,6 +211,7 @@ async def test_an_answer_that_nobody_reads_is_given_up(edge_with, path, monkeypa
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "big.js").write_bytes(bytes(8 * MIB))
     monkeypatch.setattr(page, "_FILES", tmp_path)
+    edge.backend.kube.watches = False  # what is relayed waits for a client that has it in a pager
     edge.backend.kube.objects[PODS] = {"filler": "x" * 8 * MIB}
     async with peer(edge.url, rcvbuf=4096) as unread, peer(edge.url, rcvbuf=4096) as slow:
         unread.writer.transport.pause_reading()

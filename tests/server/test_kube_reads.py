@@ -1,4 +1,4 @@
-"""What kubectl reads before it comes to the point: checked names go on, and nothing else."""
+"""What kubectl reads before it comes to the point, where the API is not relayed: checked names go on, nothing else."""
 
 import asyncio
 import json
@@ -12,6 +12,13 @@ from gateway.protocol.status import failure
 from gateway.server.routes import kube_reads
 
 PODS = "/api/v1/namespaces/default/pods"
+
+
+@pytest.fixture
+async def edge(edge):
+    """A gateway whose chain cannot relay the API."""
+    edge.backend.kube.watches = False
+    return edge
 
 
 async def get(edge, path, method="GET"):

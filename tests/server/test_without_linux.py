@@ -16,7 +16,7 @@ from support.peer import PONG, V5, once, peer
 
 import gateway
 from gateway import fd_limits
-from gateway.server.websocket.socket import _at_end
+from gateway.server.peer_closed import _at_end
 from gateway.settings.config import Limits
 
 MIB = 1 << 20
@@ -99,7 +99,7 @@ def test_few_ask_what_only_linux_knows():
         if path.relative_to(root).parts[0] not in ("relay", "demo") and LINUX.search(path.read_text("utf-8"))
     }
     assert asking == {
-        "backends/ssh/tcp.py", "fd_limits.py", "server/websocket/socket.py", "unix_peer.py",
+        "backends/ssh/tcp.py", "fd_limits.py", "server/peer_closed.py", "server/websocket/socket.py", "unix_peer.py",
     }  # fmt: skip
 
 

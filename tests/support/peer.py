@@ -92,7 +92,8 @@ class Peer:
             if isinstance(event, h11.Data):
                 body += event.data
             else:
-                http.receive_data(await self.reader.readexactly(left))
+                more = self.reader.readexactly(left) if left else self.reader.readuntil(b"\r\n")
+                http.receive_data(await more)
         return Answer(head.status_code, fields, body)
 
     async def upgrade(self, path: str, headers: Headers = ()) -> Answer:

@@ -112,6 +112,23 @@ def refusal(code: int, body: bytes) -> HopFailed:
     return HopFailed("cluster_failed", f"{code}: {_text(body)}")
 
 
+def is_proxys_own(response: Response) -> bool:
+    """Returns True for an error that kubectl proxy has written itself, because it reached no API server: a text without
+    the headers that an API server gives each answer.
+    """
+    names = {name for name, _ in response.headers}
+    text = any(name == "content-type" and value.startswith("text/plain") for name, value in response.headers)
+    return response.status in _UNREACHABLE and text and not names & {"audit-id", "cache-control"}
+
+
+def unforwarded(code: int, body: bytes) -> HopFailed:
+    """Returns the error in place of an answer that is about the way to the API server, or about the runner's credentials
+    there: a client would take it for one about its own.
+    """
+    failed = refusal(code, body)
+    return HopFailed(failed.code, failed.message)
+
+
 async def pages(
     get: Callable[[str, int], Awaitable[tuple[dict[str, Any], int]]], path: str, size: int
 ) -> list[dict[str, Any]]:

@@ -12,12 +12,17 @@ from gateway.backends.contract import READ, SIZE, ByteStream, Event, Headers, Re
 from gateway.backends.kube import answers
 from gateway.backends.kube.http_connection import Cut, Request
 from gateway.backends.kube.http_pool import HttpPool, PooledResponse
+from gateway.backends.kube.reachability import Reachability
 from gateway.errors import HopFailed
 from gateway.supervision import supervise
 
-_REFUSED = "/api/v1/namespaces/-/pods/-/exec"  # answered by kubectl proxy itself, with 403
+_REFUSED = "/"  # answered by kubectl proxy itself, with 403
 _PROBE = 2.0  # seconds for the answer to a request for _REFUSED
+_RELAYED = (
+    10_000  # requests of clients that may wait for their answers; the server bounds those of one identity
+)
 _YES = 60.0  # seconds that a permission is remembered
+_SAFE = frozenset(("GET", "HEAD"))
 _NO_ANSWER = ("cluster_unreachable", "kubeconfig_missing")
 _STALE = 5.0  # seconds: credentials may be out of date in an older proxy; a 401 from a younger proxy is final
 
@@ -66,11 +71,14 @@ class RelayApi:
         """Keeps the proxy supervised while the body runs. Leaving closes all connections and ends all tasks."""
         async with asyncio.TaskGroup() as tasks:
             keeper = tasks.create_task(supervise("kubectl_proxy", self._proxy.run, self.restarts))
+            self._reachability = Reachability(partial(self._exchange, "GET", "/version", ()), tasks)
             self._pool = HttpPool(self._proxy.connection, tasks)
+            self._relayed = HttpPool(self._proxy.connection, tasks, most=_RELAYED)
             try:
                 yield
             finally:
                 self._pool.close()
+                self._relayed.close()
                 keeper.cancel()
 
     @asynccontextmanager
@@ -81,12 +89,20 @@ class RelayApi:
         headers: Headers = (),
         body: bytes | AsyncIterator[bytes] = b"",
         *,
-        seconds: float = READ,
+        upgrade: str = "",
+        seconds: float | None = READ,
     ) -> AsyncIterator[Response]:
-        """See `ClusterApi.request`."""
+        """See `ClusterApi.request`. Requests of clients have connections of their own: the gateway's own reads never
+        wait for them.
+        """
+        request = Request(method, path, answers.end_to_end(headers), body, upgrade)
         async with AsyncExitStack() as stack:
             async with self._asking(seconds):
-                response = await stack.enter_async_context(self._exchange(method, path, headers, body))
+                response = await stack.enter_async_context(
+                    self._exchanging(request, self._relayed, repeatable=method in _SAFE)
+                )
+                if answers.is_proxys_own(response) or response.status == 401:
+                    raise answers.unforwarded(response.status, await answers.whole(response, SIZE))
             yield response
 
     async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
@@ -104,7 +120,9 @@ class RelayApi:
     ) -> AsyncGenerator[Event, None]:
         """See `ClusterApi.watch`."""
         watched = answers.with_query(path, {"watch": "true"})
-        async with self.request("GET", watched, answers.HEADERS, seconds=seconds) as response:
+        async with AsyncExitStack() as stack:
+            async with self._asking(seconds):
+                response = await stack.enter_async_context(self._exchange("GET", watched, answers.HEADERS))
             if response.status >= 300:
                 raise answers.refusal(response.status, await answers.whole(response, size))
             async for event in answers.events(response.body, size):
@@ -142,47 +160,59 @@ class RelayApi:
         *,
         repeatable: bool = False,
     ) -> AsyncIterator[Response]:
-        """Sends a request, without a time limit, and yields its answer; leaving closes the answer. `repeatable`: the
-        request may be sent twice, as every GET and HEAD may.
-        """
+        """Sends a request of the gateway's own, and yields its answer. See `_exchanging`."""
         request = Request(method, path, answers.end_to_end(headers), body)
-        response = await self._answer(request, repeatable=repeatable or method in {"GET", "HEAD"})
+        async with self._exchanging(
+            request, self._pool, repeatable=repeatable or method in _SAFE
+        ) as response:
+            yield response
+
+    @asynccontextmanager
+    async def _exchanging(
+        self, request: Request, pool: HttpPool, *, repeatable: bool
+    ) -> AsyncIterator[Response]:
+        """Sends a request over `pool`, without a time limit, and yields its answer; leaving closes the answer.
+        `repeatable`: the request may be sent twice, as every GET and HEAD may.
+        """
+        response = await self._answer(request, pool, repeatable=repeatable)
+        self._reachability.answered()
         try:
-            yield Response(response.status, response.headers, response)
+            yield Response(response.status, response.headers, response, response.stream)
         finally:
             response.close()
 
-    async def _answer(self, request: Request, *, repeatable: bool) -> PooledResponse:
+    async def _answer(self, request: Request, pool: HttpPool, *, repeatable: bool) -> PooledResponse:
         """Sends a request and returns its answer. After a 401 from a proxy older than _STALE, whose credentials may
         be out of date, restarts the proxy and sends the request again, unless its body is an iterator.
         """
-        response = await self._send(request, repeatable=repeatable)
+        response = await self._send(request, pool, repeatable=repeatable)
         if response.status == 401 and self._proxy.age > _STALE:
             self._restart()
             if isinstance(request.body, bytes):
                 response.close()
-                response = await self._send(request, repeatable=repeatable)
+                response = await self._send(request, pool, repeatable=repeatable)
         return response
 
-    async def _send(self, request: Request, *, repeatable: bool) -> PooledResponse:
+    async def _send(self, request: Request, pool: HttpPool, *, repeatable: bool) -> PooledResponse:
         """Sends a request, and sends it again on a new connection where the connection was cut and a repetition is
         safe: the connection may have led to a proxy that has just ended. Raises Cut.
         """
         try:
-            return await self._pool.request(request)
+            return await pool.request(request)
         except Cut as cut:
             if not (cut.unsent or (repeatable and isinstance(request.body, bytes))):
                 raise
-            return await self._pool.request(request, fresh=True)
+            return await pool.request(request, fresh=True)
 
     @asynccontextmanager
-    async def _asking(self, seconds: float) -> AsyncIterator[None]:
-        """Limits the body of the `async with` to `seconds`, after a probe of the proxy if the last request got no
-        answer. Raises HopFailed in place of Cut, and the link's failure where that is why no answer came.
+    async def _asking(self, seconds: float | None) -> AsyncIterator[None]:
+        """Limits the body of the `async with` to `seconds` (see `ClusterApi.request`), after a probe of the proxy if the
+        last request got no answer. Raises HopFailed in place of Cut, and the link's failure where that is why no answer
+        came.
         """
         self.asking += 1
         try:
-            async with answers.within(seconds):
+            async with self._reachability.required() if seconds is None else answers.within(seconds):
                 if self._doubtful:
                     await self._probe()
                 try:
@@ -208,3 +238,4 @@ class RelayApi:
         """Ends the running proxy and closes the idle connections to it."""
         self._proxy.restart()
         self._pool.close_idle()
+        self._relayed.close_idle()

@@ -14,6 +14,7 @@ _HEAD = 64 * 1024  # bytes of an answer's head, at most
 _PART = 64 * 1024  # bytes of a request's body that are sent at once
 _BODILESS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))  # send no content-length without a body
 _HOST = ("host", "localhost")  # a host that kubectl proxy accepts
+_SWITCHING = 101
 
 
 class Cut(HopFailed):
@@ -28,12 +29,15 @@ class Cut(HopFailed):
 
 
 class Request(NamedTuple):
-    """Holds a request as it is sent. `headers`: only end-to-end headers, with names in lower case."""
+    """Holds a request as it is sent. `headers`: only end-to-end headers, with names in lower case. `upgrade`: the
+    protocol that the connection should carry after the answer; empty for none.
+    """
 
     method: str
     path: str
     headers: Headers = ()
     body: bytes | AsyncIterator[bytes] = b""
+    upgrade: str = ""
 
 
 class HttpConnection:
@@ -45,9 +49,9 @@ class HttpConnection:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
         self._unsent = True
 
-    async def request(self, request: Request) -> h11.Response:
-        """Sends a request and returns the head of its answer. An answer that comes before all of the body was sent
-        ends the sending. Raises Cut, HopFailed for a request that breaks HTTP's rules, and what the body raises; drop
+    async def request(self, request: Request) -> h11.Response | h11.InformationalResponse:
+        """Sends a request and returns the head of its answer; a 101 where the server takes the `upgrade`, after which
+        the connection is a `RawStream`'s. An answer that comes before all of the body was sent ends the sending. Raises Cut, HopFailed for a request that breaks HTTP's rules, and what the body raises; drop
         the connection then, and after a cancellation.
         """
         self._unsent = bool(request.body)
@@ -68,6 +72,10 @@ class HttpConnection:
         """Waits for the next part of the answer's body and returns the part; None at the body's end. Raises Cut."""
         event = await self._next()
         return bytes(event.data) if isinstance(event, h11.Data) else None
+
+    def raw(self) -> "RawStream":
+        """Returns the byte stream that the connection is after a 101, begun with what came behind the 101."""
+        return RawStream(self._stream, self._http.trailing_data[0])
 
     def reuse(self) -> bool:
         """Prepares the connection for the next request. False if the connection cannot carry another request: an
@@ -90,10 +98,13 @@ class HttpConnection:
         """Sets `closed`: whoever opened the stream closes the stream."""
         self.closed.set()
 
-    async def _answered(self) -> h11.Response:
-        while not isinstance(event := await self._next(), h11.Response):
-            pass  # an informational answer (1xx)
-        return event
+    async def _answered(self) -> h11.Response | h11.InformationalResponse:
+        while True:
+            event = await self._next()
+            if isinstance(event, h11.Response):
+                return event
+            if isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING:
+                return event
 
     async def _next(self) -> h11.Event:
         """Reads from the stream until h11 has the answer's next event, and returns the event. Raises Cut."""
@@ -134,8 +145,31 @@ class HttpConnection:
             await self._stream.write(data)
 
 
+class RawStream:
+    """Carries the bytes of a connection that was upgraded. See `ByteStream`."""
+
+    def __init__(self, stream: ByteStream, begun: bytes) -> None:
+        self._stream = stream
+        self._begun = begun
+
+    async def read(self) -> bytes:
+        """See `ByteStream.read`."""
+        begun, self._begun = self._begun, b""
+        return begun or await self._stream.read()
+
+    async def write(self, data: bytes) -> None:
+        """See `ByteStream.write`."""
+        await self._stream.write(data)
+
+    def write_eof(self) -> None:
+        """See `ByteStream.write_eof`."""
+        self._stream.write_eof()
+
+
 def _head(request: Request) -> h11.Request:
     headers = [_HOST, *(header for header in request.headers if header[0] != "content-length")]
+    if request.upgrade:
+        headers += [("connection", "Upgrade"), ("upgrade", request.upgrade)]
     lengths = [header for header in request.headers if header[0] == "content-length"]
     if not isinstance(request.body, bytes):
         headers += lengths or [("transfer-encoding", "chunked")]

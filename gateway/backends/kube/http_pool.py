@@ -20,14 +20,17 @@ KEEP = 60.0  # seconds that an idle connection stays open
 
 class HttpPool:
     """Sends each request over an idle connection, or over a new connection from `dial`. A task of `tasks` holds each
-    connection open until it is closed. An idle connection is closed after `keep` seconds.
+    connection open until it is closed. An idle connection is closed after `keep` seconds. `most`: how many requests may
+    wait for the beginning of an answer.
     """
 
-    def __init__(self, dial: Dial, tasks: asyncio.TaskGroup, *, keep: float = KEEP) -> None:
+    def __init__(
+        self, dial: Dial, tasks: asyncio.TaskGroup, *, keep: float = KEEP, most: int = REQUESTS
+    ) -> None:
         self._dial = dial
         self._tasks = tasks
         self._keep = keep
-        self._capacity = asyncio.Semaphore(REQUESTS)
+        self._capacity = asyncio.Semaphore(most)
         self._open: set[HttpConnection] = set()
         self._idle: dict[HttpConnection, asyncio.Task[None]] = {}  # with the task that closes it when stale
         self._closed = False
@@ -35,7 +38,7 @@ class HttpPool:
     async def request(self, request: Request, *, fresh: bool = False) -> "PooledResponse":
         """Sends a request, on a new connection if `fresh`, and returns the answer, which the caller closes. Sends the
         request again on a new connection where an idle connection was cut and a repetition is safe. Waits while
-        REQUESTS wait for an answer. Raises HopFailed; Cut, where the connection was lost before an answer began.
+        `most` requests wait for an answer. Raises HopFailed; Cut, where the connection was lost before an answer began.
         """
         async with self._capacity:
             self._check_open()
@@ -135,13 +138,17 @@ class HttpPool:
 
 class PooledResponse:
     """Holds the head of an answer and yields its body when iterated. Names of headers are in lower case. Reading the
-    body raises Cut where the connection is lost.
+    body raises Cut where the connection is lost. `stream`: the connection itself after a 101.
     """
 
     def __init__(
-        self, head: h11.Response, connection: HttpConnection, release: Callable[[HttpConnection], None]
+        self,
+        head: h11.Response | h11.InformationalResponse,
+        connection: HttpConnection,
+        release: Callable[[HttpConnection], None],
     ) -> None:
         self.status = head.status_code
+        self.stream = connection.raw() if isinstance(head, h11.InformationalResponse) else None
         headers = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
         self.headers: Headers = answers.end_to_end(headers)
         self._connection = connection

@@ -33,16 +33,17 @@ class RawApi:
         headers: Headers = (),
         body: bytes | AsyncIterator[bytes] = b"",
         *,
-        seconds: float = READ,
+        upgrade: str = "",
+        seconds: float | None = READ,
     ) -> AsyncIterator[Response]:
         """See `ClusterApi.request`. Ignores `headers` and `body`; the response has the status 200 and no headers.
-        Raises HopFailed for every method but GET.
+        Raises HopFailed for every method but GET, and for an upgrade.
         """
         del body
-        if method != "GET":
-            raise HopFailed("cluster_failed", f"there is no {method} without a relay, only GET")
+        if method != "GET" or upgrade:
+            raise HopFailed("cluster_failed", f"there is no {upgrade or method} without a relay, only GET")
         async with AsyncExitStack() as stack:
-            async with answers.within(seconds):
+            async with answers.within(READ if seconds is None else seconds):
                 response = await stack.enter_async_context(self._exchange(method, path, headers))
             yield response
 

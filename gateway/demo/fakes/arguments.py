@@ -13,7 +13,7 @@ _VALUED_LONG = {
     *_VALUED.values(),
     *("--context", "--kubeconfig", "--raw", "--request-timeout", "--cache-dir", "--cluster", "--user"),
     *("--token", "--as", "--pod-running-timeout", "--field-selector", "--certificate-authority"),
-    *("--unix-socket", "--reject-methods"),
+    *("--unix-socket", "--accept-paths", "--reject-paths"),
 }
 _SWITCHES_LONG = {
     *_SWITCHES.values(),

@@ -11,7 +11,6 @@ import sys
 from .cluster import RefusedError
 from .get import answer
 
-_EXEC = re.compile(r"/api/.*/pods/.*/(exec|attach)")  # kubectl's own --reject-paths
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _WORDS = re.compile(r"Error from server \((\w+)\): (?:(?P<kind>\S+) \"(?P<name>[^\"]+)\" not found)?(.*)")
 
@@ -25,9 +24,11 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    accepted = re.compile("")
+
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        if _EXEC.match(path):
+        if not self.accepted.match(path):
             self._say(403, "text/plain", b"Forbidden\n")
         elif "watch=true" in query:
             self._watch()
@@ -91,15 +92,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def serve(path: str) -> None:
-    """Serves until a signal ends it; like kubectl, it leaves its socket behind, and outlives a client that closes in the
-    middle of an answer. Raises RefusedError.
+def serve(path: str, accepted: str) -> None:
+    """Serves the paths that match the expression `accepted` until a signal ends it; like kubectl, it leaves its socket
+    behind, and outlives a client that closes in the middle of an answer. Raises RefusedError.
     """
     if not path:
         raise RefusedError("error: the demo's kubectl listens on a Unix socket only")
     if os.path.exists(path):  # noqa: PTH110
         os.unlink(path)  # noqa: PTH108
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as in Go, for all but stdout and stderr
+    _Handler.accepted = re.compile(accepted)
     mask = os.umask(0o077)
     server = _Server(path, _Handler)
     os.umask(mask)

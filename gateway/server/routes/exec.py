@@ -32,6 +32,7 @@ from gateway.server.audit import AUDIT
 from gateway.server.refusals import Refusal
 from gateway.server.routes.argv import fields_of
 from gateway.server.routes.clusters import requested_cluster
+from gateway.server.routes.kube_api import relay
 from gateway.server.websocket.attachment import Attachment, follow
 from gateway.server.websocket.delivery import AtOnce
 from gateway.server.websocket.socket import Socket, handshake, upgrade
@@ -55,6 +56,8 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
     Our own clients are upgraded before that is known, and told in band: a hop that hangs may take longer than a
     handshake.
     """
+    if request.method == "POST" and _passes(request):
+        return await relay(request)
     row = row_of(request)
     limits = request.app[LIMITS]
     websocket = handshake(request, row, limits.close)
@@ -85,6 +88,14 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
     if gone is not None:
         await attachment.leave(gone)
     return websocket
+
+
+def _passes(request: web.Request) -> bool:
+    """Returns True for a request for SPDY, as kubectl before 1.30 and the retry of a later one sends, to a cluster whose
+    API is passed on.
+    """
+    backend = request.app[BACKENDS].get(requested_cluster(request))
+    return "SPDY" in request.headers.get(hdrs.UPGRADE, "").upper() and bool(backend and backend.kube.watches)
 
 
 async def _begin(request: web.Request, row: Subprotocol, fields: list[tuple[str, str]]) -> Session:

@@ -22,6 +22,7 @@ from gateway.server.app_keys import BACKENDS, IDENTITY, REGISTRY
 from gateway.server.audit import AUDIT
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
+from gateway.server.routes.kube_api import relay
 
 routes = web.RouteTableDef()
 _OTHER = "/clusters/{cluster}"
@@ -41,8 +42,10 @@ _KINDS = (
 )
 
 
-async def discovery(request: web.Request) -> web.Response:
+async def discovery(request: web.Request) -> web.StreamResponse:
     """Answers which kinds of objects there are: those of the groups that are served here."""
+    if _relays(request):
+        return await relay(request)
     path = _pattern(request)
     found = await _read(request, path, Target(requested_cluster(request)))
     if path == "/apis":
@@ -52,8 +55,10 @@ async def discovery(request: web.Request) -> web.Response:
     return _answer(found)
 
 
-async def one(request: web.Request) -> web.Response:
+async def one(request: web.Request) -> web.StreamResponse:
     """Answers with a pod, or a workload that leads to pods."""
+    if _relays(request):
+        return await relay(request)
     target = _named(request, request.match_info["name"])
     path = _pattern(request).format(namespace=target.namespace, name=target.pod)
     kind = path.split("/")[-2]
@@ -61,8 +66,10 @@ async def one(request: web.Request) -> web.Response:
     return _answer(await _read(request, path, asked))
 
 
-async def selected(request: web.Request) -> web.Response:
+async def selected(request: web.Request) -> web.StreamResponse:
     """Answers with the pods of a label selector, as kubectl looks for those of a workload."""
+    if _relays(request):
+        return await relay(request)
     selector = request.query.get("labelSelector", "")
     if not _SELECTOR.fullmatch(selector):
         raise Refusal(400, "pods are listed by labelSelector only")
@@ -79,6 +86,12 @@ for _prefix in ("", _OTHER):
     for _path in _KINDS:
         routes.get(f"{_prefix}{_path}/{{name}}", allow_head=False)(one)
     routes.get(f"{_prefix}/api/v1/namespaces/{{namespace}}/pods", allow_head=False)(selected)
+
+
+def _relays(request: web.Request) -> bool:
+    """Returns True if the requested cluster's API can be relayed now, so that it answers by itself."""
+    backend = request.app[BACKENDS].get(requested_cluster(request))
+    return backend is not None and backend.kube.watches
 
 
 def _pattern(request: web.Request) -> str:

@@ -1,9 +1,7 @@
 """The WebSocket under an attachment: what aiohttp leaves to us, or does in a way that a session cannot wait for."""
 
 import asyncio
-import os
 import re
-import select
 import socket
 import struct
 from contextlib import suppress
@@ -14,7 +12,8 @@ from gateway.protocol.codec import MAX_MESSAGE, MAX_OWN
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import Subprotocol
-from gateway.server.connections import Connection, connection_of
+from gateway.server.connection import Connection, connection_of
+from gateway.server.peer_closed import peer_closed
 from gateway.server.refusals import Refusal
 
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
@@ -56,14 +55,7 @@ class Socket(web.WebSocketResponse):
     @property
     def hung_up(self) -> bool:
         """True if the peer has closed its side. For a time in which nobody reads, and so nobody would notice."""
-        sock = self._sock
-        if sock is None:
-            return True
-        watch = select.poll()
-        # without POLLRDHUP, macOS reports POLLHUP for it to who asks for input, and others only where all is read
-        watch.register(sock.fileno(), getattr(select, "POLLRDHUP", select.POLLIN))
-        events = sum(found for _, found in watch.poll(0))
-        return bool(events & ~select.POLLIN) or bool(events and _at_end(sock))
+        return peer_closed(self.get_extra_info("socket"))
 
     @property
     def unacknowledged(self) -> float:
@@ -118,13 +110,6 @@ def _offering(request: web.Request, row: Subprotocol) -> web.Request:
     if row.name:
         headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = row.name
     return request.clone(headers=headers)
-
-
-def _at_end(sock: socket.socket) -> bool:
-    """Returns True if nothing is left to read but the end. Raises no error: a socket that has one reports it itself."""
-    with suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as same:
-        return not same.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    return False
 
 
 class Gone(Exception):  # noqa: N818  # carries the outcome out of a TaskGroup

@@ -19,12 +19,12 @@ from gateway.backends.factory import make
 from gateway.backends.kube import answers
 from gateway.backends.kube.http_connection import Cut
 from gateway.backends.relay.credentials import throw_away
-from gateway.backends.relay.proxy import NAME
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Hop
 from gateway.settings.config import Limits
 
 POD = "/api/v1/namespaces/default/pods/web-0"
+NAME = "kubectl-1.sock"
 
 
 @asynccontextmanager
@@ -53,7 +53,7 @@ def running(directory):
             line = entry.read_bytes()
         except OSError:
             continue
-        if f"{directory}/{NAME}".encode() in line:
+        if f"{directory}/kubectl-".encode() in line:
             found.append(int(entry.parent.name))
     return found
 
@@ -116,9 +116,9 @@ async def test_a_yes_is_good_for_a_while_and_for_what_was_asked_alone(demo):
     async with backend_on(demo) as backend:
         asked, answer = [], backend.kube._answer
 
-        async def counted(request, **options):
+        async def counted(request, *arguments, **options):
             asked.append(request)
-            return await answer(request, **options)
+            return await answer(request, *arguments, **options)
 
         backend.kube._answer = counted
         for name in ("web-0", "web-0", "bash-0"):
@@ -148,7 +148,7 @@ async def test_a_refusal_is_an_answer_to_a_request(demo):
         async with backend.kube.request("GET", POD.replace("web-0", "nope")) as response:
             assert response.status == 404
             assert json.loads(await all_of(response))["reason"] == "NotFound"
-        async with backend.kube.request("GET", f"{POD}/exec") as response:
+        async with backend.kube.request("GET", "/elsewhere") as response:
             assert (response.status, await all_of(response)) == (403, b"Forbidden\n")
 
 
@@ -188,10 +188,11 @@ async def test_without_a_relay_a_request_is_a_get(demo):
         assert failed.value.code == "pod_not_found"
 
 
-async def test_exec_is_nothing_for_the_proxy(demo):
+@pytest.mark.parametrize("path", ["/", "/metrics", "/apisx", "/debug/pprof", "/logs/"])
+async def test_what_is_no_part_of_the_api_is_nothing_for_the_proxy(demo, path):
     async with backend_on(demo) as backend:
         with pytest.raises(HopFailed, match="403: Forbidden"):
-            await backend.kube.get(f"{POD}/exec")
+            await backend.kube.get(path)
 
 
 async def test_one_proxy_that_is_no_session(demo):
@@ -242,15 +243,15 @@ async def test_one_whose_end_is_not_heard_of_yet_is_started_again(demo, monkeypa
     async with backend_on(demo) as backend:
         await backend.kube.get(POD)
         (one,), api = await proxies(backend), backend.kube
-        address, request, asked = api._proxy._address, api._pool.request, []
+        generation, request, asked = api._proxy._current, api._pool.request, []
 
         async def first_cut(*arguments, **options):
             asked.append(arguments)
             if len(asked) == 1:
                 os.kill(one, signal.SIGKILL)
-                while api._proxy._address:  # noqa: ASYNC110  # nothing sets an event
+                while api._proxy._current:  # noqa: ASYNC110  # nothing sets an event
                     await asyncio.sleep(0.01)
-                api._proxy._address = address
+                api._proxy._current = generation
                 raise Cut("reset", unsent=False)
             return await request(*arguments, **options)
 
@@ -275,7 +276,7 @@ async def test_a_request_that_is_cut_is_sent_again_where_that_is_safe(
             raise Cut("reset", unsent=unsent)
 
         with monkeypatch.context() as patched:
-            patched.setattr(backend.kube._pool, "request", cut)
+            patched.setattr(backend.kube._relayed, "request", cut)
             with pytest.raises(HopFailed, match="kubectl proxy: reset") as failed:
                 async with backend.kube.request(method, REVIEW, JSON, b"{}"):
                     pass
@@ -288,12 +289,26 @@ async def test_two_who_find_its_credentials_old_start_one_more(demo):
     async with backend_on(demo) as backend:
         await backend.kube.get(POD)
         (before,) = await proxies(backend)
-        proxy = backend.kube._proxy
-        proxy.restart()
+        backend.kube._restart()
         await asyncio.sleep(0)  # it is ending
-        proxy.restart()
+        backend.kube._restart()
         assert (await backend.kube.get(POD))["metadata"]["name"] == "web-0"
-        assert gone(before)
+        assert await asyncio.to_thread(gone, before, 8)
+        assert len(await proxies(backend)) == 1
+
+
+async def test_a_proxy_that_is_replaced_ends_with_its_last_stream(demo):
+    async with backend_on(demo) as backend:
+        async with backend.kube.request("GET", "/api/v1/pods?watch=true") as watch:
+            (before,) = await proxies(backend)
+            backend.kube._restart()
+            assert (await backend.kube.get(POD))["metadata"]["name"] == "web-0"
+            both = await proxies(backend)
+            assert len(both) == 2
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(watch.body), 0.3)
+        assert await asyncio.to_thread(gone, before, 8)
+        assert {before, *await proxies(backend)} == set(both)
 
 
 async def test_a_proxy_that_hangs_costs_one_answer(demo):

@@ -1,0 +1,137 @@
+"""The cluster's API, passed on: each request goes to the API server with the runner's credentials, and its answer comes
+back as it is, while it comes.
+"""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from gateway.backends.contract import Headers, Response
+from gateway.errors import HopFailed, Refused
+from gateway.protocol.errors import BadRequest
+from gateway.protocol.outcome import Outcome
+from gateway.protocol.request_info import PREFIXES, RequestInfo, request_info
+from gateway.protocol.target import Target
+from gateway.server import audit
+from gateway.server.app_keys import BACKENDS, IDENTITY, REGISTRY, RELAYED
+from gateway.server.audit import AUDIT
+from gateway.server.forwarded_headers import forwarded
+from gateway.server.refusals import Refusal
+from gateway.server.routes.clusters import requested_cluster
+from gateway.server.upgraded import pass_bytes
+
+routes = web.RouteTableDef()
+_READS = ("get", "list", "watch")
+
+
+async def relay(request: web.Request) -> web.StreamResponse:
+    """Passes one request on, and its answer back. Raises Refusal for what is refused before: by the policy, for its path
+    or its headers, or because no API server answers.
+    """
+    cluster = requested_cluster(request)
+    try:
+        path, info = _asked(request)
+        target = _target(cluster, info, request)
+        request.app[REGISTRY].permit(request[IDENTITY], info.verb, target, info=info)
+        _check_relayed(request, cluster)
+        headers = forwarded(request.headers.items())
+        async with request.app[RELAYED].passing(request):
+            return await _passed(request, path, info, target, headers)
+    except BadRequest as error:
+        raise _refusal(request, Outcome("bad_request", str(error))) from None
+    except (Refused, HopFailed) as error:
+        raise _refusal(request, error.outcome()) from None
+
+
+for _prefix in ("", "/clusters/{cluster}"):
+    for _path in (path for name in PREFIXES for path in (name, f"{name}/{{rest:.*}}")):
+        for _method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            routes.route(_method, f"{_prefix}/{_path}")(relay)
+
+
+def _asked(request: web.Request) -> tuple[str, RequestInfo]:
+    """Returns the path with its query as the client wrote it, without what names the cluster, and what it asks for.
+    Raises BadRequest.
+    """
+    raw = request.raw_path
+    if "cluster" in request.match_info:
+        raw = "/" + "/".join(raw.split("/")[3:])
+    path, _, query = raw.partition("?")
+    return raw, request_info(request.method, path, query)
+
+
+def _check_relayed(request: web.Request, cluster: str) -> None:
+    """Raises Refusal where the cluster's chain cannot pass requests on."""
+    if not request.app[BACKENDS][cluster].kube.watches:
+        raise Refusal(
+            404 if request.method in ("GET", "HEAD") else 405,
+            "this cluster is reached without a relay, so its API is not passed on, only what exec and attach read: "
+            "the runner needs python3, see dap doctor",
+        )
+
+
+def _target(cluster: str, info: RequestInfo, request: web.Request) -> Target:
+    """Returns the object of a request as the target that a policy knows: a pod by its name, another by kind and name."""
+    if info.resource == "pods" and not info.group:
+        return Target(cluster, info.namespace, info.name, request.query.get("container") or None)
+    named = f"{info.resource}/{info.name}" if info.name else info.resource
+    return Target(cluster, info.namespace, named)
+
+
+async def _passed(
+    request: web.Request, path: str, info: RequestInfo, target: Target, headers: Headers
+) -> web.StreamResponse:
+    api = request.app[BACKENDS][target.cluster].kube
+    upgrade = request.headers.get(hdrs.UPGRADE, "") if request.method in ("GET", "POST") else ""
+    body = _body(request) if request.can_read_body and not upgrade else b""
+    async with api.request(request.method, path, headers, body, upgrade=upgrade, seconds=None) as response:
+        _record(request, info, target, response)
+        if response.stream:
+            return await pass_bytes(request, response, response.stream, upgrade)
+        return await _answer(request, response)
+
+
+async def _body(request: web.Request) -> AsyncIterator[bytes]:
+    while part := await request.content.readany():
+        yield part
+
+
+async def _answer(request: web.Request, response: Response) -> web.StreamResponse:
+    """Sends the answer as it comes. An answer that is cut ends without its last chunk, so that the client sees the cut."""
+    answer = web.StreamResponse(status=response.status, headers=CIMultiDict(response.headers))
+    answer.headers.setdefault(
+        "Content-Security-Policy", "sandbox"
+    )  # a pod's page is no page of the gateway's
+    await answer.prepare(request)
+    try:
+        async for part in response.body:
+            await answer.write(part)
+        await answer.write_eof()
+    except HopFailed as error:
+        if request.transport:
+            request.transport.close()
+        raise ConnectionResetError(str(error)) from None
+    return answer
+
+
+def _record(request: web.Request, info: RequestInfo, target: Target, response: Response) -> None:
+    """Writes to the log what was asked for, and the answer's status: of reads one line a minute, of all else each."""
+    if info.verb in _READS:
+        request.app[AUDIT].read(request, str(target), info.path)
+        return
+    audit.write(
+        "cluster_request",
+        request,
+        verb=info.verb,
+        kind=info.kind,
+        target=str(target),
+        status=response.status,
+    )
+
+
+def _refusal(request: web.Request, outcome: Outcome) -> Refusal:
+    """Returns the refusal with the Status of the outcome, and records it. Where a hop is down, clients may try again."""
+    request.app[AUDIT].refused(request, outcome.code, outcome.message)
+    status = outcome.as_status()
+    return Refusal(status.code, status.message, status)
