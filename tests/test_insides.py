@@ -3,6 +3,7 @@ before aiohttp's upper bound in pyproject.toml is raised. Of asyncssh: tests/bac
 """
 
 import inspect
+from asyncio.sslproto import SSLProtocol
 
 from aiohttp import web
 from websockets.asyncio.client import ClientConnection
@@ -18,3 +19,13 @@ def test_receive_answers_what_breaks_the_rules_with_close():
 def test_any_byte_of_a_client_passes_one_method():
     """gateway/client/connection.py: a sign of life."""
     assert list(inspect.signature(ClientConnection.data_received).parameters) == ["self", "data"]
+
+
+def test_asyncio_counts_on_these_of_a_tls_protocol():
+    """gateway/server/tls.py: the buffer's size is a class attribute, nobody need wait for the handshake, and a connection
+    is told of its end only if it was told of its beginning.
+    """
+    source = inspect.getsource(SSLProtocol)
+    assert "self._ssl_buffer = bytearray(self.max_size)" in source
+    assert "if self._waiter is None:" in source
+    assert "self._start_handshake()" in inspect.getsource(SSLProtocol.connection_made)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway import unix_peer
+from gateway import peer_credentials, unix_peer
 from gateway.errors import ConfigError
 
 LISTEN = """
@@ -29,7 +29,10 @@ def test_the_kernel_tells_both_ends_of_each_other(tmp_path):
         listening.listen()
         with unix_peer.connect(tmp_path / "one", 5) as here, listening.accept()[0] as there:
             for end in (here, there):
-                assert (unix_peer.peer_pid(end), unix_peer.peer_uid(end)) == (os.getpid(), os.getuid())
+                assert (peer_credentials.peer_pid(end), peer_credentials.peer_uid(end)) == (
+                    os.getpid(),
+                    os.getuid(),
+                )
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can listen as somebody else")
@@ -62,8 +65,8 @@ def test_macos_has_calls_of_its_own(monkeypatch):
         asked.append((level, option, size))
         return struct.pack("=Iih2x16i", 0, 501, 1, 20, *[0] * 15) if size else 4711
 
-    monkeypatch.setattr(unix_peer, "sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr(peer_credentials, "sys", SimpleNamespace(platform="darwin"))
     sock = SimpleNamespace(getsockopt=getsockopt)
 
-    assert (unix_peer.peer_uid(sock), unix_peer.peer_pid(sock)) == (501, 4711)
+    assert (peer_credentials.peer_uid(sock), peer_credentials.peer_pid(sock)) == (501, 4711)
     assert asked == [(0, 1, 76), (0, 2, 0)]

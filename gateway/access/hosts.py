@@ -15,15 +15,22 @@ class AllowedHosts:
     """Holds the Host and Origin allow-lists: names with their ports, since comparing Origin with Host alone would let a
     rebound DNS name through, which is in both. A loopback name cannot be rebound: it is good with any port, as behind
     `ssh -L`, for the page that it names. On the Unix socket, where no browser and no proxy has business, the name is
-    `localhost` and there are no Origins.
+    `localhost` and there are no Origins. `secure`: the names of the listener with TLS.
     """
 
     def __init__(
-        self, listening: Iterable[str], public_url: str, hosts: Iterable[str], origins: Iterable[str]
+        self,
+        listening: Iterable[str],
+        public_url: str,
+        hosts: Iterable[str],
+        origins: Iterable[str],
+        secure: Iterable[str] = (),
     ) -> None:
-        named = (*listening, *hosts)
+        named, secure = (*listening, *hosts), tuple(secure)
         self._hosts = {place for name in named for place in _places(name)}
+        self._hosts |= {place for name in secure for place in _places(name, "https")}
         self._origins = {_origin(text) for text in (*origins, *(f"http://{name}" for name in named))}
+        self._origins |= {_origin(f"https://{name}") for name in secure}
         if public_url:
             scheme, _, rest = public_url.partition("://")
             self._hosts |= _places(rest.partition("/")[0], scheme.lower())

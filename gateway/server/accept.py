@@ -4,22 +4,29 @@ of them is dropped as it comes, long after new sessions were refused.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from socket import socket
-from typing import cast
+from typing import Protocol, cast
 
 from gateway import fd_limits
 from gateway.protocol.outcome import CODES
 from gateway.server.connection import answer
 from gateway.server.connections import Connections
+from gateway.server.tls import TlsListener
 
 RESERVE = fd_limits.RESERVE // 2  # descriptors, besides what the sessions may open
 FRESH = 1.0  # seconds that a look at the descriptors may be old: among 10,000 of them it takes 10 ms
 _CODE = CODES["out_of_files"]
 
 
-Accept = Callable[[socket], Awaitable[asyncio.Server]]
+class Accept(Protocol):
+    """Takes connections on one more socket, with TLS where `tls` says how."""
+
+    async def __call__(self, bound: socket, tls: TlsListener | None = None) -> asyncio.Server:
+        """Returns the server of the socket."""
+        ...
 
 
 @asynccontextmanager
@@ -29,13 +36,15 @@ async def doors(
     """Listens for as long as the block runs. `sessions`: how many live. Yields what listens on one more socket."""
     used = _Used(connections)
 
-    def admit() -> asyncio.Protocol:
-        return connections.accept() if fd_limits.room(sessions(), RESERVE, used) else _Full()
+    def admit(tls: TlsListener | None) -> asyncio.BaseProtocol:
+        if not fd_limits.room(sessions(), RESERVE, used):
+            return _Full(answers=tls is None)
+        return tls.protocol(connections.accept()) if tls else connections.accept()
 
     async with AsyncExitStack() as stack:
 
-        async def accept(bound: socket) -> asyncio.Server:
-            server = await asyncio.get_running_loop().create_server(admit, sock=bound)
+        async def accept(bound: socket, tls: TlsListener | None = None) -> asyncio.Server:
+            server = await asyncio.get_running_loop().create_server(partial(admit, tls), sock=bound)
             stack.callback(server.close)
             return server
 
@@ -63,10 +72,14 @@ class _Used:
 
 
 class _Full(asyncio.Protocol):
+    def __init__(self, *, answers: bool) -> None:
+        self._answers = answers  # False: the client would take a plain answer for a broken handshake
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Answers 503 and closes without reading, so that the answer may get lost: the connection's descriptor
         counts.
         """
         transport = cast("asyncio.Transport", transport)
-        transport.write(answer(_CODE.http, _CODE.meaning))
+        if self._answers:
+            transport.write(answer(_CODE.http, _CODE.meaning))
         transport.close()

@@ -26,6 +26,7 @@ MAX_HEAD = MAX_LINE + (128 << 10)  # bytes of a request line and all header line
 _CONTROL = 6  # bytes of a control frame before its data (RFC 6455, 5.2)
 _LINGER = 2.0  # seconds for the answer to a client that has closed its side
 _ALIVE = (b"GET /healthz ", b"HEAD /healthz ")  # the longest last
+_UNSENT = 64 << 10  # bytes that may wait for a client before whoever writes is held back
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -40,10 +41,10 @@ class Connection(asyncio.Protocol):
         self.network = ""  # that the connection counts for
         self.head = 0  # bytes since the last request began
         self.message = 0  # bytes since the last message of its WebSocket was taken
+        self.limits = connections.limits
         self._inner = inner
         self._before: asyncio.Protocol | None = None  # the protocol that `take_over` has replaced
         self._connections = connections
-        self._limits = connections.limits
         self._loop = asyncio.get_running_loop()
         self._head_began: float | None = self._loop.time()  # None: no head is under way
         self._serving = False
@@ -53,24 +54,36 @@ class Connection(asyncio.Protocol):
         self._tail = b""  # the last bytes of a head, in which its end may have begun
         self._early = 0  # bytes that came with the end of a head
         self._lost: list[Callable[[], None]] = []  # called when the client leaves
+        self._made = False  # False while a handshake of TLS is under way
         self._unsent = 0  # bytes at the last look
         self._taken = self._loop.time()  # when the client had taken some, or owed nothing
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio.Protocol."""
-        self._transport = cast("asyncio.Transport", transport)
+        """See asyncio.Protocol. With TLS the connection was accepted before."""
+        self._transport, self._made = cast("asyncio.Transport", transport), True
+        if self not in self._connections.open:
+            self.accepted(self._transport)
+        self._transport.set_write_buffer_limits(_UNSENT)  # as without TLS, for which asyncio keeps 512 KiB
+        self._inner.connection_made(transport)
+
+    def accepted(self, transport: asyncio.Transport) -> None:
+        """Counts the connection, and its time, from now on."""
+        self._transport = self._below = transport
         if transport.get_extra_info("socket").family != AF_UNIX:
             self.address = transport.get_extra_info("peername")[0]
             trusted = self._connections.proxies.trusts(self.address)
             self.origin = "" if trusted else network_of(self.address)
-        self._inner.connection_made(transport)
         self._connections.add(self)
+
+    def closed(self) -> None:
+        """Counts the connection no more."""
+        self._connections.open.discard(self)
+        self._connections.anonymous.remove(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
         self.message_taken()
-        self._connections.open.discard(self)
-        self._connections.anonymous.remove(self)
+        self.closed()
         for inner in (self._inner, self._before):
             if inner:
                 inner.connection_lost(exc)
@@ -170,17 +183,17 @@ class Connection(asyncio.Protocol):
         if self._lost and peer_closed(self._transport.get_extra_info("socket")):
             self._transport.abort()
         self._unsent = unsent
-        if now - self._taken > self._limits.unread:
+        if now - self._taken > self.limits.unread:
             self._connections.dropped("unread")
             self._transport.abort()
-        elif (
-            not self._serving and self._head_began is not None and now - self._head_began > self._limits.head
-        ):
-            self.drop("head_too_slow", 408, f"the request did not come within {self._limits.head:g} s")
+        elif not self._serving and self._head_began is not None and now - self._head_began > self.limits.head:
+            self.drop("head_too_slow", 408, f"the request did not come within {self.limits.head:g} s")
 
     def _unacknowledged(self) -> int:
         """Returns the bytes that the peer's kernel has not taken, 0 while our kernel has room for all of them."""
         unsent = self._transport.get_write_buffer_size()
+        if self._below is not self._transport:  # TLS: what is encrypted already waits there
+            unsent += self._below.get_write_buffer_size()
         if unsent:
             with suppress(OSError):  # where a kernel does not say it, what is ours has to do
                 raw = ioctl(self._transport.get_extra_info("socket"), termios.TIOCOUTQ, bytes(4))
@@ -193,10 +206,13 @@ class Connection(asyncio.Protocol):
         self._connections.anonymous.hold(self, count)
 
     def drop(self, why: str, code: int, message: str) -> None:
-        """Closes the connection; with an answer unless a request is served."""
+        """Closes the connection; with an answer unless a request is served, or a handshake is under way."""
         if self._transport.is_closing():
             return
         self._connections.dropped(why)
+        if not self._made:
+            self._transport.abort()
+            return
         if not self._serving and not self._transport.get_write_buffer_size():
             self._transport.write(answer(code, message))
         if self._serving or self._transport.get_write_buffer_size():

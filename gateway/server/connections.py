@@ -34,7 +34,7 @@ class Connections:
         self._messages = 0  # bytes of messages on all WebSockets that no session has taken
         self._timer: asyncio.TimerHandle | None = None
 
-    def accept(self) -> asyncio.Protocol:
+    def accept(self) -> Connection:
         """Returns the protocol of a connection that was accepted."""
         return Connection(self._serve(), self)
 

@@ -21,6 +21,7 @@ from gateway.server.metrics import Metrics
 from gateway.server.namespaces import Namespaces
 from gateway.server.page_links import PageLinks
 from gateway.server.relayed import Relayed
+from gateway.server.tls import TlsListener
 from gateway.sessions.registry import SessionRegistry
 from gateway.settings.config import Config
 from gateway.sleep_watch import SleepWatch
@@ -42,6 +43,7 @@ class Gateway:
     relayed: Relayed
     checks: HealthCache = field(default_factory=HealthCache)
     links: PageLinks = field(default_factory=PageLinks)
+    tls: TlsListener = field(default_factory=TlsListener)
 
 
 @asynccontextmanager

@@ -1,8 +1,7 @@
-"""Where the gateway listens: loopback and a Unix socket, and nothing that anybody else could own."""
+"""Where the gateway listens: loopback, TLS, and a Unix socket, and nothing that anybody else could own."""
 
 import errno
 import fcntl
-import ipaddress
 import os
 import socket
 import stat
@@ -10,11 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gateway.errors import ConfigError
-from gateway.masking import mask_url
-from gateway.unix_peer import check_path, peer_pid
+from gateway.peer_credentials import peer_pid
+from gateway.server.listen_names import addresses_of, names, secure_names
+from gateway.unix_peer import check_path
 
 _BACKLOG = 128
 _LOOKS = 5  # attempts at the lock: a client that looks who has it holds it for a moment
@@ -25,48 +24,32 @@ class Unusable(ConfigError):  # noqa: N818  # said of a socket, as HopFailed is 
     """Raised for a Unix socket that cannot be made in its directory; another directory may do."""
 
 
-def names(listen: str) -> tuple[str, int]:
-    """Returns host and port of HOST:PORT. Raises ConfigError for what is not loopback: plain http would carry tokens
-    over the network.
-    """
-    host, colon, port = listen.rpartition(":")
-    host = host.strip("[]")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"cannot listen on {listen!r}: use HOST:PORT, as in localhost:8080")
-    if host != "localhost" and not _loopback(host):
-        raise ConfigError(
-            f"will not listen on {listen!r}: plain http beyond loopback would carry tokens over the network. "
-            "Listen on localhost and put a proxy with TLS in front (DAP_GATEWAY_PUBLIC_URL)"
-        )
-    return host, int(port)
-
-
-def public_url(url: str) -> str:
-    """Returns what links begin with. Raises ConfigError where it would put a password into each of them."""
-    try:
-        parts = urlsplit(url)
-        usable = "@" not in parts.netloc and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigError(
-            f"gateway.public_url is {mask_url(url)!r}: use a URL such as https://dap.example.com, "
-            "without user name and password, which would stand in every browser link"
-        )
-    return url
-
-
 @contextmanager
 def loopback(listen: str) -> Iterator[list[socket.socket]]:
     """Yields listening sockets, and closes them afterwards: for `localhost` one of each loopback family that exists, all on one port. Raises
     ConfigError.
     """
     host, port = names(listen)
-    addresses = ["127.0.0.1", "::1"] if host == "localhost" else [host]
+    with _bound(addresses_of(host), port, "--listen") as sockets:
+        yield sockets
+
+
+@contextmanager
+def secure(listen: str) -> Iterator[list[socket.socket]]:
+    """Yields listening sockets for TLS, as `loopback` does, but on any address, or on every one of a name. Raises
+    ConfigError.
+    """
+    host, port = secure_names(listen)
+    with _bound(addresses_of(host), port, "DAP_GATEWAY_TLS_LISTEN") as sockets:
+        yield sockets
+
+
+@contextmanager
+def _bound(addresses: list[str], port: int, setting: str) -> Iterator[list[socket.socket]]:
     sockets: list[socket.socket] = []
     try:
         for address in addresses:
-            if bound := _bind(address, port, optional=bool(sockets)):
+            if bound := _bind(address, port, setting, optional=bool(sockets)):
                 sockets.append(bound)
                 port = bound.getsockname()[1]
         yield sockets
@@ -164,7 +147,7 @@ def _bind_unix(path: Path) -> socket.socket:
     return bound
 
 
-def _bind(address: str, port: int, *, optional: bool) -> socket.socket | None:
+def _bind(address: str, port: int, setting: str, *, optional: bool) -> socket.socket | None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         bound = socket.socket(family)
@@ -182,7 +165,7 @@ def _bind(address: str, port: int, *, optional: bool) -> socket.socket | None:
             return None  # this machine has no such loopback
         said = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
         raise ConfigError(
-            f"cannot listen on {address} port {port}: {said}; choose another with --listen"
+            f"cannot listen on {address} port {port}: {said}; choose another with {setting}"
         ) from None
     return bound
 
@@ -206,10 +189,3 @@ def _remove_stale(path: Path) -> None:
         except BlockingIOError:  # it listens, and so many are waiting that no more may
             pass
     raise _taken(path, process)
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

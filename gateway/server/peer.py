@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway.access.forwarded import TrustedProxies
 from gateway.access.peer import Peer
-from gateway.unix_peer import peer_uid
+from gateway.peer_credentials import peer_uid
 
 
 def peer_of(request: web.Request, proxies: TrustedProxies) -> Peer:

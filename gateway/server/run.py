@@ -24,13 +24,14 @@ from gateway.backends.ssh import Prompt
 from gateway.errors import ConfigError
 from gateway.private_directory import SOCKET, private_directory
 from gateway.relay.writer import Writer
-from gateway.server import listen
+from gateway.server import listen, listen_names
 from gateway.server.accept import Accept, doors
 from gateway.server.app import create_app
 from gateway.server.connection import MAX_LINE
 from gateway.server.connections import Connections
 from gateway.server.gateway import Gateway, running
 from gateway.server.local_socket import LocalSocket
+from gateway.server.tls import TlsListener, tls_listener
 from gateway.settings import serving
 from gateway.settings.config import Config, bearer_token
 from gateway.settings.paths import passed_over, socket_paths, state_dir
@@ -67,19 +68,22 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
     fd_limits.raise_limit()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    public = listen.public_url(config.public_url)
+    public = listen_names.public_url(config.public_url)
     with ExitStack() as stack:
-        sockets = stack.enter_context(listen.loopback(config.listen))
+        plain = config.listen != listen_names.OFF
+        sockets = stack.enter_context(listen.loopback(config.listen)) if plain else []
+        tls = stack.enter_context(tls_listener(config, state_dir() / "tls"))
         local = stack.enter_context(_local_socket(sockets))
-        names = hosts(config.listen, sockets)
-        places = AllowedHosts(names, public, config.allowed_hosts, config.allowed_origins)
+        names = listen_names.hosts(config.listen, sockets) if plain else []
+        urls = (*(f"http://{host}" for host in names), *tls.urls)
+        places = AllowedHosts(names, public, config.allowed_hosts, config.allowed_origins, tls.hosts)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         tokens = Tokens(config.token or token(state_dir()), file=PageFile(state_dir(), put=Writer().put))
         async with running(config, tokens, places, prompt, state_dir()) as gateway:
-            gateway.links.base = public or f"http://{names[0]}"
+            gateway.links.base = public or next(iter(urls), gateway.links.base)
+            gateway.tls = tls
             async with listening(gateway, sockets) as accept, _kept(local, accept):
-                urls = tuple(f"http://{host}" for host in names)
                 own = Identity(owner(), "uid")
                 banner(Serving(urls, lambda: gateway.links.url(tokens.ticket(own)), local.path))
                 log.info("serving", urls=urls, socket=str(local.path), clusters=list(gateway.backends))
@@ -193,20 +197,27 @@ async def listening(gateway: Gateway, sockets: Iterable[socket.socket]) -> Async
         runner.server, gateway.config.limits, gateway.metrics.refused, gateway.access.proxies
     )
     try:
-        async with doors(sockets, connections, lambda: gateway.registry.quota.sessions) as accept:
+        quota = gateway.registry.quota
+        async with (
+            doors(sockets, connections, lambda: quota.sessions) as accept,
+            _with_tls(gateway.tls, accept),
+        ):
             yield accept
     finally:
         await runner.cleanup()
 
 
-def hosts(spec: str, sockets: Iterable[socket.socket]) -> list[str]:
-    """Returns the Host headers that mean this listener, the nicest first."""
-    host, _ = listen.names(spec)
-    found: list[str] = []
-    for bound in sockets:
-        address, port = bound.getsockname()[:2]
-        shown = f"[{address}]" if ":" in address else address
-        suffix = "" if port == 80 else f":{port}"
-        found += [f"localhost{suffix}"] if host == "localhost" and not found else []
-        found.append(f"{shown}{suffix}")
-    return found
+@asynccontextmanager
+async def _with_tls(tls: TlsListener, accept: Accept) -> AsyncIterator[None]:
+    """Takes connections with TLS, and keeps their certificate good, for as long as the block runs."""
+    for bound in tls.sockets:
+        await accept(bound, tls)
+    async with asyncio.TaskGroup() as tasks:
+        if tls.certificates is None:
+            yield
+            return
+        keeper = tasks.create_task(supervise("tls_certificate", tls.certificates.keep, {}))
+        try:
+            yield
+        finally:
+            keeper.cancel()

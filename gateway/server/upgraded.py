@@ -73,7 +73,10 @@ async def _both_ways(
             counts[1] += len(data)
             writer.write(data)
             await writer.drain()
-        writer.write_eof()
+        if writer.can_write_eof():
+            writer.write_eof()
+        else:  # TLS has no half of a connection to close
+            writer.close()
 
     async def both() -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -102,6 +102,9 @@ class Config:
     origins: Mapping[str, str] = field(default_factory=dict)
     trusted_proxies: tuple[str, ...] = ()  # networks
     log_argv: bool = False
+    tls_listen: str = "none"
+    tls_cert: str = ""  # a file; empty: a certificate of our own authority
+    tls_key: str = ""
 
 
 def cluster_called(name: str, known: Iterable[str]) -> str:

@@ -61,6 +61,9 @@ def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = 
         layers.origins,
         layers.networks(gateway["trusted_proxies"]),
         layers.is_true("gateway.log_argv", gateway["log_argv"]),
+        tls_listen=gateway["tls_listen"],
+        tls_cert=gateway["tls_cert"],
+        tls_key=gateway["tls_key"],
     )
 
 

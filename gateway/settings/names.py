@@ -69,7 +69,22 @@ CLUSTER_SETTINGS = (
     Setting("mode", "DAP_RUNNER_MODE", "auto", "auto: relay where the runner has python3; relay; plain"),
 )
 GATEWAY_SETTINGS = (
-    Setting("listen", "DAP_GATEWAY_LISTEN", "localhost:8080", "where dap serve listens"),
+    Setting(
+        "listen", "DAP_GATEWAY_LISTEN", "localhost:8080", "where dap serve listens; none: with TLS alone"
+    ),
+    Setting(
+        "tls_listen",
+        "DAP_GATEWAY_TLS_LISTEN",
+        "localhost:8443",
+        "where dap serve listens with TLS; none: nowhere",
+    ),
+    Setting(
+        "tls_cert",
+        "DAP_GATEWAY_TLS_CERT",
+        "",
+        "file with the certificate for TLS and its chain; empty: one of the gateway's own authority",
+    ),
+    Setting("tls_key", "DAP_GATEWAY_TLS_KEY", "", "file with the key of tls_cert, without a passphrase"),
     Setting("public_url", "DAP_GATEWAY_PUBLIC_URL", "", "the URL people use, when a proxy stands in front"),
     Setting("allowed_hosts", "DAP_GATEWAY_ALLOWED_HOSTS", "", "more Host headers to accept, comma separated"),
     Setting("allowed_origins", "DAP_GATEWAY_ALLOWED_ORIGINS", "", "more Origins to accept, comma separated"),

@@ -41,7 +41,7 @@ class Home:
             "HOME": str(self.path), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "xterm",
             "XDG_RUNTIME_DIR": str(self.path / "run"), "XDG_CONFIG_HOME": str(self.path / "config"),
             "XDG_STATE_HOME": str(self.path / "state"), "PYTHONPATH": str(Path(__file__).parents[2]),
-            "PYTHONWARNINGS": "error",
+            "PYTHONWARNINGS": "error", "DAP_GATEWAY_TLS_LISTEN": "none",  # a fixed port is one test's at a time
         }  # fmt: skip
 
     @property

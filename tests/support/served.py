@@ -16,7 +16,9 @@ from gateway.access.tokens import Tokens
 from gateway.backends.contract import Backend
 from gateway.server import listen
 from gateway.server.gateway import Gateway, running
-from gateway.server.run import hosts, listening
+from gateway.server.listen_names import hosts
+from gateway.server.run import listening
+from gateway.server.tls import tls_listener
 from gateway.settings.config import Cluster, Config, Limits
 
 TOKEN = "test-token-0123456789"
@@ -52,16 +54,22 @@ def cluster_at(
 
 
 @asynccontextmanager
-async def served(config: Config, directory: Path, *, alone: bool = True) -> AsyncIterator[Served]:
-    """On leaving, asserts that SSH channels are back where they started, and tasks, if it is `alone` in this loop."""
+async def served(
+    config: Config, directory: Path, *, alone: bool = True, authority: Path | None = None
+) -> AsyncIterator[Served]:
+    """`authority`: where the gateway's own is kept. On leaving, asserts that SSH channels are back where they started, and tasks, if it is `alone` in this loop."""
     before: set[asyncio.Task[Any] | None] = set(asyncio.all_tasks())
     with ExitStack() as stack:
         sockets = stack.enter_context(listen.loopback(config.listen))
         unix = stack.enter_context(listen.unix(directory / "run" / "gateway.sock"))
+        tls = stack.enter_context(tls_listener(config, authority))
         names = hosts(config.listen, sockets)
-        places = AllowedHosts(names, config.public_url, config.allowed_hosts, config.allowed_origins)
+        places = AllowedHosts(
+            names, config.public_url, config.allowed_hosts, config.allowed_origins, tls.hosts
+        )
         async with running(config, Tokens(TOKEN), places, None) as gateway:
             gateway.links.base = f"http://{names[0]}"
+            gateway.tls = tls
             async with listening(gateway, [*sockets, unix]):
                 yield Served(f"http://{names[0]}", TOKEN, directory / "run" / "gateway.sock", gateway)
                 await gateway.registry.stop()

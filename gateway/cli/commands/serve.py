@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.cli.terminal.tty import ask
-from gateway.server import listen as addresses
+from gateway.server import listen_names
 from gateway.settings.config import Cluster, Config, check_clusters
 from gateway.settings.loader import load
 
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 def run(listen: str | None, *, demo: bool, log: "Format") -> None:
     """Serves until SIGTERM or SIGINT. Raises ConfigError, for settings of no use before the servers are imported."""
     config = load(flags={"gateway.listen": listen} if listen else {})
-    addresses.names(config.listen)
-    addresses.public_url(config.public_url)
+    if config.listen != listen_names.OFF:
+        listen_names.names(config.listen)
+    if config.tls_listen != listen_names.OFF:
+        listen_names.secure_names(config.tls_listen)
+    listen_names.public_url(config.public_url)
     if not demo:
         check_clusters(config)
     asyncio.run(_serve(config, demo=demo, log=log))
