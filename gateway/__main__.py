@@ -1,5 +1,5 @@
 """`python -m gateway` is `dap`."""
 
-from gateway.cli.main import main
+from gateway.cli.entry import main
 
 main()

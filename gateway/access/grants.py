@@ -21,6 +21,8 @@ class Grant:
     agent: str = ""
     used: float | None = None
     ends: float = 0.0  # of a ticket 0: nothing renews it
+    short: bool = False  # of a program, for minutes: nothing renews it, and what it opened may last longer
+    parent: str = ""  # the public name of what a short token was given for; empty for what lasts
 
     @property
     def name(self) -> str:
@@ -51,6 +53,7 @@ class Grant:
             "address": self.address,
             "agent": self.agent,
             "only": self.identity.only and self.identity.only.path(),
+            **({"short": True, "parent": self.parent} if self.short else {}),
         }
 
     @classmethod
@@ -62,8 +65,10 @@ class Grant:
             body = dict(zip(("identity", "groups", "expires"), body, strict=True))
         groups = tuple(str(group) for group in body["groups"])
         only = Target.from_path(body["only"]) if body.get("only") else None
-        identity = Identity(str(body["identity"]), "page", groups, name, only)
+        short = bool(body.get("short"))
+        identity = Identity(str(body["identity"]), "short" if short else "page", groups, name, only)
         address, agent = (str(body.get(key, "")) for key in ("address", "agent"))
         return cls(
-            identity, float(body["expires"]), address, agent, ends=float(body.get("ends", body["expires"]))
-        )
+            identity, float(body["expires"]), address, agent, ends=float(body.get("ends", body["expires"])),
+            short=short, parent=str(body.get("parent", "")),
+        )  # fmt: skip

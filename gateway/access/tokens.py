@@ -28,6 +28,8 @@ TOKEN_LIFE = 12 * 3600.0  # of a page token that nobody uses
 SIGN_IN_LIFE = 30 * 24 * 3600.0  # of a page token, however much it is used
 _SAVED = 2.0  # seconds for the file to be written
 _LOOK = 0.005  # seconds between looks
+SHORT_LIFE = 600.0  # of a token that a program gets for itself
+_SHORT_EACH = 32  # of these that one person may have; the oldest goes first
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _MOST = 10_000  # tickets or page tokens at a time; the oldest goes first
 
@@ -52,6 +54,7 @@ class Tokens:
         self._stamp: tuple[int, int, int] | None = None  # of the file when `refresh` read it last
         self._stored: dict[bytes, float] = {}  # what it had then: hash and expiry
         self._dropped: set[bytes] = set()  # what was revoked here, until the file has it no more
+        self._in_use: frozenset[str] = frozenset()  # names of credentials whose sessions live
 
     def identity(self, token: str, peer: Peer | None = None) -> Identity | None:
         """Returns whose bearer token this is; None for an unknown or expired token. `peer`: who has it."""
@@ -74,8 +77,10 @@ class Tokens:
         """Renews the page tokens of these public names, which have opened what still lives: also a token that expired
         while the machine slept, but none whose sign-in has ended.
         """
+        self._in_use = frozenset(names)
+        parents = {grant.parent for grant in self._pages.values() if grant.name in names}
         for digest, grant in self._pages.items():
-            if grant.name in names and grant.ends > self._clock():
+            if (grant.name in names or grant.name in parents) and grant.ends > self._clock():
                 self._use(digest, grant)
 
     def _use(self, digest: bytes, grant: Grant) -> None:
@@ -100,6 +105,24 @@ class Tokens:
         if self._file:
             self._file.add(_hash(token), grant)
         return token, grant.identity
+
+    def short(self, identity: Identity, peer: Peer | None = None) -> tuple[str, Grant] | None:
+        """Returns a new token for a program of this user, good for SHORT_LIFE, and its grant; None for whoever has shown
+        such a token: a stolen one would last. It has no power over what is others', as a page has none, and ends with
+        the credential that it was given for.
+        """
+        if identity.proof == "short":
+            return None
+        held = [
+            digest for digest, one in self._pages.items() if one.short and one.identity.name == identity.name
+        ]
+        for digest in held[: 1 - _SHORT_EACH]:
+            self._drop(digest)
+        token, grant = self._new(self._pages, replace(identity, proof="short"), SHORT_LIFE, peer)
+        grant.short, grant.parent, grant.ends = True, identity.credential, grant.expires
+        if self._file:
+            self._file.add(_hash(token), grant)
+        return token, grant
 
     def revoke(self, token: str) -> None:
         """Ends a page token; other tokens are not touched."""
@@ -126,11 +149,14 @@ class Tokens:
         return True
 
     def good(self) -> frozenset[str]:
-        """Returns the names of the page tokens that are neither revoked nor expired."""
-        return frozenset(grant.name for grant in self.pages())
+        """Returns the names of the tokens with which sessions may go on: page tokens that are neither revoked nor
+        expired, and short ones that are not revoked, and were good when these sessions began.
+        """
+        began = {grant.name for grant in self._pages.values() if grant.short and grant.name in self._in_use}
+        return frozenset(began.union(grant.name for grant in self.pages()))
 
     def pages(self) -> list[Grant]:
-        """Returns what each page token gives that is neither revoked nor expired, the oldest first."""
+        """Returns what each page or short token gives that is neither revoked nor expired, the oldest first."""
         return self._live(self._pages)
 
     def tickets(self) -> list[Grant]:
@@ -167,16 +193,20 @@ class Tokens:
         return [grant for grant in table.values() if grant.expires > now]
 
     def _drop(self, digest: bytes) -> None:
-        if self._pages.pop(digest, None) and self._file:
+        dropped = self._pages.pop(digest, None)
+        if dropped and self._file:
             self._dropped.add(digest)
             self._file.remove(digest)
+        for child in [other for other, one in self._pages.items() if dropped and one.parent == dropped.name]:
+            self._drop(child)
 
     def _new(
         self, table: dict[bytes, Grant], identity: Identity, life: float, peer: Peer | None
     ) -> tuple[str, Grant]:
         now = self._clock()
         for digest in [digest for digest, grant in table.items() if grant.expires <= now]:
-            del table[digest]
+            if not (table[digest].short and table[digest].name in self._in_use):
+                del table[digest]
         while len(table) >= _MOST:
             del table[next(iter(table))]
         secret = secrets.token_urlsafe(32)

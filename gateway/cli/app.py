@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway import __version__
-from gateway.cli import help_texts, options
+from gateway.cli import help_texts, kubectl_app, options
 from gateway.cli.console import safe
 from gateway.protocol.target import Target
 
@@ -199,6 +199,10 @@ def revoke_(name: str) -> int:
     from gateway.cli.commands import access
 
     return access.revoke(name)
+
+
+dap.add_command(kubectl_app.kubeconfig_)
+dap.add_command(kubectl_app.token_)
 
 
 @dap.command("doctor", help=help_texts.DOCTOR)

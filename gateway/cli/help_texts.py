@@ -124,6 +124,22 @@ dap access --json
 dap access revoke 1f5a09c3de
 """
 
+KUBECONFIG = """\
+Have kubectl use the running gateway.
+
+Writes a kubeconfig with a context for each cluster of the gateway, and prints the line that has this shell use it. Its credential is dap token.
+
+\b
+eval "$(dap kubeconfig)"
+dap kubeconfig --raw > gateway.yaml
+"""
+
+SHORT_CREDENTIAL = """\
+Print a short-lived token, as kubectl asks for one.
+
+The kubeconfig of dap kubeconfig names this command. The token is good for ten minutes, and dap access lists it; it is printed again until a minute before its end.
+"""
+
 DOCTOR = """\
 Check the settings and every hop in order.
 

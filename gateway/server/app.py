@@ -21,6 +21,7 @@ from gateway.server.app_keys import (
     PEER,
     REGISTRY,
     RELAYED,
+    TLS,
     UPGRADES,
 )
 from gateway.server.audit import AUDIT, Audit
@@ -34,6 +35,7 @@ from gateway.server.routes import (
     health,
     kube_api,
     kube_reads,
+    kubeconfig,
     page,
     proof,
     sessions,
@@ -74,9 +76,22 @@ def create_app(gateway: Gateway) -> web.Application:
     app[NAMESPACES] = gateway.namespaces
     app[REGISTRY] = gateway.registry
     app[RELAYED] = gateway.relayed
+    app[TLS] = gateway.tls
     app[UPGRADES] = Upgrades(gateway.config.limits.upgrades_per_identity)
     app.on_response_prepare.append(add_headers)
-    for part in (exec_route, attach, kube_reads, kube_api, health, state, access, sessions, page, proof):
+    for part in (
+        exec_route,
+        attach,
+        kube_reads,
+        kube_api,
+        health,
+        state,
+        access,
+        kubeconfig,
+        sessions,
+        page,
+        proof,
+    ):
         app.add_routes(part.routes)
     return app
 

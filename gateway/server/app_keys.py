@@ -12,6 +12,7 @@ from gateway.server.health_cache import HealthCache
 from gateway.server.metrics import Metrics
 from gateway.server.namespaces import Namespaces
 from gateway.server.page_links import PageLinks
+from gateway.server.tls import TlsListener
 from gateway.server.websocket.upgrades import Upgrades
 from gateway.sessions.registry import SessionRegistry
 from gateway.settings.config import Limits
@@ -28,6 +29,7 @@ METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 NAMESPACES: web.AppKey[Namespaces] = web.AppKey("namespaces", Namespaces)
 REGISTRY: web.AppKey[SessionRegistry] = web.AppKey("registry", SessionRegistry)
 RELAYED: web.AppKey["Relayed"] = web.AppKey("relayed")
+TLS: web.AppKey[TlsListener] = web.AppKey("tls", TlsListener)
 UPGRADES: web.AppKey[Upgrades] = web.AppKey("upgrades", Upgrades)
 PEER: web.RequestKey[Peer] = web.RequestKey("peer", Peer)
 IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity", Identity)

@@ -22,7 +22,7 @@ async def list_access(request: web.Request) -> web.Response:
     tokens, identity = request.app[ACCESS].tokens, request[IDENTITY]
     sessions = Counter(one.credential for one in request.app[REGISTRY].sessions if not one.over.done())
     rows = [
-        _row(kind, grant, sessions[grant.name])
+        _row("short" if grant.short else kind, grant, sessions[grant.name])
         for kind, grants in (("ticket", tokens.tickets()), ("page", tokens.pages()))
         for grant in grants
         if _may(identity, "list", grant)

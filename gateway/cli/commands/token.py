@@ -1,0 +1,30 @@
+"""Does `dap token` where settings say which gateway to ask, or its Unix socket is nowhere usual."""
+
+import hashlib
+import json
+from typing import Any
+
+from gateway.cli import token
+from gateway.client import http
+from gateway.client.endpoint import Endpoint, needed
+from gateway.settings.loader import load
+from gateway.settings.paths import state_dir
+
+_CREATED = 201
+
+
+def show() -> None:
+    """Prints an ExecCredential with a short-lived token. Raises GatewayFailed, ConfigError, OSError."""
+    endpoint = needed(load())
+    directory = state_dir()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    secret = hashlib.sha256(endpoint.token.encode()).hexdigest()
+    asked = token.source(str(endpoint.socket)) if endpoint.socket else f"{endpoint.url} {secret}"
+    print(token.credential(token.get(str(directory), asked, lambda: _ask(endpoint))))
+
+
+def _ask(endpoint: Endpoint) -> dict[str, Any]:
+    status, answer = http.request(endpoint, "POST", "/gateway/v1/short-token")
+    if status != _CREATED or not isinstance(answer, dict):
+        raise http.refusal(status, json.dumps(answer).encode())
+    return answer

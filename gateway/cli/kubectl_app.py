@@ -1,0 +1,21 @@
+"""Declares the commands of `dap` that are for kubectl, as app.py does all others."""
+
+import click
+
+from gateway.cli import help_texts, options
+
+
+@click.command("kubeconfig", help=help_texts.KUBECONFIG)
+@options.cluster
+@click.option("--raw", is_flag=True, help="Print the kubeconfig itself and write no file.")
+def kubeconfig_(cluster: str, raw: bool) -> None:
+    from gateway.cli.commands import kubeconfig
+
+    kubeconfig.run(cluster, raw=raw)
+
+
+@click.command("token", help=help_texts.SHORT_CREDENTIAL)
+def token_() -> None:
+    from gateway.cli.commands import token
+
+    token.show()

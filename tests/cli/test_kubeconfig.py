@@ -1,0 +1,185 @@
+"""`dap kubeconfig` and `dap token`: what kubectl gets, and what that costs."""
+
+import asyncio
+import json
+import shlex
+import ssl
+import time
+from base64 import b64decode
+from contextlib import asynccontextmanager
+
+import pytest
+from support.peer import once
+
+pytestmark = pytest.mark.timeout(60)
+TLS = {"DAP_GATEWAY_TLS_LISTEN": "localhost:0"}
+
+
+@asynccontextmanager
+async def serving(home, **env):
+    words = ("serve", "--demo", "--listen", "127.0.0.1:0", "--log", "json")
+    process = await home.start(*words, env=TLS | env, stdin=asyncio.subprocess.DEVNULL)
+    try:
+        first = (await process.stdout.readline()).decode()
+        assert first.startswith("dap: serving on http"), (await process.stderr.read()).decode()
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def plugin(home, user, **env):
+    """Runs what a kubeconfig says, as kubectl does."""
+    said = user["exec"]
+    env = home.env | env | {one["name"]: one["value"] for one in said.get("env", [])}
+    process = await asyncio.create_subprocess_exec(
+        said["command"],
+        *said["args"],
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert (process.returncode, err) == (0, b"")
+    return json.loads(out)
+
+
+async def test_what_is_written_lets_one_in(home):
+    async with serving(home):
+        done = await home.dap("kubeconfig")
+        assert done.code == 0, done.err
+        (line,) = done.out.decode().splitlines()
+        assert line.startswith("export KUBECONFIG=")
+        path = home.path / "state" / "dap" / "kubeconfig"
+        assert shlex.split(line) == ["export", f"KUBECONFIG={path}"]
+        assert path.stat().st_mode & 0o777 == 0o600
+        raw = await home.dap("kubeconfig", "--raw")
+        assert raw.out == path.read_bytes()
+
+        config = json.loads(raw.out)
+        (context,) = config["contexts"]
+        assert config["current-context"] == context["name"] == "dap-default"
+        assert context["context"]["namespace"] == "default"
+        (cluster,) = [one["cluster"] for one in config["clusters"]]
+        assert cluster["server"].startswith("https://localhost:")
+        user = config["users"][0]["user"]
+        assert user["exec"]["command"].startswith("/")
+        assert (user["exec"]["args"][-1:], user["exec"]["interactiveMode"]) == (["token"], "Never")
+
+        made = await plugin(home, user)
+        assert (made["apiVersion"], made["kind"]) == ("client.authentication.k8s.io/v1", "ExecCredential")
+        left = (
+            time.mktime(time.strptime(made["status"]["expirationTimestamp"], "%Y-%m-%dT%H:%M:%SZ"))
+            - time.timezone
+        )
+        assert 500 < left - time.time() <= 601
+        ca = b64decode(cluster["certificate-authority-data"]).decode()
+        assert await answered(cluster["server"], ca, made["status"]["token"]) == b"HTTP/1.1 200 OK"
+        assert await answered(cluster["server"], ca, "x" * 43) == b"HTTP/1.1 401 Unauthorized"
+
+        rows = json.loads((await home.dap("access", "--json")).out)["access"]
+        (row,) = [row for row in rows if row["kind"] == "short"]
+        assert made["status"]["token"] not in json.dumps(rows)
+        assert (await home.dap("access", "revoke", row["name"])).code == 0
+        assert await answered(cluster["server"], ca, made["status"]["token"]) == b"HTTP/1.1 401 Unauthorized"
+        again = await plugin(home, user)
+        assert await answered(cluster["server"], ca, again["status"]["token"]) == b"HTTP/1.1 200 OK"
+
+
+async def answered(server, ca, token):
+    host, _, port = server.removeprefix("https://").partition(":")
+    context = ssl.create_default_context(cadata=ca)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(port), ssl=context, server_hostname=host)
+    try:
+        head = f"GET /gateway/v1/info HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode())
+        return (await reader.read()).partition(b"\r\n")[0]
+    finally:
+        writer.close()
+
+
+async def tokens_made(home):
+    body = json.loads((await once(str(home.socket), "GET", "/gateway/v1/access")).body)
+    return [row for row in body["access"] if row["kind"] == "short"]
+
+
+async def test_forty_at_once_ask_for_one_token(home):
+    async with serving(home):
+        done = await asyncio.gather(*(home.dap("token") for _ in range(40)))
+        assert {one.code for one in done} == {0}
+        assert len({one.out for one in done}) == 1
+        assert len(await tokens_made(home)) == 1
+        files = [*(home.path / "run" / "dap").glob("*short-token*")]
+        assert files
+        assert {one.stat().st_mode & 0o777 for one in files} == {0o600}
+
+
+async def test_a_token_is_asked_for_anew_shortly_before_its_end_and_at_another_gateway(home):
+    kept = home.path / "run" / "dap" / "short-token.json"
+    async with serving(home):
+        first = await home.dap("token")
+        body = json.loads(kept.read_text())
+        kept.write_text(json.dumps(body | {"until": time.time() + 59}))
+        second = await home.dap("token")
+        assert second.out != first.out
+        kept.chmod(0o644)
+        assert (await home.dap("token")).out != second.out, "others can read it"
+        kept.write_text("{")
+        third = await home.dap("token")
+        assert third.code == 0
+    async with serving(home):
+        assert (await home.dap("token")).out != third.out
+
+
+async def test_the_token_that_one_was_given(home):
+    async with serving(home):
+        secret = (home.path / "state" / "dap" / "token").read_text().strip()
+        port = json.loads((home.path / "state" / "dap" / "serving.json").read_text())["listen"][0][1]
+        env = {"DAP_GATEWAY_URL": f"http://127.0.0.1:{port}", "DAP_GATEWAY_TOKEN": secret}
+        done = await home.dap("token", env=env)
+        assert done.code == 0, done.err
+        assert (await home.dap("token", env=env)).out == done.out
+        wrong = await home.dap("token", env=env | {"DAP_GATEWAY_TOKEN": "w" * 32})
+        assert (wrong.code, wrong.out) == (125, b"")
+        config = json.loads((await home.dap("kubeconfig", "--raw", env=env)).out)
+        names = {one["name"] for one in config["users"][0]["user"]["exec"]["env"]}
+        assert names == {"DAP_GATEWAY_URL"}
+        assert secret not in json.dumps(config)
+
+
+async def test_without_tls_it_says_why(home):
+    async with serving(home, DAP_GATEWAY_TLS_LISTEN="none"):
+        done = await home.dap("kubeconfig")
+        assert (done.code, done.out) == (125, b"")
+        assert "gateway.tls_listen is none" in done.err
+
+
+async def test_a_cluster_that_there_is_not_and_no_gateway(home):
+    for words in (("kubeconfig",), ("token",)):
+        done = await home.dap(*words)
+        assert (done.code, done.out) == (125, b"")
+        assert "start one with dap serve" in done.err
+    async with serving(home):
+        done = await home.dap("kubeconfig", "--cluster", "nope")
+        assert (done.code, done.out) == (2, b"")
+        assert "there are: default" in done.err
+
+
+async def test_a_token_takes_few_imports(home):
+    async with serving(home):
+        for _ in range(2):
+            done = await home.dap("token", env={"PYTHONPROFILEIMPORTTIME": "1"})
+            names = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
+            assert done.code == 0
+            assert "gateway.cli.token" in names
+            assert not names & {
+                "click",
+                "http.client",
+                "pathlib",
+                "dataclasses",
+                "ssl",
+                "asyncio",
+                "typing",
+                "hashlib",
+            }
