@@ -93,10 +93,9 @@ def shell_(target: Target, argv: tuple[str, ...], exact: bool, quiet: bool) -> i
     help="End the command in the pod too when dap ends before it. Needs sh in the container.",
 )  # fmt: skip
 @click.option(
-    "--verify",
-    is_flag=True,
+    "--verify", is_flag=True,
     help="Prove exit code and length of the output (needs sh, tee, wc in the container).",
-)
+)  # fmt: skip
 @options.quiet
 def exec_(
     target: Target, argv: tuple[str, ...], stdin: bool, tty: bool, kill: bool, verify: bool, quiet: bool

@@ -99,7 +99,7 @@ def test_few_ask_what_only_linux_knows():
         if path.relative_to(root).parts[0] not in ("relay", "demo") and LINUX.search(path.read_text("utf-8"))
     }
     assert asking == {
-        "backends/ssh/tcp.py", "fd_limits.py", "server/peer_closed.py", "server/websocket/socket.py", "unix_peer.py",
+        "backends/ssh/tcp.py", "fd_limits.py", "peer_credentials.py", "server/peer_closed.py", "server/websocket/socket.py",
     }  # fmt: skip
 
 

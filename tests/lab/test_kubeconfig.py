@@ -1,0 +1,47 @@
+"""kubectl on the real chain, with what `dap kubeconfig` writes and `dap token` for its credential."""
+
+import asyncio
+import os
+import shlex
+from asyncio.subprocess import DEVNULL, PIPE
+
+import pytest
+from support.real_kubectl import programs
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+async def gateway_env(cluster, home):
+    """What a shell has after `eval "$(dap kubeconfig)"`, while `dap serve` runs on the real chain."""
+    if cluster.mode == "plain":
+        pytest.skip("the plain chain passes no API on")
+    runner = {name: value for name, value in os.environ.items() if name.startswith("DAP_RUNNER_")}
+    env = runner | {"DAP_GATEWAY_TLS_LISTEN": "localhost:0", "DAP_RUNNER_SSH_CONFIG": "none"}
+    process = await home.start(
+        "serve", "--listen", "127.0.0.1:0", "--log", "json", env=env, stdin=DEVNULL, stderr=DEVNULL
+    )
+    try:
+        assert await process.stdout.readline()
+        done = await home.dap("kubeconfig")
+        assert done.code == 0, done.err
+        yield home.env | dict([shlex.split(done.out.decode())[1].split("=", 1)])
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+async def test_kubectl_reads_and_runs_a_command(gateway_env):
+    async def kubectl(*words):
+        process = await asyncio.create_subprocess_exec(
+            programs()["own"], *words, env=gateway_env, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        return process.returncode, out, err
+
+    code, out, err = await kubectl("get", "pods", "-o", "name")
+    assert (code, err) == (0, b"")
+    assert b"pod/bash-0" in out.splitlines()
+    assert await kubectl("exec", "bash-0", "--", "echo", "here") == (0, b"here\n", b"")
+    done = await asyncio.gather(*(kubectl("get", "pod", "bash-0", "-o", "name") for _ in range(5)))
+    assert done == [(0, b"pod/bash-0\n", b"")] * 5
