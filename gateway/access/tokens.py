@@ -1,13 +1,8 @@
-"""Finds out who asks: the gateway's own token, tickets and page tokens, and the uid on the Unix socket.
-Nothing is trusted for where it comes from.
-"""
+"""Holds the tokens that prove who asks: the gateway's own token, tickets, page tokens and short ones of programs."""
 
 import asyncio
-import base64
-import binascii
 import hashlib
 import hmac
-import re
 import secrets
 import time
 from collections.abc import Callable, Collection
@@ -16,13 +11,12 @@ from dataclasses import replace
 import structlog
 
 from gateway.access.grants import Grant
-from gateway.access.identity import Identity, owner, user
+from gateway.access.identity import Identity, owner
 from gateway.access.page_tokens import PageFile, name_of
 from gateway.access.peer import Peer
 from gateway.protocol.proof import listener_proof
 
 log = structlog.get_logger()
-BEARER = "base64url.bearer.authorization.k8s.io."
 TICKET_LIFE = 300.0  # seconds
 TOKEN_LIFE = 12 * 3600.0  # of a page token that nobody uses
 SIGN_IN_LIFE = 30 * 24 * 3600.0  # of a page token, however much it is used
@@ -30,12 +24,7 @@ _SAVED = 2.0  # seconds for the file to be written
 _LOOK = 0.005  # seconds between looks
 SHORT_LIFE = 600.0  # of a token that a program gets for itself
 _SHORT_EACH = 32  # of these that one person may have; the oldest goes first
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _MOST = 10_000  # tickets or page tokens at a time; the oldest goes first
-
-
-class Unauthorized(Exception):  # noqa: N818  # an answer, not a defect
-    """Raised for a credential that cannot be a token."""
 
 
 class Tokens:
@@ -215,44 +204,6 @@ class Tokens:
         if peer:
             grant.seen(peer)
         return secret, grant
-
-
-def bearer(peer: Peer) -> str | None:
-    """Returns the token of a request, from the header or, for browsers, from the offered subprotocols; None
-    where there is no token.
-
-    Raises Unauthorized for what k8s.io/apiserver refuses too (authenticator websocket/protocol.go): two
-    tokens, a token that is no base64url of UTF-8, or a token beside no real subprotocol.
-    """
-    header = peer.first("Authorization")
-    if header[:7].lower() == "bearer ":
-        return header[7:].strip()
-    offered = offered_protocols(peer)
-    given = [name.removeprefix(BEARER) for name in offered if name.startswith(BEARER)]
-    if not given:
-        return None
-    if len(given) > 1 or len(given) == len(offered) or not _BASE64URL.fullmatch(given[0]):
-        raise Unauthorized
-    try:
-        return base64.urlsafe_b64decode(given[0] + "=" * (-len(given[0]) % 4)).decode("utf-8")
-    except (binascii.Error, UnicodeError):
-        raise Unauthorized from None
-
-
-def offered_protocols(peer: Peer) -> list[str]:
-    """Returns all names of all Sec-WebSocket-Protocol lines, in order."""
-    lines = peer.all("Sec-WebSocket-Protocol")
-    return [name for line in lines for part in line.split(",") if (name := part.strip())]
-
-
-def identify(peer: Peer, tokens: Tokens) -> Identity | None:
-    """Returns who asks: the user of the process on the Unix socket, else whose bearer token the request has;
-    None for nobody. Raises Unauthorized. No other function makes an Identity of a request.
-    """
-    if peer.uid is not None:
-        return Identity(user(peer.uid), "uid")
-    token = bearer(peer)
-    return tokens.identity(token, peer) if token else None
 
 
 def _hash(secret: str) -> bytes:

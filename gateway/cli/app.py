@@ -1,6 +1,4 @@
-"""Declares the commands of `dap` and their options. A command imports its work when it runs: help and
-completion start fast.
-"""
+"""Declares the commands of `dap` and their options. A command imports its work when it runs, so that help starts fast."""
 
 from typing import TYPE_CHECKING
 

@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 from aiohttp import hdrs, web
 
+from gateway.access.bearer import Unauthorized, bearer, identify
 from gateway.access.peer import Peer
-from gateway.access.tokens import Unauthorized, bearer, identify
 from gateway.server.app_keys import (
     ACCESS,
     BACKENDS,

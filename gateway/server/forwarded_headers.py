@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from gateway.access.tokens import BEARER
+from gateway.access.bearer import BEARER
 from gateway.errors import Refused
 from gateway.protocol.errors import BadRequest
 

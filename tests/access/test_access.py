@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.access.bearer import BEARER, Unauthorized, bearer, identify
 from gateway.access.hosts import AllowedHosts
 from gateway.access.identity import Identity, owner
 from gateway.access.peer import Peer
 from gateway.access.policy import allowed
-from gateway.access.tokens import BEARER, Tokens, Unauthorized, bearer, identify
+from gateway.access.tokens import Tokens
 from gateway.protocol.target import Command, Target
 
 OWN = "a token of at least thirty-two characters"

@@ -9,8 +9,9 @@ import pytest
 from support.peer import OWN, UPGRADE, V5, once, peer
 from support.served import TOKEN
 
+from gateway.access.bearer import BEARER
 from gateway.access.identity import owner
-from gateway.access.tokens import BEARER, SIGN_IN_LIFE, TICKET_LIFE, TOKEN_LIFE, Tokens
+from gateway.access.tokens import SIGN_IN_LIFE, TICKET_LIFE, TOKEN_LIFE, Tokens
 from gateway.errors import ConfigError
 from gateway.server.run import token
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import structlog
 from aiohttp import WSCloseCode, hdrs, web
 
+from gateway.access.bearer import BEARER, offered_protocols
 from gateway.access.policy import needs_container
-from gateway.access.tokens import BEARER, offered_protocols
 from gateway.backends.contract import ClusterApi
 from gateway.errors import HopFailed, Refused
 from gateway.protocol import query

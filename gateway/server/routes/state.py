@@ -9,9 +9,10 @@ from typing import Any
 from aiohttp import web
 
 from gateway import __version__
+from gateway.access.bearer import bearer
 from gateway.access.identity import Identity
 from gateway.access.policy import allowed
-from gateway.access.tokens import TICKET_LIFE, TOKEN_LIFE, bearer
+from gateway.access.tokens import TICKET_LIFE, TOKEN_LIFE
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
