@@ -5,6 +5,7 @@ leaves that the authority signs.
 import datetime as dt
 import ipaddress
 import os
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -102,9 +103,9 @@ def _load(path: Path) -> OwnCa:
 
 def _store(path: Path, authority: OwnCa) -> None:
     """Stores the authority whole, unless there is one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(_pem(authority.key) + authority.pem.encode("ascii"))
         with suppress(FileExistsError):

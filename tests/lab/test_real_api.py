@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import re
+import secrets
 import signal
 import subprocess
 import urllib.request
@@ -12,7 +14,8 @@ from support import lab as chain
 from support.real_kubectl import programs
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
-SHELL = "while true; do date; sleep 1; done"
+# what kubectl up to 1.33 now and then says of the first, empty message of a stream that it has not made yet
+RACE = re.compile(rb"E\d{4} .* Unknown stream id \d, discarding message\n")
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +27,7 @@ def relayed(cluster):
 @pytest.fixture
 def space():
     """A namespace with the deployment `d`, whose pod writes a line to its log and serves HTTP on port 8080."""
-    name = f"dap-api-{os.getpid()}"
+    name = f"dap-api-{secrets.token_hex(4)}"
     container = {
         "name": "main", "image": "docker.io/lab/busybox:1", "imagePullPolicy": "Never",
         "command": ["sh", "-c", "mkdir -p /tmp/w; echo served >/tmp/w/f; echo begun; exec httpd -f -p 8080 -h /tmp/w"],
@@ -44,10 +47,6 @@ def space():
         chain.kubectl("apply", "-n", name, "-f", "-", given=json.dumps(body))
         chain.kubectl("rollout", "status", "-n", name, "deploy/d", "--timeout=60s")
         yield name
-
-
-def version(name):
-    return pytest.param(name, id=name)
 
 
 @pytest.mark.parametrize(
@@ -146,16 +145,15 @@ async def test_every_kubectl(kubectl, name):
     """Those up to 1.29, and a later one that is told so, speak SPDY: RFC rows 4 to 6."""
     kubectl.program = programs()[name]
     data = os.urandom(1 << 20)
+
+    async def ran(*words, **more):
+        code, out, err = await kubectl("exec", *words, **more)
+        return code, out, RACE.sub(b"", err)
+
     for env in ({}, {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false"}):
-        assert await kubectl("exec", "-i", "bash-0", "--", "cat", given=b"echo\n", **env) == (
-            0,
-            b"echo\n",
-            b"",
-        )
-        assert await kubectl("exec", "-i", "bash-0", "--", "cat", given=data, **env) == (0, data, b"")
-        code, out, err = await kubectl(
-            "exec", "bash-0", "--", "sh", "-c", "echo out; echo err >&2; exit 3", **env
-        )
+        for given in (b"echo\n", data):
+            assert await ran("-i", "bash-0", "--", "cat", given=given, **env) == (0, given, b"")
+        code, out, err = await ran("bash-0", "--", "sh", "-c", "echo out; echo err >&2; exit 3", **env)
         assert (code, out, err) == (3, b"out\n", b"err\ncommand terminated with exit code 3\n")
     code, out, err = await kubectl("get", "pod", "bash-0", "-o", "name")
     assert (code, out) == (0, b"pod/bash-0\n"), err
@@ -182,10 +180,13 @@ def _fetch(port):
 
 
 async def test_upstream_that_is_down_names_the_hop(kubectl, lab):
+    """Once kubectl knows which kinds there are: of a refusal of those it prints the HTTP code's words alone."""
+    assert (await kubectl("get", "pods"))[0] == 0
     lab("fault", "api-down")
     try:
         code, out, err = await kubectl("get", "pods")
         assert (code, out) == (1, b"")
-        assert b"cluster" in err
+        assert b"cluster:" in err
+        assert b"(cluster_unreachable)" in err
     finally:
         lab("fault", "api-up")
