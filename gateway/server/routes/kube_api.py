@@ -100,9 +100,8 @@ async def _body(request: web.Request) -> AsyncIterator[bytes]:
 async def _answer(request: web.Request, response: Response) -> web.StreamResponse:
     """Sends the answer as it comes. An answer that is cut ends without its last chunk, so that the client sees the cut."""
     answer = web.StreamResponse(status=response.status, headers=CIMultiDict(response.headers))
-    answer.headers.setdefault(
-        "Content-Security-Policy", "sandbox"
-    )  # a pod's page is no page of the gateway's
+    # a page of a pod's must not act as a page of the gateway's
+    answer.headers.setdefault("Content-Security-Policy", "sandbox")
     await answer.prepare(request)
     try:
         async for part in response.body:
@@ -131,7 +130,6 @@ def _record(request: web.Request, info: RequestInfo, target: Target, response: R
 
 
 def _refusal(request: web.Request, outcome: Outcome) -> Refusal:
-    """Returns the refusal with the Status of the outcome, and records it. Where a hop is down, clients may try again."""
+    """Records the refusal, and returns it with the Status of the outcome."""
     request.app[AUDIT].refused(request, outcome.code, outcome.message)
-    status = outcome.as_status()
-    return Refusal(status.code, status.message, status)
+    return Refusal.of(outcome)
