@@ -8,20 +8,22 @@ import secrets
 import signal
 import subprocess
 import urllib.request
+from dataclasses import replace
 
 import pytest
 from support import lab as chain
-from support.real_kubectl import programs
+from support.real_kubectl import kubectl_at, programs
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 # what kubectl up to 1.33 now and then says of the first, empty message of a stream that it has not made yet
 RACE = re.compile(rb"E\d{4} .* Unknown stream id \d, discarding message\n")
 
 
-@pytest.fixture(autouse=True)
-def relayed(cluster):
-    if cluster.mode == "plain":
-        pytest.skip("the plain chain passes no API on")
+@pytest.fixture
+async def kubectl(cluster, tmp_path):
+    """In front of a gateway with a relay: the plain chain passes no API on."""
+    async with kubectl_at(replace(cluster, mode="relay"), tmp_path) as one:
+        yield one
 
 
 @pytest.fixture
@@ -159,19 +161,19 @@ async def test_every_kubectl(kubectl, name):
     assert (code, out) == (0, b"pod/bash-0\n"), err
 
 
-@pytest.mark.parametrize("name", [*programs()])
-async def test_every_kubectl_forwards_ports(kubectl, space, name):
-    kubectl.program = programs()[name]
-    process = await kubectl.start("port-forward", "-n", space, "deploy/d", ":8080")
-    try:
-        line = await asyncio.wait_for(process.stdout.readline(), 20)
-        assert line.startswith(b"Forwarding from 127.0.0.1:"), line + await process.stderr.read()
-        port = int(line.split()[2].rpartition(b":")[2])
-        got = await asyncio.gather(*(asyncio.to_thread(_fetch, port) for _ in range(20)))
-        assert got == [b"served\n"] * 20
-    finally:
-        process.send_signal(signal.SIGINT)
-        await asyncio.wait_for(process.wait(), 10)
+async def test_every_kubectl_forwards_ports(kubectl, space):
+    for name, program in programs().items():
+        kubectl.program = program
+        process = await kubectl.start("port-forward", "-n", space, "deploy/d", ":8080")
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), 20)
+            assert line.startswith(b"Forwarding from 127.0.0.1:"), (name, line, await process.stderr.read())
+            port = int(line.split()[2].rpartition(b":")[2])
+            got = await asyncio.gather(*(asyncio.to_thread(_fetch, port) for _ in range(20)))
+            assert got == [b"served\n"] * 20, name
+        finally:
+            process.send_signal(signal.SIGINT)
+            await asyncio.wait_for(process.wait(), 10)
 
 
 def _fetch(port):
