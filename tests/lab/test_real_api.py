@@ -59,7 +59,7 @@ def space():
         ("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"),
         ("get", "deploy,svc,sts", "-o", "wide"),
         ("api-resources", "-o", "name"),
-        ("describe", "pod", "bash-0"),
+        ("describe", "namespace", "default"),
         ("get", "--raw", "/openapi/v2?timeout=32s"),
         ("get", "pod", "nope"),
         ("get", "nothing"),

@@ -46,9 +46,10 @@ async def test_errors_are_the_api_servers_own(backend):
     )
 
 
-async def test_kubectls_own_filter_is_in_force(backend):
+@pytest.mark.parametrize("path", ["/", "/metrics", "/logs/", "/apisx"])
+async def test_kubectls_own_filter_is_in_force(backend, path):
     with pytest.raises(HopFailed, match="403: Forbidden"):
-        await backend.kube.get(f"{POD}/exec")
+        await backend.kube.get(path)
     assert await backend.kube.may("create", "pods/exec", "default", "bash-0") is True
 
 
