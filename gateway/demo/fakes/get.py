@@ -2,6 +2,7 @@
 
 import json
 
+from . import discovery
 from .arguments import Arguments
 from .cluster import (
     NAMESPACES,
@@ -52,7 +53,10 @@ def get(arguments: Arguments) -> str:
 def answer(path: str) -> "object":
     """Returns what the API answers to a GET: an object, or text. Raises RefusedError."""
     path, _, query = path.partition("?")
-    match path.strip("/").split("/"):
+    parts = path.strip("/").split("/")
+    if found := discovery.discovery(tuple(parts)):
+        return found
+    match parts:
         case [name] if name in _PLAIN:
             return _PLAIN[name]
         case ["api", "v1", "namespaces"]:
@@ -68,10 +72,11 @@ def answer(path: str) -> "object":
             return _pod_list(_selected(pods_in(namespace), query))
         case ["api", "v1", "namespaces", namespace, "pods", name]:
             return _pod(pod_named(namespace, name))
-        case [*_, "namespaces", _, kind, name] if kind in _WORKLOADS:
+        case [*_, "namespaces", namespace, kind, name] if kind in _WORKLOADS:
             app = {"app": owner_named(_WORKLOADS[kind], name)}
             selector = app if kind == "services" else {"matchLabels": app}
-            return {"metadata": {"name": name}, "spec": {"selector": selector}}
+            metadata = {"name": name, "namespace": namespace}
+            return {**discovery.kind_of(kind), "metadata": metadata, "spec": {"selector": selector}}
     raise RefusedError("Error from server (NotFound): the server could not find the requested resource")
 
 

@@ -224,6 +224,16 @@ async def test_a_proxy_that_was_killed_is_started_again(demo):
         assert other != one
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/api", "APIVersions"), ("/apis", "APIGroupList"), ("/api/v1", "APIResourceList"), ("/apis/apps/v1", "APIResourceList"),
+     ("/apis/apps/v1/namespaces/default/deployments/api", "Deployment")],
+)  # fmt: skip
+async def test_the_demo_says_what_it_has_as_kubectl_asks(demo, path, kind):
+    async with backend_on(demo) as backend:
+        assert (await backend.kube.get(path))["kind"] == kind
+
+
 async def test_a_client_that_reads_no_answer_hurts_no_proxy(demo):
     """As the probe, which wants the status alone: the demo's proxy writes to a connection that is closed."""
     async with backend_on(demo) as backend:
