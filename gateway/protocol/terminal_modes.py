@@ -19,6 +19,7 @@ _SEQUENCE = re.compile(
 )
 # The rest of a sequence that may become one of these
 _BEGUN = re.compile(rb"\x1b(?:\[(?:[?<>!]?[\d;]{0,100}) ?|\()?\Z")
+_WHOLE = re.compile(rb"0*1?(?:;0*)?")  # margins from the first line to the last
 _KITTY, _ALTERNATE = b"kitty", b"screen"
 
 
@@ -91,7 +92,7 @@ class TerminalModes:
         elif kind == "cursor":
             self._note(b"cursor", sequence, b"\x1b[0 q", found["cursor"].strip(b"0") != b"")
         elif kind == "margins":  # which move the cursor
-            whole = not found["margins"].strip(b"0;1")
+            whole = _WHOLE.fullmatch(found["margins"]) is not None
             self._note(b"margins", b"\x1b7" + sequence + b"\x1b8", b"\x1b7\x1b[r\x1b8", not whole)
         elif kind == "charset":
             self._note(b"charset", sequence, b"\x1b(B", found["charset"] != b"B")

@@ -11,7 +11,8 @@ ONE_BY_ONE = [
     (b"\x1b=", b"\x1b>"), (b"\x1b[?25l", b"\x1b[?25h"), (b"\x1b[?7l", b"\x1b[?7h"),
     (b"\x1b[?2004h", b"\x1b[?2004l"), (b"\x1b[?1000h", b"\x1b[?1000l"), (b"\x1b[?1004h", b"\x1b[?1004l"),
     (b"\x1b[4h", b"\x1b[4l"), (b"\x1b[>4;2m", b"\x1b[>4m"), (b"\x1b[4 q", b"\x1b[0 q"),
-    (b"\x1b(0", b"\x1b(B"), (b"\x1b[2;20r", b"\x1b7\x1b[r\x1b8"), (b"\x1b[>1u", b"\x1b[<1u"),
+    (b"\x1b(0", b"\x1b(B"), (b"\x1b[2;20r", b"\x1b7\x1b[r\x1b8"), (b"\x1b[1;10r", b"\x1b7\x1b[r\x1b8"),
+    (b"\x1b[10r", b"\x1b7\x1b[r\x1b8"), (b"\x1b[>1u", b"\x1b[<1u"),
 ]  # fmt: skip
 
 
@@ -82,6 +83,9 @@ def test_resets():
         b"[?25l",
         b"\x1b[?u",
         b"\x1b[6n",
+        b"\x1b[r",
+        b"\x1b[1;0r",
+        b"\x1b[;r",
     ],
 )
 def test_what_is_no_mode_is_left_alone(text):
