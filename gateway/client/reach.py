@@ -92,6 +92,7 @@ async def _by_tls(sock: socket.socket, proxy: Proxy, host: str, port: int, secon
             for writer in (ends[1], ends[3]):
                 await _closed(writer)
 
+    made.set_running_or_notify_cancel()  # a wait for it that is cancelled does not cancel it
     threading.Thread(target=lambda: asyncio.run(carry()), name=f"tunnel through {proxy}", daemon=True).start()
     try:
         await asyncio.wrap_future(made)
