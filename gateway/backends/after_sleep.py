@@ -2,8 +2,8 @@
 
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Outcome
+from gateway.relay.link import LEASE
 
-LEASE = 20.0  # seconds of silence after which the far side ends what is not resumable
 _BY_THE_LEASE = ("relay_lost", "incus_lost", "kubectl_killed")  # how an end by the lease looks from here
 _SIGNALS = (128 + 1, 128 + 9, 128 + 15)  # exit codes of a command in the runner that the lease has ended
 

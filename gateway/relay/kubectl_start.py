@@ -19,7 +19,7 @@ from .loop import OwnLoop
 _PLUGIN = b"KUBERNETES_EXEC_INFO="
 _KLOG = re.compile(rb"^[EWIF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", re.MULTILINE)
 # What ends a terminal's command that nobody can see: Ctrl-C, Ctrl-\, and what ends ssh
-_INTERRUPT = re.compile(rb"[\x03\x1c]|(?:^|\r)~\.")
+INTERRUPT = re.compile(rb"[\x03\x1c]|(?:^|\r)~\.")
 _SAID = 4000  # bytes kept of what a plugin writes
 _SOON, _SELDOM = 0.05, 1.0  # seconds between looks: at first, and later on
 _BEGINNING = 5.0  # seconds in which kubectl asks for credentials, again and again where a plugin fails
@@ -60,7 +60,7 @@ class KubectlStart:
 
     def interrupts(self, pid: int, data: bytes) -> bool:
         """True if the input `data` of a terminal is to end a kubectl that waits for a plugin."""
-        return not self.over and bool(_INTERRUPT.search(data)) and self.waits(pid)
+        return not self.over and bool(INTERRUPT.search(data)) and self.waits(pid)
 
     def follow(self, loop: OwnLoop, pid: int, refuse: Callable[[dict[str, Any]], None]) -> None:
         """Looks now and then, and calls `refuse` with the reason once a plugin has had its time."""

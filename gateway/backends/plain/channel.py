@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 
 from gateway.backends import after_sleep
 from gateway.backends.incus import trailer
-from gateway.backends.kube import credentials
 from gateway.backends.kube.command_end import CommandEnd
 from gateway.backends.plain.wrapper import Stderr, Stdout, send_argv
 from gateway.backends.process import Process
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.relay.kubectl_start import INTERRUPT
 
 
 class PlainChannel:
@@ -36,7 +35,10 @@ class PlainChannel:
         self._asked = False
         self._command = command
         kubectl = bool(target.pod) if kubectl is None else kubectl
-        explain = partial(self._explain, slept)
+
+        def explain(outcome: Outcome) -> Outcome:
+            return after_sleep.explain(outcome, slept(), kubectl=kubectl)
+
         self._end = CommandEnd(target, command, kubectl=kubectl, explain=explain)
         self.wait = self._end.wait
         self._stdout = Stdout(nonce)
@@ -74,7 +76,7 @@ class PlainChannel:
         return self._end.kubectl
 
     def refuse(self, why: str) -> None:
-        """Makes the outcome runner_credentials, once the command has ended."""
+        """Makes the outcome runner_credentials, once the command has ended; empty takes that back."""
         self._why = why
 
     async def start(self, argv: tuple[str, ...]) -> None:
@@ -111,7 +113,7 @@ class PlainChannel:
         """See `Channel.write`."""
         if not self.ended:
             self._end.input_sent(data)
-            if self.silent and self._command.tty and credentials.INTERRUPT.search(data):
+            if self.silent and self._command.tty and INTERRUPT.search(data):
                 self.interrupted.set()
             await self._process.write(data)
 
@@ -161,9 +163,6 @@ class PlainChannel:
         if self._command.tty:
             return [(Stream.STDOUT, held + rest_out)]
         return [(Stream.STDOUT, rest_out), (Stream.STDERR, held + rest_err)]
-
-    def _explain(self, slept: Callable[[], float], outcome: Outcome) -> Outcome:
-        return after_sleep.explain(outcome, slept(), kubectl=self._end.kubectl)
 
     def _unfinished(self) -> Outcome:
         """Returns why the command did not run, or did not run to its end."""

@@ -59,9 +59,7 @@ async def _watch(channel: PlainChannel, run: Run, seconds: float) -> None:
         except TimeoutError:
             why = f"the credential plugin gave none within {seconds:g} s"
         channel.interrupted.clear()
-        if await _refused(channel, run, why):
-            return
-        if clock() >= until:
+        if not channel.silent or await _refused(channel, run, why) or clock() >= until:
             return
 
 
@@ -69,12 +67,14 @@ async def _refused(channel: PlainChannel, run: Run, why: str) -> bool:
     """Ends kubectl, and returns True, if it waits for a plugin."""
     try:
         if channel.pid and await _look(run, channel.pid):
-            channel.refuse(why)
-            return await _look(run, channel.pid, "end")
+            channel.refuse(why)  # before the look that ends it: the end may come before the answer
+            if await _look(run, channel.pid, "end"):
+                return True
     except (HopFailed, TimeoutError):
         pass  # the session goes on as it is
     except Exception:
         log.exception("plugin_watch_defect")  # ends no session, neither this one nor others
+    channel.refuse("")  # the plugin has gone by itself
     return False
 
 
