@@ -229,7 +229,9 @@ class _Attempt:
                 remarks = "".join(f"; {remark}" for remark in self._ours.remarks)
                 return HopFailed("ssh_refused", f"{who} refused the login: {shown(error.reason)}{remarks}")
             case asyncssh.KeyExchangeFailed():
-                return HopFailed("ssh_config", f"{where}: {self._client.nothing_in_common or error.reason}")
+                return HopFailed(
+                    "ssh_config", f"{where}: {self._client.nothing_in_common or shown(error.reason)}"
+                )
             case asyncssh.ConnectionLost() | ConnectionResetError() | BrokenPipeError() if (
                 lacking := self._client.nothing_in_common
             ):
