@@ -197,7 +197,7 @@ class Command:
         """Records the exit code, or the negative signal; drops the input, and waits for output that is still to come."""
         self._zombie = True
         self._reported()
-        self._end = self._why or ({"signal": -code} if code < 0 else {"code": code})
+        self._end = {"signal": -code} if code < 0 else {"code": code}
         self.input.close()
         self.input.feed()
         process.kill_group(self.pid, signal.SIGHUP)

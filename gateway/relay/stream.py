@@ -103,8 +103,8 @@ class CommandStream(Stream):
         super().__init__(number, credit)
         self.command = command
         self._sent = 0
-        self._introduced = self._unwanted = False
-        self._told = 0  # pids of kubectl
+        self._unwanted = False
+        self._told = -1  # pids of kubectl; -1: not even that the command has started
         command.changed = self._changed
         command.input.wrote = self._wrote
 
@@ -113,13 +113,9 @@ class CommandStream(Stream):
 
     def _data(self) -> bytes:
         command, journal = self.command, self.command.journal
-        if not self._introduced and not command.started and command.result is None:
+        if not command.started and command.result is None:
             return b""
-        if not self._introduced and command.started:
-            self._introduced = True
-            self._told = len(command.pids)
-            return wire.encode_object(wire.STARTED, self.number, self._about())
-        if self._told < len(command.pids):  # before the lines that bear them
+        if command.started and self._told < len(command.pids):  # before the lines that bear them
             self._told = len(command.pids)
             return wire.encode_object(wire.STARTED, self.number, self._about())
         news = self._urgent()

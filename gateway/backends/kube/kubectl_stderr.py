@@ -46,13 +46,8 @@ class KubectlStderrFilter:
         self._fresh = True  # the held bytes begin a line
         self._let_go = b""  # what `release` returned last, while no other byte was let out
 
-    @property
-    def pids(self) -> frozenset[int]:
-        """Returns the process ids of kubectl, the marks of kubectl's log lines; none until `know`."""
-        return self._pids
-
     def know(self, pids: Iterable[int]) -> None:
-        """Adds process ids to `pids`."""
+        """Adds process ids of kubectl, the marks of kubectl's log lines."""
         known = self._pids.union(pids)
         if known == self._pids:
             return
