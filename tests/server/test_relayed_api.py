@@ -219,6 +219,35 @@ async def test_silence_of_all_the_api_is_an_answer_soon(edge, upstream):
     assert "answered nothing" in found.status["message"]
 
 
+async def never(_, reader, __):
+    await reader.read()
+
+
+async def test_a_proxy_that_reaches_no_api_server_is_no_answer(edge, upstream):
+    upstream.answer = never
+    upstream.version = said(
+        b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\nno way\n"
+    )
+
+    found = await asyncio.wait_for(once(edge.url, "GET", POD, (edge.proof,)), 8)
+
+    assert found.code == 503
+    assert "answered nothing" in found.status["message"]
+
+
+async def test_a_slow_answer_is_waited_for_and_all_ask_together(edge, upstream):
+    async def slow(head, reader, writer):
+        await asyncio.sleep(4)
+        await said(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")(head, reader, writer)
+
+    upstream.answer = slow
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(once(edge.url, "GET", POD, (edge.proof,))) for _ in range(20)]
+
+    assert [one.result().code for one in waiting] == [200] * 20
+    assert upstream.versions == 1
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "code"),
     [

@@ -12,7 +12,8 @@ Answer = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable
 
 class Upstream:
     """Listens on the Unix socket at `path`, and is its own `Proxy`. `heads`: of all requests but those for the version;
-    `open`: connections; `answer`: called with a head; set it before a request.
+    `open`: connections; `answer`: called with a head, `version` with that of a request for the version; set them before a
+    request. `versions`: how many of the latter came.
     """
 
     age = 0.0
@@ -23,6 +24,8 @@ class Upstream:
         self.open = 0
         self.changed = asyncio.Event()
         self.answer: Answer = ok
+        self.version: Answer = ok
+        self.versions = 0
         self.silent = False
 
     async def run(self) -> None:
@@ -55,7 +58,8 @@ class Upstream:
                     await reader.read()
                     return
                 if head.startswith(b"GET /version "):
-                    await ok(head, reader, writer)
+                    self.versions += 1
+                    await self.version(head, reader, writer)
                     continue
                 self.heads.append(head)
                 await self.answer(head, reader, writer)

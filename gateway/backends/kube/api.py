@@ -71,7 +71,7 @@ class RelayApi:
         """Keeps the proxy supervised while the body runs. Leaving closes all connections and ends all tasks."""
         async with asyncio.TaskGroup() as tasks:
             keeper = tasks.create_task(supervise("kubectl_proxy", self._proxy.run, self.restarts))
-            self._reachability = Reachability(partial(self._exchange, "GET", "/version", ()), tasks)
+            self._reachability = Reachability(self._ask_version, tasks)
             self._pool = HttpPool(self._proxy.connection, tasks)
             self._relayed = HttpPool(self._proxy.connection, tasks, most=_RELAYED)
             try:
@@ -174,12 +174,14 @@ class RelayApi:
         """Sends a request over `pool`, without a time limit, and yields its answer; leaving closes the answer.
         `repeatable`: the request may be sent twice, as every GET and HEAD may.
         """
-        response = await self._answer(request, pool, repeatable=repeatable)
-        self._reachability.answered()
+        answer = await self._answer(request, pool, repeatable=repeatable)
+        response = Response(answer.status, answer.headers, answer, answer.stream)
+        if request.path != _REFUSED and not answers.is_proxys_own(response):
+            self._reachability.answered()
         try:
-            yield Response(response.status, response.headers, response, response.stream)
+            yield response
         finally:
-            response.close()
+            answer.close()
 
     async def _answer(self, request: Request, pool: HttpPool, *, repeatable: bool) -> PooledResponse:
         """Sends a request and returns its answer. After a 401 from a proxy older than _STALE, whose credentials may
@@ -224,6 +226,13 @@ class RelayApi:
             raise (self._link_failure() if self._doubtful else None) or error from None
         finally:
             self.asking -= 1
+
+    async def _ask_version(self) -> None:
+        """Returns once the API server has answered, whatever its answer. Raises HopFailed where none is reached."""
+        async with self._exchange("GET", "/version", ()) as response:
+            body = await answers.whole(response, SIZE)
+            if answers.is_proxys_own(response):
+                raise answers.unforwarded(response.status, body)
 
     async def _probe(self) -> None:
         """Restarts the proxy unless it answers within _PROBE seconds."""

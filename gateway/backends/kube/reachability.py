@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from gateway.errors import HopFailed
 
@@ -13,14 +12,15 @@ ANSWER = 2.0  # seconds for its answer
 
 
 class Reachability:
-    """Watches over requests whose answers may take any time. `ask`: sends a question that every API server answers at
-    once; `tasks`: runs the watching tasks.
+    """Watches over requests whose answers may take any time. `ask`: has the API server answer a question that every API
+    server answers at once, or raises HopFailed; `tasks`: runs the watching tasks.
     """
 
-    def __init__(self, ask: Callable[[], AbstractAsyncContextManager[Any]], tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, ask: Callable[[], Awaitable[None]], tasks: asyncio.TaskGroup) -> None:
         self._ask = ask
         self._tasks = tasks
-        self._answered = 0.0
+        self._asking = asyncio.Lock()
+        self._answered = self._silent = float("-inf")  # when some request, and when no question had an answer
 
     def answered(self) -> None:
         """Records that the API server has answered some request."""
@@ -43,16 +43,29 @@ class Reachability:
 
     async def _check(self, scope: asyncio.Timeout, began: float) -> None:
         """Ends `scope` as soon as the API server answers neither another request within QUIET seconds nor, after that,
-        the question within ANSWER seconds.
+        the question.
         """
         while True:
-            last = max(began, self._answered)
-            await asyncio.sleep(max(0.1, last + QUIET - time.monotonic()))
-            if time.monotonic() - max(began, self._answered) < QUIET:
-                continue
-            try:
-                async with asyncio.timeout(ANSWER), self._ask():
-                    pass
-            except (TimeoutError, HopFailed):
+            quiet = time.monotonic() - max(began, self._answered)
+            if quiet < QUIET:
+                await asyncio.sleep(QUIET - quiet)
+            elif not await self._answers():
                 scope.reschedule(asyncio.get_running_loop().time())
                 return
+
+    async def _answers(self) -> bool:
+        """Returns True if the API server answers the question within ANSWER seconds. Who asks meanwhile shares the
+        answer.
+        """
+        asked = time.monotonic()
+        async with self._asking:
+            if asked <= max(self._answered, self._silent):
+                return self._answered > self._silent
+            try:
+                async with asyncio.timeout(ANSWER):
+                    await self._ask()
+            except (TimeoutError, HopFailed):
+                self._silent = time.monotonic()
+                return False
+            self.answered()
+            return True
