@@ -33,7 +33,7 @@ def print_fast() -> bool:
     """
     if _configured():
         return False
-    for directory in _directories():
+    for directory in directories():
         path = f"{directory}/gateway.sock"
         try:
             print(credential(get(directory, source(path), lambda path=path: _ask(path))))  # type: ignore[misc]
@@ -130,17 +130,20 @@ def _configured() -> bool:
     """Returns True where a setting may name a gateway or a token."""
     if os.environ.get("DAP_GATEWAY_URL") or os.environ.get("DAP_GATEWAY_TOKEN"):
         return True
-    home = os.environ.get("XDG_CONFIG_HOME") or f"{os.environ.get('HOME', '')}/.config"
+    base = os.environ.get("XDG_CONFIG_HOME") or f"{os.environ.get('HOME', '')}/.config"
+    if not base.startswith("/") or base == "/.config":  # settings/paths.py knows where the file is then
+        return True
     try:
-        with open(f"{home}/dap/config.toml", "rb") as file:
-            return any(line.strip().startswith((b"url", b"token", b'"', b"gateway")) for line in file)
+        with open(f"{base}/dap/config.toml", "rb") as file:
+            return any(line.strip().startswith((b"url", b"token", b'"', b"'", b"gateway")) for line in file)
     except FileNotFoundError:
         return False
     except OSError:
         return True
 
 
-def _directories() -> list[str]:
+def directories() -> list[str]:
+    """Returns where a token may be kept, the best first."""
     runtime, state, home = (
         os.environ.get(name, "") for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME", "HOME")
     )

@@ -55,6 +55,29 @@ def request(
         return response.status, None
 
 
+def answered(endpoint: Endpoint, method: str, path: str, expected: int) -> dict[str, Any]:
+    """Sends one request and returns the object of its answer. Raises GatewayFailed where the HTTP status is not the
+    `expected` one, and for an answer that is no object.
+    """
+    status, answer = request(endpoint, method, path)
+    if status != expected:
+        raise refused(status, answer)
+    if not isinstance(answer, dict):
+        raise unreadable(path)
+    return answer
+
+
+def unreadable(path: str) -> GatewayFailed:
+    """Returns the error for an answer of the gateway that lacks what it should have."""
+    message = f"the gateway's answer to {path} cannot be read: use a dap of the gateway's version"
+    return GatewayFailed(REFUSED, message)
+
+
+def refused(status: int, answer: Any) -> GatewayFailed:
+    """Returns the error for an HTTP refusal whose body `request` has parsed."""
+    return refusal(status, json.dumps(answer).encode())
+
+
 def refusal(status: int, answer: bytes) -> GatewayFailed:
     """Returns the error for an HTTP refusal, with the words of its Status object if it has one."""
     try:

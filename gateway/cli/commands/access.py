@@ -10,7 +10,7 @@ from gateway.cli.console import safe, say
 from gateway.cli.table import span, table
 from gateway.client.endpoint import needed
 from gateway.settings.loader import load
-from gateway.settings.paths import runtime_dir, state_dir
+from gateway.settings.paths import state_dir
 
 _LIST = "access"
 _COLUMNS = ("NAME", "KIND", "IDENTITY", "TARGET", "FROM", "EXPIRES", "USED", "SESSIONS", "AGENT")
@@ -32,8 +32,11 @@ def show(*, as_json: bool) -> int:
 def revoke(name: str) -> int:
     """Revokes the ticket, tab or short-lived token and returns 0; what it opened ends. Raises GatewayFailed, ConfigError."""
     listing.remove(needed(load()), _LIST, name)
-    for directory in (runtime_dir(), state_dir()):  # what dap token has kept may be what was revoked
-        token.drop(str(directory))
+    for directory in {
+        *token.directories(),
+        str(state_dir()),
+    }:  # what dap token has kept may be what was revoked
+        token.drop(directory)
     return 0
 
 

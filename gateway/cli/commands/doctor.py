@@ -154,8 +154,8 @@ def hop_checks(endpoint: Endpoint, cluster: str, timeout: float) -> list[Check]:
     """
     status, answer = http.request(endpoint, "GET", "/readyz", timeout=timeout)
     if status not in (200, 503) or not isinstance(answer, dict) or "ready" not in answer:
-        raise http.refusal(status, json_format.dumps(answer).encode())
-    if "clusters" not in answer:  # what is said without a credential
+        raise http.refused(status, answer)
+    if "clusters" not in answer:  # what a gateway may say to nobody in particular
         raise http.refusal(401, b"")
     known = answer["clusters"].get(cluster_called(cluster, answer["clusters"]))
     if known is None:

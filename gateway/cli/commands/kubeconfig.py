@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from gateway.settings.config import DEFAULT
 from gateway.settings.loader import load
 from gateway.settings.paths import state_dir
 
-_OK = 200
+_PATH, _OK = "/gateway/v1/kubeconfig", 200
 
 
 def run(cluster: str, *, raw: bool) -> None:
@@ -25,11 +26,12 @@ def run(cluster: str, *, raw: bool) -> None:
     current one. Raises GatewayFailed, ConfigError, OSError.
     """
     endpoint = needed(load())
-    status, answer = http.request(endpoint, "GET", "/gateway/v1/kubeconfig")
-    if status != _OK or not isinstance(answer, dict):
-        raise http.refusal(status, json.dumps(answer).encode())
-    current = _current(answer, cluster)
-    text = json.dumps(document(endpoint, answer, current), indent=2) + "\n"
+    answer = http.answered(endpoint, "GET", _PATH, _OK)
+    try:
+        current = _current(answer, cluster)
+        text = json.dumps(document(endpoint, answer, current), indent=2) + "\n"
+    except (KeyError, TypeError):
+        raise http.unreadable(_PATH) from None
     if raw:
         print(text, end="")
         return
@@ -68,8 +70,6 @@ def _current(answer: dict[str, Any], cluster: str) -> str:
 
 def _server(endpoint: Endpoint, answer: dict[str, Any]) -> tuple[str, dict[str, str]]:
     """Returns the URL for kubectl and the entry with the certificate that it has to trust."""
-    from base64 import b64encode  # noqa: PLC0415
-
     if endpoint.socket is None and endpoint.url.startswith("https://"):
         return endpoint.url, {}
     if not answer["urls"]:

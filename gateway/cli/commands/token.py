@@ -1,7 +1,6 @@
 """Does `dap token` where settings say which gateway to ask, or its Unix socket is nowhere usual."""
 
 import hashlib
-import json
 from typing import Any
 
 from gateway.cli import token
@@ -10,7 +9,7 @@ from gateway.client.endpoint import Endpoint, needed
 from gateway.settings.loader import load
 from gateway.settings.paths import state_dir
 
-_CREATED = 201
+_PATH, _CREATED = "/gateway/v1/short-token", 201
 
 
 def show() -> None:
@@ -24,7 +23,7 @@ def show() -> None:
 
 
 def _ask(endpoint: Endpoint) -> dict[str, Any]:
-    status, answer = http.request(endpoint, "POST", "/gateway/v1/short-token")
-    if status != _CREATED or not isinstance(answer, dict):
-        raise http.refusal(status, json.dumps(answer).encode())
+    answer = http.answered(endpoint, "POST", _PATH, _CREATED)
+    if not {"token", "expires", "expiresIn"} <= answer.keys():
+        raise http.unreadable(_PATH)
     return answer
