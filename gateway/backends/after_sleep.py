@@ -2,7 +2,7 @@
 
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Outcome
-from gateway.relay.link import LEASE
+from gateway.relay.wire import LEASE
 
 _BY_THE_LEASE = ("relay_lost", "incus_lost", "kubectl_killed")  # how an end by the lease looks from here
 _SIGNALS = (128 + 1, 128 + 9, 128 + 15)  # exit codes of a command in the runner that the lease has ended

@@ -18,7 +18,7 @@ from .command import Command
 from .dial import DialStream, parse
 from .disk_check import DiskCheck
 from .journal import Journal
-from .link import LEASE, Link
+from .link import Link
 from .listener import Listener
 from .loop import Loop, describe_defect
 from .post_exit import PostExit, PostExits
@@ -126,7 +126,7 @@ class Daemon:
         if self._link:
             self._link.close("another link took its place")
         self._carrier = carrier
-        lease = float(self._settings.get("lease", LEASE))
+        lease = float(self._settings.get("lease", wire.LEASE))
         self._link = Link(self._loop, fds, self._opened, self._lost, lease)
         about = {
             "protocol": wire.PROTOCOL,

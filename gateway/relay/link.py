@@ -13,7 +13,6 @@ from . import wire
 from .loop import Loop, OwnLoop, describe_defect
 from .stream import Stream
 
-LEASE = 20.0  # seconds without a byte from the gateway
 FILL = 65536  # bytes made ready for the descriptor at a time
 _READ = 65536
 
@@ -29,7 +28,7 @@ class Link:
         fds: tuple[int, int],
         opened: Callable[[Link, int, dict[str, Any]], None],
         lost: Callable[[Link, str], None],
-        lease: float = LEASE,
+        lease: float = wire.LEASE,
     ) -> None:
         self.streams: dict[int, Stream] = {}
         self.live = True

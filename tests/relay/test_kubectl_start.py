@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from gateway.relay import wire
+from gateway.backends.kube import credentials
+from gateway.relay import kubectl_start, wire
 
 PLUGIN = "KUBERNETES_EXEC_INFO={} sh -c 'echo said >&2; sleep 0.3'; echo err >&2; echo out"
 WAITS = "KUBERNETES_EXEC_INFO={} sh -c 'echo code? >&2; exec sleep 100'; exit $?"
@@ -85,3 +86,7 @@ def test_a_field_that_says_nothing_ends_the_link(link, field):
 
     link.until(lambda: link.bye is not None)
     assert "kubectl has words and seconds" in link.bye
+
+
+def test_the_keys_that_end_a_waiting_plugin_are_the_same_on_both_chains():
+    assert credentials.INTERRUPT.pattern == kubectl_start.INTERRUPT.pattern

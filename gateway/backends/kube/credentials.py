@@ -10,6 +10,9 @@ from gateway.protocol.outcome import Outcome
 
 _WHY = re.compile(r"(?:getting credentials|exec plugin): (?P<why>[^\n]*)")
 _KLOG = re.compile(r"[EWIF]\d{4} \d\d:\d\d:\d\d")
+# Keys that end a kubectl whose terminal shows nothing: Ctrl-C, Ctrl-\, and what ends ssh. relay/kubectl_start.py has the
+# same, and is for Linux alone; a test holds the two together
+INTERRUPT = re.compile(rb"[\x03\x1c]|(?:^|\r)~\.")
 _LINES, _LETTERS = 6, 600  # of a plugin's words in a message: the last
 
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from gateway.backends import after_sleep
 from gateway.backends.incus import trailer
 from gateway.backends.kube.command_end import CommandEnd
+from gateway.backends.kube.credentials import INTERRUPT
 from gateway.backends.plain.wrapper import Stderr, Stdout, send_argv
 from gateway.backends.process import Process
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target, TerminalSize
-from gateway.relay.kubectl_start import INTERRUPT
 
 
 class PlainChannel:
