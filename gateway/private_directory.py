@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gateway.settings.paths import SOCKET
 from gateway.unix_peer import check_path
 
-SOCKET = "gateway.sock"  # the longest name of a socket in such a directory
 _MARK = ".dap-process"  # the file that its process holds locked
 _NAME = re.compile(r"dap-(demo-|ssh-)?[a-z0-9_]{8}")
 _YOUNG = 60.0  # seconds in which a directory may have no lock yet

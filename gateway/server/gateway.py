@@ -84,7 +84,6 @@ async def running(
             try:
                 yield gateway
             finally:
-                relayed.end_all()
                 await registry.stop()
                 for task in (*watchers, *lookers, *registry.sessions.values()):
                     task.cancel()

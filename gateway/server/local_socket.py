@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.errors import ConfigError
-from gateway.private_directory import SOCKET, private_directory
+from gateway.private_directory import private_directory
 from gateway.server import listen
 from gateway.server.accept import Accept
+from gateway.settings.paths import SOCKET
 
 if TYPE_CHECKING:
     from socket import socket

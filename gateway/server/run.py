@@ -22,7 +22,7 @@ from gateway.access.page_tokens import PageFile
 from gateway.access.tokens import Tokens
 from gateway.backends.ssh import Prompt
 from gateway.errors import ConfigError
-from gateway.private_directory import SOCKET, private_directory
+from gateway.private_directory import private_directory
 from gateway.relay.writer import Writer
 from gateway.server import listen, listen_names
 from gateway.server.accept import Accept, doors
@@ -34,7 +34,7 @@ from gateway.server.local_socket import LocalSocket
 from gateway.server.tls import TlsListener, tls_listener
 from gateway.settings import serving
 from gateway.settings.config import Config, bearer_token
-from gateway.settings.paths import passed_over, socket_paths, state_dir
+from gateway.settings.paths import SOCKET, passed_over, socket_paths, state_dir
 from gateway.supervision import supervise
 
 log = structlog.get_logger()

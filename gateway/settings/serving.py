@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway import private_file
+
 _NAME = "serving.json"
 _MOST = 4096  # bytes of the file
 
@@ -31,15 +33,7 @@ def write(directory: Path, address: Address) -> None:
         "socket": str(address.socket or ""),
         "listen": [list(one) for one in address.listen],
     }
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = directory / f".{_NAME}.{os.getpid()}"
-    try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(body, file)
-        draft.replace(directory / _NAME)
-    finally:
-        draft.unlink(missing_ok=True)
+    private_file.write(directory / _NAME, json.dumps(body))
 
 
 def remove(directory: Path) -> None:

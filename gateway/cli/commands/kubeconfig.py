@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from gateway import private_file
 from gateway.cli.console import say
 from gateway.client import http
 from gateway.client.endpoint import Endpoint, needed
@@ -36,7 +37,8 @@ def run(cluster: str, *, raw: bool) -> None:
         print(text, end="")
         return
     name = "kubeconfig" if cluster == DEFAULT else f"kubeconfig-{quote(cluster, safe='')}"
-    path = _write(state_dir() / name, text)
+    path = state_dir() / name
+    private_file.write(path, text)
     say(f"kubectl's current context is dap-{current}")
     print(f"export KUBECONFIG={shlex.quote(str(path))}")
 
@@ -97,16 +99,3 @@ def _dap() -> list[str]:
         if path.name != "__main__.py" and path.is_file() and os.access(path, os.X_OK):
             return [str(path)]
     return [sys.executable, "-m", "gateway"]
-
-
-def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path
