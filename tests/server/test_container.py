@@ -29,7 +29,7 @@ python=$1
 id -u
 "$python" -m gateway serve --demo >/tmp/out 2>/tmp/err & gateway=$!
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-  grep -q serving /tmp/out && break; sleep 0.5
+  grep -qs serving /tmp/out && break; sleep 0.5
 done
 "$python" -m gateway exec web-0 -- echo hello
 "$python" -m gateway doctor

@@ -9,7 +9,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
-from support.cuttable import pump
+from support.cuttable import cuttable
 from support.peer import once
 from support.served import TOKEN
 
@@ -138,20 +138,10 @@ async def test_whoever_owns_the_port_gets_no_token(env, answer):
 
 async def test_a_proof_cannot_be_passed_on_from_another_port(env, edge):
     """Somebody owns a port and asks the gateway behind it for the answers."""
-
-    async def relay(reader, writer):
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port_of(edge.url))
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(pump(reader, inner_writer))
-                group.create_task(pump(inner_reader, writer))
-        finally:
-            writer.close()
-            inner_writer.close()
-
-    async with await asyncio.start_server(relay, "127.0.0.1", 0) as server:
-        env.setenv("DAP_GATEWAY_LISTEN", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with cuttable(port_of(edge.url)) as between:
+        env.setenv("DAP_GATEWAY_LISTEN", f"127.0.0.1:{between.port}")
         assert await asyncio.to_thread(running, load()) is None
+        assert between.connections
 
 
 async def test_another_token_is_another_gateway(env, edge):

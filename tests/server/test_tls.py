@@ -192,7 +192,7 @@ async def _settled(running, count):
     async def so():
         return len(connections(running)) == count
 
-    await until(so, 5)
+    await until(so)
 
 
 # the authority, and its leaves

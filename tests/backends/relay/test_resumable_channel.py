@@ -309,6 +309,16 @@ async def test_what_was_found_and_is_not_wanted_is_ended(way, tmp_path):
             await until(lambda: not alive(pid))
 
 
+async def planted(backend, directory, name, note):
+    """Has the relay keep a session that no gateway has opened, as root in the runner can. Returns its pid."""
+    link = await backend.link()
+    script = f"echo $$ >{directory}/pid; exec sleep 1000"
+    link.open({"argv": ["sh", "-c", script], "tty": [80, 24], "name": name, "note": note})
+    await until((directory / "pid").exists)
+    await asyncio.sleep(0.1)
+    return int((directory / "pid").read_text())
+
+
 @pytest.mark.parametrize(
     "unsigned", [True, False], ids=["as the version before wrote it", "for another name"]
 )
@@ -320,13 +330,8 @@ async def test_what_was_planted_at_the_relay_is_ended_and_found_by_nobody(way, t
     ).body()
     with identity(tmp_path) as who:
         async with backend_on(way, who=who) as backend:
-            link = await backend.link()
-            script = f"echo $$ >{tmp_path}/pid; exec sleep 1000"
             given = note if unsigned else Seal(who.key, "default").sign("another", note)
-            link.open({"argv": ["sh", "-c", script], "tty": [80, 24], "name": "planted", "note": given})
-            await until((tmp_path / "pid").exists)
-            await asyncio.sleep(0.1)
-    pid = int((tmp_path / "pid").read_text())
+            pid = await planted(backend, tmp_path, "planted", given)
     assert alive(pid)
     with identity(tmp_path) as who, capture_logs() as logs:
         async with backend_on(way, who=who) as backend:
@@ -337,7 +342,6 @@ async def test_what_was_planted_at_the_relay_is_ended_and_found_by_nobody(way, t
 
 async def test_a_session_that_has_ended_is_not_brought_back_by_its_signed_record(way, tmp_path):
     """Root in the runner has kept the record, and shows it to this process and to the next."""
-    script = f"echo $$ >{tmp_path}/pid; exec sleep 1000"
     with identity(tmp_path) as who:
         note = Seal(who.key, "default").sign("s", {"some": "thing"})
         async with backend_on(way, who=who) as backend:
@@ -346,11 +350,7 @@ async def test_a_session_that_has_ended_is_not_brought_back_by_its_signed_record
             ) as channel:
                 await drained(channel, bytearray())
                 assert (await channel.wait()).exit_code == 3
-            link = await backend.link()
-            link.open({"argv": ["sh", "-c", script], "tty": [80, 24], "name": "s", "note": note})
-            await until((tmp_path / "pid").exists)
-            await asyncio.sleep(0.1)
-    pid = int((tmp_path / "pid").read_text())
+            pid = await planted(backend, tmp_path, "s", note)
     assert alive(pid)
     with identity(tmp_path) as who, capture_logs() as logs:
         async with backend_on(way, who=who) as backend:
