@@ -11,6 +11,7 @@ import pytest
 from support import leaks
 from support.exec_client import Access, Request, run
 from support.peer import BINARY, CLOSE, OWN, PING, PONG, V5, peer
+from support.repeated import again
 from support.served import TOKEN
 from support.waiting import until
 
@@ -209,45 +210,55 @@ async def test_output_beyond_the_journal_is_a_slow_client_and_never_success(edge
         assert (end["type"], end["code"], end["exitCode"]) == ("end", "slow_client", None)
 
 
+FLOOD = ("flood", "24")
+OTHERS = {
+    "a command that was named": (OWN, FLOOD, TERMINAL), "a Kubernetes client": (V5, FLOOD, TERMINAL),
+    "pipes": (OWN, (), TERMINAL[:2]),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("key", [b"\x03", b"\x1a", b"\x1c", b"x"])
-@pytest.mark.parametrize(
-    ("row", "argv", "streams", "quiet"),
-    [
-        (OWN, (), TERMINAL, True), (OWN, ("flood", "64"), TERMINAL, False),
-        (V5, ("flood", "64"), TERMINAL, False), (OWN, (), TERMINAL[:2], False),
-    ],
-    ids=["a shell of ours", "a command that was named", "a Kubernetes client", "pipes"],
-)  # fmt: skip
-async def test_a_key_that_flushes_quiets_a_flood_that_waits(edge, row, argv, streams, quiet, key):
-    """It says how much is left out; nobody else gets less than all."""
-    edge.backend.shell = ("flood", "64")
+async def test_a_key_that_flushes_quiets_a_flood_that_waits(edge, key):
+    """A shell of ours says how much is left out."""
+    left_out = await _left_out(edge, OWN, (), TERMINAL, key)
+    assert len(left_out) == (key != b"x")
+    assert (sum(left_out) > 8 * MIB) == (key != b"x")
+
+
+@pytest.mark.parametrize("key", [b"\x03", again(b"\x1a"), again(b"\x1c"), again(b"x")])
+@pytest.mark.parametrize("other", OTHERS)
+async def test_nobody_else_gets_less_than_all(edge, other, key):
+    assert await _left_out(edge, *OTHERS[other], key) == []
+
+
+async def _left_out(edge, row, argv, streams, key):
+    """The lengths of what is left out of a flood that waits when the key comes; the rest has arrived."""
+    edge.backend.shell = FLOOD
     async with peer(edge.url, rcvbuf=4096) as client:
         await client.upgrade(command(*argv, streams=streams), (row, edge.proof))
         (session,) = edge.gateway.registry.sessions
-        await until(lambda: session.output.end >= 32 * MIB, 10)
+        await until(lambda: session.output.end >= 16 * MIB, 10)
         client.say(b"\x00" + key)
         await edge.backend.until(running=0)
         heard = [payload for opcode, payload in await client.rest() if opcode == BINARY]
 
-    left_out = [json.loads(payload[1:]) for payload in heard if payload[0] == 5 and b'"gap"' in payload]
-    missing = sum(gap["bytes"] for gap in left_out)
-    quiet = quiet and key != b"x"
-    assert sum(len(payload) - 1 for payload in heard if payload[0] == 1) + missing == 64 * MIB
-    assert len(left_out) == quiet
-    assert (missing > 16 * MIB) == quiet
+    gaps = [json.loads(payload[1:]) for payload in heard if payload[0] == 5 and b'"gap"' in payload]
+    left_out = [gap["bytes"] for gap in gaps]
+    assert sum(len(payload) - 1 for payload in heard if payload[0] == 1) + sum(left_out) == 24 * MIB
+    return left_out
 
 
 async def test_a_shell_that_is_to_be_exact_drops_nothing(edge):
-    edge.backend.shell = ("flood", "64")
+    edge.backend.shell = FLOOD
     async with peer(edge.url, rcvbuf=4096) as client:
         await client.upgrade(f"{command(streams=TERMINAL)}&exact=true", (OWN, edge.proof))
         (session,) = edge.gateway.registry.sessions
-        await until(lambda: session.output.end >= 32 * MIB, 10)
+        await until(lambda: session.output.end >= 16 * MIB, 10)
         client.say(b"\x00\x03")
         heard = [payload for opcode, payload in await client.rest() if opcode == BINARY]
 
     assert json.loads(heard[0][1:])["exact"] is True
-    assert sum(len(payload) - 1 for payload in heard if payload[0] == 1) == 64 * MIB
+    assert sum(len(payload) - 1 for payload in heard if payload[0] == 1) == 24 * MIB
 
 
 async def test_pongs_and_the_close_pass_input_that_nobody_takes(edge_with):
