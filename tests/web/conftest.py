@@ -15,7 +15,7 @@ from support.served import TOKEN, cluster_at, config_for, served
 from gateway.access.tokens import Tokens
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def browser() -> AsyncIterator[Any]:
     api = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
     path = chromium()
@@ -29,7 +29,7 @@ async def browser() -> AsyncIterator[Any]:
         await launched.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def server() -> AsyncIterator[PageServer]:
     async with serve() as running:
         yield running
@@ -51,7 +51,7 @@ class Real:
 SITES = [pytest.param("scripted", marks=pytest.mark.repetition), "demo"]
 
 
-@pytest_asyncio.fixture(loop_scope="module", params=SITES)
+@pytest_asyncio.fixture(loop_scope="session", params=SITES)
 async def site(request, demo, tmp_path) -> AsyncIterator[Any]:
     """Whatever has the page: `url`, and `ticket()` for a fresh one. Its `default/default/web-0` has a shell."""
     if request.param == "scripted":
@@ -62,7 +62,7 @@ async def site(request, demo, tmp_path) -> AsyncIterator[Any]:
         yield gateway
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def real(demo, tmp_path) -> AsyncIterator[Real]:
     """For what the scripted server has not."""
     async with _served(demo, tmp_path) as gateway:
@@ -76,7 +76,7 @@ async def _served(demo: Any, directory: Path) -> AsyncIterator[Real]:
         yield Real(running.url, running.gateway.access.tokens)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def tab(browser: Any, site: PageServer) -> AsyncIterator[Tab]:
     async with open_tab(browser, site.url) as opened:
         yield opened

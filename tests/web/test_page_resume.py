@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from support.repeated import again
 from support.waiting import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 ALTERNATE = r"printf '\033[?1049h\033[2J\033[3;3Hfull screen'"
 
 
