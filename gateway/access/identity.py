@@ -6,14 +6,15 @@ import pwd
 from dataclasses import dataclass, field
 from functools import cache
 
+from gateway.access.scope import Scope
 from gateway.protocol.target import Target
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Names who asks, and how that was proved: `token`, `page` or `uid`. `credential`: the public name of a proof
-    that can be taken away; empty for the gateway's own token and a uid, which last. `only`: the one target that
-    the proof is good for; None for any.
+    """Names who asks, and how that was proved: `token`, `uid`, `page`, `short` or `machine`. `credential`: the public
+    name of a proof that can be taken away; empty for the gateway's own token and a uid, which last. `only`: the one
+    target that the proof is good for; `scope`: where it is good, and for which verbs; None for any.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Identity:
     groups: tuple[str, ...] = ()
     credential: str = field(default="", compare=False)
     only: Target | None = None
+    scope: Scope | None = field(default=None, compare=False)
 
 
 @cache

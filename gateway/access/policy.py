@@ -34,8 +34,9 @@ def allowed(
     `whose`: the owner of a session or a credential. Another user's is for who runs the gateway: its user, and
     whoever has its own token; not for a page. So are links for others, and commands in the runner, where
     everybody's kubectl runs. A link for one target sees what was opened with such a link, and nothing else of
-    its owner's. `info`: what a request asks of the cluster's API, whose verbs are Kubernetes' own; exec, attach,
-    portforward and proxy are verbs of their own. A link for one target reads its pod and what leads there, alone.
+    its owner's. A machine's token is good within its scope. `info`: what a request asks of the cluster's API, whose
+    verbs are Kubernetes' own; exec, attach, portforward and proxy are verbs of their own. A link for one target
+    reads its pod and what leads there, alone.
 
     `target`: of a command with the container that will be entered, where `needs_container` asks for it; without
     a container only where the cluster could not be asked, and then a link for one container opens nothing.
@@ -50,6 +51,8 @@ def allowed(
         return False
     if whose is not None:
         return whose.name == identity.name and identity.only in (None, whose.only)
+    if identity.scope and not identity.scope.allows(verb, target, info):
+        return False
     return identity.only is None or _is_for(identity.only, verb, target, info)
 
 

@@ -1,4 +1,4 @@
-"""Holds the tokens that prove who asks: the gateway's own token, tickets, page tokens and short ones of programs."""
+"""Holds the tokens that prove who asks: the gateway's own token, tickets, page tokens, machines' and programs' short ones."""
 
 import asyncio
 import hashlib
@@ -14,6 +14,7 @@ from gateway.access.grants import Grant
 from gateway.access.identity import Identity, owner
 from gateway.access.page_tokens import PageFile, name_of
 from gateway.access.peer import Peer
+from gateway.access.scope import Scope
 from gateway.protocol.proof import listener_proof
 
 log = structlog.get_logger()
@@ -28,8 +29,8 @@ _MOST = 10_000  # tickets or page tokens at a time; the oldest goes first
 
 
 class Tokens:
-    """Holds the gateway's own token, tickets (one use) and page tokens (revocable). Kept as hashes, in
-    memory; page tokens also in a file, if there is one, which the user's other gateways change too.
+    """Holds the gateway's own token, tickets (one use) and the tokens that can be revoked. Kept as hashes, in
+    memory; all but tickets also in a file, if there is one, which the user's other gateways change too.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Tokens:
     def short(self, identity: Identity, peer: Peer | None = None) -> tuple[str, Grant] | None:
         """Returns a new token for a program of this user, good for SHORT_LIFE, and its grant; None for whoever has shown
         such a token: a stolen one would last. It has no power over what is others', as a page has none, and ends with
-        the credential that it was given for.
+        the credential that it was given for, whose scope it has.
         """
         if identity.proof == "short":
             return None
@@ -107,11 +108,23 @@ class Tokens:
         ]
         for digest in held[: 1 - _SHORT_EACH]:
             self._drop(digest)
-        token, grant = self._new(self._pages, replace(identity, proof="short"), SHORT_LIFE, peer)
-        grant.short, grant.parent, grant.ends = True, identity.credential, grant.expires
-        if self._file:
-            self._file.add(_hash(token), grant)
-        return token, grant
+        rest = [
+            one.expires - self._clock()
+            for one in self.pages()
+            if one.machine and one.name == identity.credential
+        ]
+        life = min([SHORT_LIFE, *rest])
+        return self._lasting(replace(identity, proof="short"), life, peer, parent=identity.credential)
+
+    def machine(
+        self, name: str, scope: Scope, life: float, peer: Peer | None = None
+    ) -> tuple[str, Grant] | None:
+        """Returns a new token for a machine of this name, good in `scope` for `life` seconds, and its grant; None where
+        a token of this name is good already.
+        """
+        if any(grant.machine and grant.identity.name == name for grant in self.pages()):
+            return None
+        return self._lasting(Identity(name, "machine", scope=scope), life, peer)
 
     def revoke(self, token: str) -> None:
         """Ends a page token; other tokens are not touched."""
@@ -138,14 +151,17 @@ class Tokens:
         return True
 
     def good(self) -> frozenset[str]:
-        """Returns the names of the tokens with which sessions may go on: page tokens that are neither revoked nor
-        expired, and short ones that are not revoked, and were good when these sessions began.
+        """Returns the names of the tokens with which sessions may go on: those that are neither revoked nor expired, and
+        short ones that are not revoked, were good when these sessions began, and were not given for a machine's token
+        that has expired.
         """
-        began = {grant.name for grant in self._pages.values() if grant.short and grant.name in self._in_use}
-        return frozenset(began.union(grant.name for grant in self.pages()))
+        live = {grant.name for grant in self.pages()}
+        shorts = [grant for grant in self._pages.values() if grant.short and grant.name in self._in_use]
+        began = {grant.name for grant in shorts if grant.identity.scope is None or grant.parent in live}
+        return frozenset(began | live)
 
     def pages(self) -> list[Grant]:
-        """Returns what each page or short token gives that is neither revoked nor expired, the oldest first."""
+        """Returns what each page, machine or short token gives that is neither revoked nor expired, the oldest first."""
         return self._live(self._pages)
 
     def tickets(self) -> list[Grant]:
@@ -188,6 +204,16 @@ class Tokens:
             self._file.remove(digest)
         for child in [other for other, one in self._pages.items() if dropped and one.parent == dropped.name]:
             self._drop(child)
+
+    def _lasting(
+        self, identity: Identity, life: float, peer: Peer | None, parent: str = ""
+    ) -> tuple[str, Grant]:
+        """Returns a new token that nothing renews, and its grant, which is kept on disk."""
+        token, grant = self._new(self._pages, identity, life, peer)
+        grant.parent, grant.ends = parent, grant.expires
+        if self._file:
+            self._file.add(_hash(token), grant)
+        return token, grant
 
     def _new(
         self, table: dict[bytes, Grant], identity: Identity, life: float, peer: Peer | None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway import __version__
-from gateway.cli import help_texts, kubectl_app, options
+from gateway.cli import help_texts, kubectl_app, options, tokens_app
 from gateway.cli.console import safe
 from gateway.protocol.target import Target
 
@@ -200,6 +200,7 @@ def revoke_(name: str) -> int:
 
 dap.add_command(kubectl_app.kubeconfig_)
 dap.add_command(kubectl_app.token_)
+dap.add_command(tokens_app.tokens_)
 
 
 @dap.command("doctor", help=help_texts.DOCTOR)

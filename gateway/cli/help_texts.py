@@ -113,10 +113,30 @@ dap open default/shop/web-0/nginx
 dap open deploy/api               any pod of a deployment
 """
 
+TOKENS = """\
+Credentials of pipelines and programs: list, create and revoke them.
+
+Each has a name, which the log, the list of sessions and the cluster see, and may be bound to clusters, namespaces and verbs. The gateway keeps a hash alone. What a token has opened ends with it.
+
+\b
+dap tokens
+dap tokens create ci --namespace staging --verbs get,list,exec --expires 12h
+dap tokens revoke ci
+"""
+
+TOKENS_CREATE = """\
+Make a token for a machine, and print it: it is shown once.
+
+Verbs are those of Kubernetes' roles (get, list, watch, create, update, patch, delete, deletecollection) and exec, attach, portforward, proxy, whatever the client. kubectl reads a pod (get) before it enters one. Only who runs the gateway makes tokens.
+
+\b
+DAP_GATEWAY_TOKEN=$(dap tokens create ci --verbs get,exec)
+"""
+
 ACCESS = """\
 List who may come in by a browser link, or take that away.
 
-Lists links that nobody has opened yet (ticket) and tabs that are signed in (page), with the address and browser that they were used from last. Lists your own; for the operator of the gateway, all. What a revoked tab had opened ends.
+Lists links that nobody has opened yet (ticket), tabs that are signed in (page), and tokens of machines and of kubectl (machine, short), with the address and browser that they were used from last. Lists your own; for the operator of the gateway, all. What a revoked tab had opened ends.
 
 \b
 dap access

@@ -55,11 +55,13 @@ def request(
         return response.status, None
 
 
-def answered(endpoint: Endpoint, method: str, path: str, expected: int) -> dict[str, Any]:
+def answered(
+    endpoint: Endpoint, method: str, path: str, expected: int, body: object = None
+) -> dict[str, Any]:
     """Sends one request and returns the object of its answer. Raises GatewayFailed where the HTTP status is not the
     `expected` one, and for an answer that is no object.
     """
-    status, answer = request(endpoint, method, path)
+    status, answer = request(endpoint, method, path, body)
     if status != expected:
         raise refused(status, answer)
     if not isinstance(answer, dict):

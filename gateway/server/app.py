@@ -40,6 +40,7 @@ from gateway.server.routes import (
     proof,
     sessions,
     state,
+    tokens,
 )
 from gateway.server.routes import exec as exec_route
 from gateway.server.upgraded import AnswerSent
@@ -91,6 +92,7 @@ def create_app(gateway: Gateway) -> web.Application:
         sessions,
         page,
         proof,
+        tokens,
     ):
         app.add_routes(part.routes)
     return app

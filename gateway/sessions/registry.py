@@ -80,6 +80,7 @@ class SessionRegistry:
             raise unknown_cluster(target.cluster, known)
         if not allowed(identity, verb, target, command, info=info):
             bound = f": this link is for {identity.only} alone, ask for another" if identity.only else ""
+            bound = f": this token is for {identity.scope} alone" if identity.scope else bound
             raise Refused("not_allowed", f"{identity.name} may not {verb} in {target}{bound}")
 
     async def keeper(self, target: Target, command: Command) -> Resume | None:

@@ -1,4 +1,4 @@
-"""Lists who may come in, and takes that away: tickets that nobody has used, and the page tokens of tabs."""
+"""Lists who may come in, and takes that away: tickets that nobody has used, and tokens of tabs, machines and programs."""
 
 from collections import Counter
 from typing import Any
@@ -18,12 +18,12 @@ routes = web.RouteTableDef()
 
 @routes.get("/gateway/v1/access")
 async def list_access(request: web.Request) -> web.Response:
-    """Lists one's own tickets and tabs, or, for who may, all of them: tickets first, then tabs, the oldest first."""
+    """Lists one's own tickets and tokens, or, for who may, all of them: tickets first, then tokens, the oldest first."""
     tokens, identity = request.app[ACCESS].tokens, request[IDENTITY]
     sessions = Counter(one.credential for one in request.app[REGISTRY].sessions if not one.over.done())
     rows = [
-        _row("short" if grant.short else kind, grant, sessions[grant.name])
-        for kind, grants in (("ticket", tokens.tickets()), ("page", tokens.pages()))
+        _row(kind or grant.identity.proof, grant, sessions[grant.name])
+        for kind, grants in (("ticket", tokens.tickets()), ("", tokens.pages()))
         for grant in grants
         if _may(identity, "list", grant)
     ]
@@ -32,11 +32,11 @@ async def list_access(request: web.Request) -> web.Response:
 
 @routes.delete("/gateway/v1/access/{name}")
 async def revoke(request: web.Request) -> web.Response:
-    """Revokes a ticket or a tab's token by its name, and ends what it opened."""
+    """Revokes a ticket or a token by its name, and ends what it opened."""
     tokens, identity, name = request.app[ACCESS].tokens, request[IDENTITY], request.match_info["name"]
     grant = next((one for one in (*tokens.tickets(), *tokens.pages()) if one.name == name), None)
     if grant is None or not _may(identity, "revoke", grant):
-        raise Refusal(404, "there is no such ticket or tab, or not any more: 'dap access' lists them")
+        raise Refusal(404, "there is no such ticket or token, or not any more: 'dap access' lists them")
     tokens.revoke_named(name)
     request.app[REGISTRY].end_revoked(tokens.good())
     await tokens.saved()
@@ -53,7 +53,7 @@ def _row(kind: str, grant: Grant, sessions: int) -> dict[str, Any]:
         "name": grant.name,
         "kind": kind,
         "identity": grant.identity.name,
-        "target": str(grant.identity.only) if grant.identity.only else None,
+        "target": str(bound) if (bound := grant.identity.only or grant.identity.scope) else None,
         "address": grant.address or None,
         "agent": printable(grant.agent) or None,
         "expires": round(grant.expires, 3),

@@ -130,11 +130,13 @@ async def _find(
     """
     registry, identity = request.app[REGISTRY], request[IDENTITY]
     exact = bool(target.pod) and needs_container(identity)
-    registry.permit(identity, "get" if exact and not target.container else command.verb, target, command)
+    verb = "get" if exact and not target.container else command.verb
+    registry.permit(identity, verb, target, command)
     slot = registry.quota.reserve(identity, target)  # freed below: the session's own is the found pod's
     try:
         if target.pod and not target.namespace:
             target = replace(target, namespace=await request.app[NAMESPACES].get(target.cluster))
+            registry.permit(identity, verb, target, command)
         if not target.pod:
             return lookup.ResolvedPod(target)
         return await _resolve(request.app[BACKENDS][target.cluster].kube, target, row, exact=exact)

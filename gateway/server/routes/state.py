@@ -24,7 +24,7 @@ from gateway.settings.config import cluster_called
 
 routes = web.RouteTableDef()
 _BODY = 10.0  # seconds for a body to come
-_NAME = re.compile(r"[\w.@+-]{1,64}", re.ASCII)  # of a person
+NAME = re.compile(r"[\w.@+-]{1,64}", re.ASCII)  # of a person or a machine
 
 
 @routes.get("/gateway/v1/info")
@@ -56,7 +56,7 @@ async def new_ticket(request: web.Request) -> web.Response:
         message = f"{identity.name} may not make tickets here: only who runs the gateway, and no page"
         request.app[AUDIT].refused(request, "not_allowed", message)
         raise Refusal(403, message)
-    body = await _body(request)
+    body = await json_body(request)
     target, other = body.get("target", ""), body.get("for")
     if not isinstance(target, str) or len(target) > 600 or not target.isprintable():
         raise Refusal(400, 'target must be text like "default/default/web-0"')
@@ -74,7 +74,7 @@ async def new_ticket(request: web.Request) -> web.Response:
 @routes.post("/gateway/v1/token")
 async def trade_ticket(request: web.Request) -> web.Response:
     """Trades a ticket for a page token. Open to all, since the ticket is the credential."""
-    ticket = (await _body(request)).get("ticket")
+    ticket = (await json_body(request)).get("ticket")
     tokens = request.app[ACCESS].tokens
     traded = tokens.trade(ticket, request[PEER]) if isinstance(ticket, str) else None
     if traded is None:
@@ -99,7 +99,7 @@ async def revoke_token(request: web.Request) -> web.Response:
 
 
 def _holder(other: object) -> Identity:
-    if not isinstance(other, str) or not _NAME.fullmatch(other):
+    if not isinstance(other, str) or not NAME.fullmatch(other):
         raise Refusal(400, "for must be a name: letters, digits and . _ @ + -, at most 64 of them")
     return Identity(other, "page")
 
@@ -120,7 +120,8 @@ async def _settled(request: web.Request, path: str) -> Target:
         raise Refusal.of(error.outcome()) from None
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """Returns the JSON object that a request carries; an empty one for no body. Raises Refusal."""
     try:
         async with asyncio.timeout(_BODY):
             data = await request.read()
