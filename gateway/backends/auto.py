@@ -11,6 +11,7 @@ from gateway.backends.contract import (
     READ,
     SIZE,
     Channel,
+    ClusterApi,
     Event,
     Headers,
     HopCheck,
@@ -23,6 +24,7 @@ from gateway.backends.relay import RelayBackend
 from gateway.backends.relay.bootstrap import RelayUnsupported
 from gateway.backends.relay.resume import RelayResume
 from gateway.errors import HopFailed
+from gateway.protocol.actor import Actor
 from gateway.protocol.target import Command, Target
 
 log = structlog.get_logger()
@@ -114,10 +116,14 @@ class AutoApi:
     """The `ClusterApi` of the chain that is chosen at each call."""
 
     def __init__(
-        self, chosen: Callable[[], Awaitable[PlainBackend | RelayBackend]], watches: Callable[[], bool]
+        self,
+        chosen: Callable[[], Awaitable[PlainBackend | RelayBackend]],
+        watches: Callable[[], bool],
+        actor: Actor | None = None,
     ) -> None:
         self._chosen = chosen
         self._watches = watches
+        self._actor = actor
 
     @property
     def watches(self) -> bool:
@@ -136,26 +142,34 @@ class AutoApi:
         seconds: float | None = READ,
     ) -> AsyncIterator[Response]:
         """See `ClusterApi.request`."""
-        kube = (await self._chosen()).kube
+        kube = await self._kube()
         async with kube.request(method, path, headers, body, upgrade=upgrade, seconds=seconds) as response:
             yield response
 
     async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
         """See `ClusterApi.get`."""
-        return await (await self._chosen()).kube.get(path, seconds=seconds, size=size)
+        return await (await self._kube()).get(path, seconds=seconds, size=size)
 
     async def list(self, path: str, *, seconds: float = READ, size: int = SIZE) -> list[dict[str, Any]]:
         """See `ClusterApi.list`."""
-        return await (await self._chosen()).kube.list(path, seconds=seconds, size=size)
+        return await (await self._kube()).list(path, seconds=seconds, size=size)
 
     async def watch(
         self, path: str, *, seconds: float = READ, size: int = SIZE
     ) -> AsyncGenerator[Event, None]:
         """See `ClusterApi.watch`."""
-        async with aclosing((await self._chosen()).kube.watch(path, seconds=seconds, size=size)) as events:
+        async with aclosing((await self._kube()).watch(path, seconds=seconds, size=size)) as events:
             async for event in events:
                 yield event
 
+    def acting(self, actor: Actor | None) -> ClusterApi:
+        """See `ClusterApi.acting`."""
+        return AutoApi(self._chosen, self._watches, actor)
+
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
         """See `ClusterApi.may`."""
-        return await (await self._chosen()).kube.may(verb, resource, namespace, name)
+        return await (await self._kube()).may(verb, resource, namespace, name)
+
+    async def _kube(self) -> ClusterApi:
+        kube: ClusterApi = (await self._chosen()).kube
+        return kube.acting(self._actor)

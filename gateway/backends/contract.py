@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from gateway.protocol.actor import Actor
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Hop, Outcome
 from gateway.protocol.target import Command, Target, TerminalSize
@@ -89,11 +90,9 @@ class Response(NamedTuple):
 
 
 class ClusterApi(Protocol):
-    """Asks the API server with the runner's own credentials. A path begins with "/" and may have a query; the caller
-    builds a path from checked names only.
-
-    Every call raises HopFailed, with the API server's own Status where the API server sent one. Cancelling loses only
-    the answer.
+    """Asks the API server with the runner's credentials. A path begins with "/" and may have a query; the caller
+    builds a path from checked names only. Every call raises HopFailed, with the API server's own Status where there is
+    one. Cancelling loses only the answer.
     """
 
     @property
@@ -112,12 +111,11 @@ class ClusterApi(Protocol):
         seconds: float | None = READ,
     ) -> AbstractAsyncContextManager[Response]:
         """Sends a request; enters with the beginning of the answer, whatever its status, within `seconds`; None: as long
-        as the API server answers other requests. Bodies may be of any length, and take any time. Leaving ends the
-        request; an answer that comes before all of the body was sent ends the sending. Headers that concern one
-        connection alone are left out on both ways; an iterated body goes in chunks where no header says its length.
-        `upgrade`: the protocol to change to. A request that was cut is sent once more where that is safe: GET, HEAD, and
-        what was not begun. Raises HopFailed where no answer begins, where the API server refuses the runner's
-        credentials, and for what breaks HTTP's rules. Without a relay there is only GET, and a refusal is HopFailed.
+        as the API server answers other requests. Leaving ends the request; an answer that comes before all of the body
+        was sent ends the sending. Headers of one connection alone are left out on both ways; an iterated body goes in
+        chunks where no header says its length. `upgrade`: the protocol to change to. A request that was cut is sent once
+        more where that is safe: GET, HEAD, and what was not begun. Raises HopFailed where no answer begins, where the API
+        server refuses the runner's credentials, and for what breaks HTTP's rules; without a relay for all but GET, too.
         """
         ...
 
@@ -130,16 +128,18 @@ class ClusterApi(Protocol):
         ...
 
     def watch(self, path: str, *, seconds: float = READ, size: int = SIZE) -> AsyncGenerator[Event, None]:
-        """Yields the changes of the list at `path`; the query says from which `resourceVersion` on. Ends when the API
-        server ends the watch, after some minutes: list again then. `seconds`: until the watch begins; `size`: of one
-        event. Use it in `contextlib.aclosing`.
+        """Yields the changes of the list at `path` from the query's `resourceVersion` on. Ends when the API server ends the
+        watch, after some minutes: list again then. `seconds`: until the watch begins; `size`: of one event. Use it in
+        `contextlib.aclosing`.
         """
         ...
 
+    def acting(self, actor: Actor | None) -> "ClusterApi":
+        """Returns the API asked as `actor`, whom the runner's account impersonates; None: as that account."""
+        ...
+
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
-        """Returns whether the runner's account may do `verb`, as in ("create", "pods/exec", …); None: cannot be
-        asked.
-        """
+        """Returns whether the asker may do `verb`, as in ("create", "pods/exec", …); None: cannot be asked."""
         ...
 
 

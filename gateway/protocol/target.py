@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote, unquote
 
+from gateway.protocol.actor import Actor
 from gateway.protocol.errors import BadRequest
 
 # Kubernetes' name rules: apimachinery/pkg/util/validation/validation.go (IsDNS1123Label, IsDNS1123Subdomain)
@@ -118,6 +119,9 @@ class Command:
     own_client: bool = field(default=False, compare=False)  # asked for by a client of ours
     session: str = field(default="", compare=False)  # the id of the session that runs it: letters and digits
     owner: str = field(default="", compare=False)  # the name of the identity that it runs for
+    actor: Actor | None = field(
+        default=None, compare=False
+    )  # in whose name kubectl asks; None: the runner's account
 
     @property
     def tracked(self) -> bool:

@@ -14,6 +14,7 @@ from gateway.server.app_keys import (
     BACKENDS,
     CHECKS,
     IDENTITY,
+    IMPERSONATION,
     LIMITS,
     LINKS,
     METRICS,
@@ -70,6 +71,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[ACCESS] = gateway.access
     app[BACKENDS] = gateway.backends
     app[CHECKS] = gateway.checks
+    app[IMPERSONATION] = gateway.impersonation
     app[LIMITS] = gateway.config.limits
     app[LINKS] = gateway.links
     app[METRICS] = gateway.metrics

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from gateway.access.access import Access
 from gateway.access.identity import Identity
+from gateway.access.impersonation import Impersonation
 from gateway.access.peer import Peer
 from gateway.backends.contract import Backend
 from gateway.server.health_cache import HealthCache
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ACCESS: web.AppKey[Access] = web.AppKey("access", Access)
 BACKENDS: web.AppKey[dict[str, Backend]] = web.AppKey("backends", dict)
 CHECKS: web.AppKey[HealthCache] = web.AppKey("checks", HealthCache)
+IMPERSONATION: web.AppKey[Impersonation] = web.AppKey("impersonation", Impersonation)
 LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
 LINKS: web.AppKey[PageLinks] = web.AppKey("links", PageLinks)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)

@@ -11,6 +11,7 @@ from gateway.access.access import Access
 from gateway.access.forwarded import TrustedProxies
 from gateway.access.hosts import AllowedHosts
 from gateway.access.identity import name_this_user
+from gateway.access.impersonation import Impersonation
 from gateway.access.tokens import Tokens
 from gateway.backends.contract import Backend
 from gateway.backends.factory import make
@@ -41,7 +42,8 @@ class Gateway:
     namespaces: Namespaces
     metrics: Metrics
     relayed: Relayed
-    checks: HealthCache = field(default_factory=HealthCache)
+    impersonation: Impersonation
+    checks: HealthCache
     links: PageLinks = field(default_factory=PageLinks)
     tls: TlsListener = field(default_factory=TlsListener)
 
@@ -69,7 +71,13 @@ async def running(
             )
             access = Access(tokens, places, TrustedProxies(config.trusted_proxies))
             relayed = Relayed(config.limits.requests_per_identity)
-            gateway = Gateway(config, backends, access, registry, namespaces, metrics, relayed)
+            in_person = Impersonation(
+                name for name, one in config.clusters.items() if one.impersonate == "user"
+            )
+            checks = HealthCache(in_person.clusters)
+            gateway = Gateway(
+                config, backends, access, registry, namespaces, metrics, relayed, in_person, checks
+            )
             for name, backend in backends.items():
                 metrics.watch(name, backend)
             restarts: dict[str, str] = {}

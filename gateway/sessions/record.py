@@ -10,6 +10,7 @@ from hmac import compare_digest
 from typing import Any
 
 from gateway.access.identity import Identity
+from gateway.protocol.actor import Actor
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Command, Target, Verb
 
@@ -69,6 +70,7 @@ class SessionRecord:
             "target": [where.cluster, where.namespace, where.pod, where.container or ""],
             "verb": what.verb,
             "argv": shown(what.argv),
+            "actor": [what.actor.user, *what.actor.groups] if what.actor else None,
             "kill": what.kill_on_disconnect,
             "exact": what.exact,
             "secrets": list(self.hashes),
@@ -83,10 +85,12 @@ class SessionRecord:
         try:
             who, proof, *groups = map(str, body["identity"])
             cluster, namespace, pod, container = map(str, body["target"])
+            actor = [str(part) for part in body.get("actor") or ()]
             argv, hashes = [[str(item) for item in body[key]] for key in ("argv", "secrets")]
             command = Command(
                 tuple(argv), _VERBS[body["verb"]], stdin=True, stdout=True, tty=True,
                 kill_on_disconnect=bool(body["kill"]), exact=bool(body.get("exact")), own_client=True, session=name,
+                actor=Actor(actor[0], tuple(actor[1:])) if actor else None,
             )  # fmt: skip
             target = Target(cluster, namespace, pod, container or None)
             opened, counted = float(body["opened"]), bool(body.get("counted"))

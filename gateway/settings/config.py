@@ -15,6 +15,7 @@ NO_CLUSTER = (
 )
 KINDS = ("ssh",)
 DEFAULT = "default"  # the cluster that the environment configures; else the first one is meant by it
+IMPERSONATED = ("none", "user")
 MODES = ("auto", "relay", "plain")
 
 
@@ -78,6 +79,7 @@ class Cluster:
     kind: str = "ssh"  # one of KINDS: which backend is made
     incus_project: str = ""  # of `vm`; empty: incus' current one
     kubectl: tuple[str, ...] = ("kubectl",)  # the command that is kubectl in the runner
+    impersonate: str = "none"  # one of IMPERSONATED: in whose name the cluster is asked
 
     @property
     def kubectl_argv(self) -> tuple[str, ...]:

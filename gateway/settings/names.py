@@ -66,6 +66,12 @@ CLUSTER_SETTINGS = (
         "",
         "namespace of a pod that is named without one; empty: the context's",
     ),
+    Setting(
+        "impersonate",
+        "DAP_RUNNER_IMPERSONATE",
+        "none",
+        "user: the cluster is asked in the name of each person but the gateway's own user; none: as the runner's account",
+    ),
     Setting("mode", "DAP_RUNNER_MODE", "auto", "auto: relay where the runner has python3; relay; plain"),
 )
 GATEWAY_SETTINGS = (

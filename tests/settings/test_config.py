@@ -88,6 +88,7 @@ def test_every_setting_has_its_variable(tmp_path):
         "kind": "ssh",
         "mode": "auto",
         "namespace": "shop",
+        "impersonate": "user",
         "trusted_proxies": "10.0.0.0/8",
         "log_argv": "true",
     }
@@ -367,3 +368,10 @@ def test_ssh_config_is_empty_for_sshs_own_files_a_file_or_none(write):
 def test_what_can_be_no_instance_is_refused(write, name):
     with pytest.raises(ConfigError, match="name an Incus instance"):
         load(write("") | {"DAP_RUNNER_VM": name})
+
+
+def test_in_whose_name_a_cluster_is_asked(write):
+    assert load(write("[clusters.default]")).clusters["default"].impersonate == "none"
+    assert load(write('[clusters.default]\nimpersonate = "user"')).clusters["default"].impersonate == "user"
+    with pytest.raises(ConfigError, match="impersonate is 'group'; use one of none, user"):
+        load(write('[clusters.default]\nimpersonate = "group"'))

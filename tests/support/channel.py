@@ -6,9 +6,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.backends.contract import READ, SIZE, Channel, Dial, Event, HopCheck, PodMonitor, Response, Stats
+from gateway.backends.contract import (
+    READ,
+    SIZE,
+    Channel,
+    ClusterApi,
+    Dial,
+    Event,
+    HopCheck,
+    PodMonitor,
+    Response,
+    Stats,
+)
 from gateway.backends.resume import Resume
 from gateway.errors import HopFailed
+from gateway.protocol.actor import Actor
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize
@@ -92,6 +104,11 @@ class NoApi:
     """See `ClusterApi`. Refuses every request."""
 
     watches = False
+
+    def acting(self, actor: Actor | None) -> ClusterApi:
+        """Refuses everybody alike."""
+        del actor
+        return self
 
     @asynccontextmanager
     async def request(self, *_: Any, **__: Any) -> AsyncIterator[Response]:

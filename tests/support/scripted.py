@@ -8,9 +8,10 @@ from dataclasses import replace
 from itertools import repeat
 from typing import Any
 
-from gateway.backends.contract import Dial, Event, HopCheck, Response, Stats
+from gateway.backends.contract import ClusterApi, Dial, Event, HopCheck, Response, Stats
 from gateway.backends.resume import Resume
 from gateway.errors import HopFailed
+from gateway.protocol.actor import Actor
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Hop, Outcome, ended
 from gateway.protocol.status import failure
@@ -127,6 +128,12 @@ class Answers:
         self.slow = False
         self.error: Exception | None = None
         self.allowed: bool | None = True
+        self.actors: list[Actor | None] = []  # in whose name it was to be asked
+
+    def acting(self, actor: Actor | None) -> ClusterApi:
+        """The same for everybody."""
+        self.actors.append(actor)
+        return self
 
     @asynccontextmanager
     async def request(self, method: str, path: str, *_: Any, **__: Any) -> AsyncIterator[Response]:

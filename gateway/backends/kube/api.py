@@ -4,16 +4,19 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from gateway.backends.contract import READ, SIZE, ByteStream, Event, Headers, Response
+from gateway.backends.contract import READ, SIZE, ClusterApi, Event, Headers, Response
 from gateway.backends.kube import answers
+from gateway.backends.kube.acting import ActingApi
 from gateway.backends.kube.http_connection import Cut, Request
 from gateway.backends.kube.http_pool import HttpPool, PooledResponse
+from gateway.backends.kube.proxy import Proxy
 from gateway.backends.kube.reachability import Reachability
 from gateway.errors import HopFailed
+from gateway.protocol.actor import Actor
 from gateway.supervision import supervise
 
 _REFUSED = "/"  # answered by kubectl proxy itself, with 403
@@ -25,29 +28,6 @@ _YES = 60.0  # seconds that a permission is remembered
 _SAFE = frozenset(("GET", "HEAD"))
 _NO_ANSWER = ("cluster_unreachable", "kubeconfig_missing")
 _STALE = 5.0  # seconds: credentials may be out of date in an older proxy; a 401 from a younger proxy is final
-
-
-class Proxy(Protocol):
-    """Adds the runner's credentials to requests: a `kubectl proxy`, started when it is needed."""
-
-    @property
-    def age(self) -> float:
-        """Seconds since the proxy began to listen."""
-        ...
-
-    def connection(self) -> AbstractAsyncContextManager[ByteStream]:
-        """Connects to the proxy, and starts the proxy first where none runs. Leaving closes the connection. Raises
-        HopFailed.
-        """
-        ...
-
-    def restart(self) -> None:
-        """Ends the running proxy with its connections; the next `connection` starts a new proxy."""
-        ...
-
-    async def run(self) -> None:
-        """Starts a proxy whenever `connection` needs one; never returns."""
-        ...
 
 
 class RelayApi:
@@ -127,6 +107,10 @@ class RelayApi:
                 raise answers.refusal(response.status, await answers.whole(response, size))
             async for event in answers.events(response.body, size):
                 yield event
+
+    def acting(self, actor: Actor | None) -> ClusterApi:
+        """See `ClusterApi.acting`."""
+        return ActingApi(self, actor) if actor else self
 
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
         """See `ClusterApi.may`. Sends a SelfSubjectAccessReview, which changes nothing, and remembers a yes for a

@@ -44,6 +44,7 @@ def argv(target: Target, command: Command, begin: tuple[str, ...]) -> tuple[str,
         return command.argv
     words = [
         *begin,
+        *(command.actor.flags if command.actor else ()),
         command.verb,
         "-n",
         target.namespace,

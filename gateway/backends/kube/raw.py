@@ -6,9 +6,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, as
 from functools import partial
 from typing import Any
 
-from gateway.backends.contract import READ, SIZE, Channel, Event, Headers, Response
+from gateway.backends.contract import READ, SIZE, Channel, ClusterApi, Event, Headers, Response
 from gateway.backends.kube import answers
 from gateway.errors import HopFailed
+from gateway.protocol.actor import Actor
 from gateway.protocol.messages import Stream
 
 Run = Callable[[tuple[str, ...]], AbstractAsyncContextManager[Channel]]
@@ -16,14 +17,15 @@ Run = Callable[[tuple[str, ...]], AbstractAsyncContextManager[Channel]]
 
 class RawApi:
     """Implements `ClusterApi` with GET alone. `run` runs an argv in the runner, without input;
-    `begin`: see `Cluster.kubectl_argv`.
+    `begin`: see `Cluster.kubectl_argv`; `actor`: see `ClusterApi.acting`.
     """
 
     watches = False
 
-    def __init__(self, run: Run, begin: tuple[str, ...]) -> None:
+    def __init__(self, run: Run, begin: tuple[str, ...], actor: Actor | None = None) -> None:
         self._run = run
         self._begin = begin
+        self._actor = actor
 
     @asynccontextmanager
     async def request(
@@ -65,6 +67,10 @@ class RawApi:
         raise HopFailed("cluster_failed", "there is no watch without a relay")
         yield
 
+    def acting(self, actor: Actor | None) -> ClusterApi:
+        """See `ClusterApi.acting`."""
+        return RawApi(self._run, self._begin, actor)
+
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
         """Returns None without asking: the command's own kubectl soon gets the same answer, and a process costs too
         much.
@@ -78,7 +84,7 @@ class RawApi:
         fails writes none. Raises HopFailed where kubectl fails, also while the body is read.
         """
         del method, headers
-        argv = (*self._begin, "get", "--raw", path)
+        argv = (*self._begin, *(self._actor.flags if self._actor else ()), "get", "--raw", path)
         async with self._run(argv) as channel, aclosing(_stdout(channel)) as output:
             first = await anext(output, b"")
             async with aclosing(_from(first, output)) as body:

@@ -100,7 +100,7 @@ class Reaper:
         """Returns the request fields that make a relay search at the session's end; none for a command without a mark."""
         if not one.command.tracked:
             return {}
-        look = Command(search.argv(one.command.session), stdout=True, stderr=True)
+        look = _search(one, search.argv(one.command.session))
         only = {"after_if": "ended"} if one.command.argv else {}
         words = kubectl.argv(one.target, look, begin)
         return {"after": [words], "after_tag": one.command.session, **only}
@@ -187,11 +187,14 @@ class Reaper:
             )
 
 
+def _search(one: Ended, argv: tuple[str, ...]) -> Command:
+    return Command(argv, stdout=True, stderr=True, actor=one.command.actor)
+
+
 async def _try(one: Ended, argv: tuple[str, ...], seconds: float) -> OrphanReport:
     said = b""
-    look = Command(argv, stdout=True, stderr=True)
     try:
-        async with asyncio.timeout(seconds), one.exec(one.target, look) as channel:
+        async with asyncio.timeout(seconds), one.exec(one.target, _search(one, argv)) as channel:
             channel.write_eof()
             async for stream, data in channel.output():
                 if stream is Stream.STDOUT:

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from gateway.backends.contract import HopCheck, Stats, blame
@@ -139,7 +140,7 @@ class PlainBackend:
         """
         if not command.tracked:
             return ()
-        look = kubectl.argv(target, _LOOK, self._cluster.kubectl_argv)
+        look = kubectl.argv(target, replace(_LOOK, actor=command.actor), self._cluster.kubectl_argv)
         return (command.session, *look[: -len(_LOOK.argv)])
 
     def monitor(self, target: Target) -> KubePodMonitor:

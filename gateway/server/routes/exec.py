@@ -21,6 +21,7 @@ from gateway.server import lookup
 from gateway.server.app_keys import (
     BACKENDS,
     IDENTITY,
+    IMPERSONATION,
     LIMITS,
     METRICS,
     NAMESPACES,
@@ -31,7 +32,7 @@ from gateway.server.app_keys import (
 from gateway.server.audit import AUDIT
 from gateway.server.refusals import Refusal
 from gateway.server.routes.argv import fields_of
-from gateway.server.routes.clusters import requested_cluster
+from gateway.server.routes.clusters import cluster_api, requested_cluster
 from gateway.server.routes.kube_api import relay
 from gateway.server.websocket.attachment import Attachment, follow
 from gateway.server.websocket.delivery import AtOnce
@@ -104,6 +105,7 @@ async def _begin(request: web.Request, row: Subprotocol, fields: list[tuple[str,
     """
     registry, identity = request.app[REGISTRY], request[IDENTITY]
     asked, command = _parse(request, row, fields)
+    command = replace(command, actor=request.app[IMPERSONATION].actor(identity, asked.cluster))
     found = await _find(request, row, asked, command)
     asked = replace(asked, namespace=found.target.namespace, container=found.target.container)
     slot = registry.admit(identity, found.target, command, asked)
@@ -111,7 +113,7 @@ async def _begin(request: web.Request, row: Subprotocol, fields: list[tuple[str,
     session.note = found.note
     try:
         if asked.pod:
-            api = request.app[BACKENDS][asked.cluster].kube
+            api = cluster_api(request, asked.cluster)
             await lookup.verify(api, session, row, seen=found.seen)
     except BaseException as error:
         session.end(error.outcome() if isinstance(error, Refused) else Outcome("client_lost"))
@@ -139,7 +141,7 @@ async def _find(
             registry.permit(identity, verb, target, command)
         if not target.pod:
             return lookup.ResolvedPod(target)
-        return await _resolve(request.app[BACKENDS][target.cluster].kube, target, row, exact=exact)
+        return await _resolve(cluster_api(request, target.cluster), target, row, exact=exact)
     finally:
         slot.free()
 

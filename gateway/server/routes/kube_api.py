@@ -18,7 +18,7 @@ from gateway.server.app_keys import BACKENDS, IDENTITY, REGISTRY, RELAYED
 from gateway.server.audit import AUDIT
 from gateway.server.forwarded_headers import forwarded
 from gateway.server.refusals import Refusal
-from gateway.server.routes.clusters import requested_cluster
+from gateway.server.routes.clusters import cluster_api, requested_cluster
 from gateway.server.upgraded import pass_bytes
 
 routes = web.RouteTableDef()
@@ -82,7 +82,7 @@ def _target(cluster: str, info: RequestInfo, request: web.Request) -> Target:
 async def _passed(
     request: web.Request, path: str, info: RequestInfo, target: Target, headers: Headers
 ) -> web.StreamResponse:
-    api = request.app[BACKENDS][target.cluster].kube
+    api = cluster_api(request, target.cluster)
     upgrade = request.headers.get(hdrs.UPGRADE, "") if request.method in ("GET", "POST") else ""
     body = _body(request) if request.can_read_body and not upgrade else b""
     async with api.request(request.method, path, headers, body, upgrade=upgrade, seconds=None) as response:

@@ -21,7 +21,7 @@ from gateway.protocol.target import Target
 from gateway.server.app_keys import BACKENDS, IDENTITY, REGISTRY
 from gateway.server.audit import AUDIT
 from gateway.server.refusals import Refusal
-from gateway.server.routes.clusters import requested_cluster
+from gateway.server.routes.clusters import cluster_api, requested_cluster
 from gateway.server.routes.kube_api import relay
 
 routes = web.RouteTableDef()
@@ -129,7 +129,7 @@ async def _reading(request: web.Request, path: str, target: Target) -> AsyncIter
     try:
         request.app[REGISTRY].permit(who, "get", target)
         request.app[AUDIT].read(request, str(target), path)
-        yield request.app[BACKENDS][target.cluster].kube
+        yield cluster_api(request, target.cluster)
     except (HopFailed, Refused) as error:
         outcome = error.outcome()
         request.app[AUDIT].refused(request, outcome.code, outcome.message)
