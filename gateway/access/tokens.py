@@ -117,14 +117,14 @@ class Tokens:
         return self._lasting(replace(identity, proof="short"), life, peer, parent=identity.credential)
 
     def machine(
-        self, name: str, scope: Scope, life: float, peer: Peer | None = None
+        self, name: str, scope: Scope, life: float, peer: Peer | None = None, groups: tuple[str, ...] = ()
     ) -> tuple[str, Grant] | None:
         """Returns a new token for a machine of this name, good in `scope` for `life` seconds, and its grant; None where
         a token of this name is good already.
         """
         if any(grant.machine and grant.identity.name == name for grant in self.pages()):
             return None
-        return self._lasting(Identity(name, "machine", scope=scope), life, peer)
+        return self._lasting(Identity(name, "machine", groups, scope=scope), life, peer)
 
     def revoke(self, token: str) -> None:
         """Ends a page token; other tokens are not touched."""

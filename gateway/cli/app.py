@@ -148,12 +148,21 @@ def probe_(target: Target, timeout: float, json: bool, quiet: bool) -> int:
 @click.option(
     "--for", "whose", metavar="NAME", help="Make the link for somebody else, with sessions of their own."
 )
+@click.option(
+    "--group", metavar="G,…", default="", help="Their groups, for a cluster that is asked in their name."
+)
 def open_(
-    target: str | None, namespace: str | None, container: str | None, cluster: str, whose: str | None
+    target: str | None,
+    namespace: str | None,
+    container: str | None,
+    cluster: str,
+    whose: str | None,
+    group: str,
 ) -> None:
     from gateway.cli.commands import open as ticket
 
-    print(safe(ticket.link(ticket.target(target, cluster, namespace, container) if target else None, whose)))
+    wanted = ticket.target(target, cluster, namespace, container) if target else None
+    print(safe(ticket.link(wanted, whose, tuple(filter(None, group.split(","))))))
 
 
 @dap.command("sessions", help=help_texts.SESSIONS)

@@ -40,13 +40,14 @@ def tokens_(context: click.Context, json: bool) -> int:
 @click.option("--cluster", metavar="C,…", default="", help="Clusters; default: all.")
 @click.option("-n", "--namespace", metavar="NS,…", default="", help="Namespaces; default: all.")
 @click.option("--verbs", metavar="V,…", default="", help="As get,list,watch,exec; default: all.")
+@click.option("--group", default="", metavar="G,…", help="Groups, for a cluster that is asked in its name.")
 @click.option(
     "--expires", type=Span(), metavar="TIME", default="30d", show_default=True, help="At most 400d."
 )
-def create_(name: str, cluster: str, namespace: str, verbs: str, expires: int) -> int:
+def create_(name: str, cluster: str, namespace: str, verbs: str, group: str, expires: int) -> int:
     from gateway.cli.commands import tokens
 
-    return tokens.create(name, _names(cluster), _names(namespace), _names(verbs), expires)
+    return tokens.create(name, _names(cluster), _names(namespace), _names(verbs), _names(group), expires)
 
 
 @tokens_.command("revoke", help="Revoke a token, and end what it opened.")

@@ -5,7 +5,7 @@ import json
 import pytest
 from support.peer import OWN, V5, once, peer
 from support.upstream import upstream_at
-from test_credentials import bearer
+from test_credentials import bearer, trade
 from test_machine_tokens import create
 from test_session_life import command
 from test_sessions import page
@@ -121,3 +121,32 @@ async def test_where_nobody_is_impersonated_nothing_is_asked(edge):
     await HealthCache().get("default", Checked(edge.backend.kube))
 
     assert edge.backend.kube.asked == []
+
+
+# groups
+
+
+async def test_groups_of_a_link_and_of_a_token_go_on(in_person, upstream):
+    body = json.dumps({"for": "ann", "groups": ["dev", "oidc:ops"]}).encode()
+    ticket = json.loads(
+        (await once(in_person.url, "POST", "/gateway/v1/tickets", (in_person.proof,), body=body)).body
+    )["ticket"]
+    ann = bearer(json.loads((await trade(in_person, ticket)).body)["token"])
+    _, made = await create(in_person, groups=["ci"])
+    for proof in (ann, bearer(made["token"])):
+        await once(in_person.url, "GET", POD, (proof,))
+
+    assert [lines(head)[1:] for head in upstream.heads] == [
+        [b"impersonate-group: dev", b"impersonate-group: oidc:ops"],
+        [b"impersonate-group: ci"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "groups", ["dev", ["system:masters"], [""], ["a b"], [1], ["a\r\nx"], ["g"] * 33, None]
+)
+async def test_what_is_no_group_or_the_clusters_own_is_refused(edge, groups):
+    for path, more in (("tickets", {"for": "ann"}), ("tokens", {"name": "ci", "expiresIn": 3600})):
+        body = json.dumps({"groups": groups} | more).encode()
+        answer = await once(edge.url, "POST", f"/gateway/v1/{path}", (edge.proof,), body=body)
+        assert (answer.code, "group" in json.loads(answer.body)["message"]) == (400, True)

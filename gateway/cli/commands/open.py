@@ -1,5 +1,7 @@
 """Does `dap open`: prints a one-use link for a browser."""
 
+from typing import Any
+
 from gateway.client import http
 from gateway.client.endpoint import needed
 from gateway.client.exit_status import REFUSED, GatewayFailed
@@ -22,13 +24,13 @@ def target(name: str, cluster: str, namespace: str | None, container: str | None
     return Target.parse(parts[0], parts[1] or None, parts[2], parts[3] if len(parts) == 4 else container)
 
 
-def link(wanted: Target | None, whose: str | None) -> str:
-    """Asks the running gateway for a link and returns it. `whose`: None for a link of one's own. Raises
+def link(wanted: Target | None, whose: str | None, groups: tuple[str, ...] = ()) -> str:
+    """Asks the running gateway for a link and returns it. `whose`: None for a link of one's own; `groups`: theirs. Raises
     GatewayFailed, ConfigError.
     """
-    body = {"target": wanted.path()} if wanted else {}
+    body: dict[str, Any] = {"target": wanted.path()} if wanted else {}
     if whose is not None:
-        body["for"] = whose
+        body |= {"for": whose, "groups": groups}
     status, answer = http.request(needed(load()), "POST", "/gateway/v1/tickets", body)
     fields = answer if isinstance(answer, dict) else {}
     url = fields.get("url")

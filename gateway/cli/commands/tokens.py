@@ -18,11 +18,16 @@ _COLUMNS = ("NAME", "FOR", "FROM", "EXPIRES", "USED", "SESSIONS")
 
 
 def create(
-    name: str, clusters: tuple[str, ...], namespaces: tuple[str, ...], verbs: tuple[str, ...], seconds: int
+    name: str,
+    clusters: tuple[str, ...],
+    namespaces: tuple[str, ...],
+    verbs: tuple[str, ...],
+    groups: tuple[str, ...],
+    seconds: int,
 ) -> int:
     """Has the gateway make a token, prints its secret alone on stdout, and returns 0. Raises GatewayFailed, ConfigError."""
     asked = {
-        "name": name, "clusters": clusters, "namespaces": namespaces, "verbs": verbs, "expiresIn": seconds,
+        "name": name, "clusters": clusters, "namespaces": namespaces, "verbs": verbs, "groups": groups, "expiresIn": seconds,
     }  # fmt: skip
     answer = http.answered(needed(load()), "POST", "/gateway/v1/tokens", _CREATED, asked)
     print(safe(str(answer.get("token"))))

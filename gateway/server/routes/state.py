@@ -23,7 +23,11 @@ from gateway.server.routes.clusters import requested_cluster
 from gateway.settings.config import cluster_called
 
 routes = web.RouteTableDef()
+_GROUP = re.compile(
+    r"(?!system:)[\w.@+:/-]{1,64}", re.ASCII
+)  # system: is the cluster's own, as system:masters
 _BODY = 10.0  # seconds for a body to come
+_GROUPS = 32
 NAME = re.compile(r"[\w.@+-]{1,64}", re.ASCII)  # of a person or a machine
 
 
@@ -49,7 +53,7 @@ async def namespace(request: web.Request) -> web.Response:
 @routes.post("/gateway/v1/tickets")
 async def new_ticket(request: web.Request) -> web.Response:
     """Answers with a browser link, whose ticket is good for one use within TICKET_LIFE. `for` names another owner:
-    what is opened with the link is theirs alone, and with a `target` only that can be opened.
+    what is opened with the link is theirs alone, and with a `target` only that can be opened. `groups`: theirs.
     """
     identity = request[IDENTITY]
     if not allowed(identity, "ticket", None, None):
@@ -60,7 +64,7 @@ async def new_ticket(request: web.Request) -> web.Response:
     target, other = body.get("target", ""), body.get("for")
     if not isinstance(target, str) or len(target) > 600 or not target.isprintable():
         raise Refusal(400, 'target must be text like "default/default/web-0"')
-    holder = _holder(other) if other is not None else identity
+    holder = _holder(other, groups_of(body)) if other is not None else identity
     if other is not None and target:
         holder = replace(holder, only=await _settled(request, target.strip("/")))
         target = holder.only.path() if holder.only else ""
@@ -98,10 +102,23 @@ async def revoke_token(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def _holder(other: object) -> Identity:
+def groups_of(body: dict[str, Any]) -> tuple[str, ...]:
+    """Returns the groups that a body names for somebody. Raises Refusal."""
+    groups = body.get("groups", [])
+    if not isinstance(groups, list) or len(groups) > _GROUPS:
+        raise Refusal(400, f"groups must be a list of at most {_GROUPS} names")
+    for group in groups:
+        if not isinstance(group, str) or not _GROUP.fullmatch(group):
+            raise Refusal(
+                400, "a group is letters, digits and . _ @ + : / -, at most 64, and none of system:"
+            )
+    return tuple(groups)
+
+
+def _holder(other: object, groups: tuple[str, ...]) -> Identity:
     if not isinstance(other, str) or not NAME.fullmatch(other):
         raise Refusal(400, "for must be a name: letters, digits and . _ @ + -, at most 64 of them")
-    return Identity(other, "page")
+    return Identity(other, "page", groups)
 
 
 async def _settled(request: web.Request, path: str) -> Target:

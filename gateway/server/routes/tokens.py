@@ -13,7 +13,7 @@ from gateway.protocol.target import Target
 from gateway.server.app_keys import ACCESS, BACKENDS, IDENTITY, PEER
 from gateway.server.audit import AUDIT, write
 from gateway.server.refusals import Refusal
-from gateway.server.routes.state import NAME, json_body
+from gateway.server.routes.state import NAME, groups_of, json_body
 from gateway.sessions.registry import unknown_cluster
 
 routes = web.RouteTableDef()
@@ -38,7 +38,7 @@ async def new_token(request: web.Request) -> web.Response:
         unchecked = await _unknown(request, scope)
     except BadRequest as error:
         raise Refusal(400, str(error)) from None
-    made = request.app[ACCESS].tokens.machine(name, scope, life, request[PEER])
+    made = request.app[ACCESS].tokens.machine(name, scope, life, request[PEER], groups_of(body))
     if made is None:
         raise Refusal(409, f"there is a token {name} already: revoke it first, or take another name")
     token, grant = made
