@@ -61,7 +61,8 @@ class AllowedHosts:
         if peer.uid is not None:
             return False
         page = _origin(origin)
-        own = len(hosts) == 1 and _is_loopback(hosts[0]) and page == _origin(f"http://{hosts[0]}")
+        scheme = "https" if peer.tls else "http"
+        own = len(hosts) == 1 and _is_loopback(hosts[0]) and page == _origin(f"{scheme}://{hosts[0]}")
         return own or page in self._origins
 
 

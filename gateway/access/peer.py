@@ -11,12 +11,13 @@ AGENT = 200  # characters of a user agent
 class Peer:
     """Describes the other end of one request. `uid`: of the process at the other end of the Unix socket, None
     over TCP; `lines`: the header lines as they came, (name, value); `address`: its IP address, behind a trusted proxy
-    the client's, empty on the Unix socket.
+    the client's, empty on the Unix socket; `tls`: the request came over the gateway's own TLS.
     """
 
     uid: int | None
     lines: tuple[tuple[str, str], ...]
     address: str = ""
+    tls: bool = False
 
     @property
     def agent(self) -> str:

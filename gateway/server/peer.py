@@ -22,5 +22,6 @@ def peer_of(request: web.Request, proxies: TrustedProxies) -> Peer:
         return Peer(peer_uid(sock), lines)
     assert request.transport
     name = request.transport.get_extra_info("peername")
-    peer = Peer(None, lines, name[0] if name else "")
+    tls = request.transport.get_extra_info("ssl_object") is not None
+    peer = Peer(None, lines, name[0] if name else "", tls)
     return replace(peer, address=proxies.client(peer))

@@ -100,6 +100,17 @@ async def test_another_host_is_refused_over_tls_too(tmp_path):
         assert b"DAP_GATEWAY_ALLOWED_HOSTS" in body
 
 
+@pytest.mark.parametrize(
+    ("origin", "code"),
+    [("https://localhost:9443", b"200"), ("http://localhost:9443", b"403"), ("https://localhost:3000", b"403")],
+)
+async def test_a_client_that_names_itself_as_origin_comes_through_a_forwarded_port(tmp_path, origin, code):
+    """As behind `ssh -L 9443:localhost:8443`; Python's websocket-client always sends an Origin."""
+    async with gateway(tmp_path) as running:
+        status, _, _ = await asked(running, host=f"localhost:9443\r\nOrigin: {origin}")
+        assert status.split()[1] == code
+
+
 async def test_no_proof_over_tls(tmp_path):
     """A listener beyond loopback would give it to whoever asks under the name of this machine."""
     async with gateway(tmp_path) as running:
