@@ -1,11 +1,15 @@
+import json
 import os
+import secrets
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.exec_client import Access
-from support.lab import LAB, LEFT, kubeconfig_access
-from support.real_kubectl import kubectl_at
+from support.lab import LAB, LEFT, kubeconfig_access, namespace
+from support.lab import kubectl as lab_kubectl
+from support.real_kubectl import Kubectl, kubectl_at, programs
 from support.served import cluster_at
 
 
@@ -28,6 +32,13 @@ async def kubectl(cluster, tmp_path):
 
 
 @pytest.fixture
+async def both(cluster, tmp_path):
+    """Yields kubectl at a gateway with a relay, and kubectl straight at the API server."""
+    async with kubectl_at(replace(cluster, mode="relay"), tmp_path) as one:
+        yield one, Kubectl(Path(os.environ["DAP_LAB_KUBECONFIG"]), tmp_path / "straight", programs()["own"])
+
+
+@pytest.fixture
 def lab():
     """The lab's own command, as in `lab fault ssh-drop`."""
     if not Path(LAB).exists():
@@ -38,6 +49,31 @@ def lab():
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def space():
+    """A namespace with the deployment `d`, whose pod writes a line to its log and serves HTTP on port 8080."""
+    name = f"dap-api-{secrets.token_hex(4)}"
+    container = {
+        "name": "main", "image": "docker.io/lab/busybox:1", "imagePullPolicy": "Never",
+        "command": ["sh", "-c", "mkdir -p /tmp/w; echo served >/tmp/w/f; echo begun; exec httpd -f -p 8080 -h /tmp/w"],
+    }  # fmt: skip
+    labels = {"app": "d"}
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
+    with namespace(name):
+        lab_kubectl("apply", "-n", name, "-f", "-", given=json.dumps(body))
+        lab_kubectl("rollout", "status", "-n", name, "deploy/d", "--timeout=60s")
+        yield name
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import secrets
 import signal
 import subprocess
 import urllib.request
@@ -24,31 +23,6 @@ async def kubectl(cluster, tmp_path):
     """In front of a gateway with a relay: the plain chain passes no API on."""
     async with kubectl_at(replace(cluster, mode="relay"), tmp_path) as one:
         yield one
-
-
-@pytest.fixture
-def space():
-    """A namespace with the deployment `d`, whose pod writes a line to its log and serves HTTP on port 8080."""
-    name = f"dap-api-{secrets.token_hex(4)}"
-    container = {
-        "name": "main", "image": "docker.io/lab/busybox:1", "imagePullPolicy": "Never",
-        "command": ["sh", "-c", "mkdir -p /tmp/w; echo served >/tmp/w/f; echo begun; exec httpd -f -p 8080 -h /tmp/w"],
-    }  # fmt: skip
-    labels = {"app": "d"}
-    spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
-    body = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "d"},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": spec},
-        },
-    }
-    with chain.namespace(name):
-        chain.kubectl("apply", "-n", name, "-f", "-", given=json.dumps(body))
-        chain.kubectl("rollout", "status", "-n", name, "deploy/d", "--timeout=60s")
-        yield name
 
 
 @pytest.mark.parametrize(

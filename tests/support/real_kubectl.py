@@ -52,7 +52,7 @@ def programs() -> dict[str, Path]:
 async def kubectl_at(cluster: Cluster, directory: Path) -> AsyncIterator[Kubectl]:
     """Yields kubectl in front of a gateway of that cluster."""
     sock, host = listener()
-    config = replace(config_for(cluster), allowed_hosts=(host,))
+    config = replace(config_for(cluster), public_url=f"https://{host}")
     async with served(config, directory) as gateway, tls_front(sock, gateway.url) as certificate:
         path = directory / "kubeconfig"
         path.write_text(json.dumps(kubeconfig(f"https://{host}", certificate)))

@@ -1,0 +1,200 @@
+"""The same command at the gateway and straight at the API server, outcome by outcome: streams, copies and long lists."""
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+import secrets
+from contextlib import contextmanager, suppress
+from time import perf_counter
+
+import pytest
+from support import lab as chain
+from support.real_kubectl import programs
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+# what kubectl up to 1.33 now and then says of the first, empty message of a stream that it has not made yet
+RACE = re.compile(rb"E\d{4} .* Unknown stream id \d, discarding message\n")
+# SPDY and WebSocket; those between only repeat
+NAMES = [
+    pytest.param(name, marks=[] if name in ("1.27", "own") else pytest.mark.repetition)
+    for name in ("1.27", "1.29", "1.33", "own")
+    if name in programs()
+]
+SCRIPT = "cat; echo out; echo err >&2; exit %d"
+ENDS = (
+    ("exec", "bash-0", "--", "sh", "-c", "kill -9 $$"),
+    ("exec", "web-0", "-c", "side", "--", "sh", "-c", "exit 255"),
+    ("exec", "web-0", "-c", "none", "--", "true"),
+    ("exec", "nope", "--", "true"),
+    ("exec", "distroless-0", "--", "sh"),
+    ("exec", "-n", "nope", "web-0", "--", "true"),
+    ("exec", "deploy/api", "--", "echo", "here"),
+    ("exec", "-q", "bash-0", "--", "true"),
+    ("attach", "nope"),
+    ("attach", "web-0", "-c", "none"),
+    ("cp", "nope:/etc/passwd", "/tmp/nothing"),
+)
+
+
+async def _at_both(both, *words, **more):
+    """Returns the outcome of one command at the gateway, which has to be that straight at the API server."""
+
+    async def outcome(one):
+        code, out, err = await one(*words, **more)
+        return code, out, re.sub(rb"[0-9a-f]{64}", b"ID", RACE.sub(b"", err))
+
+    ours, straight = await asyncio.gather(*map(outcome, both))
+    assert ours == straight, words
+    return ours
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_exec_in_every_combination_of_streams(both, name):
+    """Runs them: kubectl always asks for stdout; a terminal has no stderr of its own, and none is given without stdin."""
+    for one in both:
+        one.program = programs()[name]
+    given = b"given\n"
+
+    async def outcome(flags, code):
+        command = ("bash-0", "--", "sh", "-c", SCRIPT % code)
+        return await _at_both(both, "exec", *flags, *command, given=given)
+
+    for flags in ((), ("-i",)):
+        well, badly = await asyncio.gather(*(outcome(flags, code) for code in (0, 3)))
+        assert well == (0, (given if flags else b"") + b"out\n", b"err\n")
+        assert badly == (3, well[1], b"err\ncommand terminated with exit code 3\n")
+    ours, straight = await asyncio.gather(*(_in_terminal(one, SCRIPT % 3) for one in both))
+    assert ours == straight
+    assert ours[0] == 3
+
+
+async def _in_terminal(one, script):
+    """Returns exit code and output of `exec -it`: `given`, Ctrl-D, in a terminal."""
+    ours, theirs = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        one.program, "--kubeconfig", one.config, "exec", "-it", "bash-0", "--", "sh", "-c", f"test -t 0 && echo terminal; {script}",
+        stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    output = b""
+    with suppress(OSError):  # EIO: nobody has the other side open any more
+        while data := await asyncio.to_thread(os.read, ours, 4096):
+            if b"terminal" in output + data and b"terminal" not in output:  # the command runs
+                os.write(ours, b"given\n\x04")
+            output += data
+    os.close(ours)
+    return await process.wait(), output
+
+
+async def test_ends_of_another_kind(both):
+    for at in range(0, len(ENDS), 4):
+        batch = ENDS[at : at + 4]
+        await asyncio.gather(*(_at_both(both, *words) for words in batch))
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_attach(both, name):
+    """A pod of its own for each: attach has what the container writes from now on, and its exit."""
+    pod = {
+        "apiVersion": "v1", "kind": "Pod",
+        "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [{
+            "name": "main", "image": "docker.io/lab/busybox:1", "imagePullPolicy": "Never", "stdin": True,
+            "stdinOnce": True, "command": ["sh", "-c", "cat; echo err >&2; exit 3"],
+        }]},
+    }  # fmt: skip
+    pods = [{**pod, "metadata": {"name": which}} for which in ("ours", "straight")]
+
+    async def attached(one, which):
+        one.program = programs()[name]
+        code, out, err = await one("attach", "-i", which, "-n", space, given=b"given\n" * 1000)
+        return code, out, RACE.sub(b"", err).replace(b"straight", b"ours")
+
+    with _namespace() as space:
+        chain.kubectl("create", "-n", space, "-f", "-", given="\n---\n".join(map(json.dumps, pods)))
+        chain.kubectl(
+            "wait", "-n", space, "--for=condition=Ready", "pod/ours", "pod/straight", "--timeout=60s"
+        )
+        ours, straight = await asyncio.gather(*map(attached, both, ("ours", "straight")))
+
+    assert ours[:2] == (0, b"given\n" * 1000)
+    assert ours == straight
+
+
+@contextmanager
+def _namespace():
+    name = f"dap-outcomes-{secrets.token_hex(4)}"
+    with chain.namespace(name):
+        yield name
+
+
+@pytest.mark.parametrize("size", [4, pytest.param(256, marks=pytest.mark.repetition)])
+async def test_cp_of_1000_small_files_and_a_big_one(both, space, tmp_path, size):
+    """There and back by way of the gateway; what is in the pod is compared straight at the API server."""
+    ours, straight = both
+    source, back = tmp_path / "source", tmp_path / "back"
+    source.mkdir()
+    for number in range(1000):
+        (source / f"{number}").write_bytes(b"%d\n" % number * 10)
+    (source / "big").write_bytes(os.urandom(size << 20))
+    pod = chain.kubectl("get", "pods", "-n", space, "-o", "jsonpath={.items[0].metadata.name}")
+    there = f"{space}/{pod}:/tmp/copied"
+
+    assert (await ours("cp", source, there))[:2] == (0, b"")
+    code, out, _ = await straight("exec", "-n", space, pod, "--", "sh", "-c", "cd /tmp/copied && sha256sum *")
+    assert (code, _sums(out)) == (0, _of(source))
+    code, _, err = await ours("cp", there, back)
+    assert code == 0, err
+    assert _of(back) == _of(source)
+
+
+def _sums(text):
+    return {line.split()[1]: line.split()[0] for line in text.decode().splitlines()}
+
+
+def _of(directory):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()}
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(5000, marks=pytest.mark.repetition)])
+async def test_a_long_list(both, api, count):
+    """In pages, in one piece, as a table and as names: byte for byte what the API server says."""
+    with _namespace() as space:
+        await asyncio.to_thread(_make, api, space, count)
+        await _lists(both, space, count)
+
+
+async def _lists(both, space, count):
+    where = ("get", "configmaps", "-n", space)
+    _, names, _ = await _at_both(both, *where, "-o", "name")
+    assert len(names.splitlines()) in (count, count + 1)  # the cluster's own CA is one of 1.20's
+    for words in (("--chunk-size=0", "-o", "json"), (f"--chunk-size={count // 3}",)):
+        began = perf_counter()
+        code, _, err = await _at_both(both, *where, *words)
+        assert (code, err) == (0, b"")
+        print(f"{count} {words}: {perf_counter() - began:.2f} s for both")  # noqa: T201 - read with -s
+    raw = f"/api/v1/namespaces/{space}/configmaps?limit={count // 2}"
+    assert (await _at_both(both, "get", "--raw", raw))[0] == 0
+
+
+def _make(api, space, count):
+    """Creates ConfigMaps, a few at a time, over connections that stay."""
+    from concurrent.futures import ThreadPoolExecutor
+    from http.client import HTTPSConnection
+    from urllib.parse import urlsplit
+
+    def some(numbers):
+        connection = HTTPSConnection(urlsplit(api.url).netloc, context=api.tls, timeout=30)
+        for number in numbers:
+            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"c-{number}"}}
+            path = f"/api/v1/namespaces/{space}/configmaps"
+            connection.request("POST", path, json.dumps(body | {"data": {"a": "x" * 200}}),
+                               {"Content-Type": "application/json"})  # fmt: skip
+            answer = connection.getresponse()
+            assert answer.status == 201, answer.read()
+            answer.read()
+        connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(some, [range(one, count, 8) for one in range(8)]))
