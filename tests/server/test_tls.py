@@ -102,7 +102,11 @@ async def test_another_host_is_refused_over_tls_too(tmp_path):
 
 @pytest.mark.parametrize(
     ("origin", "code"),
-    [("https://localhost:9443", b"200"), ("http://localhost:9443", b"403"), ("https://localhost:3000", b"403")],
+    [
+        ("https://localhost:9443", b"200"),
+        ("http://localhost:9443", b"403"),
+        ("https://localhost:3000", b"403"),
+    ],
 )
 async def test_a_client_that_names_itself_as_origin_comes_through_a_forwarded_port(tmp_path, origin, code):
     """As behind `ssh -L 9443:localhost:8443`; Python's websocket-client always sends an Origin."""
