@@ -26,13 +26,14 @@ def listener() -> tuple[socket.socket, str]:
 async def tls_front(listening: socket.socket, url: str) -> AsyncIterator[str]:
     """Bytes to the gateway at `url`; the certificate in PEM."""
     behind = urlsplit(url)
-    certificate, context = _context()
+    certificate, context = server_tls()
 
     async with cuttable(behind.port or 0, behind.hostname or "", listening=listening, tls=context):
         yield certificate
 
 
-def _context() -> tuple[str, ssl.SSLContext]:
+def server_tls() -> tuple[str, ssl.SSLContext]:
+    """Returns a new certificate for localhost in PEM, and a server's context that shows it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"front {secrets.token_hex(4)}")])
     now = dt.datetime.now(dt.UTC)
