@@ -63,9 +63,10 @@ def _kubectl():
     own = found.pop("own")
     if "DAP_LAB_KUBECONFIG" in os.environ:
         return own
-    if not (kubectl := [*found.values(), shutil.which("kubectl")][-2 if found else -1]):
+    latest, *_ = [*reversed(found.values()), shutil.which("kubectl")]
+    if not latest:
         pytest.skip("no kubectl on this machine")
-    return kubectl
+    return latest
 
 
 def _kubeconfig(server, directory, certificate):
