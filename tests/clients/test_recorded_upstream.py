@@ -5,15 +5,13 @@ proxy` in its runner, and a TLS server that records what arrives.
 import asyncio
 import gzip
 import json
-import os
-import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
 from support.peer import once
 from support.peer import peer as connected
-from support.real_kubectl import programs
+from support.real_kubectl import any_kubectl
 from support.served import Served, cluster_at, config_for, served
 from support.tls_front import server_tls
 from support.upstream import Upstream, said
@@ -44,7 +42,8 @@ class Chain:
 
 @pytest.fixture
 async def chain(demo, tmp_path):
-    kubectl = _kubectl()
+    if not (kubectl := any_kubectl()):
+        pytest.skip("no kubectl on this machine")
     upstream = Upstream(tmp_path / "unused")
     certificate, tls = server_tls()
     server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0, ssl=tls)
@@ -55,18 +54,6 @@ async def chain(demo, tmp_path):
     cluster = replace(cluster, kubectl=(str(kubectl), "--kubeconfig", str(config)))
     async with server, served(config_for(cluster), tmp_path) as gateway:
         yield Chain(gateway, upstream)
-
-
-def _kubectl():
-    """Returns the real chain's kubectl, else the latest kubectl.1.NN, else the one that the shell finds."""
-    found = programs()
-    own = found.pop("own")
-    if "DAP_LAB_KUBECONFIG" in os.environ:
-        return own
-    latest, *_ = [*reversed(found.values()), shutil.which("kubectl")]
-    if not latest:
-        pytest.skip("no kubectl on this machine")
-    return latest
 
 
 def _kubeconfig(server, directory, certificate):

@@ -48,6 +48,16 @@ def programs() -> dict[str, Path]:
     return found
 
 
+def any_kubectl() -> Path | None:
+    """Returns the real chain's kubectl, else the latest kubectl.1.NN, else the one that the shell finds, if there is one."""
+    found = programs()
+    own = found.pop("own")
+    if "DAP_LAB_KUBECONFIG" in os.environ:
+        return own
+    shells = shutil.which("kubectl")
+    return next(reversed(found.values()), Path(shells) if shells else None)
+
+
 @asynccontextmanager
 async def kubectl_at(cluster: Cluster, directory: Path) -> AsyncIterator[Kubectl]:
     """Yields kubectl in front of a gateway of that cluster."""

@@ -43,7 +43,7 @@ _KINDS = {
     "services": ("services", "service", "svc"),
     "statefulsets.apps": ("statefulsets.apps", "statefulsets", "statefulset", "sts"),
 }
-_OWNERS = {
+OWNERS = {
     "deployments.apps": ("api",),
     "services": ("api", "web"),
     "statefulsets.apps": ("bash", "distroless", "web"),
@@ -85,7 +85,7 @@ def pod_named(namespace: str, name: str) -> Pod:
 
 def owner_named(kind: str, name: str) -> str:
     """Returns the `app` of a workload's pods. Raises RefusedError."""
-    if name not in _OWNERS[kind]:
+    if name not in OWNERS[kind]:
         raise not_found(kind, name)
     return name
 

@@ -6,11 +6,11 @@ _RESOURCES = {
     ("api", "v1"): (
         ("namespaces", "Namespace", "ns", False, _READ),
         ("pods", "Pod", "po", True, _READ),
-        ("services", "Service", "svc", True, ["get"]),
+        ("services", "Service", "svc", True, _READ),
     ),
     ("apis", "apps", "v1"): (
-        ("deployments", "Deployment", "deploy", True, ["get"]),
-        ("statefulsets", "StatefulSet", "sts", True, ["get"]),
+        ("deployments", "Deployment", "deploy", True, _READ),
+        ("statefulsets", "StatefulSet", "sts", True, _READ),
     ),
 }
 _APPS = {"groupVersion": "apps/v1", "version": "v1"}

@@ -4,14 +4,24 @@ import http.server
 import json
 import os
 import re
+import select
 import signal
 import socketserver
 import sys
 
+from .api import answer, parameters
 from .cluster import RefusedError
-from .get import answer
+from .logs import log
+from .table import table, wanted
+from .watch import BOOKMARK, Watch
+
+TYPE_CHECKING = False  # typing is slow to import
+if TYPE_CHECKING:
+    from .objects import Object
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_LOG = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log")
+_CODES = {"BadRequest": 400, "NotFound": 404, "MethodNotAllowed": 405}
 _WORDS = re.compile(r"Error from server \((\w+)\): (?:(?P<kind>\S+) \"(?P<name>[^\"]+)\" not found)?(.*)")
 
 
@@ -30,17 +40,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         if not self.accepted.match(path):
             self._say(403, "text/plain", b"Forbidden\n")
-        elif "watch=true" in query:
-            self._watch()
-        else:
-            self._answer()
+            return
+        try:
+            if named := _LOG.fullmatch(path):
+                self._log(named[1], named[2], parameters(query))
+            elif "watch=true" in query or "watch=1" in query:
+                self._watch(Watch(self.path, self._shown))
+            else:
+                self._answer()
+        except RefusedError as error:
+            self._refuse(error)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.path != _REVIEW:
-            self._refuse(
-                RefusedError("Error from server (MethodNotAllowed): the demo's cluster is as it is"), 405
-            )
+            self._refuse(RefusedError("Error from server (MethodNotAllowed): the demo's cluster is as it is"))
             return
         self._say_json(201, {**json.loads(body), "status": {"allowed": True}})
 
@@ -50,31 +64,61 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def address_string(self) -> str:
         return ""
 
+    def _shown(self, value: "Object") -> "Object":
+        """Returns an object or list in the form that the client asked for."""
+        return table(value) if wanted(self.headers.get("Accept", "")) else value
+
     def _answer(self) -> None:
-        try:
-            found = answer(self.path)
-        except RefusedError as error:
-            self._refuse(error, 404)
-            return
+        found = answer(self.path)
         if isinstance(found, str):
             self._say(200, "text/plain", found.encode())
         else:
-            self._say_json(200, found)
+            self._say_json(200, self._shown(found))
 
-    def _watch(self) -> None:
-        """Answers a watch without events, since nothing happens to the demo's pods, until the client has seen
-        enough.
-        """
+    def _log(self, namespace: str, name: str, query: "dict[str, str]") -> None:
+        """Sends a container's log; of one that is followed no more comes."""
+        text = log(namespace, name, query).encode()
+        if query.get("follow") != "true":
+            self._say(200, "text/plain", text)
+            return
+        self._begin("text/plain")
+        self._part(text)
+        self._gone(None)
+
+    def _watch(self, watch: Watch) -> None:
+        """Sends the events of a watch until its time is over or the client has seen enough."""
+        self._begin("application/json")
+        for event in watch.begin():
+            self._part(_json(event))
+        left = watch.seconds
+        while left is None or left > 0:
+            pause = min(filter(None, (left, BOOKMARK)))
+            if self._gone(pause):
+                return
+            left = left - pause if left else None
+            if watch.bookmarks:
+                self._part(_json(watch.bookmark()))
+        self._part(b"")
+
+    def _begin(self, kind: str) -> None:
+        """Begins an answer whose length nobody knows."""
         self.close_connection = True
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.wfile.flush()
-        self.connection.recv(1)
 
-    def _refuse(self, error: RefusedError, code: int) -> None:
+    def _part(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def _gone(self, seconds: "float | None") -> bool:
+        """Waits until the client has left. False after these seconds without that."""
+        return bool(select.select([self.connection], [], [], seconds)[0])
+
+    def _refuse(self, error: RefusedError) -> None:
         words = str(error)
         found = _WORDS.match(words)
+        code = _CODES.get(found[1], 500) if found else 500
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
         message = words.partition("): ")[2] or words
         status |= {"message": message, "reason": found[1] if found else "InternalError"}
@@ -82,7 +126,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._say_json(code, {**status, **({"details": details} if details else {}), "code": code})
 
     def _say_json(self, code: int, body: object) -> None:
-        self._say(code, "application/json", json.dumps(body, separators=(",", ":")).encode() + b"\n")
+        self._say(code, "application/json", _json(body))
 
     def _say(self, code: int, kind: str, body: bytes) -> None:
         self.send_response(code)
@@ -90,6 +134,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
 def serve(path: str, accepted: str) -> None:

@@ -101,7 +101,7 @@ async def test_without_a_relay_there_is_no_watch(demo):
 async def test_a_watch_ends_when_it_is_left(demo):
     async with backend_on(demo) as backend:
         assert backend.kube.watches
-        async with aclosing(backend.kube.watch("/api/v1/pods")) as events:
+        async with aclosing(backend.kube.watch("/api/v1/pods?resourceVersion=1")) as events:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(anext(events), 0.5)
         assert await backend.kube.get("/version")
