@@ -8,9 +8,11 @@ import os
 
 import pytest
 from support.exec_client import Access, Request, run, slow_reader
+from support.served import config_for, served
 
 from gateway.protocol.subprotocols import OWN, V4, V5
 from gateway.server import lookup
+from gateway.settings.config import Limits
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -35,11 +37,14 @@ async def test_hello_is_echoed(access):
     assert said.late == []
 
 
-@pytest.mark.parametrize("code", [0, 1, 2, 3, 125, 126, 127, 128, 130, 137, 143, 255])
-async def test_exit_code_is_the_commands(access, code):
-    said = await run(access, sh(f"echo out; echo err >&2; exit {code}"))
+async def test_exit_code_is_the_commands(access):
+    async def one(code: int):
+        said = await run(access, sh(f"echo out; echo err >&2; exit {code}"))
+        assert (said.stdout, said.stderr, said.status.exit_code) == (b"out\n", b"err\n", code)
 
-    assert (said.stdout, said.stderr, said.status.exit_code) == (b"out\n", b"err\n", code)
+    async with asyncio.TaskGroup() as tasks:
+        for code in (0, 1, 2, 3, 125, 126, 127, 128, 130, 137, 143, 255):
+            tasks.create_task(one(code))
 
 
 async def test_words_like_kubectls_are_the_commands_own(access):
@@ -95,11 +100,16 @@ async def test_the_last_of_a_storm_of_resizes_wins(access):
     assert b"45 123" in said.stdout
 
 
-@pytest.mark.parametrize("wanted", list(itertools.product([False, True], repeat=4)))
-async def test_every_combination_of_streams(access, wanted):
+async def test_every_combination_of_streams(access):
     """All 16 of stdin, stdout, stderr, tty."""
-    names = tuple(name for name, on in zip(("stdin", "stdout", "stderr", "tty"), wanted, strict=True) if on)
-    stdin, stdout, stderr, tty = wanted
+    async with asyncio.TaskGroup() as tasks:
+        for wanted in itertools.product([False, True], repeat=4):
+            tasks.create_task(these_streams(access, *wanted))
+
+
+async def these_streams(access, stdin, stdout, stderr, tty):
+    asked = {"stdin": stdin, "stdout": stdout, "stderr": stderr, "tty": tty}
+    names = tuple(name for name, on in asked.items() if on)
 
     async def script(talk):
         if stdin:
@@ -113,21 +123,21 @@ async def test_every_combination_of_streams(access, wanted):
     )  # fmt: skip
     if not (stdin or stdout or (stderr and not tty)):
         said = await run(access, request)
-        assert said.refusal.code == 400
+        assert said.refusal.code == 400, names
         return
     if tty and not stdin:
         return  # nothing ends its `read`: the terminal is its input, as in a cluster
 
     said = await run(access, request, script)
 
-    assert said.status.exit_code == 5
+    assert said.status.exit_code == 5, names
     typed = b"typed" if stdin else b""
     if tty:
-        assert (b"out-typed\r\nerr-typed\r\n" in said.stdout) == stdout
-        assert said.stderr == b""
+        assert (b"out-typed\r\nerr-typed\r\n" in said.stdout) == stdout, names
+        assert said.stderr == b"", names
     else:
-        assert said.stdout == (b"out-" + typed + b"\n" if stdout else b"")
-        assert said.stderr == (b"err-" + typed + b"\n" if stderr else b"")
+        assert said.stdout == (b"out-" + typed + b"\n" if stdout else b""), names
+        assert said.stderr == (b"err-" + typed + b"\n" if stderr else b""), names
 
 
 async def test_keys_sent_before_the_prompt_arrive_once(access):
@@ -253,21 +263,25 @@ async def test_v4_has_no_half_close(access):
     assert said.stdout == b"x\ny\n"
 
 
-async def test_a_client_that_pauses_loses_nothing(access):
-    """6 s of pause under 20 MB (20 of 20 on the real chain: DAP_PAUSES=20). Four at a time: a chain that is slower
-    than the pod makes kubectl itself lose the tail, whoever reads it.
+async def test_a_client_that_pauses_loses_nothing(cluster, tmp_path):
+    """A pause under 20 MB that is longer than an end may take (6 s, 20 of 20 on the real chain: DAP_PAUSES=20). Four at
+    a time: a chain that is slower than the pod makes kubectl itself lose the tail, whoever reads it.
     """
     size, times = 20_000_000, int(os.environ.get("DAP_PAUSES", "2"))
+    pause = 6.0 if "DAP_PAUSES" in os.environ else 2.0
+    limits = Limits(finish=pause * 5 / 6, sessions_per_identity=0)
 
     turns = asyncio.Semaphore(4)
 
-    async def one():
+    async def one(access):
         request = Request(("head", "-c", str(size), "/dev/zero"), pod="bash-0")
-        async with turns, asyncio.timeout(60), slow_reader(access, request, pause=6) as read:
+        async with turns, asyncio.timeout(60), slow_reader(access, request, pause=pause) as read:
             return await read()
 
-    for got, code in await asyncio.gather(*(one() for _ in range(times))):
-        assert (got, code) == (size, 0)
+    async with served(config_for(cluster, limits=limits), tmp_path) as gateway:
+        access = Access(gateway.url, gateway.token)
+        for got, code in await asyncio.gather(*(one(access) for _ in range(times))):
+            assert (got, code) == (size, 0)
 
 
 async def test_echo_many_times_without_a_lost_output(access):

@@ -39,9 +39,9 @@ async def counted(gateway, **expected: int) -> None:
 @pytest.mark.parametrize(
     ("pod", "streams", "how"),
     [
-        ("bash-0", TTY, "vanish"), ("bash-0", PIPES, "close"), ("web-0", TTY, "close"), ("web-0", PIPES, "vanish"),
-        again("bash-0", TTY, "close"), again("bash-0", PIPES, "vanish"), again("web-0", TTY, "vanish"),
-        again("web-0", PIPES, "close"),
+        ("bash-0", TTY, "vanish"), ("web-0", PIPES, "close"), again("bash-0", PIPES, "close"),
+        again("web-0", TTY, "close"), again("web-0", PIPES, "vanish"), again("bash-0", TTY, "close"),
+        again("bash-0", PIPES, "vanish"), again("web-0", TTY, "vanish"),
     ],
 )  # fmt: skip
 async def test_a_shell_and_all_it_has_started_is_ended(gateway, pod, streams, how):

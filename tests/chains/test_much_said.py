@@ -1,23 +1,25 @@
-"""A kubectl that says 100 MB of words ends its session by name, and the gateway keeps next to nothing of them."""
+"""A kubectl that says much more than is kept ends its session by name, and the gateway keeps next to nothing of it."""
 
 import asyncio
 import json
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 from support.peer import once
+from support.repeated import again
 
 from gateway.protocol.outcome import CODES
 
 SAYS = """#!/bin/sh
 case " $* " in
-*" {verb} "*) yes 'error: words {filler}' | head -c 100000000 {end}>&2; exit 1 ;;
+*" {verb} "*) yes 'error: words {filler}' | head -c {size} {end}>&2; exit 1 ;;
 esac
 exec {real} "$@"
 """
-MOST = 64 << 10  # KiB more than before
+SIZES = [24_000_000, again(100_000_000)]  # bytes of words
+SHARE = 0.65  # of the words, then they are kept
 pytestmark = pytest.mark.timeout(110)
 
 
@@ -41,13 +43,18 @@ async def serving(home, demo, mode):
         assert "Traceback" not in err.decode()
 
 
-def kubectl(demo, verb, *, lines):
+@contextmanager
+def kubectl(demo, verb, size, *, lines):
     """Puts a kubectl before the real one that talks instead of doing `verb`; in one line, or in many."""
     path = demo.directory / "bin" / "kubectl"
     real = path.rename(path.with_name("kubectl.real"))
     end = "" if lines else "| tr '\\n' ' ' "
-    path.write_text(SAYS.format(verb=verb, filler="x" * 60, end=end, real=real))
+    path.write_text(SAYS.format(verb=verb, size=size, filler="x" * 60, end=end, real=real))
     path.chmod(0o700)
+    try:
+        yield
+    finally:
+        real.rename(path)
 
 
 def largest(pid):
@@ -55,31 +62,36 @@ def largest(pid):
     return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
 
 
-@pytest.mark.parametrize("mode", ["plain", "relay"])
-@pytest.mark.parametrize("lines", [True, False], ids=["lines", "one line"])
-async def test_a_session_whose_kubectl_talks_ends_by_name(home, own_demo, mode, lines):
-    async with serving(home, own_demo, mode) as (process, log):
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("mode", "lines"),
+    [("plain", True), ("plain", False), ("relay", False), again("relay", True)],
+    ids=["plain-lines", "plain-one line", "relay-one line", "relay-lines"],
+)  # a relay looks for no lines
+async def test_a_session_whose_kubectl_talks_ends_by_name(home, demo, mode, lines, size):
+    async with serving(home, demo, mode) as (process, log):
         assert (await home.dap("exec", "-q", "bash-0", "--", "true")).code == 0
-        kubectl(own_demo, "exec", lines=lines)
-        before = largest(process.pid)
-        done = await home.dap("exec", "-q", "bash-0", "--", "true", stderr=asyncio.subprocess.DEVNULL)
-        assert done.code not in (0, None)
-        assert largest(process.pid) - before < MOST
-        assert (await once(str(home.socket), "GET", "/healthz")).code == 200
+        with kubectl(demo, "exec", size, lines=lines):
+            before = largest(process.pid)
+            done = await home.dap("exec", "-q", "bash-0", "--", "true", stderr=asyncio.subprocess.DEVNULL)
+            assert done.code not in (0, None)
+            assert largest(process.pid) - before < size / 1024 * SHARE
+            assert (await once(str(home.socket), "GET", "/healthz")).code == 200
     closed = [line for line in log if line["event"] == "session_closed"]
     assert len(closed) == 2
     assert closed[1]["outcome"] in CODES
     assert closed[1]["outcome"] not in ("exited", "gateway_error")
 
 
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("mode", "verb"), [("plain", "get"), ("relay", "proxy")])
-async def test_a_read_whose_kubectl_talks_is_refused_by_name(home, own_demo, mode, verb):
-    kubectl(own_demo, verb, lines=False)
-    async with serving(home, own_demo, mode) as (process, _):
-        before = largest(process.pid)
-        async with asyncio.timeout(60):
-            answer = await once(str(home.socket), "GET", "/api/v1/namespaces/default/services/web")
-        assert answer.code >= 500
-        assert answer.status["message"]
-        assert len(answer.body) < 32 << 10
-        assert largest(process.pid) - before < MOST
+async def test_a_read_whose_kubectl_talks_is_refused_by_name(home, demo, mode, verb, size):
+    with kubectl(demo, verb, size, lines=False):
+        async with serving(home, demo, mode) as (process, _):
+            before = largest(process.pid)
+            async with asyncio.timeout(60):
+                answer = await once(str(home.socket), "GET", "/api/v1/namespaces/default/services/web")
+            assert answer.code >= 500
+            assert answer.status["message"]
+            assert len(answer.body) < 32 << 10
+            assert largest(process.pid) - before < size / 1024 * SHARE

@@ -93,7 +93,7 @@ async def test_killed_and_started_again_nothing_is_lost_or_doubled(gateway, seed
     await client.until(lambda: b"ready" in client.output)
 
     async def nemesis():
-        for _ in range(3):
+        for _ in range(2):
             await asyncio.sleep(chance.uniform(0.1, 1.2))
             await gateway.end()
             await gateway.start()

@@ -7,15 +7,18 @@ from functools import partial
 import pytest
 from support.cuttable import cuttable
 from support.exec_client import Access
+from support.leaks import alive
 from support.resuming import Resuming, shell
 from support.served import cluster_at, config_for, served
 from support.slept import Sleeper
 from support.waiting import until
 
+from gateway import sleep_watch
 from gateway.backends.orphans.reaper import Reaper
 from gateway.backends.plain.backend import PlainBackend
 from gateway.backends.relay import RelayBackend, link
 from gateway.backends.relay.credentials import RelayCredentials, throw_away
+from gateway.backends.ssh import connection
 from gateway.backends.ssh.host import Host
 from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target
@@ -25,6 +28,13 @@ pytestmark = pytest.mark.timeout(90)
 MODES = ["plain", "relay"]
 POD, RUNNER = Target("default", "default", "bash-0"), Target("default")
 NIGHT = 8 * 3600.0
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    """The clocks are looked at often, and a connection that answers no ping is given up soon."""
+    monkeypatch.setattr(sleep_watch, "LOOK", 0.2)
+    monkeypatch.setattr(connection, "_PING", 0.3)
 
 
 @asynccontextmanager
@@ -101,7 +111,7 @@ async def test_the_check_of_the_hops_from_before_the_sleep_is_forgotten(demo, tm
 async def plain(cluster, sleeps):
     limits = Limits()
     host, reaper = Host(cluster, limits, sleeps=sleeps), Reaper(limits)
-    backend = PlainBackend(cluster, limits, host, reaper, tick=0.5)
+    backend = PlainBackend(cluster, limits, host, reaper, tick=0.2)
     async with host.running(), backend.running(), reaper.running():
         yield backend, lambda: backend.stats().connections["leases"]
 
@@ -109,8 +119,8 @@ async def plain(cluster, sleeps):
 @asynccontextmanager
 async def relay(cluster, sleeps, monkeypatch):
     settings = RelayCredentials.settings
-    monkeypatch.setattr(RelayCredentials, "settings", lambda *args: {**settings(*args), "lease": 1.5})
-    monkeypatch.setattr(link, "PING", 0.5)
+    monkeypatch.setattr(RelayCredentials, "settings", lambda *args: {**settings(*args), "lease": 0.8})
+    monkeypatch.setattr(link, "PING", 0.2)
     limits = Limits()
     host, reaper = Host(cluster, limits, sleeps=sleeps), Reaper(limits)
     backend = RelayBackend(cluster, limits, host, throw_away(), reaper)
@@ -127,18 +137,18 @@ async def test_what_the_lease_ended_meanwhile_ends_by_the_sleeps_name(
     """The connection has outlived the sleep, and the far side has heard nothing for too long."""
     sleeps = Sleeper()
     made = plain if mode == "plain" else partial(relay, monkeypatch=monkeypatch)
-    command = Command(("sh", "-c", "echo go; sleep 1000"), "exec" if target.pod else "run", stdout=True)
+    command = Command(("sh", "-c", "echo $$; exec sleep 1000"), "exec" if target.pod else "run", stdout=True)
     async with (
         behind_a_forwarder(demo, tmp_path, mode) as (way, cluster),
         made(cluster, sleeps) as (backend, leased),
         backend.exec(target, command) as channel,
     ):
         output = channel.output()
-        assert (await anext(output))[1] == b"go\n"
+        pid = int((await anext(output))[1])
         await until(leased)
         await asyncio.sleep(0.3)
         way.freeze()
-        await asyncio.sleep(5)
+        await until(lambda: not alive(pid))
         sleeps.clocks.sleep(slept)
         way.thaw()
         async for _ in output:
