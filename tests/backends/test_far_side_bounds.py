@@ -22,6 +22,7 @@ from gateway.relay import wire
 RS = b"\x1eNONCE"
 CHUNK = b"error: words " * 5041  # 64 KiB, without a line's end
 MUCH = 1600  # of them: 100 MB
+SOME = 48  # of them: 3 MiB, where each byte is looked at; three times what `slowly` lets be kept
 READY, START, EXIT = RS + b" ready\n", RS + b" start 42\n", RS + b" exit 1\n"
 
 
@@ -35,6 +36,11 @@ def little(most=2 << 20):
     finally:
         tracemalloc.stop()
     assert peak < most
+
+
+def slowly():
+    """As `little`, for SOME."""
+    return little(1 << 20)
 
 
 class Process:
@@ -111,31 +117,31 @@ def test_words_of_incus_without_an_end():
 def test_words_of_kubectl_without_an_end():
     words, size = KubectlStderrFilter(), 0
     words.pid = 42
-    with little():
-        for _ in range(MUCH // 8):
+    with slowly():
+        for _ in range(SOME):
             size += len(words.feed(CHUNK))
         body, last = words.end(1)
-    assert size + len(body) + len(last) == MUCH // 8 * len(CHUNK)
+    assert size + len(body) + len(last) == SOME * len(CHUNK)
 
 
 @pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])
 async def test_a_session_of_the_plain_chain_has_its_end(tty):
-    """A kubectl that says 10 MB of words before its end: in a terminal behind the command's exit, else on its stderr."""
+    """A kubectl that says 3 MB of words before its end: in a terminal behind the command's exit, else on its stderr."""
     says = [(1, READY), (1, START), *([(1, EXIT)] if tty else [(2, RS + b"\n")])]
     last = (
         [(1, b"\nerror: the last\n"), (1, RS + b"\n")] if tty else [(2, RS + b"\n"), (1, EXIT + RS + b"\n")]
     )
-    process = Process(*says, much=MUCH // 10, kind=1 if tty else 2, last=last)
+    process = Process(*says, much=SOME, kind=1 if tty else 2, last=last)
     command = Command(("ls",), stdout=True, stderr=not tty, tty=tty)
     channel = PlainChannel(process, "NONCE", Target("default", "ns", "p"), command)
     size = 0
-    with little():
+    with slowly():
         await channel.start(("kubectl", "x"))
         async for _, data in channel.output():
             size += len(data)
         outcome = await channel.wait()
     assert outcome.code in CODES
-    assert size < len(CHUNK) if tty else size > len(CHUNK) * (MUCH // 10 - 1)
+    assert size < len(CHUNK) if tty else size > len(CHUNK) * (SOME - 1)
 
 
 async def test_a_lease_whose_line_has_no_end_is_lost():

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.repeated import again
 from support.waiting import becomes
 
 from gateway.backends.kube import kubectl
@@ -19,6 +20,7 @@ from gateway.protocol.target import Command
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 SCRIPT = search.argv("", 0)[2]
+under_each = pytest.mark.parametrize("session", SHELLS, indirect=True)  # these take each way through the script
 
 
 class Session:
@@ -76,7 +78,7 @@ class Session:
             process.wait(10)
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=["dash", again("bash"), again("busybox")])
 def session(request):
     name, *options = SHELLS[request.param]
     program = shutil.which(name)
@@ -108,6 +110,7 @@ def test_what_a_shell_left_that_has_ended_itself_is_hung_up(session):
     assert session.look() == (1, 0, 0)
 
 
+@under_each
 def test_nohup_and_setsid_live(session):
     line = "nohup sleep 1000 >/dev/null & setsid sleep 1001 & sleep 1002; true"
     session.runs("sh", "-c", line, until=4, sleeps=3)
@@ -126,6 +129,7 @@ def test_what_catches_hup_is_given_time_then_term(session, tmp_path):
     assert process.wait(5) == -signal.SIGTERM
 
 
+@under_each
 def test_what_catches_everything_is_killed(session):
     process = session.runs("sh", "-c", "trap : HUP TERM; while :; do sleep 0.1; done")
 
@@ -153,6 +157,7 @@ def test_a_stopped_job_goes_too(session):
     assert process.wait(5) == -signal.SIGHUP
 
 
+@under_each
 def test_a_child_without_the_mark_is_of_the_terminals_session(session):
     """`su -` clears the environment. The number of a session is not given away while one is in it."""
     process = session.runs("sh", "-c", "env -i sleep 1000 & wait", sleeps=0)
@@ -189,6 +194,7 @@ def test_a_number_that_is_somebody_elses_now_is_left_alone(session):
             process.wait(10)
 
 
+@under_each
 def test_a_shell_that_has_not_become_one_yet_is_found(session):
     """Its mark stands among its arguments still."""
     script = f"export DAP_SESSION=$$.{session.id}; sleep 1000; exec sh"
@@ -201,6 +207,7 @@ def test_a_shell_that_has_not_become_one_yet_is_found(session):
         process.wait(10)
 
 
+@under_each
 def test_what_comes_late_is_waited_for(session):
     late = ["sh", "-c", 'sleep 0.5; exec "$@"', "sh"]
     words = kubectl.inside(
@@ -214,6 +221,7 @@ def test_what_comes_late_is_waited_for(session):
         process.wait(10)
 
 
+@under_each
 def test_odd_names_and_environments_are_read(session, tmp_path):
     """A name with spaces, brackets and line ends in /proc/PID/stat; line ends before the mark."""
     program = tmp_path / "a) S 1 \n(b"
@@ -227,6 +235,7 @@ def test_odd_names_and_environments_are_read(session, tmp_path):
     assert session.look() == (1, 0, 0)
 
 
+@under_each
 def test_without_grep_it_takes_longer(session, tmp_path):
     (tmp_path / "sleep").symlink_to(shutil.which("sleep"))
     session.runs("sh", "-c", "setsid sleep 1000 & sleep 1001; true", until=3, sleeps=2)
@@ -234,6 +243,7 @@ def test_without_grep_it_takes_longer(session, tmp_path):
     assert session.look(path=str(tmp_path)) == (2, 1, 0)
 
 
+@under_each
 def test_nothing_there_is_said_soon(session):
     began = time.monotonic()
 
