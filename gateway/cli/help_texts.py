@@ -151,7 +151,10 @@ Writes a kubeconfig with a context for each cluster of the gateway, and prints t
 
 \b
 eval "$(dap kubeconfig)"
+dap kubeconfig --merge            into the first file of KUBECONFIG, or ~/.kube/config
 dap kubeconfig --raw > gateway.yaml
+
+--merge replaces the entries that it has merged before and leaves everything else as it is written, comments too. The current context changes only where there is none, or where it is one of these. A file that cannot be merged stays as it was; then the exit status is 2.
 """
 
 SHORT_CREDENTIAL = """\

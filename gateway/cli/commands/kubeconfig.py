@@ -1,101 +1,44 @@
 """Does `dap kubeconfig`: writes with what kubectl finds the gateway, and who one is."""
 
 import json
-import os
 import shlex
-import sys
-from base64 import b64encode
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from gateway import private_file
 from gateway.cli.console import say
-from gateway.client import http
-from gateway.client.endpoint import Endpoint, needed
-from gateway.client.exit_status import REFUSED, GatewayFailed
-from gateway.errors import ConfigError
+from gateway.cli.kubeconfig.document import fetched
+from gateway.client.endpoint import needed
 from gateway.settings.config import DEFAULT
 from gateway.settings.loader import load
 from gateway.settings.paths import state_dir
 
-_PATH, _OK = "/gateway/v1/kubeconfig", 200
 
-
-def run(cluster: str, *, raw: bool) -> None:
-    """Prints the kubeconfig, or writes it and prints the line that has a shell use it. `cluster`: whose context is the
-    current one. Raises GatewayFailed, ConfigError, OSError.
+def run(cluster: str, *, raw: bool, merge: bool) -> None:
+    """Prints the kubeconfig, or merges it into the user's own, or writes it and prints the line that has a shell use it.
+    `cluster`: whose context is the current one. Raises GatewayFailed, ConfigError, OSError.
     """
-    endpoint = needed(load())
-    answer = http.answered(endpoint, "GET", _PATH, _OK)
-    try:
-        current = _current(answer, cluster)
-        text = json.dumps(document(endpoint, answer, current), indent=2) + "\n"
-    except (KeyError, TypeError):
-        raise http.unreadable(_PATH) from None
+    document = fetched(needed(load()), cluster)
+    if merge:
+        _merge(document)
+        return
+    text = json.dumps(document, indent=2) + "\n"
     if raw:
         print(text, end="")
         return
     name = "kubeconfig" if cluster == DEFAULT else f"kubeconfig-{quote(cluster, safe='')}"
     path = state_dir() / name
     private_file.write(path, text)
-    say(f"kubectl's current context is dap-{current}")
+    say(f"kubectl's current context is {document['current-context']}")
     print(f"export KUBECONFIG={shlex.quote(str(path))}")
 
 
-def document(endpoint: Endpoint, answer: dict[str, Any], current: str) -> dict[str, Any]:
-    """Returns the kubeconfig, which is JSON and so YAML, too. `answer`: what the gateway said. Raises GatewayFailed where
-    the gateway cannot be reached with TLS.
-    """
-    server, ca = _server(endpoint, answer)
-    clusters, contexts = [], []
-    for one in answer["clusters"]:
-        name, at = f"dap-{one['name']}", {"server": server + one["path"]}
-        namespace = {"namespace": one["namespace"]} if one["namespace"] else {}
-        clusters.append({"name": name, "cluster": at | ca})
-        contexts.append({"name": name, "context": {"cluster": name, "user": "dap"} | namespace})
-    return {
-        "apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": contexts,
-        "users": [{"name": "dap", "user": {"exec": _plugin(endpoint)}}], "current-context": f"dap-{current}",
-    }  # fmt: skip
+def _merge(document: dict[str, Any]) -> None:
+    from gateway.cli.kubeconfig import user_file  # noqa: PLC0415  # YAML takes a third of the start
 
-
-def _current(answer: dict[str, Any], cluster: str) -> str:
-    names = [str(one["name"]) for one in answer["clusters"]]
-    if cluster in names:
-        return cluster
-    if not names or cluster != DEFAULT:
-        known = ", ".join(names) or "none"
-        raise ConfigError(f"the gateway has no cluster {cluster!r} for you; there are: {known}")
-    return names[0]
-
-
-def _server(endpoint: Endpoint, answer: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    """Returns the URL for kubectl and the entry with the certificate that it has to trust."""
-    if endpoint.socket is None and endpoint.url.startswith("https://"):
-        return endpoint.url, {}
-    if not answer["urls"]:
-        why = answer["missing"] or "it has no listener"
-        message = f"kubectl sends no credential without TLS, and the gateway has none: {why} (DAP_GATEWAY_TLS_LISTEN)"
-        raise GatewayFailed(REFUSED, message)
-    ca = {"certificate-authority-data": b64encode(answer["ca"].encode()).decode()} if answer["ca"] else {}
-    return answer["urls"][0], ca
-
-
-def _plugin(endpoint: Endpoint) -> dict[str, Any]:
-    command, *words = _dap()
-    found: dict[str, Any] = {
-        "apiVersion": "client.authentication.k8s.io/v1", "command": command, "args": [*words, "token"],
-        "interactiveMode": "Never", "provideClusterInfo": False,
-    }  # fmt: skip
-    if endpoint.socket is None and not endpoint.proves:
-        found["env"] = [{"name": "DAP_GATEWAY_URL", "value": endpoint.url}]
-    return found
-
-
-def _dap() -> list[str]:
-    """Returns the absolute path of this program, or, where it was started as a module, of Python with the module."""
-    for path in (Path(sys.argv[0]).absolute(), Path(sys.executable).with_name("dap")):
-        if path.name != "__main__.py" and path.is_file() and os.access(path, os.X_OK):
-            return [str(path)]
-    return [sys.executable, "-m", "gateway"]
+    path = user_file.path_of()
+    found, wanted = user_file.merge(path, document), document["current-context"]
+    names = ", ".join(one["name"] for one in document["contexts"])
+    say(f"merged into {path}: {names}")
+    hint = "" if found.current == wanted else f" (kubectl config use-context {wanted} changes that)"
+    say(f"kubectl's current context is {found.current}{hint}")
