@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway import __version__
-from gateway.cli import help_texts, kubectl_app, options, tokens_app
+from gateway.cli import access_app, help_texts, kubectl_app, options
 from gateway.cli.console import safe
 from gateway.protocol.target import Target
 
@@ -190,26 +190,10 @@ def kill_(name: str, reason: str) -> int:
     return sessions.kill(name, reason)
 
 
-@dap.group("access", help=help_texts.ACCESS, invoke_without_command=True)
-@options.json
-@click.pass_context
-def access_(context: click.Context, json: bool) -> int:
-    from gateway.cli.commands import access
-
-    return 0 if context.invoked_subcommand else access.show(as_json=json)
-
-
-@access_.command("revoke", help="Revoke a ticket or a tab, and end what it opened.")
-@click.argument("name", metavar="NAME", help="As dap access lists it.")
-def revoke_(name: str) -> int:
-    from gateway.cli.commands import access
-
-    return access.revoke(name)
-
-
 dap.add_command(kubectl_app.kubeconfig_)
 dap.add_command(kubectl_app.token_)
-dap.add_command(tokens_app.tokens_)
+dap.add_command(access_app.access_)
+dap.add_command(access_app.tokens_)
 
 
 @dap.command("doctor", help=help_texts.DOCTOR)

@@ -114,9 +114,9 @@ dap open deploy/api               any pod of a deployment
 """
 
 TOKENS = """\
-Credentials of pipelines and programs: list, create and revoke them.
+List, create and revoke credentials of machines.
 
-Each has a name, which the log, the list of sessions and the cluster see, and may be bound to clusters, namespaces and verbs. The gateway keeps a hash alone. What a token has opened ends with it.
+A pipeline or a program has a token of its own: it has a name, which the log, the list of sessions and the cluster see, and may be bound to clusters, namespaces and verbs. The gateway keeps a hash alone. What a token has opened ends with it.
 
 \b
 dap tokens

@@ -211,9 +211,7 @@ class _Attempt:
         return {"sock": self._made.sock}
 
     def _begin(self) -> None:
-        """Switches to the time limit for people: called at the first authentication request, after which a person may
-        be asked.
-        """
+        """Switches to the time limit for people: after the first authentication request a person may be asked."""
         self._clock.reschedule(asyncio.get_running_loop().time() + self._limits.ssh_login)
         self._until.enter_context(self._waits.entered(HOST))
 

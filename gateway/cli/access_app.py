@@ -1,4 +1,4 @@
-"""Declares `dap tokens` and what is below it, as app.py does all other commands."""
+"""Declares `dap access` and `dap tokens`, as app.py does all other commands."""
 
 import re
 from typing import Any
@@ -24,6 +24,23 @@ class Span(click.ParamType[int]):
                 f"{value!r} is no time: write days, hours or minutes as in 30d, 12h or 10m.", param, ctx
             )
         return int(found[1]) * _UNITS[found[2]]
+
+
+@click.group("access", help=help_texts.ACCESS, invoke_without_command=True)
+@options.json
+@click.pass_context
+def access_(context: click.Context, json: bool) -> int:
+    from gateway.cli.commands import access
+
+    return 0 if context.invoked_subcommand else access.show(as_json=json)
+
+
+@access_.command("revoke", help="Revoke a ticket or a tab, and end what it opened.")
+@click.argument("name", metavar="NAME", help="As dap access lists it.")
+def revoke_(name: str) -> int:
+    from gateway.cli.commands import access
+
+    return access.revoke(name)
 
 
 @click.group("tokens", help=help_texts.TOKENS, invoke_without_command=True)
@@ -52,7 +69,7 @@ def create_(name: str, cluster: str, namespace: str, verbs: str, group: str, exp
 
 @tokens_.command("revoke", help="Revoke a token, and end what it opened.")
 @click.argument("name", metavar="NAME", help="As dap tokens lists it.")
-def revoke_(name: str) -> int:
+def revoke_token_(name: str) -> int:
     from gateway.cli.commands import tokens
 
     return tokens.revoke(name)
