@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway import __version__
-from gateway.cli import access_app, help_texts, kubectl_app, options
+from gateway.cli import access_app, forward_app, help_texts, kubectl_app, options
 from gateway.cli.console import safe
 from gateway.protocol.target import Target
 
@@ -190,6 +190,7 @@ def kill_(name: str, reason: str) -> int:
     return sessions.kill(name, reason)
 
 
+dap.add_command(forward_app.port_forward_)
 dap.add_command(kubectl_app.kubeconfig_)
 dap.add_command(kubectl_app.token_)
 dap.add_command(access_app.access_)

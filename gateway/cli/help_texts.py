@@ -113,6 +113,16 @@ dap open default/shop/web-0/nginx
 dap open deploy/api               any pod of a deployment
 """
 
+PORT_FORWARD = """\
+Forward ports of this machine to pods.
+
+TARGET is a pod, or what leads to one: deploy/api, svc/web (its ports are the service's). A word with a slash begins another target. REMOTE is a number or a port's name; LOCAL is the same number unless it is named, and 0 is any free one. When the pod, a hop or the gateway goes, the port stays, and leads to the next pod as soon as there is one. Runs until Ctrl-C.
+
+\b
+dap port-forward web-0 8080:80
+dap port-forward svc/web http deploy/api 9000 9001
+"""
+
 TOKENS = """\
 List, create and revoke credentials of machines.
 

@@ -50,6 +50,9 @@ CODES: dict[str, Code] = {
     "no_ready_pod": Code(Hop.CLUSTER, 503, "the workload or service has no pod that is ready"),
     "pod_pending": Code(Hop.CLUSTER, 400, "the pod is not scheduled yet"),
     "container_not_found": Code(Hop.CLUSTER, 400, "the pod has no such container"),
+    "port_not_found": Code(
+        Hop.CLUSTER, 400, "the pod or service has no such port, or none that can be forwarded"
+    ),
     "container_needed": Code(Hop.CLUSTER, 400, "the pod has several containers: name one"),
     "forbidden": Code(Hop.CLUSTER, 403, "the cluster does not let the runner's account do this"),
     "cluster_unauthorized": Code(Hop.CLUSTER, 401, "the cluster does not accept the runner's credentials"),
@@ -202,6 +205,7 @@ class Outcome:
 _OF_A_POD = frozenset({
     "start_failed", "no_shell", "container_not_running", "pod_deleted", "container_restarted", "pod_completed",
     "pod_not_found", "no_ready_pod", "pod_pending", "container_not_found", "container_needed", "forbidden",
+    "port_not_found",
 })  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from gateway.server.refusals import Refusal
 from gateway.server.routes import (
     access,
     attach,
+    forward,
     health,
     kube_api,
     kube_reads,
@@ -90,6 +91,7 @@ def create_app(gateway: Gateway) -> web.Application:
         health,
         state,
         access,
+        forward,
         kubeconfig,
         sessions,
         page,

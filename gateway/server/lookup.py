@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 
 from gateway.backends.contract import ClusterApi
 from gateway.backends.kube import pod as pods
+from gateway.backends.kube import ports
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.outcome import Outcome
+from gateway.protocol.status import failure
 from gateway.protocol.subprotocols import Subprotocol
 from gateway.protocol.target import Target
 from gateway.sessions.session import Session
@@ -51,11 +53,10 @@ async def resolve(api: ClusterApi, target: Target, row: Subprotocol, *, exact: b
     that the pod has but one: kubectl would run the command in a default one. For a client of our own the default one is
     found where the pod is read anyway, or where it has to be known (`exact`), which costs a read. Raises Refused.
     """
-    kind, slash, name = target.pod.rpartition("/")
-    if slash and kind in ("po", "pod", "pods"):
-        target, slash = replace(target, pod=name), ""
+    kind, name = _parts(target)
+    target = target if kind else replace(target, pod=name)
     note = ""
-    if slash:
+    if kind:
         pod = await _asked(_pod_of(api, target.namespace, kind, name), RESOLVE)
         note = _note(f"{kind}/{name}", pod)
     elif not target.container and (exact or not row.control):
@@ -117,8 +118,45 @@ async def _asked(answer: Awaitable[T], seconds: float) -> T | Refused | None:
         return Refused(error.code, error.message, error.status)
 
 
+def _parts(target: Target) -> tuple[str, str]:
+    """Returns the kind of what leads to the pod, empty for the pod itself, and its name."""
+    kind, _, name = target.pod.rpartition("/")
+    return ("", name) if kind in ("", "po", "pod", "pods") else (kind, name)
+
+
+async def forwarded(api: ClusterApi, target: Target, port: str) -> tuple[dict[str, Any], int, str]:
+    """Returns the pod of a target, the port of the pod that `port` is, and what a client should know of the pod. Raises
+    Refused, also for a pod that does not run, and HopFailed.
+    """
+    kind, name = _parts(target)
+    async with asyncio.timeout(RESOLVE):
+        if not kind:
+            pod = await api.get(pod_path(replace(target, pod=name)))
+            _check_running(pod, name)
+            return pod, ports.pod_port(pod, port), ""
+        pod = await _pod_of(api, target.namespace, kind, name)
+        note = _note(f"{kind}/{name}", pod)
+        if _plural(kind) != "services":
+            return pod, ports.pod_port(pod, port), note
+        service = await api.get(f"/api/v1/namespaces/{target.namespace}/services/{name}")
+        return pod, ports.service_port(service, pod, port), note
+
+
+def _check_running(pod: dict[str, Any], name: str) -> None:
+    phase = (pod.get("status") or {}).get("phase")
+    if phase in ("Succeeded", "Failed"):
+        message = f"pod {name} has finished: its phase is {phase}"
+        raise Refused("pod_completed", message, failure(400, message))
+    if phase != "Running":
+        raise Refused("no_ready_pod", f"pod {name} does not run yet: its phase is {phase}")
+
+
+def _plural(kind: str) -> str:
+    return _SHORT.get(kind) or (kind if kind.endswith("s") else f"{kind}s")
+
+
 async def _pod_of(api: ClusterApi, namespace: str, kind: str, name: str) -> dict[str, Any]:
-    plural = _SHORT.get(kind) or (kind if kind.endswith("s") else f"{kind}s")
+    plural = _plural(kind)
     workload = await api.get(f"{_PATHS[plural]}/namespaces/{namespace}/{plural}/{name}")
     selector = pods.selector(workload)
     if selector is None:

@@ -30,7 +30,7 @@ def link(wanted: Target | None, whose: str | None, groups: tuple[str, ...] = ())
     """
     body: dict[str, Any] = {"target": wanted.path()} if wanted else {}
     if whose is not None:
-        body |= {"for": whose, "groups": groups}
+        body |= {"for": whose} | ({"groups": groups} if groups else {})
     status, answer = http.request(needed(load()), "POST", "/gateway/v1/tickets", body)
     fields = answer if isinstance(answer, dict) else {}
     url = fields.get("url")

@@ -1,0 +1,1 @@
+"""Forwards ports of this machine to pods."""
