@@ -9,10 +9,12 @@ import pytest
 from hypothesis import settings
 from support import leaks
 from support.beside import demo_beside
+from support.compiled_relay import compiled
 from support.dap import Home
 from support.repeated import examples
 from support.served import cluster_at, config_for, served
 
+from gateway.backends.relay import bootstrap
 from gateway.demo import demo_chain
 
 settings.register_profile("examples", examples(random=True))
@@ -29,6 +31,14 @@ NO_LAB = "no real chain: DAP_LAB is not set"
 def nothing_left():
     """File descriptors and child processes are back where they started."""
     with leaks.unchanged():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def relays_start_soon():
+    """Gateways in the tests' process send their relays bytecode, too; those in processes of their own send what they do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bootstrap, "bundle", compiled)
         yield
 
 

@@ -1,6 +1,5 @@
 """A relay on this machine, and a link to it as a gateway has one: the real boot text, daemon and carrier."""
 
-import io
 import json
 import os
 import secrets
@@ -10,16 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.compiled_relay import compiled, with_more
 from support.waiting import becomes
 
-from gateway.backends.relay.bundle import bundle
 from gateway.relay import wire
 
 LIMIT = 20.0  # seconds that any wait may take
@@ -216,8 +214,8 @@ class Far:
         **settings: Any,
     ) -> Linked:
         """Starts a boot; `arrive` is the caller's. `more`: text that is added to modules of the relay."""
-        sent, nonce = bundle(), secrets.token_hex(8)
-        archive = _with(sent.archive, more) if more else sent.archive
+        sent, nonce = compiled(self.python), secrets.token_hex(8)
+        archive = with_more(sent.archive, more) if more else sent.archive
         chosen = {**self.settings, "version": version or sent.version, "zip": len(archive), **settings}
         body = json.dumps(chosen).encode()
         process = subprocess.Popen(
@@ -238,15 +236,6 @@ class Far:
     def gone(self, seconds: float = 6.0) -> bool:
         """The daemon has left and removed its directory."""
         return becomes(lambda: not self.places, seconds)
-
-
-def _with(archive: bytes, more: Mapping[str, str]) -> bytes:
-    store = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(store, "w") as new:
-        for name in old.namelist():
-            added = more.get(name.removeprefix("dap_relay/").removesuffix(".py"), "")
-            new.writestr(name, old.read(name) + b"\n" + added.encode())
-    return store.getvalue()
 
 
 @contextmanager

@@ -20,9 +20,8 @@ from gateway.protocol.target import Command
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 SCRIPT = search.argv("", 0)[2]
-under_each = pytest.mark.parametrize(
-    "session", SHELLS, indirect=True
-)  # these take each way through the script
+# These take each way through the script
+under_each = pytest.mark.parametrize("session", SHELLS, indirect=True)
 
 
 class Session:
