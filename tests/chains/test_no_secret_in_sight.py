@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import asyncssh
+from support import openssh
 from support.dap import on_a_terminal
 from support.exec_client import Access
 from support.peer import once
@@ -123,7 +124,8 @@ async def test_no_process_of_any_hop_shows_a_secret(home, cluster):
 async def test_a_passphrase_is_shown_to_no_process(home, demo, tmp_path):
     key = asyncssh.read_private_key(demo.ssh_key)
     (tmp_path / "key").touch(0o600)
-    key.write_private_key(tmp_path / "key", "openssh", passphrase=PASSPHRASE)
+    key.write_private_key(tmp_path / "key", "openssh")
+    openssh.lock(tmp_path / "key", PASSPHRASE)
     env = {
         "DAP_RUNNER_SSH_HOST": demo.ssh_host, "DAP_RUNNER_SSH_KEY": str(tmp_path / "key"),
         "DAP_RUNNER_SSH_KNOWN_HOSTS": str(demo.known_hosts), "DAP_RUNNER_VM": demo.instance,

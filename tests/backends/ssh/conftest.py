@@ -14,7 +14,7 @@ def agent(tmp_path):
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made(tmp_path_factory):
     """Keys a to h; `rsa`, which is `pem` too, without a public key; `authority`, which has certified h in h-cert.pub. Tests copy them."""
     folder = tmp_path_factory.mktemp("keys")

@@ -12,6 +12,7 @@ from support.slept import Sleeper
 from support.sshd import LOOPBACK, sshd
 from support.waiting import until
 
+from gateway.backends.ssh import connection
 from gateway.backends.ssh.host import Host
 from gateway.settings.config import Limits
 
@@ -94,6 +95,13 @@ async def test_an_end_in_the_middle_of_a_late_opening_leaves_no_task(tmp_path):
     assert asyncio.all_tasks() == before
 
 
+@pytest.fixture
+def soon(monkeypatch):
+    """Pings after a sleep are given up after 1.5 s."""
+    monkeypatch.setattr(connection, "_PING", 0.3)
+
+
+@pytest.mark.usefixtures("soon")
 async def test_after_a_sleep_a_dead_connection_is_found_by_a_ping_and_nobody_waits_for_that(tmp_path):
     """Bytes get no answer: the address has changed, and nothing tells so. The keepalive would take 18 s."""
     sleeps, loop = Sleeper(), asyncio.get_running_loop()
@@ -117,6 +125,7 @@ async def test_after_a_sleep_a_dead_connection_is_found_by_a_ping_and_nobody_wai
         assert server.logins == ["me", "me"]
 
 
+@pytest.mark.usefixtures("soon")
 async def test_after_a_sleep_a_connection_that_answers_goes_on(tmp_path):
     sleeps = Sleeper()
     async with reached(tmp_path, sleeps=sleeps) as (server, host), host.process("kept") as kept:
@@ -125,6 +134,6 @@ async def test_after_a_sleep_a_connection_that_answers_goes_on(tmp_path):
             await answer(kept, b"still here")
             async with host.process("next") as other:
                 await answer(other, b"on the same, or on another")
-        await asyncio.sleep(6)  # for longer than the pings after a sleep wait
+        await asyncio.sleep(1.8)  # for longer than the pings after a sleep wait
         await answer(kept, b"still here")
         assert len(server.logins) <= 3

@@ -239,9 +239,9 @@ async def test_an_agent_that_nobody_confirms_is_named(tmp_path, keys):
             config.write_text(f"IdentityAgent {agent.socket}\nUserKnownHostsFile {known}\n")
             cluster = cluster_at(f"me@{LOOPBACK}:{host.port}", keys / "a", known, "vm")
             cluster = replace(cluster, ssh_config=str(config), explicit=frozenset({"ssh_config"}))
-            error = await refusal(cluster, replace(LIMITS, ssh_login=3.0))
+            error = await refusal(cluster, replace(LIMITS, ssh_login=2.0))
     assert error.code == "ssh_unconfirmed"
-    assert error.message.endswith("let nobody in within 3 s, waiting for the SSH agent")
+    assert error.message.endswith("let nobody in within 2 s, waiting for the SSH agent")
 
 
 @pytest.mark.parametrize(
@@ -301,10 +301,8 @@ async def test_an_interface_that_is_not_there_makes_the_host_unreachable(server)
     assert "BindInterface nowhere0" in error.message
 
 
-async def test_ssh_rsa_is_offered_to_a_host_where_the_file_names_it(tmp_path):
-    with openssh.sshd(
-        tmp_path, "HostKeyAlgorithms ssh-rsa", host_keys=[openssh.key(tmp_path / "host", "rsa")]
-    ) as old:
+async def test_ssh_rsa_is_offered_to_a_host_where_the_file_names_it(tmp_path, keys):
+    with openssh.sshd(tmp_path, "HostKeyAlgorithms ssh-rsa", host_keys=[keys / "rsa"]) as old:
         old.authorize(openssh.key(tmp_path / "id"))
         async with logged_in(by_ssh(old, "HostKeyAlgorithms +ssh-rsa")) as connection:
             assert await output(connection, "echo hi") == b"hi\n"

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
 import pytest
+from support import openssh
 from support.ssh_login import Waiting, login, settings_of
 from support.sshd import sshd
 
@@ -44,8 +44,7 @@ def lock(path: Path, form: str = "openssh", *, public: bool = True) -> asyncssh.
     """Puts a passphrase on a key file."""
     key = asyncssh.read_private_key(path)
     if form == "openssh":
-        encrypt = ["ssh-keygen", "-q", "-p", "-a", "1", "-N", "secret", "-f", path]
-        subprocess.run(encrypt, check=True, stdout=subprocess.DEVNULL)
+        openssh.lock(path, "secret")
     else:
         path.write_bytes(key.export_private_key(form, "secret"))
     if not public:
