@@ -23,13 +23,29 @@ def older() -> str | None:
     return None
 
 
-@pytest.fixture(params=[pytest.param("this", marks=[pytest.mark.repetition] if older() else []), "older"])
-def far(request):
-    """Where relays run; checked to be gone at the end."""
+PYTHONS = [pytest.param("this", marks=[pytest.mark.repetition] if older() else []), "older"]
+
+
+def _python(request):
     python = sys.executable if request.param == "this" else older()
     if python is None:
         pytest.skip("no older Python on this machine")
-    with far_side(python) as side:
+    return python
+
+
+@pytest.fixture(params=PYTHONS)
+def far(request):
+    """Where relays run; checked to be gone at the end."""
+    with far_side(_python(request)) as side:
+        yield side
+
+
+@pytest.fixture(params=PYTHONS, scope="module")
+def lasting(request):
+    """Where one relay runs for all tests of a module, which leave it as it is and every link that they make."""
+    with far_side(_python(request)) as side:
+        side.settings["idle"] = 60.0
+        side.link().leave()
         yield side
 
 

@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 from support.leaks import alive, gone
+from support.repeated import again
 from support.waiting import becomes
 
 from gateway.relay import wire
+
+
+@pytest.fixture
+def link(lasting):
+    """A link to the module's relay."""
+    one = lasting.link()
+    yield one
+    one.leave()
 
 
 def test_both_streams_apart_and_the_exit_code(link):
@@ -29,10 +38,10 @@ def test_a_signal_is_no_exit_code(link):
     assert link.run("sh", "-c", "kill -9 $$").exit == {"signal": 9}
 
 
-def test_what_cannot_be_started_says_why(link, far):
-    (far.directory / "data").write_text("x")
+def test_what_cannot_be_started_says_why(link, lasting):
+    (lasting.directory / "data").write_text("x")
     absent = link.run("no-such-program")
-    refused = link.run(str(far.directory / "data"))
+    refused = link.run(str(lasting.directory / "data"))
 
     assert (absent.started, absent.exit["errno"]) == (None, 2)
     assert (refused.started, refused.exit["errno"]) == (None, 13)
@@ -312,13 +321,15 @@ def peak(pid):
     return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0])
 
 
+@pytest.mark.parametrize("size", [24_000_000, again(100_000_000)])
 @pytest.mark.parametrize("terminal", [{"tty": [80, 24], "apart": True}, {}], ids=["tty", "pipes"])
-def test_a_hundred_megabytes_of_words_cost_little_memory(link, terminal):
+def test_megabytes_of_words_cost_little_memory(far, terminal, size):
+    link = far.link()
     link.run("true")
     before = peak(link.about["pid"])
-    said = link.run("sh", "-c", "head -c 100000000 /dev/zero >&2; exit 1", **terminal)
+    said = link.run("sh", "-c", f"head -c {size} /dev/zero >&2; exit 1", **terminal)
 
     assert said.exit["code"] == 1
     assert len(said.exit.get("words", "")) == (4000 if terminal else 0)
-    assert len(said.stderr) == (0 if terminal else 100_000_000)
+    assert len(said.stderr) == (0 if terminal else size)
     assert peak(link.about["pid"]) - before < 8 << 10

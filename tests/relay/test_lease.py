@@ -266,7 +266,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_rule_ends_the_link_with_a_reason(far, link, name):
+def test_a_broken_rule_ends_the_link_with_a_reason(lasting, name):
+    link = lasting.link()
     link.streams.update({number: Said() for number in (0, 1)})
     with suppress(BrokenPipeError):
         link.send(BROKEN[name])
@@ -274,7 +275,10 @@ def test_a_broken_rule_ends_the_link_with_a_reason(far, link, name):
 
     assert link.bye
     assert link.bye.startswith("broken rule: ")
-    assert far.link().about["pid"] == link.about["pid"]
+    link.leave()
+    after = lasting.link()
+    assert after.about["pid"] == link.about["pid"]
+    after.leave()
 
 
 def test_noise_never_ends_the_daemon(far):
