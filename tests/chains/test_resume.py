@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from support.cuttable import cuttable
 from support.exec_client import Access
 from support.peer import ask
-from support.repeated import seeds
+from support.repeated import again, seeds
 from support.resuming import Resuming, shell
 from support.served import cluster_at, config_for, served
 from support.waiting import until
@@ -321,12 +321,12 @@ async def test_the_secret_before_is_good_until_the_new_one_was_used(gateway, cli
     await idle(gateway)
 
 
-@pytest.mark.parametrize("secret", ["", "x", "wrong" * 100, "\ud800ü"])
-async def test_a_wrong_secret_is_refused_and_hurts_nobody(gateway, client, secret):
+async def test_a_wrong_secret_is_refused_and_hurts_nobody(gateway, client):
     await client.open(shell("cat", pod=""))
-    thief = Resuming(Access(gateway.url, gateway.token), name=client.name, secret=secret)
-    await thief.attach(secret=secret + " ", offset=0)
-    assert thief.refused["code"] == "resume_refused"
+    for secret in ("", "x", "wrong" * 100, "\ud800ü"):
+        thief = Resuming(Access(gateway.url, gateway.token), name=client.name, secret=secret)
+        await thief.attach(secret=secret + " ", offset=0)
+        assert thief.refused["code"] == "resume_refused", secret
     await client.type(b"mine\n")
     await client.until(lambda: b"mine\r\nmine\r\n" in client.output)
     await client.close()
@@ -413,30 +413,30 @@ async def test_output_waits_for_what_was_seen(gateway, client):
     await idle(gateway)
 
 
-@pytest.mark.parametrize("offset", [-1, 1 << 40, "1", None, True, 1.5])
-async def test_seen_of_what_was_not_sent_breaks_the_rules(gateway, client, offset):
-    await client.open(shell("cat", pod=""))
-    await client.control(type="seen", offset=offset)
-    await client.gone()
+async def test_seen_of_what_was_not_sent_breaks_the_rules(gateway):
+    for offset in (-1, 1 << 40, "1", None, True, 1.5):
+        client = await Resuming(Access(gateway.url, gateway.token)).open(shell("cat", pod=""))
+        await client.control(type="seen", offset=offset)
+        await client.gone()
 
-    assert client.closed[0] == 1002
-    await idle(gateway)
+        assert client.closed[0] == 1002, offset
+        await idle(gateway)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"\x05{}", b"\x00ls\n", b"\x05" + b'{"type":"attach"}', b"\x05" + b'{"type":"attach","secret":3,"offset":0}',
-        b"\x05" + b'{"type":"attach","secret":"x","offset":true}', b"", b'\x05{"type":"seen","offset":0}',
-    ],
+NO_ATTACH = (
+    b"\x05{}", b"\x00ls\n", b"\x05" + b'{"type":"attach"}', b"\x05" + b'{"type":"attach","secret":3,"offset":0}',
+    b"\x05" + b'{"type":"attach","secret":"x","offset":true}', b"", b'\x05{"type":"seen","offset":0}',
 )  # fmt: skip
-async def test_an_attach_that_is_none(gateway, client, body):
+
+
+async def test_an_attach_that_is_none(gateway, client):
     await client.open(shell("cat", pod=""))
-    other = Resuming(Access(gateway.url, gateway.token), name=client.name)
-    await other._connect(f"/gateway/v1/sessions/{client.name}/attach")
-    await other.socket.send(body)
-    await other.gone()
-    assert other.refused["code"] == "bad_request"
+    for body in NO_ATTACH:
+        other = Resuming(Access(gateway.url, gateway.token), name=client.name)
+        await other._connect(f"/gateway/v1/sessions/{client.name}/attach")
+        await other.socket.send(body)
+        await other.gone()
+        assert other.refused["code"] == "bad_request", body
     await client.close()
     await idle(gateway)
 
@@ -595,7 +595,7 @@ async def test_much_output_that_waits_keeps_its_place(gateway, client):
     await until(lambda: not gateway.gateway.registry.quota.sessions)
 
 
-@pytest.mark.parametrize("key", [b"\x03", b"\x1a", b"\x1c"])
+@pytest.mark.parametrize("key", [b"\x03", again(b"\x1a"), again(b"\x1c")])
 async def test_a_key_that_flushes_quiets_a_flood(gateway, client, key):
     """What waits is dropped, and the prompt behind it is not."""
     await client.open(shell())

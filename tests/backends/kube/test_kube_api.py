@@ -188,11 +188,11 @@ async def test_without_a_relay_a_request_is_a_get(demo):
         assert failed.value.code == "pod_not_found"
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/apisx", "/debug/pprof", "/logs/"])
-async def test_what_is_no_part_of_the_api_is_nothing_for_the_proxy(demo, path):
+async def test_what_is_no_part_of_the_api_is_nothing_for_the_proxy(demo):
     async with backend_on(demo) as backend:
-        with pytest.raises(HopFailed, match="403: Forbidden"):
-            await backend.kube.get(path)
+        for path in ("/", "/metrics", "/apisx", "/debug/pprof", "/logs/"):
+            with pytest.raises(HopFailed, match="403: Forbidden"):
+                await backend.kube.get(path)
 
 
 async def test_one_proxy_that_is_no_session(demo):
@@ -224,14 +224,15 @@ async def test_a_proxy_that_was_killed_is_started_again(demo):
         assert other != one
 
 
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [("/api", "APIVersions"), ("/apis", "APIGroupList"), ("/api/v1", "APIResourceList"), ("/apis/apps/v1", "APIResourceList"),
-     ("/apis/apps/v1/namespaces/default/deployments/api", "Deployment")],
-)  # fmt: skip
-async def test_the_demo_says_what_it_has_as_kubectl_asks(demo, path, kind):
+KINDS = {
+    "/api": "APIVersions", "/apis": "APIGroupList", "/api/v1": "APIResourceList", "/apis/apps/v1": "APIResourceList",
+    "/apis/apps/v1/namespaces/default/deployments/api": "Deployment",
+}  # fmt: skip
+
+
+async def test_the_demo_says_what_it_has_as_kubectl_asks(demo):
     async with backend_on(demo) as backend:
-        assert (await backend.kube.get(path))["kind"] == kind
+        assert {path: (await backend.kube.get(path))["kind"] for path in KINDS} == KINDS
 
 
 async def test_a_client_that_reads_no_answer_hurts_no_proxy(demo):
@@ -270,29 +271,28 @@ async def test_one_whose_end_is_not_heard_of_yet_is_started_again(demo, monkeypa
         assert len(asked) == 2
 
 
-@pytest.mark.parametrize(
-    ("method", "unsent", "times"),
-    [("POST", False, 1), ("POST", True, 2), ("GET", False, 2), ("HEAD", False, 2)],
-)
-async def test_a_request_that_is_cut_is_sent_again_where_that_is_safe(
-    demo, monkeypatch, method, unsent, times
-):
+async def test_a_request_that_is_cut_is_sent_again_where_that_is_safe(demo, monkeypatch):
     async with backend_on(demo) as backend:
         await backend.kube.get(POD)
-        asked = []
+        for row in (("POST", False, 1), ("POST", True, 2), ("GET", False, 2), ("HEAD", False, 2)):
+            await cut_one(backend, monkeypatch, *row)
+            assert await backend.kube.get(POD)
 
-        async def cut(*arguments, **options):
-            asked.append((arguments, options))
-            raise Cut("reset", unsent=unsent)
 
-        with monkeypatch.context() as patched:
-            patched.setattr(backend.kube._relayed, "request", cut)
-            with pytest.raises(HopFailed, match="kubectl proxy: reset") as failed:
-                async with backend.kube.request(method, REVIEW, JSON, b"{}"):
-                    pass
-        assert failed.value.code == "cluster_unreachable"
-        assert [options for _, options in asked] == [{}, {"fresh": True}][:times]
-        assert await backend.kube.get(POD)
+async def cut_one(backend, monkeypatch, method, unsent, times):
+    asked = []
+
+    async def cut(*arguments, **options):
+        asked.append((arguments, options))
+        raise Cut("reset", unsent=unsent)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backend.kube._relayed, "request", cut)
+        with pytest.raises(HopFailed, match="kubectl proxy: reset") as failed:
+            async with backend.kube.request(method, REVIEW, JSON, b"{}"):
+                pass
+    assert failed.value.code == "cluster_unreachable", method
+    assert [options for _, options in asked] == [{}, {"fresh": True}][:times], method
 
 
 async def test_two_who_find_its_credentials_old_start_one_more(demo):
