@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.request
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,12 @@ _NORMAL = 1000  # a close code
 
 
 class Served:
-    """A running gateway at `url`, called by its mode."""
+    """A running gateway at `url`, called by its mode. Once it serves, `pid`: its process, `directory`: where all of its
+    files are, `log` among them.
+    """
+
+    pid = 0
+    directory = Path()
 
     def __init__(self, name: str, url: str, token: str, pod: str, container: str, subprotocol: str) -> None:
         self.name = name
@@ -182,8 +187,12 @@ class ServedConversation:
 
 
 @contextmanager
-def serving(mode: str, pod: str, container: str, subprotocol: str) -> Iterator[Served]:
-    """A gateway of this checkout, with one kind of chain, on a free loopback port, with directories and a token of its own."""
+def serving(
+    mode: str, pod: str, container: str, subprotocol: str, settings: Mapping[str, str] = {}
+) -> Iterator[Served]:
+    """A gateway of this checkout, with one kind of chain, on a free loopback port, with directories and a token of its own.
+    `settings`: more variables of its environment.
+    """
     with tempfile.TemporaryDirectory(prefix="dap-bench-") as directory:
         token = secrets.token_urlsafe(32)
         log = Path(directory) / "log"
@@ -191,13 +200,15 @@ def serving(mode: str, pod: str, container: str, subprotocol: str) -> Iterator[S
             # a session of its own: the kernel gives it a share of the cores of its own, as a service has
             process = subprocess.Popen(
                 [sys.executable, "-m", "gateway", "serve", "--listen", "127.0.0.1:0"],
-                cwd=_ROOT, env=_environment(directory, token, mode), stdin=subprocess.DEVNULL,
+                cwd=_ROOT, env=_environment(directory, token, mode) | dict(settings), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=said, start_new_session=True,
             )  # fmt: skip
         try:
             url = _banner(process, log)
             _await_ready(url, token)
-            yield Served(mode, url, token, pod, container, subprotocol)
+            served = Served(mode, url, token, pod, container, subprotocol)
+            served.pid, served.directory = process.pid, Path(directory)
+            yield served
         finally:
             process.send_signal(signal.SIGTERM)
             try:
