@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import socket
@@ -23,7 +22,7 @@ from .listener import Listener
 from .loop import Loop, describe_defect
 from .post_exit import PostExit, PostExits
 from .request import Request
-from .resumable_command import ListStream, ResumableCommand, ResumableStream
+from .resumable_command import ListStream, ResumableCommand, Resumables, ResumableStream
 from .spool import Spools
 from .stream import CommandStream
 
@@ -48,11 +47,11 @@ class Daemon:
         self._id = os.urandom(8).hex()  # its pid may be another's after the instance was started again
         self._loop = Loop(self._turn)
         self._listener = Listener(
-            self._loop, listener, str(settings["secret"]), self._sessions, self._welcome
+            self._loop, listener, str(settings["secret"]), lambda: len(self._resumable), self._welcome
         )
         self._link: Link | None = None
         self._carrier: socket.socket | None = None
-        self._resumable: dict[str, ResumableCommand] = {}
+        self._resumable = Resumables(self._loop)
         self._alive: set[Command] = set()
         self._post_exits = PostExits(
             self._loop, lambda one, what: one.run(what, self._home, self._env), self._report
@@ -103,7 +102,7 @@ class Daemon:
         for command in [one for one in self._alive if one.result is not None]:
             self._alive.discard(command)
             self._track(run_directory.OVER, command)
-        self._resumable = self._wanted()
+        self._resumable.wanted()  # drops the others
         now, idle = time.monotonic(), float(self._settings.get("idle", IDLE))
         if self._leaving:
             self._busy, idle = now if self._alive or self._post_exits.busy else 0.0, 0.2
@@ -113,12 +112,6 @@ class Daemon:
             self._loop.stop()
             return
         self._loop.later(min(5.0, idle / 4), self._tick)
-
-    def _sessions(self) -> int:
-        return len(self._wanted())
-
-    def _wanted(self) -> dict[str, ResumableCommand]:
-        return {name: one for name, one in self._resumable.items() if one.wanted}
 
     # links
 
@@ -134,7 +127,7 @@ class Daemon:
             "pid": os.getpid(),
             "id": self._id,
             "directory": self._directory,
-            "named": self._sessions(),
+            "named": len(self._resumable),
         }
         self._link.send(wire.encode_object(wire.HELLO, 0, about))
         while self._unreported:
@@ -164,20 +157,8 @@ class Daemon:
                 self._carrier.send(run_directory.BYE)
             self._listener.dismiss(self._carrier)
             self._carrier = None
-        self._resumable = self._wanted()
-        carried = {id(one.stream) for one in self._resumable.values()}
-        for stream in link.streams.values():
-            if id(stream) not in carried:
-                stream.cut()
-        for one in self._resumable.values():
-            if one.timer is None:
-                one.timer = self._loop.later(one.grace, lambda one=one: self._forget(one))  # type: ignore[misc]
-
-    def _forget(self, one: ResumableCommand) -> None:
-        if self._resumable.get(one.name) is one:
-            del self._resumable[one.name]
-            if one.stream:
-                one.stream.cut()
+        for stream in self._resumable.keep(link.streams.values()):
+            stream.cut()
 
     # sessions
 
@@ -191,28 +172,27 @@ class Daemon:
             link.add(dialled)
             dialled.connect(*address)
         elif "attach" in given:
-            self._attach(link, number, credit, given)
+            self._resumable.attach(link, number, credit, given)
         elif "check" in given:
             check = DiskCheck(self._directory, self._spools)
             check.run(self._loop, lambda said: link.send(wire.encode_object(wire.EXIT, number, said)))
         elif "list" in given:
-            link.add(ListStream(number, credit, list(self._wanted().values())))
+            link.add(ListStream(number, credit, self._resumable.wanted()))
         else:
             self._start(link, number, credit, given)
 
     def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
         request, named = Request(given), resumable_command.parse(given)
         after = PostExit(given) if "after" in given else None
-        self._resumable = self._wanted()
-        if named and named[0] in self._resumable:
-            raise wire.WireError("the name is in use: a new command needs a new name")
+        if named:
+            self._resumable.check_name(named[0])
         newest = bool(named and given.get("newest"))
         command = Command(self._loop, self._journal(newest=newest, owner=request.owner))
         if after:
             command.over = lambda: self._over(command, after)
         self._alive.add(command)
         if named:
-            one = self._resumable[named[0]] = ResumableCommand(*named, command)
+            one = self._resumable.add(ResumableCommand(*named, command))
             one.stream = ResumableStream(number, credit, one)
             link.add(one.stream)
         else:
@@ -231,18 +211,3 @@ class Daemon:
             self._link.send(wire.encode_object(wire.AFTER, 0, about))
         else:
             self._unreported.append(about)
-
-    def _attach(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
-        name, offset = given["attach"], given.get("offset", 0)
-        one = self._resumable.get(name) if isinstance(name, str) else None
-        if one is None or not one.wanted or not isinstance(offset, int):
-            error = {"error": "no such session", "errno": errno.ENOENT, "unknown": True}
-            link.send(wire.encode_object(wire.EXIT, number, error))
-            return
-        if one.timer:
-            one.timer.cancel()
-            one.timer = None
-        if one.stream and link.streams.get(one.stream.number) is one.stream:
-            del link.streams[one.stream.number]
-        one.stream = ResumableStream(number, credit, one, offset)
-        link.add(one.stream)

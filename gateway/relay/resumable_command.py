@@ -1,15 +1,18 @@
-"""Runs a command that may be attached again: it outlives links, and its output is kept until the gateway has
+"""Runs commands that may be attached again: they outlive links, and their output is kept until the gateway has
 acknowledged it.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from . import wire
 from .command import Command
-from .loop import Timer
+from .link import Link
+from .loop import Loop, Timer
 from .stream import CommandStream, Stream
 
 GRACE = 600.0  # seconds without a link, unless the request says otherwise
@@ -129,6 +132,65 @@ class ResumableStream(CommandStream):
             self._resumable.note = check_note(wire.decode_object(body))
         else:
             super()._other(kind, body)
+
+
+class Resumables:
+    """Holds a daemon's resumable commands that are still wanted, by name."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._all: dict[str, ResumableCommand] = {}
+
+    def wanted(self) -> list[ResumableCommand]:
+        """Drops the commands that the gateway has ended, and returns the others."""
+        self._all = {name: one for name, one in self._all.items() if one.wanted}
+        return list(self._all.values())
+
+    def __len__(self) -> int:
+        return len(self.wanted())
+
+    def check_name(self, name: str) -> None:
+        """Raises WireError where the name is in use."""
+        self.wanted()
+        if name in self._all:
+            raise wire.WireError("the name is in use: a new command needs a new name")
+
+    def add(self, one: ResumableCommand) -> ResumableCommand:
+        """Takes on a new command."""
+        self._all[one.name] = one
+        return one
+
+    def attach(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
+        """Carries the command that `given` names on a stream of the link; answers EXIT where there is none."""
+        name, offset = given["attach"], given.get("offset", 0)
+        one = self._all.get(name) if isinstance(name, str) else None
+        if one is None or not one.wanted or not isinstance(offset, int):
+            error = {"error": "no such session", "errno": errno.ENOENT, "unknown": True}
+            link.send(wire.encode_object(wire.EXIT, number, error))
+            return
+        if one.timer:
+            one.timer.cancel()
+            one.timer = None
+        if one.stream and link.streams.get(one.stream.number) is one.stream:
+            del link.streams[one.stream.number]
+        one.stream = ResumableStream(number, credit, one, offset)
+        link.add(one.stream)
+
+    def keep(self, streams: Iterable[Stream]) -> list[Stream]:
+        """Starts the grace time of every command that has none, since the link is lost that had these streams. Returns
+        the streams of other things.
+        """
+        carried = {id(one.stream) for one in self.wanted()}
+        for one in self._all.values():
+            if one.timer is None:
+                one.timer = self._loop.later(one.grace, lambda one=one: self._forget(one))  # type: ignore[misc]
+        return [stream for stream in streams if id(stream) not in carried]
+
+    def _forget(self, one: ResumableCommand) -> None:
+        if self._all.get(one.name) is one:
+            del self._all[one.name]
+            if one.stream:
+                one.stream.cut()
 
 
 class ListStream(Stream):
