@@ -21,13 +21,15 @@ from .link import Link
 from .listener import Listener
 from .loop import Loop, describe_defect
 from .post_exit import PostExit, PostExits
-from .request import Request
+from .proxy import Proxies, ProxyStream
+from .request import ProxyRequest, Request
 from .resumable_command import ListStream, ResumableCommand, Resumables, ResumableStream
 from .spool import Spools
 from .stream import CommandStream
 
 IDLE = 60.0  # seconds without link and sessions, after which the daemon leaves
 _SIZES = ("memory", "capacity", "spools", "spools_per_owner")  # settings in bytes
+_FEATURES = ["proxy"]  # requests that an earlier relay of the same protocol does not know
 _UNREPORTED = 256  # reports of post-exit commands that wait for a link
 
 
@@ -61,6 +63,9 @@ class Daemon:
         sizes = memory or 1 << 20, capacity or 256 << 20
         self._spools = Spools(*most)
         self._journal = partial(Journal, *sizes, directory, spools=self._spools)
+        self._proxies = Proxies(
+            self._loop, directory, lambda: Command(self._loop, self._journal(newest=True)), self._launch
+        )
         self._busy = time.monotonic()
         self._leaving = False
 
@@ -106,11 +111,14 @@ class Daemon:
         now, idle = time.monotonic(), float(self._settings.get("idle", IDLE))
         if self._leaving:
             self._busy, idle = now if self._alive or self._post_exits.busy else 0.0, 0.2
-        elif self._link or self._alive or self._resumable or self._post_exits.busy:
+        elif self._link or self._alive - self._proxies.commands or self._resumable or self._post_exits.busy:
             self._busy = now
-        if now - self._busy >= idle and run_directory.leave(self._directory, self._socket):
-            self._loop.stop()
-            return
+        if now - self._busy >= idle:
+            for command in self._alive:
+                command.end()  # proxies, without a link to use them
+            if not self._alive and run_directory.leave(self._directory, self._socket):
+                self._loop.stop()
+                return
         self._loop.later(min(5.0, idle / 4), self._tick)
 
     # links
@@ -128,6 +136,7 @@ class Daemon:
             "id": self._id,
             "directory": self._directory,
             "named": len(self._resumable),
+            "features": _FEATURES,
         }
         self._link.send(wire.encode_object(wire.HELLO, 0, about))
         while self._unreported:
@@ -171,6 +180,11 @@ class Daemon:
             dialled = DialStream(self._loop, number, credit)
             link.add(dialled)
             dialled.connect(*address)
+        elif "proxy" in given:
+            wanted = ProxyRequest(given["proxy"])
+            through = ProxyStream(self._loop, number, credit, self._proxies, wanted)
+            link.add(through)
+            through.begin()
         elif "attach" in given:
             self._resumable.attach(link, number, credit, given)
         elif "check" in given:
@@ -190,13 +204,16 @@ class Daemon:
         command = Command(self._loop, self._journal(newest=newest, owner=request.owner))
         if after:
             command.over = lambda: self._over(command, after)
-        self._alive.add(command)
         if named:
             one = self._resumable.add(ResumableCommand(*named, command))
             one.stream = ResumableStream(number, credit, one)
             link.add(one.stream)
         else:
             link.add(CommandStream(number, credit, command))
+        self._launch(command, request)
+
+    def _launch(self, command: Command, request: Request) -> None:
+        self._alive.add(command)
         command.run(request, self._home, self._env)
         self._track(run_directory.BEGUN, command)
 

@@ -55,6 +55,8 @@ class DialStream(Stream):
 
     def connect(self, family: int, address: Any) -> None:
         """Begins to connect. STARTED reports success, EXIT a failure or CONNECT seconds without an answer."""
+        if self._timer:
+            self._timer.cancel()
         self._timer = self._loop.later(CONNECT, lambda: self._fail(errno.ETIMEDOUT))
         if family:
             self._addresses.append((family, address))
@@ -64,6 +66,10 @@ class DialStream(Stream):
             look_up(self._loop, address, self._found)
         except OSError as error:
             self._fail(error.errno or errno.EIO)
+
+    def _about(self) -> dict[str, Any]:
+        """Returns what STARTED says."""
+        return {}
 
     def _found(self, addresses: list[tuple[int, Any]]) -> None:
         if not self.over:
@@ -110,7 +116,7 @@ class DialStream(Stream):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop.writable(self._socket.fileno(), None)
         self._connected = True
-        self.send(wire.encode_object(wire.STARTED, self.number, {}))
+        self.send(wire.encode_object(wire.STARTED, self.number, self._about()))
         self._feed()
         self._watch_input()
 

@@ -9,6 +9,9 @@ from . import kubectl_start, wire
 from .kubeconfig import KubeconfigWatch
 from .loop import OwnLoop
 
+_IDLE = 300.0  # seconds that a proxy stays without a connection, unless the request says otherwise
+_LONGEST = 86400.0
+
 
 class Request:
     """Holds what to run: the fields of README.md. Raises WireError."""
@@ -41,6 +44,31 @@ class Request:
             self.kubectl.follow(loop, pid, refuse)
         if self._kubeconfig:
             self._kubeconfig.follow(loop, pid, refuse)
+
+
+class ProxyRequest:
+    """Holds which proxy a connection is to lead to: the fields of README.md. Raises WireError."""
+
+    def __init__(self, given: object) -> None:
+        field = given if isinstance(given, dict) else {}
+        self._argv = Request(field).argv
+        self._kubeconfig = field.get("kubeconfig")
+        self.idle, self.newer = field.get("idle", _IDLE), field.get("newer", 0)
+        if not (
+            isinstance(self.idle, (int, float)) and 0 < self.idle <= _LONGEST and wire.is_offset(self.newer)
+        ):
+            raise wire.WireError(
+                "proxy has idle seconds, and the number of the generation that it is newer than"
+            )
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Returns what all requests for the same proxy have in common."""
+        return tuple(self._argv)
+
+    def command(self, path: str) -> Request:
+        """Returns the request that runs the proxy on the socket `path`."""
+        return Request({"argv": [*self._argv, f"--unix-socket={path}"], "kubeconfig": self._kubeconfig})
 
 
 def _text(value: object) -> bool:

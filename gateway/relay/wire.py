@@ -116,13 +116,15 @@ def decode_exit(body: bytes) -> dict[str, Any]:
 
 
 def decode_started(body: bytes) -> dict[str, Any]:
-    """Returns what STARTED says: pid and offsets where they are given. Raises WireError."""
+    """Returns what STARTED says: pid, offsets, generation and age where they are given. Raises WireError."""
     value = decode_object(body)
-    if not all(is_offset(value.get(key, 0)) for key in ("pid", "offset", "received")):
-        raise WireError("STARTED has a pid and offsets")
-    pids = value.get("pids", [])
-    if not (isinstance(pids, list) and all(map(is_offset, pids))):
-        raise WireError("STARTED has a list of pids")
+    if not all(is_offset(value.get(key, 0)) for key in ("pid", "offset", "received", "generation")):
+        raise WireError("STARTED has a pid, offsets and a generation")
+    pids, age = value.get("pids", []), value.get("age", 0)
+    if not (
+        isinstance(pids, list) and all(map(is_offset, pids)) and isinstance(age, (int, float)) and age >= 0
+    ):
+        raise WireError("STARTED has a list of pids and an age")
     return value
 
 

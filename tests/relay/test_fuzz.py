@@ -30,6 +30,8 @@ REQUESTS = st.sampled_from([
     {"dial": "tcp:127.0.0.1:1"}, {"argv": ["true"], "after": [["true"]], "after_tag": "t"}, {"argv": []}, {},
     {"attach": []}, {"argv": ["cat"], "credit": -1}, {"argv": ["cat"], "name": 3}, {"dial": 3}, {"argv": ["cat"], "after": 1},
     {"argv": ["cat"], "after": [[]]}, {"argv": ["cat"], "env": 5}, {"argv": ["cat"], "tty": {}},
+    {"proxy": {"argv": ["true"]}}, {"proxy": {"argv": ["sleep", "9"], "idle": 0.1, "newer": 1}}, {"proxy": {"argv": ["/not/there"]}},
+    {"proxy": {"argv": ["true"], "newer": "x"}}, {"proxy": []},
 ])  # fmt: skip
 TO_RELAY = st.one_of(
     st.builds(wire.encode_request, NUMBERS, REQUESTS),
