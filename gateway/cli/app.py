@@ -191,10 +191,8 @@ def kill_(name: str, reason: str) -> int:
 
 
 dap.add_command(forward_app.port_forward_)
-dap.add_command(kubectl_app.kubeconfig_)
-dap.add_command(kubectl_app.token_)
-dap.add_command(access_app.access_)
-dap.add_command(access_app.tokens_)
+for one in (*kubectl_app.COMMANDS, access_app.access_, access_app.tokens_):
+    dap.add_command(one)
 
 
 @dap.command("doctor", help=help_texts.DOCTOR)

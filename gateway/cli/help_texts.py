@@ -173,6 +173,24 @@ Print a short-lived token, as kubectl asks for one.
 The kubeconfig of dap kubeconfig names this command. The token is good for ten minutes, and dap access lists it; it is printed again until a minute before its end.
 """
 
+LOGIN = """\
+Sign in to a gateway elsewhere.
+
+Trades the link that dap open --for NAME printed there, which works once within five minutes, for a token, and keeps that 0600 in ~/.local/state/dap/logins. With the gateway's URL alone it asks for the link, or for a token, on the terminal. The token of a link lasts for 12 hours after its last use, 30 days at most.
+
+\b
+dap login 'https://dap.example.com/#ticket=…'
+export DAP_GATEWAY_URL=https://dap.example.com
+
+Commands use the token where DAP_GATEWAY_URL names that gateway. Where that is not set, no gateway runs here and no cluster is configured here, they go to the one gateway that you are signed in to. DAP_GATEWAY_TOKEN wins over it.
+"""
+
+LOGOUT = """\
+Sign out of a gateway elsewhere.
+
+Revokes the token there, which ends what it has opened, and forgets it here. Without URL: the gateway of DAP_GATEWAY_URL, or the only one that you are signed in to. Exit status: 125 where the gateway does not answer, and the token is only forgotten.
+"""
+
 DOCTOR = """\
 Check the settings and every hop in order.
 

@@ -1,4 +1,4 @@
-"""Declares the commands of `dap` that are for kubectl, as app.py does all others."""
+"""Declares the commands of `dap` for kubectl and for signing in elsewhere, as app.py does all others."""
 
 import click
 
@@ -22,3 +22,24 @@ def token_() -> None:
     from gateway.cli.commands import token
 
     token.show()
+
+
+@click.command("login", help=help_texts.LOGIN)
+@click.argument("link", metavar="URL", help="A link of dap open, or the gateway's URL.")
+def login_(link: str) -> None:
+    from gateway.cli.commands import login
+
+    login.log_in(link)
+
+
+@click.command("logout", help=help_texts.LOGOUT)
+@click.argument(
+    "url", required=False, metavar="[URL]", help="The gateway, where you are signed in to several."
+)
+def logout_(url: str | None) -> int:
+    from gateway.cli.commands import login
+
+    return login.log_out(url)
+
+
+COMMANDS = (kubeconfig_, token_, login_, logout_)  # in the order in which help lists them

@@ -1,5 +1,6 @@
-"""Does `dap token` where that takes no settings: prints the last token while it is good, or asks the gateway for one at its
-Unix socket. It runs for every kubectl, so it imports neither click nor http.client; commands/token.py does the rest.
+"""Does `dap token` where that takes no settings: prints the last token while it is good, also a login's, or asks the gateway
+for one at its Unix socket. It runs for every kubectl, so it imports neither click nor http.client; commands/token.py does
+the rest.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ def print_fast() -> bool:
     """Prints an ExecCredential. Returns False, and prints nothing, where settings say whom to ask, or nobody answers at
     the usual sockets.
     """
-    if _configured():
+    if _settings_in_file() or os.environ.get("DAP_GATEWAY_TOKEN"):
         return False
+    if url := os.environ.get("DAP_GATEWAY_URL"):
+        return _print_of_login(url)
     for directory in directories():
         path = f"{directory}/gateway.sock"
         try:
@@ -43,31 +46,48 @@ def print_fast() -> bool:
     return False
 
 
-def get(directory: str, asked: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _print_of_login(url: str) -> bool:
+    """Prints the token that is kept for the login to the gateway at `url`. Returns False where there is none."""
+    directory = directories()[-1:]
+    try:
+        for name in os.listdir(f"{directory[0]}/logins"):
+            with open(f"{directory[0]}/logins/{name}", opener=_private_read) as file:
+                login = json.load(file)
+            if login["url"] == url and (kept := _kept(directory[0], url, login["name"])):
+                print(credential(kept))
+                return True
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return False
+    return False
+
+
+def get(directory: str, asked: str, ask: Callable[[], dict[str, Any]], login: str = "") -> dict[str, Any]:
     """Returns the answer kept in `directory` that came from `asked`, while it is good; else what `ask` returns, which is
-    kept. Of many processes at once one asks. Raises OSError for a directory that is another user's, and as `ask` does.
+    kept. `login`: the public name of the login that asks, so that each has a place of its own. Of many processes at once
+    one asks. Raises OSError for a directory that is another user's, and as `ask` does.
     """
     if os.stat(directory).st_uid != os.geteuid():
         raise PermissionError(directory)
-    if kept := _kept(directory, asked):
+    if kept := _kept(directory, asked, login):
         return kept
+    name = _name(login)
     with open(f"{directory}/{_NAME}.lock", "a", opener=_private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if kept := _kept(directory, asked):
+        if kept := _kept(directory, asked, login):
             return kept
         body = ask()
         found = {"from": asked, "until": time.time() + body["expiresIn"], "answer": body}
-        draft = f"{directory}/.{_NAME}"
+        draft = f"{directory}/.{name}"
         with open(draft, "w", opener=_private) as file:
             json.dump(found, file)
-        os.replace(draft, f"{directory}/{_NAME}")
+        os.replace(draft, f"{directory}/{name}")
     return body
 
 
-def drop(directory: str) -> None:
-    """Removes the token that is kept: it may have been revoked."""
+def drop(directory: str, login: str = "") -> None:
+    """Removes the token that is kept, of a login or of this machine's gateway: it may have been revoked."""
     try:
-        os.unlink(f"{directory}/{_NAME}")
+        os.unlink(f"{directory}/{_name(login)}")
     except OSError:
         return
 
@@ -86,9 +106,13 @@ def credential(body: dict[str, Any]) -> str:
     )
 
 
-def _kept(directory: str, asked: str) -> dict[str, Any] | None:
+def _name(login: str) -> str:
+    return f"{login}.{_NAME}" if login else _NAME
+
+
+def _kept(directory: str, asked: str, login: str) -> dict[str, Any] | None:
     try:
-        with open(f"{directory}/{_NAME}", opener=_private_read) as file:
+        with open(f"{directory}/{_name(login)}", opener=_private_read) as file:
             at = os.fstat(file.fileno())
             if at.st_uid != os.geteuid() or at.st_mode & 0o077:
                 return None
@@ -126,10 +150,8 @@ def _ask(path: str) -> dict[str, Any]:
     return found
 
 
-def _configured() -> bool:
-    """Returns True where a setting may name a gateway or a token."""
-    if os.environ.get("DAP_GATEWAY_URL") or os.environ.get("DAP_GATEWAY_TOKEN"):
-        return True
+def _settings_in_file() -> bool:
+    """Returns True where config.toml may name a gateway or a token."""
     base = os.environ.get("XDG_CONFIG_HOME") or f"{os.environ.get('HOME', '')}/.config"
     if not base.startswith("/") or base == "/.config":  # settings/paths.py knows where the file is then
         return True

@@ -1,5 +1,6 @@
 """Finds the gateway: DAP_GATEWAY_URL, else a local Unix socket where a gateway answers, else the TCP address of a gateway
-that has proved to be this user's, else a gateway inside this command.
+that has proved to be this user's, else, without a cluster of one's own, the gateway of a login, else a gateway inside this
+command.
 """
 
 import fcntl
@@ -13,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway import unix_peer
+from gateway.client import remote
 from gateway.client.exit_status import UNREACHABLE, GatewayFailed, first
 from gateway.client.proof import Unproved, prove
 from gateway.errors import ConfigError
@@ -35,13 +37,16 @@ Ask = Callable[[str, bool], Awaitable[str | None]]
 class Endpoint:
     """Names a gateway and the credential for it. `url` starts with http:// or https:// and has no slash at
     its end. `socket`: connect to that Unix socket instead of TCP. `proves`: the listener is asked on each connection
-    for a proof that it knows the token, before the token is sent.
+    for a proof that it knows the token, before the token is sent. `ca`: the only authority that is trusted, in PEM; empty
+    for those of the system. `login`: the public name of a token that `dap login` has got; empty for another token.
     """
 
     url: str
     socket: Path | None = None
     token: str = field(default="", repr=False)
     proves: bool = False
+    ca: str = field(default="", repr=False)
+    login: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -60,8 +65,8 @@ class Endpoint:
 
 
 def running(config: Config) -> Endpoint | None:
-    """Returns the gateway that the settings name, or that answers on a Unix socket, or at its TCP address with a proof;
-    None where there is none. Raises ConfigError for a URL of no use.
+    """Returns the gateway that the settings name, or that answers on a Unix socket, or at its TCP address with a proof, or
+    that one is signed in to; None where there is none. Raises ConfigError for a URL of no use, or several logins.
     """
     if config.url:
         return _remote(config)
@@ -74,7 +79,8 @@ def running(config: Config) -> Endpoint | None:
         if _proves(address, port, token):
             host = f"[{address}]" if ":" in address else address
             return Endpoint(f"http://{host}:{port}", token=token, proves=True)
-    return None
+    login = None if unreachable(config) else remote.only_login(config)
+    return _endpoint(login.url, remote.of_login(login)) if login else None
 
 
 def needed(config: Config) -> Endpoint:
@@ -169,23 +175,20 @@ def _logged(say: Say | None) -> Iterator[None]:
 
 
 def _remote(config: Config) -> Endpoint:
-    shown = mask_url(config.url)
-    try:
-        parts = urlsplit(config.url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host, parts = None, urlsplit("")
-    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("http", "https") or not host or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ConfigError(f"gateway.url is {shown!r}: use a URL such as https://dap.example.com")
-    local = is_loopback(host)
-    if scheme == "http" and not local:
-        raise ConfigError(f"gateway.url is {shown!r}: beyond this machine use https, for the token's sake")
+    url = remote.gateway_url(config.url, "gateway.url")
+    if found := remote.credential(config, url):
+        return _endpoint(url, found)
     # the token in the state directory opens the gateway of this machine: it is for no other
-    token = config.token or (_stored_token() if local else "")
-    if not token:
-        raise ConfigError(f"set DAP_GATEWAY_TOKEN to the token of the gateway at {shown}")
-    return Endpoint(f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}", token=token)
+    if is_loopback(urlsplit(url).hostname or "") and (token := _stored_token()):
+        return Endpoint(url, token=token)
+    shown = mask_url(config.url)
+    raise ConfigError(
+        f"sign in with dap login {shown}, or set DAP_GATEWAY_TOKEN to the token of that gateway"
+    )
+
+
+def _endpoint(url: str, found: remote.Credential) -> Endpoint:
+    return Endpoint(url, token=found.token, ca=found.ca, login=found.login)
 
 
 def _stored_token() -> str:

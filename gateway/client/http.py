@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway import unix_peer
+from gateway import __version__, unix_peer
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import REFUSED, UNREACHABLE, GatewayFailed
 from gateway.client.proof import Unproved, prove
 from gateway.client.proxy import ProxyUnusable
-from gateway.client.reach import ProxyRefused, proxy_of, reach
+from gateway.client.reach import ProxyRefused, proxy_of, reach, trust
 from gateway.errors import why
 from gateway.protocol.status import Status
 
@@ -34,7 +34,8 @@ def request(
     """
     connection = _connection(endpoint, timeout)
     content = None if body is None else json.dumps(body).encode()
-    headers = endpoint.headers | ({"Content-Type": "application/json"} if content else {})
+    headers = endpoint.headers | {"User-Agent": f"dap/{__version__}"}
+    headers |= {"Content-Type": "application/json"} if content else {}
     try:
         connection.request(method, urlsplit(endpoint.url).path + path, content, headers)
         response = connection.getresponse()
@@ -90,7 +91,7 @@ def refusal(status: int, answer: bytes) -> GatewayFailed:
     if status in TOO_LONG and not said:
         message += f": {_LIMIT}"
     if status == 401:
-        message += ": check DAP_GATEWAY_TOKEN"
+        message += ": check DAP_GATEWAY_TOKEN, or sign in again with dap login"
     passing = status >= 500 or status in _PASSING
     return GatewayFailed(REFUSED, f"the gateway refused: {message}", passing=passing)
 
@@ -133,7 +134,11 @@ def _connection(endpoint: Endpoint, timeout: float) -> _UnixConnection | _TcpCon
     if endpoint.socket:
         return _UnixConnection(endpoint.socket, timeout)
     parts = urlsplit(endpoint.url)
-    kind = _TlsConnection if parts.scheme == "https" else _TcpConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+    where = parts.hostname or "", parts.port
+    connection = (
+        _TlsConnection(*where, timeout=timeout, context=trust(endpoint))
+        if parts.scheme == "https"
+        else _TcpConnection(*where, timeout=timeout)
+    )
     connection.endpoint = endpoint
     return connection

@@ -30,6 +30,17 @@ def proxy_of(endpoint: Endpoint) -> Proxy | None:
     return None if endpoint.local else proxy_for(urlsplit(endpoint.url).scheme, *_target(endpoint))
 
 
+def trust(endpoint: Endpoint) -> ssl.SSLContext | None:
+    """Returns with what TLS to the gateway begins, which trusts the endpoint's own authority alone, or those of the system;
+    None for a gateway without TLS.
+    """
+    if not endpoint.url.startswith("https:"):
+        return None
+    context = ssl.create_default_context(cadata=endpoint.ca or None)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 async def reach(endpoint: Endpoint, proxy: Proxy | None, seconds: float) -> socket.socket:
     """Returns a connected, non-blocking socket to a gateway that has no Unix socket; TLS to it is the caller's. Raises
     OSError, ProxyRefused.

@@ -18,7 +18,7 @@ from gateway.client.exit_status import REFUSED, UNREACHABLE, GatewayFailed
 from gateway.client.http import refusal
 from gateway.client.proof import Unproved, prove_in_thread
 from gateway.client.proxy import ProxyUnusable
-from gateway.client.reach import ProxyRefused, proxy_of, reach
+from gateway.client.reach import ProxyRefused, proxy_of, reach, trust
 from gateway.errors import why
 from gateway.timeouts import wait_within
 
@@ -105,11 +105,9 @@ async def connected(endpoint: Endpoint, path: str, protocol: str) -> ClientConne
     who = f"the gateway behind the proxy {proxy}" if proxy else sock.getpeername()[0]
     if endpoint.proves:
         await prove_in_thread(sock, endpoint.token, _OPEN)
-    left = _OPEN - (time.monotonic() - begun)
+    more = {"open_timeout": _OPEN - (time.monotonic() - begun), "ssl": trust(endpoint)}
     try:
-        return await connect(
-            url, proxy=None, sock=sock, **_settings(endpoint, protocol) | {"open_timeout": left}
-        )
+        return await connect(url, proxy=None, sock=sock, **_settings(endpoint, protocol) | more)
     except TimeoutError:
         raise OSError(f"{who} took the connection and gave no answer within {_OPEN:g} s") from None
     except OSError:

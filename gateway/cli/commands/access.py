@@ -31,12 +31,10 @@ def show(*, as_json: bool) -> int:
 
 def revoke(name: str) -> int:
     """Revokes the ticket, tab or short-lived token and returns 0; what it opened ends. Raises GatewayFailed, ConfigError."""
-    listing.remove(needed(load()), _LIST, name)
-    for directory in {
-        *token.directories(),
-        str(state_dir()),
-    }:  # what dap token has kept may be what was revoked
-        token.drop(directory)
+    endpoint = needed(load())
+    listing.remove(endpoint, _LIST, name)
+    for directory in {*token.directories(), str(state_dir())}:
+        token.drop(directory, endpoint.login)  # what dap token has kept may be what was revoked
     return 0
 
 

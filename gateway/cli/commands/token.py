@@ -17,9 +17,17 @@ def show() -> None:
     endpoint = needed(load())
     directory = state_dir()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    print(
+        token.credential(token.get(str(directory), _asked(endpoint), lambda: _ask(endpoint), endpoint.login))
+    )
+
+
+def _asked(endpoint: Endpoint) -> str:
+    """Returns what tells this gateway and credential from others."""
+    if endpoint.socket:
+        return token.source(str(endpoint.socket))
     secret = hashlib.sha256(endpoint.token.encode()).hexdigest()
-    asked = token.source(str(endpoint.socket)) if endpoint.socket else f"{endpoint.url} {secret}"
-    print(token.credential(token.get(str(directory), asked, lambda: _ask(endpoint))))
+    return endpoint.url if endpoint.login else f"{endpoint.url} {secret}"
 
 
 def _ask(endpoint: Endpoint) -> dict[str, Any]:

@@ -31,15 +31,16 @@ def document(endpoint: Endpoint, answer: dict[str, Any], current: str) -> dict[s
     the gateway cannot be reached with TLS.
     """
     server, ca = _server(endpoint, answer)
+    at = f"@{server.partition('://')[2]}" if endpoint.login else ""  # a file may hold several of these
     clusters, contexts = [], []
     for one in answer["clusters"]:
-        name, at = f"dap-{one['name']}", {"server": server + one["path"]}
+        name, where = f"dap-{one['name']}{at}", {"server": server + one["path"]}
         namespace = {"namespace": one["namespace"]} if one["namespace"] else {}
-        clusters.append({"name": name, "cluster": at | ca})
-        contexts.append({"name": name, "context": {"cluster": name, "user": "dap"} | namespace})
+        clusters.append({"name": name, "cluster": where | ca})
+        contexts.append({"name": name, "context": {"cluster": name, "user": f"dap{at}"} | namespace})
     return {
         "apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": contexts,
-        "users": [{"name": "dap", "user": {"exec": _plugin(endpoint)}}], "current-context": f"dap-{current}",
+        "users": [{"name": f"dap{at}", "user": {"exec": _plugin(endpoint)}}], "current-context": f"dap-{current}{at}",
     }  # fmt: skip
 
 
@@ -56,13 +57,16 @@ def _current(answer: dict[str, Any], cluster: str) -> str:
 def _server(endpoint: Endpoint, answer: dict[str, Any]) -> tuple[str, dict[str, str]]:
     """Returns the URL for kubectl and the entry with the certificate that it has to trust."""
     if endpoint.socket is None and endpoint.url.startswith("https://"):
-        return endpoint.url, {}
+        return endpoint.url, _trusted(endpoint.ca)
     if not answer["urls"]:
         why = answer["missing"] or "it has no listener"
         message = f"kubectl sends no credential without TLS, and the gateway has none: {why} (DAP_GATEWAY_TLS_LISTEN)"
         raise GatewayFailed(REFUSED, message)
-    ca = {"certificate-authority-data": b64encode(answer["ca"].encode()).decode()} if answer["ca"] else {}
-    return answer["urls"][0], ca
+    return answer["urls"][0], _trusted(answer["ca"])
+
+
+def _trusted(ca: str) -> dict[str, str]:
+    return {"certificate-authority-data": b64encode(ca.encode()).decode()} if ca else {}
 
 
 def _plugin(endpoint: Endpoint) -> dict[str, Any]:
@@ -71,8 +75,11 @@ def _plugin(endpoint: Endpoint) -> dict[str, Any]:
         "apiVersion": "client.authentication.k8s.io/v1", "command": command, "args": [*words, "token"],
         "interactiveMode": "Never", "provideClusterInfo": False,
     }  # fmt: skip
-    if endpoint.socket is None and not endpoint.proves:
-        found["env"] = [{"name": "DAP_GATEWAY_URL", "value": endpoint.url}]
+    # whatever the shell has set for another gateway does not count for this one
+    env = {"DAP_GATEWAY_URL": "" if endpoint.socket or endpoint.proves else endpoint.url}
+    if endpoint.login:
+        env["DAP_GATEWAY_TOKEN"] = ""
+    found["env"] = [{"name": name, "value": value} for name, value in env.items()]
     return found
 
 
