@@ -11,7 +11,7 @@ from support.cuttable import pump
 from support.fake_gateway import fake_tcp_gateway
 from support.tls_front import listener, tls_front
 
-from gateway.client import connection as client
+from gateway.client import websocket as client
 from gateway.client.connection import attach
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import GatewayFailed

@@ -43,7 +43,11 @@ class _Report:
     _last: tuple[str, float] = ("", float("-inf"))
 
     def state(self, state: str, where: PodPort | None, why: str = "") -> None:
-        """Says a change of state: a line of JSON, or one for people."""
+        """Says a change of state: a line of JSON, or one for people. A way that is found before the port listens here is
+        told by `listens`.
+        """
+        if state == "healthy" and not self.local:
+            return
         if self.options.json:
             pod = {"namespace": where.namespace, "pod": where.pod, "port": where.port} if where else {}
             row = {
@@ -53,7 +57,7 @@ class _Report:
                 "local": self.local,
             }
             print(json.dumps(row | pod | ({"message": why} if why else {})), flush=True)
-        elif state == "healthy" and where and self.local:
+        elif where:
             say(f"{self.wanted} leads to pod {where.pod} now")
         elif why:
             say(f"{self.wanted} {state}: {why}")

@@ -12,6 +12,7 @@ import sys
 from .api import answer, parameters
 from .cluster import RefusedError
 from .logs import log
+from .portforward import PROTOCOL, accepting, forward
 from .table import table, wanted
 from .watch import BOOKMARK, Watch
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _LOG = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log")
+_FORWARD = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/portforward")
 _CODES = {"BadRequest": 400, "NotFound": 404, "MethodNotAllowed": 405}
 _WORDS = re.compile(r"Error from server \((\w+)\): (?:(?P<kind>\S+) \"(?P<name>[^\"]+)\" not found)?(.*)")
 
@@ -42,7 +44,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._say(403, "text/plain", b"Forbidden\n")
             return
         try:
-            if named := _LOG.fullmatch(path):
+            if named := _FORWARD.fullmatch(path):
+                self._forward(named[1], named[2], parameters(query))
+            elif named := _LOG.fullmatch(path):
                 self._log(named[1], named[2], parameters(query))
             elif "watch=true" in query or "watch=1" in query:
                 self._watch(Watch(self.path, self._shown))
@@ -84,6 +88,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._begin("text/plain")
         self._part(text)
         self._gone(None)
+
+    def _forward(self, namespace: str, name: str, query: "dict[str, str]") -> None:
+        """Forwards a port to the same one of this machine, for clients of the WebSocket with channels."""
+        answer(f"/api/v1/namespaces/{namespace}/pods/{name}")
+        ports = query.get("ports", "")
+        if PROTOCOL not in self.headers.get("Sec-WebSocket-Protocol", "") or not ports.isdecimal():
+            raise RefusedError(f"Error from server (BadRequest): one port, and a WebSocket with {PROTOCOL}")
+        self.close_connection = True
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", accepting(self.headers.get("Sec-WebSocket-Key", "")))
+        self.send_header("Sec-WebSocket-Protocol", PROTOCOL)
+        self.end_headers()
+        forward(self.connection, int(ports), name)
 
     def _watch(self, watch: Watch) -> None:
         """Sends the events of a watch until its time is over or the client has seen enough."""

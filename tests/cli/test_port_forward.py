@@ -1,0 +1,139 @@
+"""`dap port-forward` at the demo, whose pods have the ports of this machine."""
+
+import asyncio
+import contextlib
+import json
+import re
+import signal
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+from support.served import cluster_at, config_for, served
+
+
+@pytest.fixture
+async def at(demo, home, tmp_path):
+    """A gateway in this process, with a relay, where `dap` of `home` finds it."""
+    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay")
+    async with served(config_for(cluster), tmp_path / "at") as running:
+        yield home.env | {"DAP_GATEWAY_URL": running.url, "DAP_GATEWAY_TOKEN": running.token}
+
+
+@asynccontextmanager
+async def upper(port=0):
+    """A program of the pod's, on this port: says what it hears in capitals, and says goodbye when it hears bye."""
+
+    async def talk(reader, writer):
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data.upper())
+                if b"bye" in data:
+                    break
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", port)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def forwarding(home, env, *words):
+    """`dap port-forward`, and its first line."""
+    process = await home.start("port-forward", *words, env=env)
+    try:
+        async with asyncio.timeout(20):
+            yield process, (await process.stdout.readline()).decode()
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        await process.communicate()
+
+
+def local(line):
+    return int(re.search(r":(\d+) -> ", line)[1])
+
+
+async def talked(port, data, size=None):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    answer = await (reader.read() if size is None else reader.readexactly(size))
+    writer.close()
+    return answer
+
+
+async def test_bytes_go_both_ways_and_ctrl_c_ends_it(home, at):
+    async with upper() as port, forwarding(home, at, "web-0", f"0:{port}") as (process, line):
+        assert line == f"Forwarding from 127.0.0.1:{local(line)} -> web-0:{port}\n"
+        assert await talked(local(line), b"hello, bye") == b"HELLO, BYE"
+        large = b"x" * 3_000_000
+        idle = await asyncio.open_connection("127.0.0.1", local(line))  # nobody waits for it
+        answers = await asyncio.gather(*(talked(local(line), large, len(large)) for _ in range(3)))
+        assert [answer == large.upper() for answer in answers] == [True] * 3
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+        assert (process.returncode, err) == (130, b"")
+        idle[1].close()
+
+
+async def test_states_for_programs(home, at):
+    async with upper() as port:
+        async with forwarding(home, at, "deploy/api", f"0:{port}", "--json") as (process, line):
+            assert json.loads(line) == {
+                "state": "starting", "target": "deploy/api", "remote": str(port), "local": []
+            }  # fmt: skip
+            healthy = json.loads(await process.stdout.readline())
+            assert (healthy["state"], healthy["namespace"], healthy["port"]) == ("healthy", "default", port)
+            assert healthy["pod"].startswith("api-7c9d8f6b5d-")
+            process.send_signal(signal.SIGTERM)
+            out, _ = await process.communicate()
+        assert [json.loads(row)["state"] for row in out.splitlines()] == ["stopped"]
+        assert process.returncode == 128 + signal.SIGTERM
+
+
+async def test_a_port_that_nothing_listens_on_is_waited_for_and_comes_back(home, at):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with forwarding(home, at, "web-0", f"0:{port}", "--json") as (process, _):
+        starting = json.loads(await process.stdout.readline())
+        assert starting["message"] == "nothing listens on this port of the pod (connection refused)"
+        async with upper(port):
+            healthy = json.loads(await process.stdout.readline())
+            assert healthy["state"] == "healthy"
+            number = int(healthy["local"][0].rpartition(":")[2])
+            assert await talked(number, b"one bye") == b"ONE BYE"
+        assert await talked(number, b"two bye") == b""
+        seen = [json.loads(await process.stdout.readline())["state"] for _ in range(2)]
+        assert seen == ["connection failed", "failed"]
+        async with upper(port):
+            while json.loads(await process.stdout.readline())["state"] != "healthy":
+                pass
+            assert await talked(number, b"three bye") == b"THREE BYE"
+
+
+async def test_a_taken_port_moves_or_is_refused(home, at):
+    async with upper() as port:
+        done = await home.dap("port-forward", "web-0", str(port), "--strict-port", env=at)
+        assert (done.code, f"port {port} is taken by another program here" in done.err) == (2, True)
+        async with forwarding(home, at, "web-0", str(port)) as (process, line):
+            assert await talked(local(line), b"hello, bye") == b"HELLO, BYE"
+            said = (await process.stderr.readline()).decode()
+            assert (
+                said
+                == f"dap: port {port} is taken by another program here: port {local(line)} stands for it\n"
+            )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("web-9 80", 125, 'pods "web-9" not found'), ("svc/web 81", 125, "service web has no port 81: it has "),
+        ("web-0 https", 125, "no port called 'https'"), ("web-0", 2, "name a pod and a port of it"),
+        ("web-0 80 --cluster nowhere", 125, "nowhere"),
+    ],
+)  # fmt: skip
+async def test_what_there_is_not_is_said_in_a_sentence(home, at, words, code, said):
+    done = await home.dap("port-forward", *words.split(), env=at)
+    assert (done.code, done.out) == (code, b"")
+    assert said in done.err
+    assert done.err.count("\n") == 1
