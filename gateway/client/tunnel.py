@@ -1,26 +1,26 @@
-"""Carries one TCP connection to a port of a pod: a WebSocket to the pod's portforward, `v4.channel.k8s.io`
-(kubelet pkg/kubelet/server/portforward/websocket.go), so that no connection ever waits for another's reader.
+"""Carries TCP connections to a port of a pod: streams of SPDY to the pod's portforward, as kubectl opens them
+(k8s.io/apimachinery, pkg/util/httpstream; client-go, tools/portforward). A session carries one connection at a time, so
+that no connection ever waits for another's reader.
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
-
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import LOST, GatewayFailed, first
-from gateway.client.websocket import opened
+from gateway.client.upgrade import Upgraded, upgraded
+from gateway.protocol import spdy
 from gateway.protocol.codec import CHUNK
+from gateway.protocol.spdy import Control, Frame
 
-_PROTOCOL = "v4.channel.k8s.io"
-_LINGER = 5.0  # seconds without a byte from the pod after which a connection that this side has ended is over
-_STARTED = 15.0  # seconds for the first message of each channel, which is the port
-_DATA, _ERROR = b"\x00", b"\x01"
+_PROTOCOL = "SPDY/3.1"
+_VERSION = ("X-Stream-Protocol-Version", "portforward.k8s.io")
+_STARTED = 15.0  # seconds for the streams of a connection to be taken
+_ENDED = 2.0  # seconds for the pod to say how a connection ended; after that no other takes its place
+_PART = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -37,72 +37,111 @@ class PodPort:
     def path(self) -> str:
         """Returns the path of the pod's portforward at the gateway."""
         words = (self.cluster, "api", "v1", "namespaces", self.namespace, "pods", self.pod, "portforward")
-        return f"/clusters/{'/'.join(quote(word, safe='') for word in words)}?ports={self.port}"
+        return f"/clusters/{'/'.join(quote(word, safe='') for word in words)}"
 
 
 class Tunnel:
-    """Holds a WebSocket on which the pod's port is dialled. One task reads, another writes."""
+    """Holds a session, and in it one connection after the other. One task reads, another writes."""
 
-    def __init__(self, websocket: ClientConnection) -> None:
-        self._websocket = websocket
-        self._heard = 0.0  # the event loop's clock
+    def __init__(self, where: PodPort, connection: Upgraded) -> None:
+        self.where = where
+        self._reader, self._writer = connection.reader, connection.writer
+        self._decoder, self._encoder = spdy.Decoder(), spdy.Encoder()
+        self._frames = self._decoder.receive(connection.early)
+        self._last = -1  # the last stream
+        self._requests = 0
+        self._open: set[tuple[int, bool]] = (
+            set()
+        )  # stream and direction (True: from the pod) that have not ended
 
-    async def started(self) -> None:
-        """Waits until both channels are open. Raises GatewayFailed."""
+    @property
+    def spare(self) -> bool:
+        """Returns True if another connection may be opened: the one before has ended well, on all its ways."""
+        return not self._open and not self._reader.at_eof()
+
+    async def connect(self) -> None:
+        """Has the pod's port dialled. That the port takes no connection is known later, by `read`. Raises GatewayFailed."""
+        error, data = self._last + 2, self._last + 4
+        self._last, self._requests = data, self._requests + 1
+        about = {"port": str(self.where.port), "requestid": str(self._requests)}
+        self._open = {(error, True), (data, True), (data, False)}
+        self._writer.write(
+            self._encoder.syn_stream(error, {"streamtype": "error"} | about)
+            + spdy.data(error, b"", fin=True)
+            + self._encoder.syn_stream(data, {"streamtype": "data"} | about)
+        )
+        taken: set[int] = set()
         try:
             async with asyncio.timeout(_STARTED):
-                for _ in (_DATA, _ERROR):
-                    await self._receive()
-        except (TimeoutError, EOFError):
-            raise GatewayFailed(LOST, "the pod's port was not opened", passing=True) from None
+                while taken != {error, data}:
+                    frame = await self._next()
+                    if frame.kind == Control.SYN_REPLY:
+                        taken.add(frame.stream)
+        except TimeoutError:
+            raise GatewayFailed(LOST, "the pod's port was not opened in time", passing=True) from None
 
     async def read(self) -> bytes:
-        """Returns the next bytes of the pod; none at their end. Raises GatewayFailed with the pod's own error."""
-        with contextlib.suppress(EOFError):
-            while True:
-                channel, data = await self._receive()
-                if channel == _ERROR and data:
-                    raise GatewayFailed(LOST, _said(data.decode("utf-8", "replace")), passing=True)
-                if channel == _DATA and data:
-                    return data
+        """Returns the next bytes of the pod; none at their end. Raises GatewayFailed, with the pod's own error if it sent
+        one.
+        """
+        while (self._last, True) in self._open:
+            frame = await self._next()
+            if frame.kind is None and frame.stream == self._last and frame.body:
+                return frame.body
         return b""
 
+    async def end(self) -> None:
+        """Ends the connection from here, and waits until the pod has ended it, too. Raises GatewayFailed for the pod's own
+        error.
+        """
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(_ENDED):
+                if (self._last, False) in self._open:
+                    await self.write_eof()
+                while any(from_pod for _, from_pod in self._open):
+                    await self._next()
+
     async def write(self, data: bytes) -> None:
-        """Sends bytes to the pod; waits while the gateway takes none. Does nothing after the end."""
-        with contextlib.suppress(ConnectionClosed):  # the reader sees it too
-            for start in range(0, len(data), CHUNK):
-                await self._websocket.send(_DATA + data[start : start + CHUNK])
+        """Sends bytes to the pod; waits while the gateway takes none. Raises OSError."""
+        for start in range(0, len(data), CHUNK):
+            self._writer.write(spdy.data(self._last, data[start : start + CHUNK]))
+        await self._writer.drain()
 
-    async def close(self, linger: float = _LINGER) -> None:
-        """Closes the tunnel when the pod has sent nothing for `linger` seconds."""
-        loop = asyncio.get_running_loop()
-        self._heard = loop.time()
-        while (left := self._heard + linger - loop.time()) > 0:  # noqa: ASYNC110  # each byte of the pod puts it off
-            await asyncio.sleep(left)
-        await self._websocket.close()
+    async def write_eof(self) -> None:
+        """Ends the input of the pod's port."""
+        self._open.discard((self._last, False))
+        self._writer.write(spdy.data(self._last, b"", fin=True))
+        await self._writer.drain()
 
-    async def _receive(self) -> tuple[bytes, bytes]:
-        try:
-            message = await self._websocket.recv(decode=False)
-        except ConnectionClosed:
-            raise EOFError from None
-        self._heard = asyncio.get_running_loop().time()
-        return message[:1], message[1:]
+    async def _next(self) -> Frame:
+        """Returns the next frame; answers pings, and takes note of ends. Raises GatewayFailed."""
+        while (frame := next(self._frames, None)) is None:
+            try:
+                received = await self._reader.read(_PART)
+            except OSError:
+                received = b""
+            if not received:
+                raise GatewayFailed(LOST, "the connection to the pod's port was lost", passing=True)
+            self._frames = self._decoder.receive(received)
+        if frame.kind == Control.PING:
+            self._writer.write(spdy.ping(frame.body))
+        if frame.kind == Control.RST_STREAM or (frame.kind is None and frame.fin):
+            self._open.discard((frame.stream, True))
+        if frame.kind is None and frame.stream == self._last - 2 and frame.body:
+            raise GatewayFailed(LOST, _said(frame.body.decode("utf-8", "replace")), passing=True)
+        return frame
 
 
 @asynccontextmanager
 async def tunnel(endpoint: Endpoint, where: PodPort) -> AsyncIterator[Tunnel]:
     """Opens a tunnel to a port of a pod; leaving closes the tunnel. Raises GatewayFailed."""
-    async with opened(endpoint, where.path, _PROTOCOL) as websocket:
-        made = Tunnel(websocket)
-        await made.started()
-        yield made
+    async with upgraded(endpoint, where.path, _PROTOCOL, [_VERSION]) as connection:
+        yield Tunnel(where, connection)
 
 
 async def carry(made: Tunnel, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Passes bytes both ways until the pod or the local side has ended. The protocol knows no half-close: the pod does
-    not hear that the local side has ended until the tunnel is closed, some seconds after the pod's last byte. Raises
-    GatewayFailed with the pod's own error, and OSError of the local side.
+    """Passes bytes both ways until the pod's have ended, and the end of the local side's by itself. Raises GatewayFailed,
+    with the pod's own error if it sent one, and OSError of the local side.
     """
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -110,15 +149,17 @@ async def carry(made: Tunnel, reader: asyncio.StreamReader, writer: asyncio.Stre
             while data := await made.read():
                 writer.write(data)
                 await writer.drain()
+            writer.write_eof()
             sending.cancel()
+        await made.end()
     except BaseExceptionGroup as group:
         raise first(group) from None
 
 
 async def _send(made: Tunnel, reader: asyncio.StreamReader) -> None:
-    while data := await reader.read(CHUNK):
+    while data := await reader.read(_PART):
         await made.write(data)
-    await made.close()
+    await made.write_eof()
 
 
 def _said(words: str) -> str:

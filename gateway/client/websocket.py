@@ -22,7 +22,7 @@ from gateway.client.reach import ProxyRefused, proxy_of, reach, trust
 from gateway.errors import why
 from gateway.timeouts import wait_within
 
-_OPEN = 15.0  # seconds for the handshake; what the far side takes comes after it
+OPEN = 15.0  # seconds for the handshake; what the far side takes comes after it
 _CLOSE = 2.0  # seconds for the closing handshake
 _HURRY = 0.3  # seconds for it after Ctrl-C and the like
 _PING = 15.0  # seconds between pings: proxies and the gateway see that we live
@@ -73,7 +73,7 @@ def explained(endpoint: Endpoint) -> Iterator[None]:
 async def speaking(endpoint: Endpoint, websocket: ClientConnection, protocol: str) -> AsyncIterator[None]:
     """Closes the WebSocket in the end. Raises GatewayFailed where the server speaks another protocol."""
     async with websocket:
-        _notice_loss(websocket)
+        notice_loss(websocket.transport)
         if websocket.subprotocol != protocol:
             message = f"the server at {endpoint} does not speak {protocol}: name a dap gateway"
             raise GatewayFailed(REFUSED, message)
@@ -98,18 +98,18 @@ async def _hurry(websocket: ClientConnection) -> None:
 async def connected(endpoint: Endpoint, path: str, protocol: str) -> ClientConnection:
     url = endpoint.url.replace("http", "ws", 1) + path
     if endpoint.socket:
-        local = await asyncio.to_thread(unix_peer.connect, endpoint.socket, _OPEN)
+        local = await asyncio.to_thread(unix_peer.connect, endpoint.socket, OPEN)
         return await connect(url, proxy=None, sock=local, **_settings(endpoint, protocol))
     proxy, begun = proxy_of(endpoint), time.monotonic()
-    sock = await reach(endpoint, proxy, _OPEN)
+    sock = await reach(endpoint, proxy, OPEN)
     who = f"the gateway behind the proxy {proxy}" if proxy else sock.getpeername()[0]
     if endpoint.proves:
-        await prove_in_thread(sock, endpoint.token, _OPEN)
-    more = {"open_timeout": _OPEN - (time.monotonic() - begun), "ssl": trust(endpoint)}
+        await prove_in_thread(sock, endpoint.token, OPEN)
+    more = {"open_timeout": OPEN - (time.monotonic() - begun), "ssl": trust(endpoint)}
     try:
         return await connect(url, proxy=None, sock=sock, **_settings(endpoint, protocol) | more)
     except TimeoutError:
-        raise OSError(f"{who} took the connection and gave no answer within {_OPEN:g} s") from None
+        raise OSError(f"{who} took the connection and gave no answer within {OPEN:g} s") from None
     except OSError:
         raise
     except ValueError:  # a redirect, which would need another socket
@@ -124,7 +124,7 @@ def _settings(endpoint: Endpoint, protocol: str) -> dict[str, Any]:
         "user_agent_header": f"dap/{__version__}",
         "compression": None,
         "max_size": None,
-        "open_timeout": _OPEN,
+        "open_timeout": OPEN,
         "close_timeout": _CLOSE,
         "ping_interval": _PING,
         "ping_timeout": None,  # a pong may wait behind output or input that is held up, and prove nothing
@@ -132,9 +132,9 @@ def _settings(endpoint: Endpoint, protocol: str) -> dict[str, Any]:
     }
 
 
-def _notice_loss(websocket: ClientConnection) -> None:
+def notice_loss(transport: asyncio.BaseTransport) -> None:
     """Makes the kernel find out when the network is gone (RFC 1122, 4.2.3.6; RFC 5482), busy or idle."""
-    sock = websocket.transport.get_extra_info("socket")
+    sock = transport.get_extra_info("socket")
     if sock.family == socket.AF_UNIX:
         return
     idle = "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"  # so macOS calls it

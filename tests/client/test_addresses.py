@@ -156,7 +156,7 @@ async def test_a_session_goes_through_the_address_of_the_proxy_that_answers(monk
 
 
 async def test_a_session_that_nobody_answers_names_the_addresses(monkeypatch):
-    monkeypatch.setattr(client, "_OPEN", 0.5)
+    monkeypatch.setattr(client, "OPEN", 0.5)
     name(monkeypatch, HOST, SILENT, "127.0.0.3")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -172,7 +172,7 @@ async def test_a_session_that_nobody_answers_names_the_addresses(monkeypatch):
 
 @pytest.mark.parametrize("proxied", [False, True])
 async def test_a_session_whose_handshake_stands_still_names_who_took_the_connection(monkeypatch, proxied):
-    monkeypatch.setattr(client, "_OPEN", 0.3)
+    monkeypatch.setattr(client, "OPEN", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         where = f"127.0.0.1:{mute.getsockname()[1]}"
         endpoint, said = Endpoint(f"http://{where}"), "127.0.0.1 took the connection and gave no answer"

@@ -40,6 +40,7 @@ class LinkStream:
         self._pace = FlowWindow(window)
         self._company = company
         self._unread = self._uncredited = 0
+        self._withheld = False
         self._may_send = wire.Allowance(credit)
         self._came: deque[tuple[int, bytes]] = deque()
         self._news = asyncio.Event()
@@ -74,11 +75,11 @@ class LinkStream:
         return self.take()
 
     def take(self) -> list[tuple[int, bytes]]:
-        """Returns at once what `read` would return, or an empty list; grants credit if much is due."""
+        """Returns at once what `read` would return, or an empty list; grants the credit that was withheld for it."""
         batch = list(self._came)
         self._came.clear()
         self._unread = 0
-        if self._uncredited > AHEAD:
+        if self._withheld:  # the relay may have none left, and nothing more comes then
             self.credit()
         return batch
 
@@ -189,7 +190,8 @@ class LinkStream:
         session must slow only its own stream. `rtt`: the link's round trip in seconds, which adapts the window; 0
         leaves the window.
         """
-        if self._unread > AHEAD or self.ended or self._unwanted:
+        self._withheld = self._unread > AHEAD
+        if self._withheld or self.ended or self._unwanted:
             return
         if rtt:
             now = time.monotonic()

@@ -13,6 +13,7 @@ from gateway.cli.forward.destination import Destination
 from gateway.cli.forward.forward import Forward
 from gateway.cli.forward.listener import PortTaken, listening
 from gateway.cli.forward.spec import Wanted
+from gateway.cli.forward.tunnels import Tunnels
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import first
 from gateway.client.tunnel import PodPort
@@ -104,7 +105,7 @@ async def _forward(endpoint: Endpoint, wanted: Wanted, options: Options) -> None
         with ExitStack() as stack:
             sockets = _listen(stack, wanted, where, options)
             report.listens(sockets, where)
-            await Forward(endpoint, destination, report.failed).run(sockets)
+            await Forward(Tunnels(endpoint), destination, report.failed).run(sockets)
     finally:
         report.state("stopped", None)
 

@@ -101,6 +101,7 @@ class Destination:
     async def _prove(self, where: PodPort) -> None:
         """Connects to the port, and takes a connection that has not failed within PROOF for one that works."""
         async with tunnel(self._endpoint, where) as made:
+            await made.connect()
             try:
                 async with asyncio.timeout(PROOF):
                     await made.read()

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from gateway.cli.forward.destination import Destination
-from gateway.client.endpoint import Endpoint
+from gateway.cli.forward.tunnels import Tunnels
 from gateway.client.exit_status import GatewayFailed
-from gateway.client.tunnel import carry, tunnel
+from gateway.client.tunnel import carry
 
 WAIT = 30.0  # seconds that a connection waits for the way to be there
 _ATTEMPTS = 3  # pods in turn that a connection is tried with, as long as nothing was sent
 
 
 class Forward:
-    """Takes connections on `sockets`. `failed` hears why a connection ended that did not end by itself."""
+    """Carries connections over `tunnels`. `failed` hears why a connection ended that did not end by itself."""
 
-    def __init__(self, endpoint: Endpoint, destination: Destination, failed: Callable[[str], None]) -> None:
-        self._endpoint = endpoint
+    def __init__(self, tunnels: Tunnels, destination: Destination, failed: Callable[[str], None]) -> None:
+        self._tunnels = tunnels
         self._destination = destination
         self._failed = failed
 
@@ -26,6 +26,7 @@ class Forward:
         """Takes connections until it is cancelled, which ends them: each has tasks of its own and waits for no other."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._destination.run())
+            tasks.create_task(self._tunnels.run())
             for one in sockets:
                 tasks.create_task(self._take(one, tasks))
 
@@ -57,7 +58,7 @@ class Forward:
                 where = await self._destination.where()
             begun = False
             try:
-                async with tunnel(self._endpoint, where) as made:
+                async with self._tunnels.connected(where) as made:
                     begun = True
                     await carry(made, reader, writer)
                 return
