@@ -76,6 +76,23 @@ async def test_bytes_go_both_ways_and_ctrl_c_ends_it(home, at):
         idle[1].close()
 
 
+async def test_the_end_of_one_way_is_passed_on_and_a_session_serves_the_next_connection(home, at):
+    async def counts(reader, writer):
+        said = await reader.read()  # to the end
+        writer.write(b"%d bytes" % len(said))
+        writer.close()
+
+    server = await asyncio.start_server(counts, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, forwarding(home, at, "web-0", f"0:{port}") as (_, line):
+        for size in (0, 5, 200_000):
+            reader, writer = await asyncio.open_connection("127.0.0.1", local(line))
+            writer.write(bytes(size))
+            writer.write_eof()
+            assert await reader.read() == b"%d bytes" % size
+            writer.close()
+
+
 async def test_states_for_programs(home, at):
     async with upper() as port:
         async with forwarding(home, at, "deploy/api", f"0:{port}", "--json") as (process, line):

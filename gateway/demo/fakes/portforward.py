@@ -1,79 +1,110 @@
-"""Forwards a port of an invented pod, to the same port of this machine: a WebSocket as the kubelet's, `v4.channel.k8s.io`."""
+"""Forwards ports of an invented pod to the same ports of this machine: SPDY/3.1 as the kubelet speaks it, for clients
+that compress without SPDY's dictionary, as dap does. A session carries one connection after the other.
+"""
 
-import base64
-import hashlib
 import select
 import socket
+import zlib
 
-PROTOCOL = "v4.channel.k8s.io"
-_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
-_BINARY, _CLOSE, _PING, _PONG = 2, 8, 9, 10
-_DATA, _ERROR = b"\x00", b"\x01"
+PROTOCOL = "SPDY/3.1"
+_SYN_STREAM, _SYN_REPLY, _PING = 1, 2, 6
+_FIN = 1
 _PART = 32 * 1024
 
 
-def accepting(key: str) -> str:
-    """Returns the Sec-WebSocket-Accept that answers a key."""
-    return base64.b64encode(hashlib.sha1((key + _GUID).encode(), usedforsecurity=False).digest()).decode()
+class Forwarding:
+    """Speaks SPDY on `client`, whose upgrade is done. `local`: the connection that is carried; None between two."""
 
+    def __init__(self, client: socket.socket, pod: str) -> None:
+        self._client = client
+        self._pod = pod
+        self._received = bytearray()
+        self._inflate = zlib.decompressobj()
+        self._deflate = zlib.compressobj()
+        self._error = self._data = 0  # streams of the connection
+        self._local: socket.socket | None = None
 
-def forward(client: socket.socket, port: int, pod: str) -> None:
-    """Carries one connection over the WebSocket on `client`, whose handshake is done, until either side ends."""
-    for channel in (_DATA, _ERROR):
-        client.sendall(_frame(_BINARY, channel + port.to_bytes(2, "little")))
-    try:
-        with socket.create_connection(("127.0.0.1", port), 5) as local:
-            _carry(client, local)
-    except OSError as error:
-        words = (
-            f"error forwarding port {port} to pod {pod}: connect: {(error.strerror or str(error)).lower()}"
-        )
-        client.sendall(_frame(_BINARY, _ERROR + words.encode()))
-    client.sendall(_frame(_CLOSE, (1000).to_bytes(2, "big")))
-
-
-def _carry(client: socket.socket, local: socket.socket) -> None:
-    received = bytearray()
-    while True:
-        ready, _, _ = select.select([client, local], [], [])
-        if local in ready:
-            data = local.recv(_PART)
-            if not data:
-                return
-            client.sendall(_frame(_BINARY, _DATA + data))
-        if client in ready:
-            data = client.recv(_PART)
-            received += data
-            while frame := _next(received):
-                if frame[0] == _CLOSE:
+    def run(self) -> None:
+        """Carries connections until the client ends the session."""
+        while True:
+            ready, _, _ = select.select([one for one in (self._client, self._local) if one], [], [])
+            if self._local in ready:
+                self._from_pod(self._local)
+            if self._client in ready:
+                received = self._client.recv(_PART)
+                self._received += received
+                while self._frame():
+                    pass
+                if not received:
                     return
-                if frame[0] == _PING:
-                    client.sendall(_frame(_PONG, frame[1]))
-                elif frame[0] == _BINARY and frame[1][:1] == _DATA:
-                    local.sendall(frame[1][1:])
-            if not data:
-                return
+
+    def _from_pod(self, local: "socket.socket | None") -> None:
+        data = local.recv(_PART) if local else b""
+        self._say(self._data, data, fin=not data)
+        if not data:
+            self._end()
+
+    def _end(self, words: bytes = b"") -> None:
+        """Ends the connection: the error stream says why, or nothing."""
+        self._say(self._error, words, fin=True)
+        if self._local:
+            self._local.close()
+        self._local = None
+
+    def _frame(self) -> bool:
+        """Takes the first whole frame; False where there is none yet."""
+        size = int.from_bytes(self._received[5:8], "big")
+        if len(self._received) < 8 + size:
+            return False
+        head, body = bytes(self._received[:8]), bytes(self._received[8 : 8 + size])
+        del self._received[: 8 + size]
+        if not head[0] & 0x80:
+            self._to_pod(int.from_bytes(head[:4], "big"), body, fin=bool(head[4] & _FIN))
+        elif head[3] == _SYN_STREAM:
+            self._opened(int.from_bytes(body[:4], "big"), _headers(self._inflate.decompress(body[10:])))
+        elif head[3] == _PING:
+            self._control(_PING, body)
+        return True
+
+    def _opened(self, stream: int, headers: "dict[str, str]") -> None:
+        empty = self._deflate.compress(bytes(4)) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        self._control(_SYN_REPLY, stream.to_bytes(4, "big") + empty)
+        if headers["streamtype"] == "error":
+            self._error = stream
+            return
+        self._data, port = stream, headers["port"]
+        try:
+            self._local = socket.create_connection(("127.0.0.1", int(port)), 5)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            self._end(f"error forwarding port {port} to pod {self._pod}: connect: {why}".encode())
+
+    def _to_pod(self, stream: int, body: bytes, *, fin: bool) -> None:
+        if stream != self._data or not self._local:
+            return
+        try:
+            self._local.sendall(body)
+            if fin:
+                self._local.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._say(self._data, b"", fin=True)
+            self._end()
+
+    def _say(self, stream: int, body: bytes, *, fin: bool) -> None:
+        head = stream.to_bytes(4, "big") + bytes([_FIN if fin else 0]) + len(body).to_bytes(3, "big")
+        self._client.sendall(head + body)
+
+    def _control(self, kind: int, body: bytes) -> None:
+        self._client.sendall(bytes([0x80, 3, 0, kind, 0]) + len(body).to_bytes(3, "big") + body)
 
 
-def _frame(opcode: int, payload: bytes) -> bytes:
-    size = len(payload)
-    length = bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2, "big")
-    return bytes([0x80 | opcode]) + length + payload
+def _headers(block: bytes) -> "dict[str, str]":
+    at = 4
 
+    def text() -> str:
+        nonlocal at
+        size = int.from_bytes(block[at : at + 4], "big")
+        at += 4 + size
+        return block[at - size : at].decode()
 
-def _next(received: bytearray) -> "tuple[int, bytes] | None":
-    """Takes the first whole frame off; None where there is none yet. A client's frames are masked."""
-    if len(received) < 2:
-        return None
-    size, at = received[1] & 0x7F, 2
-    if size > 125:
-        at = 4 if size == 126 else 10
-        size = int.from_bytes(received[2:at], "big")
-    if len(received) < at + 4 + size:
-        return None
-    mask = bytes(received[at : at + 4]) * (size // 4 + 1)
-    masked = received[at + 4 : at + 4 + size]
-    payload = (int.from_bytes(masked, "big") ^ int.from_bytes(mask[:size], "big")).to_bytes(size, "big")
-    opcode = received[0] & 0x0F
-    del received[: at + 4 + size]
-    return opcode, payload
+    return {text(): text() for _ in range(int.from_bytes(block[:4], "big"))}

@@ -12,7 +12,7 @@ import sys
 from .api import answer, parameters
 from .cluster import RefusedError
 from .logs import log
-from .portforward import PROTOCOL, accepting, forward
+from .portforward import PROTOCOL, Forwarding
 from .table import table, wanted
 from .watch import BOOKMARK, Watch
 
@@ -44,9 +44,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._say(403, "text/plain", b"Forbidden\n")
             return
         try:
-            if named := _FORWARD.fullmatch(path):
-                self._forward(named[1], named[2], parameters(query))
-            elif named := _LOG.fullmatch(path):
+            if named := _LOG.fullmatch(path):
                 self._log(named[1], named[2], parameters(query))
             elif "watch=true" in query or "watch=1" in query:
                 self._watch(Watch(self.path, self._shown))
@@ -56,6 +54,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._refuse(error)
 
     def do_POST(self) -> None:
+        if named := _FORWARD.fullmatch(self.path):
+            try:
+                self._forward(named[1], named[2])
+            except RefusedError as error:
+                self._refuse(error)
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.path != _REVIEW:
             self._refuse(RefusedError("Error from server (MethodNotAllowed): the demo's cluster is as it is"))
@@ -89,20 +93,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._part(text)
         self._gone(None)
 
-    def _forward(self, namespace: str, name: str, query: "dict[str, str]") -> None:
-        """Forwards a port to the same one of this machine, for clients of the WebSocket with channels."""
+    def _forward(self, namespace: str, name: str) -> None:
+        """Forwards ports to the same ones of this machine."""
         answer(f"/api/v1/namespaces/{namespace}/pods/{name}")
-        ports = query.get("ports", "")
-        if PROTOCOL not in self.headers.get("Sec-WebSocket-Protocol", "") or not ports.isdecimal():
-            raise RefusedError(f"Error from server (BadRequest): one port, and a WebSocket with {PROTOCOL}")
+        if self.headers.get("Upgrade") != PROTOCOL:
+            raise RefusedError(f"Error from server (BadRequest): ports are forwarded with {PROTOCOL}")
         self.close_connection = True
         self.send_response(101)
-        self.send_header("Upgrade", "websocket")
+        self.send_header("Upgrade", PROTOCOL)
         self.send_header("Connection", "Upgrade")
-        self.send_header("Sec-WebSocket-Accept", accepting(self.headers.get("Sec-WebSocket-Key", "")))
-        self.send_header("Sec-WebSocket-Protocol", PROTOCOL)
+        self.send_header("X-Stream-Protocol-Version", "portforward.k8s.io")
         self.end_headers()
-        forward(self.connection, int(ports), name)
+        Forwarding(self.connection, name).run()
 
     def _watch(self, watch: Watch) -> None:
         """Sends the events of a watch until its time is over or the client has seen enough."""
