@@ -121,6 +121,11 @@ CODES: dict[str, Code] = {
     ),
     "ssh_busy": Code(Hop.SSH, 503, "the management host takes no more sessions: end one, or try again later"),
     "ssh_lost": Code(Hop.SSH, 500, "the connection to the management host was lost"),
+    "stream_ended": Code(
+        Hop.CLUSTER,
+        0,
+        "the cluster ended a connection that passes as bytes: only its client has read how its command ended",
+    ),
     "client_closed": Code(Hop.CLIENT, 0, "the client closed the session"),
     "client_lost": Code(Hop.CLIENT, 0, "the connection to the client was lost without a close"),
     "client_broke_protocol": Code(

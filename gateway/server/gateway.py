@@ -1,6 +1,7 @@
 """Composition: backends, access, the sessions' registry, and what the routes need beside them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from gateway.server.namespaces import Namespaces
 from gateway.server.page_links import PageLinks
 from gateway.server.relayed import Relayed
 from gateway.server.tls import TlsListener
+from gateway.sessions.passed import PassedSessions
 from gateway.sessions.registry import SessionRegistry
 from gateway.settings.config import Config
 from gateway.sleep_watch import SleepWatch
@@ -70,7 +72,8 @@ async def running(
                 backends, config.limits, tasks, metrics.session, namespaces.forget, log_argv=config.log_argv
             )
             access = Access(tokens, places, TrustedProxies(config.trusted_proxies))
-            relayed = Relayed(config.limits.requests_per_identity)
+            passed = PassedSessions(metrics.passed, log_argv=config.log_argv)
+            relayed = Relayed(config.limits.requests_per_identity, passed)
             in_person = Impersonation(
                 name for name, one in config.clusters.items() if one.impersonate == "user"
             )
@@ -80,6 +83,7 @@ async def running(
             )
             for name, backend in backends.items():
                 metrics.watch(name, backend)
+            metrics.live.count = partial(_live, registry, passed)
             restarts: dict[str, str] = {}
             work: dict[str, Callable[[], Awaitable[object]]] = {
                 "revocations": partial(_end_revoked, access, registry, relayed),
@@ -92,9 +96,18 @@ async def running(
             try:
                 yield gateway
             finally:
+                relayed.end_all()
                 await registry.stop()
                 for task in (*watchers, *lookers, *registry.sessions.values()):
                     task.cancel()
+
+
+def _live(registry: SessionRegistry, passed: PassedSessions) -> Counter[str]:
+    """Returns how many sessions each cluster has."""
+    count = Counter(dict.fromkeys(registry.backends, 0))
+    count.update(session.target.cluster for session in registry.sessions if not session.over.done())
+    count.update(session.target.cluster for session in passed.live)
+    return count
 
 
 async def _end_revoked(access: Access, registry: SessionRegistry, relayed: Relayed) -> None:

@@ -1,7 +1,7 @@
 """What /metrics shows. One registry per gateway, so that two in one process do not share counters."""
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from gateway.backends.contract import Backend
 from gateway.protocol.outcome import Outcome
+from gateway.sessions.passed import PassedSession
 from gateway.sessions.session import Session
 
 _PHASES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds
@@ -39,6 +40,8 @@ class Metrics:
         tasks.set_function(lambda: len(asyncio.all_tasks()))
         self._backends = _Backends()
         self._registry.register(self._backends)
+        self.live = _Live()
+        self._registry.register(self.live)
 
     def watch(self, cluster: str, backend: Backend) -> None:
         """Shows the backend's connections from now on."""
@@ -46,9 +49,16 @@ class Metrics:
 
     def session(self, outcome: Outcome, session: Session) -> None:
         """Counts a session that ended."""
+        self._ended(outcome, session, session.output.end)
+
+    def passed(self, outcome: Outcome, session: PassedSession) -> None:
+        """Counts a session that has passed as bytes and ended."""
+        self._ended(outcome, session, session.bytes_out)
+
+    def _ended(self, outcome: Outcome, session: Session | PassedSession, sent: int) -> None:
         self._sessions.labels(session.target.cluster, outcome.code, str(outcome.hop)).inc()
         self._bytes.labels("in").inc(session.bytes_in)
-        self._bytes.labels("out").inc(session.output.end)
+        self._bytes.labels("out").inc(sent)
         for phase, seconds in (("started", session.times.started), ("first_byte", session.times.first_byte)):
             if seconds is not None:
                 self._open.labels(phase).observe(seconds)
@@ -83,6 +93,19 @@ class _OfClusters(Collector):
                 one for one in metric.samples if one.labels.get("cluster") in (None, *self._clusters)
             ]
             yield metric
+
+
+class _Live(Collector):
+    """Shows how many sessions each cluster has now, as `count` says."""
+
+    def __init__(self) -> None:
+        self.count: Callable[[], Mapping[str, int]] = dict
+
+    def collect(self) -> Iterator[Metric]:
+        live = GaugeMetricFamily("dap_sessions_open", "Sessions that live", labels=["cluster"])
+        for cluster, count in self.count().items():
+            live.add_metric([cluster], count)
+        yield live
 
 
 class _Backends(Collector):

@@ -1,15 +1,17 @@
 """Passes bytes both ways between a client and the API server, after both have agreed on another protocol than HTTP."""
 
 import asyncio
-import time
+from collections.abc import Coroutine
+from typing import Any
 
 from aiohttp import web
 
 from gateway.backends.contract import ByteStream, Response
 from gateway.errors import HopFailed
-from gateway.server import audit
+from gateway.protocol.outcome import Outcome
 from gateway.server.connection import connection_of
 from gateway.server.refusals import Refusal
+from gateway.sessions.passed import PassedSession, PassedSessions
 
 _AHEAD = (
     64 * 1024
@@ -34,11 +36,12 @@ class AnswerSent(web.StreamResponse):
 
 
 async def pass_bytes(
-    request: web.Request, response: Response, stream: ByteStream, protocol: str
+    request: web.Request, response: Response, protocol: str, session: PassedSession, sessions: PassedSessions
 ) -> web.StreamResponse:
-    """Sends the 101 and passes bytes until both sides have ended, or one is lost. Raises Refusal where the client has
-    sent bytes before.
+    """Sends the 101 and passes bytes until both sides have ended, or one is lost; meanwhile `session` is among `sessions`.
+    Raises Refusal where the client has sent bytes before.
     """
+    assert response.stream
     reader = asyncio.StreamReader(_AHEAD)
     inner = asyncio.StreamReaderProtocol(reader)
     try:
@@ -47,50 +50,57 @@ async def pass_bytes(
         raise Refusal(400, str(error)) from None
     writer = asyncio.StreamWriter(transport, inner, reader, asyncio.get_running_loop())
     writer.write(_head(response, protocol))
-    began, counts = time.monotonic(), [0, 0]
     try:
-        await _both_ways(reader, writer, stream, counts)
+        with sessions.running(session):
+            await _both_ways(reader, writer, response.stream, session)
     finally:
         transport.close()
-        seconds = round(time.monotonic() - began, 3)
-        audit.write(
-            "stream_closed", request, path=request.path, received=counts[0], sent=counts[1], seconds=seconds
-        )
     return AnswerSent(101)
 
 
 async def _both_ways(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stream: ByteStream, counts: list[int]
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stream: ByteStream, session: PassedSession
 ) -> None:
     async def up() -> None:
         while data := await reader.read(_AHEAD):
-            counts[0] += len(data)
+            session.received(len(data))
             await stream.write(data)
+        session.finish(Outcome("client_closed"))
         stream.write_eof()
 
     async def down() -> None:
         while data := await stream.read():
-            counts[1] += len(data)
+            session.sent(len(data))
             writer.write(data)
             await writer.drain()
+        session.finish(Outcome("stream_ended"))
         if writer.can_write_eof():
             writer.write_eof()
         else:  # TLS has no half of a connection to close
             writer.close()
 
-    async def both() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            ways = [tasks.create_task(up()), tasks.create_task(down())]
-            _, rest = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            if rest:
-                await asyncio.wait(rest, timeout=_LAST)
-                for way in rest:
-                    way.cancel()
-
     try:
-        await both()
-    except* (HopFailed, ConnectionError):
-        pass  # the other side sees its connection end
+        await _until_both_end(up(), down())
+    except* HopFailed as lost:  # the other side sees its connection end
+        session.finish(_first(lost).outcome())
+    except* ConnectionError:
+        session.finish(Outcome("client_lost"))
+
+
+async def _until_both_end(*ways: Coroutine[Any, Any, None]) -> None:
+    """Runs both ways. After the end of one, the other has _LAST seconds."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(way) for way in ways]
+        _, rest = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        if rest:
+            await asyncio.wait(rest, timeout=_LAST)
+            for way in rest:
+                way.cancel()
+
+
+def _first(group: BaseExceptionGroup[HopFailed]) -> HopFailed:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def _head(response: Response, protocol: str) -> bytes:

@@ -1,8 +1,11 @@
 """Writes the events of a session to the log. gateway/server/README.md has all of them, with those of the edge."""
 
+from typing import Any
+
 import structlog
 
 from gateway.protocol.outcome import Outcome
+from gateway.protocol.target import Command
 from gateway.sessions.record import shown
 from gateway.sessions.session import Session
 
@@ -23,15 +26,18 @@ def opened(session: Session, *, argv: bool) -> None:
     """
     command = session.command
     recovered = session.resumption and session.resumption.found
-    said = {"argv": shown(command.argv, _ARGV)} if argv else {}
     log_of(session).info(
         "session_recovered" if recovered else "session_opened",
         proof=session.identity.proof,
         verb=command.verb,
-        argv_sha256=command.argv_sha256,
-        tty=command.tty,
-        **said,
+        **command_fields(command, argv=argv),
     )
+
+
+def command_fields(command: Command, *, argv: bool) -> dict[str, Any]:
+    """Returns what the log has of a command. `argv`: the command itself, too."""
+    said = {"argv": shown(command.argv, _ARGV)} if argv else {}
+    return {"argv_sha256": command.argv_sha256, "tty": command.tty, **said}
 
 
 def closed(session: Session, outcome: Outcome, seconds: float) -> None:

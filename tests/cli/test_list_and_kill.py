@@ -27,6 +27,8 @@ async def test_a_table_for_people(home):
     sessions = [
         listed("aaaa"),
         listed("bbbb", attached=False, container="nginx", command=["sh", "-c", "echo \x1b[31m" + "x" * 50]),
+        listed("cccc", kind="exec (SPDY)", command=["date"]),
+        listed("dddd", kind="port-forward"),
     ]
     http = {"/gateway/v1/sessions": (200, {"sessions": sessions})}
     async with fake_gateway(nobody, home.socket, http=http):
@@ -48,6 +50,8 @@ async def test_a_table_for_people(home):
     ]
     assert lines[2][:2] == ["bbbb", "default/shop/web-0/nginx"]
     assert lines[2][-2] == "waiting"
+    assert lines[3][2:5] == ["exec", "(SPDY)", "date"]
+    assert lines[4][2:4] == ["port-forward", "2h"]
     assert b"\x1b" not in done.out
 
 

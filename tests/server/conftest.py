@@ -12,6 +12,7 @@ import pytest
 import structlog
 from support.scripted import Scripted
 from support.served import cluster_at, config_for, served
+from support.upstream import upstream_at
 
 from gateway import log
 from gateway.settings.config import Limits
@@ -38,6 +39,14 @@ async def edge_with(tmp_path):
 @pytest.fixture
 async def edge(edge_with):
     return await edge_with()
+
+
+@pytest.fixture
+async def upstream(edge, tmp_path):
+    """The API server behind the edge: it records every byte of a request."""
+    async with upstream_at(tmp_path / "api.sock") as (one, api):
+        edge.backend.kube = api
+        yield one
 
 
 @asynccontextmanager

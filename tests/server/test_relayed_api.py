@@ -16,13 +16,6 @@ POD = "/api/v1/namespaces/default/pods/web-0"
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture
-async def upstream(edge, tmp_path):
-    async with upstream_at(tmp_path / "api.sock") as (one, api):
-        edge.backend.kube = api
-        yield one
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -308,7 +301,9 @@ async def echo(_, reader, writer):
     writer.close()
 
 
-@pytest.mark.parametrize("path", [f"{POD}/exec?command=sh", f"{POD}/portforward", f"{POD}/attach"])
+@pytest.mark.parametrize(
+    "path", [f"{POD}/exec?command=sh&stdin=1", f"{POD}/portforward", f"{POD}/attach?stdout=1"]
+)
 async def test_an_upgrade_passes_as_bytes(edge, upstream, path):
     upstream.answer = echo
     data = bytes(range(256)) * 4000

@@ -35,7 +35,7 @@ class Listed:
         target = "/".join(
             str(body[part]) for part in ("cluster", "namespace", "pod", "container") if body[part]
         )
-        command = " ".join(str(argument) for argument in body["command"] or ("(shell)",))
+        command = _command(body)
         if len(command) > _COMMAND_WIDTH:
             command = command[: _COMMAND_WIDTH - 1] + "…"
         client = "attached" if body["attached"] else "waiting"
@@ -106,6 +106,14 @@ def _parse(body: dict[str, Any]) -> list[Listed]:
 
 def _unknown(message: str) -> GatewayFailed:
     return GatewayFailed("session_unknown", message)
+
+
+def _command(body: Any) -> str:
+    """Returns what runs in the session. One that passes as bytes has a kind, which stands first."""
+    words = body["command"] or ()
+    if kind := body.get("kind"):
+        return " ".join((str(kind), *map(str, words)))
+    return " ".join(map(str, words or ("(shell)",)))
 
 
 def _amount(size: float) -> str:

@@ -9,9 +9,10 @@ from gateway.access.grants import Grant
 from gateway.access.identity import Identity
 from gateway.access.policy import allowed
 from gateway.log import printable
-from gateway.server.app_keys import ACCESS, IDENTITY, REGISTRY
+from gateway.server.app_keys import ACCESS, IDENTITY, REGISTRY, RELAYED
 from gateway.server.audit import write
 from gateway.server.refusals import Refusal
+from gateway.server.routes.sessions import live_sessions
 
 routes = web.RouteTableDef()
 
@@ -20,7 +21,7 @@ routes = web.RouteTableDef()
 async def list_access(request: web.Request) -> web.Response:
     """Lists one's own tickets and tokens, or, for who may, all of them: tickets first, then tokens, the oldest first."""
     tokens, identity = request.app[ACCESS].tokens, request[IDENTITY]
-    sessions = Counter(one.credential for one in request.app[REGISTRY].sessions if not one.over.done())
+    sessions = Counter(one.credential for one in live_sessions(request.app))
     rows = [
         _row(kind or grant.identity.proof, grant, sessions[grant.name])
         for kind, grants in (("ticket", tokens.tickets()), ("", tokens.pages()))
@@ -39,6 +40,7 @@ async def revoke(request: web.Request) -> web.Response:
         raise Refusal(404, "there is no such ticket or token, or not any more: 'dap access' lists them")
     tokens.revoke_named(name)
     request.app[REGISTRY].end_revoked(tokens.good())
+    request.app[RELAYED].end_revoked(tokens.good())
     await tokens.saved()
     write("access_revoked", request, name=name, whose=grant.identity.name)
     return web.Response(status=204)

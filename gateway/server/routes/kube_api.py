@@ -4,7 +4,7 @@ back as it is, while it comes.
 
 from collections.abc import AsyncIterator
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from multidict import CIMultiDict
 
 from gateway.backends.contract import Headers, Response
@@ -18,8 +18,9 @@ from gateway.server.app_keys import BACKENDS, IDENTITY, REGISTRY, RELAYED
 from gateway.server.audit import AUDIT
 from gateway.server.forwarded_headers import forwarded
 from gateway.server.refusals import Refusal
+from gateway.server.relayed import Passing
 from gateway.server.routes.clusters import cluster_api, requested_cluster
-from gateway.server.upgraded import pass_bytes
+from gateway.server.routes.kube_upgrades import Asked, pass_session, slot_for, with_command
 
 routes = web.RouteTableDef()
 _READS = ("get", "list", "watch")
@@ -31,13 +32,14 @@ async def relay(request: web.Request) -> web.StreamResponse:
     """
     cluster = requested_cluster(request)
     try:
-        path, info = _asked(request)
-        target = _target(cluster, info, request)
-        request.app[REGISTRY].permit(request[IDENTITY], info.verb, target, info=info)
+        asked = await with_command(request, _asked(request, cluster))
+        request.app[REGISTRY].permit(
+            request[IDENTITY], asked.info.verb, asked.target, asked.command, info=asked.info
+        )
         _check_relayed(request, cluster)
         headers = forwarded(request.headers.items())
-        async with request.app[RELAYED].passing(request):
-            return await _passed(request, path, info, target, headers)
+        async with request.app[RELAYED].passing(request) as passing:
+            return await _passed(request, asked, headers, passing)
     except BadRequest as error:
         raise _refusal(request, Outcome("bad_request", str(error))) from None
     except (Refused, HopFailed) as error:
@@ -50,15 +52,16 @@ for _prefix in ("", "/clusters/{cluster}"):
             routes.route(_method, f"{_prefix}/{_path}")(relay)
 
 
-def _asked(request: web.Request) -> tuple[str, RequestInfo]:
-    """Returns the path with its query as the client wrote it, without what names the cluster, and what it asks for.
-    Raises BadRequest.
+def _asked(request: web.Request, cluster: str) -> Asked:
+    """Returns what the request asks for, with the path as the client wrote it, without what names the cluster. Raises
+    BadRequest.
     """
     raw = request.raw_path
     if "cluster" in request.match_info:
         raw = "/" + "/".join(raw.split("/")[3:])
     path, _, query = raw.partition("?")
-    return raw, request_info(request.method, path, query)
+    info = request_info(request.method, path, query)
+    return Asked(raw, info, _target(cluster, info, request))
 
 
 def _check_relayed(request: web.Request, cluster: str) -> None:
@@ -80,16 +83,19 @@ def _target(cluster: str, info: RequestInfo, request: web.Request) -> Target:
 
 
 async def _passed(
-    request: web.Request, path: str, info: RequestInfo, target: Target, headers: Headers
+    request: web.Request, asked: Asked, headers: Headers, passing: Passing
 ) -> web.StreamResponse:
-    api = cluster_api(request, target.cluster)
-    upgrade = request.headers.get(hdrs.UPGRADE, "") if request.method in ("GET", "POST") else ""
-    body = _body(request) if request.can_read_body and not upgrade else b""
-    async with api.request(request.method, path, headers, body, upgrade=upgrade, seconds=None) as response:
-        _record(request, info, target, response)
-        if response.stream:
-            return await pass_bytes(request, response, response.stream, upgrade)
-        return await _answer(request, response)
+    api = cluster_api(request, asked.target.cluster)
+    body = _body(request) if request.can_read_body and not asked.upgrade else b""
+    with slot_for(request, asked) as free:
+        async with api.request(
+            request.method, asked.path, headers, body, upgrade=asked.upgrade, seconds=None
+        ) as response:
+            _record(request, asked.info, asked.target, response)
+            if response.stream:
+                return await pass_session(request, response, asked, passing)
+            free()
+            return await _answer(request, response)
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:

@@ -11,11 +11,11 @@ from gateway.log import printable
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.outcome import CODES, Outcome
 from gateway.protocol.query import parse_query
-from gateway.server.app_keys import IDENTITY, LIMITS, REGISTRY
+from gateway.server.app_keys import IDENTITY, LIMITS, REGISTRY, RELAYED
 from gateway.server.audit import AUDIT, write
 from gateway.server.refusals import Refusal
+from gateway.sessions.passed import PassedSession
 from gateway.sessions.record import shown
-from gateway.sessions.registry import SessionRegistry
 from gateway.sessions.session import Session
 
 routes = web.RouteTableDef()
@@ -25,7 +25,7 @@ REASON = 200  # characters
 @routes.get("/gateway/v1/sessions")
 async def list_sessions(request: web.Request) -> web.Response:
     """One's own sessions, or, for who may, all of them; the oldest first."""
-    found = [one for one in _live(request.app[REGISTRY]) if _may(request[IDENTITY], "list", one)]
+    found = [one for one in live_sessions(request.app) if _may(request[IDENTITY], "list", one)]
     found.sort(key=lambda session: session.times.began)
     return web.json_response({"sessions": [_row(session) for session in found]})
 
@@ -36,7 +36,7 @@ async def kill(request: web.Request) -> web.Response:
     identity = request[IDENTITY]
     reason = _reason(request)
     session = next(
-        (one for one in _live(request.app[REGISTRY]) if one.name == request.match_info["name"]), None
+        (one for one in live_sessions(request.app) if one.name == request.match_info["name"]), None
     )
     if session is None or not _may(identity, "list", session):
         raise Refusal(404, CODES["session_unknown"].meaning)
@@ -50,12 +50,13 @@ async def kill(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def _live(registry: SessionRegistry) -> list[Session]:
-    """Returns the sessions whose command has not ended: an end may wait for its client."""
-    return [session for session in registry.sessions if not session.over.done()]
+def live_sessions(app: web.Application) -> list[Session | PassedSession]:
+    """Returns the sessions that have not ended, those that pass as bytes included: an end may wait for its client."""
+    own = [session for session in app[REGISTRY].sessions if not session.over.done()]
+    return [*own, *app[RELAYED].sessions.live]
 
 
-def _may(identity: Identity, verb: str, session: Session) -> bool:
+def _may(identity: Identity, verb: str, session: Session | PassedSession) -> bool:
     return allowed(identity, verb, session.target, session.command, whose=session.identity)
 
 
@@ -71,19 +72,37 @@ def _reason(request: web.Request) -> str:
     return reason
 
 
-def _row(session: Session) -> dict[str, Any]:
+def _row(session: Session | PassedSession) -> dict[str, Any]:
     target, command = session.target, session.command
     names = {name: getattr(target, name) or None for name in ("cluster", "namespace", "pod", "container")}
     return {
         "name": session.name,
         "identity": session.identity.name,
         **names,
-        "command": shown(command.argv) or None,
-        "tty": command.tty,
+        "command": (shown(command.argv) or None) if command else None,
+        "tty": bool(command and command.tty),
         "opened": round(session.times.opened, 3),
+        "in": session.bytes_in,
+        **(_of_bytes(session) if isinstance(session, PassedSession) else _of_own(session)),
+    }
+
+
+def _of_own(session: Session) -> dict[str, Any]:
+    return {
+        "kind": None,
         "idle": round(session.lifetime.idle(), 1),
         "attached": session.attached,
         "resumable": session.resumption is not None,
-        "in": session.bytes_in,
         "out": session.output.end,
+    }
+
+
+def _of_bytes(session: PassedSession) -> dict[str, Any]:
+    """Returns what a session that passes as bytes has of its own: it ends with its client."""
+    return {
+        "kind": session.kind,
+        "idle": round(session.idle(), 1),
+        "attached": True,
+        "resumable": False,
+        "out": session.bytes_out,
     }

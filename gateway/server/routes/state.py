@@ -16,7 +16,7 @@ from gateway.access.tokens import TICKET_LIFE, TOKEN_LIFE
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
-from gateway.server.app_keys import ACCESS, BACKENDS, IDENTITY, LINKS, NAMESPACES, PEER, REGISTRY
+from gateway.server.app_keys import ACCESS, BACKENDS, IDENTITY, LINKS, NAMESPACES, PEER, REGISTRY, RELAYED
 from gateway.server.audit import AUDIT, write
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
@@ -98,6 +98,7 @@ async def revoke_token(request: web.Request) -> web.Response:
     tokens.revoke(bearer(request[PEER]) or "")
     write("signed_out", request, name=request[IDENTITY].credential)
     request.app[REGISTRY].end_revoked(tokens.good())
+    request.app[RELAYED].end_revoked(tokens.good())
     await tokens.saved()
     return web.Response(status=204)
 
