@@ -22,6 +22,7 @@ from gateway.server.app_keys import (
     PEER,
     REGISTRY,
     RELAYED,
+    SPDY_EXEC,
     TLS,
     UPGRADES,
 )
@@ -80,6 +81,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[NAMESPACES] = gateway.namespaces
     app[REGISTRY] = gateway.registry
     app[RELAYED] = gateway.relayed
+    app[SPDY_EXEC] = gateway.config.spdy_exec
     app[TLS] = gateway.tls
     app[UPGRADES] = Upgrades(gateway.config.limits.upgrades_per_identity)
     app.on_response_prepare.append(add_headers)

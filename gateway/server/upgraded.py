@@ -63,14 +63,14 @@ async def _both_ways(
 ) -> None:
     async def up() -> None:
         while data := await reader.read(_AHEAD):
-            session.received(len(data))
+            session.received(data)
             await stream.write(data)
         session.finish(Outcome("client_closed"))
         stream.write_eof()
 
     async def down() -> None:
         while data := await stream.read():
-            session.sent(len(data))
+            session.sent(data)
             writer.write(data)
             await writer.drain()
         session.finish(Outcome("stream_ended"))

@@ -15,6 +15,7 @@ from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target
 from gateway.sessions.events import command_fields
 from gateway.sessions.lifetime import Times
+from gateway.sessions.recording import Recording, StreamRecord
 
 
 @dataclass(eq=False)
@@ -34,6 +35,7 @@ class PassedSession:
     bytes_in: int = 0
     bytes_out: int = 0
     outcome: Outcome | None = None
+    record: StreamRecord | None = None
     over: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def __post_init__(self) -> None:
@@ -44,16 +46,20 @@ class PassedSession:
         """Returns the public name of the credential that opened the session."""
         return self.identity.credential
 
-    def received(self, count: int) -> None:
-        """Counts bytes from the client."""
-        self.bytes_in += count
+    def received(self, data: bytes) -> None:
+        """Counts bytes from the client, and records them."""
+        self.bytes_in += len(data)
         self._moved = self.times.elapsed()
+        if self.record:
+            self.record.from_client(data)
 
-    def sent(self, count: int) -> None:
-        """Counts bytes to the client."""
-        self.bytes_out += count
+    def sent(self, data: bytes) -> None:
+        """Counts bytes to the client, and records them."""
+        self.bytes_out += len(data)
         self.times.mark("first_byte")
         self._moved = self.times.elapsed()
+        if self.record:
+            self.record.from_cluster(data)
 
     def idle(self) -> float:
         """Returns the seconds since bytes passed."""
@@ -71,13 +77,14 @@ class PassedSession:
 
 class PassedSessions:
     """Knows the sessions that pass as bytes now: `live`. Calls `on_closed` once for each that has ended. `log_argv`: the log
-    has their commands.
+    has their commands; `recording`: what is recorded of them.
     """
 
     def __init__(
         self, on_closed: Callable[[Outcome, PassedSession], None], *, log_argv: bool = False
     ) -> None:
         self.live: set[PassedSession] = set()
+        self.recording = Recording()
         self._on_closed = on_closed
         self._log_argv = log_argv
 
@@ -92,6 +99,7 @@ class PassedSessions:
             "session_opened", proof=session.identity.proof, verb=session.verb, kind=session.kind, **command
         )
         self.live.add(session)
+        session.record = self.recording.stream(session) if session.command else None
         session.times.mark("started")
         try:
             yield
@@ -101,6 +109,8 @@ class PassedSessions:
         finally:
             self.live.discard(session)
             session.times.mark("ended")
+            if session.record:
+                session.record.close()
             self._closed(session, log)
             session.over.set_result(None)
 

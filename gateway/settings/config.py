@@ -104,6 +104,7 @@ class Config:
     origins: Mapping[str, str] = field(default_factory=dict)
     trusted_proxies: tuple[str, ...] = ()  # networks
     log_argv: bool = False
+    spdy_exec: bool = True  # False: exec and attach over SPDY are refused
     tls_listen: str = "none"
     tls_cert: str = ""  # a file; empty: a certificate of our own authority
     tls_key: str = ""

@@ -108,6 +108,13 @@ GATEWAY_SETTINGS = (
         flag=True,
     ),
     Setting(
+        "spdy_exec",
+        "DAP_GATEWAY_SPDY_EXEC",
+        "true",
+        "false: exec and attach over SPDY (kubectl before 1.31) are refused; over WebSocket they are served",
+        flag=True,
+    ),
+    Setting(
         "url", "DAP_GATEWAY_URL", "", "the gateway that client commands use; empty: the local Unix socket"
     ),
     Setting(

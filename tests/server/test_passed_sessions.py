@@ -12,8 +12,9 @@ from support.waiting import until
 from test_relayed_api import CHUNKED, POD, SWITCHED, UPGRADE, echo
 from test_sessions import kill, listed, page
 
-from gateway.access.identity import Identity
+from gateway.access.identity import Identity, owner
 from gateway.protocol.target import Target
+from gateway.sessions.recording import Recording
 from gateway.settings.config import Limits
 
 EXEC = f"{POD}/exec?command=sh&command=-c&command=date&container=app&stdout=1"
@@ -220,3 +221,85 @@ async def test_the_container_is_known_before_the_policy_is_asked(edge, upstream,
 
     assert head.startswith(b"HTTP/1.1 %d " % code), head
     assert any(one.startswith(b"POST") for one in upstream.heads) is (code == 101)
+
+
+# what a setting switches off
+
+
+@pytest.mark.parametrize(
+    "where",
+    [EXEC, f"{POD}/attach?stdin=1", "/api/v1/nodes/n1/proxy/exec/a/b/c", f"{POD}/exec/?command=a&stdin=1"],
+)
+async def test_spdy_can_be_switched_off(edge_with, tmp_path, where):
+    edge = await edge_with(spdy_exec=False)
+    async with upstream_at(tmp_path / "api.sock") as (upstream, api):
+        edge.backend.kube = api
+        found = await once(edge.url, "POST", where, (edge.proof, *UPGRADE, ("Content-Length", "0")))
+        assert upstream.heads == []
+        async with passed(edge, upstream, f"{POD}/portforward"):
+            pass
+
+    assert (found.status["code"], found.status["reason"]) == (403, "Forbidden")
+    assert "spdy_exec" in found.status["message"]
+
+
+# the seam of a recording
+
+
+class Records(Recording):
+    """Keeps everything, in order."""
+
+    def __init__(self):
+        self.took = []
+        self.patches = []
+
+    def stream(self, session):
+        self.took.append(("open", session.kind))
+        return self
+
+    def from_client(self, data):
+        self.took.append(("in", data))
+
+    def from_cluster(self, data):
+        self.took.append(("out", data))
+
+    def close(self):
+        self.took.append(("close", None))
+
+    def debug_container(self, identity, target):
+        self.patches.append((identity.name, str(target)))
+        return self.patches.append
+
+
+async def test_a_recording_gets_the_bytes_of_commands_in_order(edge, upstream):
+    edge.gateway.relayed.sessions.recording = records = Records()
+    async with passed(edge, upstream, f"{POD}/portforward"):
+        pass
+    await gone(edge)
+    assert records.took == []
+    async with passed(edge, upstream) as peer:
+        peer.send(b"ask")
+        await peer.reader.readexactly(3)
+    await gone(edge)
+
+    assert records.took == [
+        ("open", "exec (SPDY)"), ("out", b"first"), ("in", b"ask"), ("out", b"ask"), ("close", None),
+    ]  # fmt: skip
+
+
+async def test_a_recording_gets_the_patch_of_a_debug_container(edge, upstream):
+    edge.gateway.relayed.sessions.recording = records = Records()
+    body = b"{}" * 100
+
+    async def take(head, reader, writer):
+        assert await reader.readexactly(len(body)) == body
+        await ok(head, reader, writer)
+
+    upstream.answer = take
+    lines = (edge.proof, ("Content-Length", str(len(body))))
+    for sub in ("/ephemeralcontainers", ""):
+        assert (await once(edge.url, "PATCH", POD + sub, lines, body=body)).code == 200
+
+    whose, *parts, end = records.patches
+    assert whose == (owner(), "default/default/web-0")
+    assert (b"".join(parts), end) == (body, b"")

@@ -91,6 +91,7 @@ def test_every_setting_has_its_variable(tmp_path):
         "impersonate": "user",
         "trusted_proxies": "10.0.0.0/8",
         "log_argv": "true",
+        "spdy_exec": "false",
     }
     env = {row.env: values.get(row.key, f"/{row.key}") for row in (*CLUSTER_SETTINGS, *GATEWAY_SETTINGS)}
     config = load({"HOME": str(tmp_path), **env})
@@ -120,6 +121,13 @@ def test_a_proxy_is_trusted_by_its_network(write, wrong):
         ConfigError, match=r"trusted_proxies .environment DAP_GATEWAY_TRUSTED_PROXIES.: .*10\.0\.0\.0/8"
     ):
         load(write("") | {"DAP_GATEWAY_TRUSTED_PROXIES": f"127.0.0.1, {wrong}"})
+
+
+@pytest.mark.parametrize(("text", "meant"), [("", True), ("spdy_exec = false", False)])
+def test_spdy_is_served_unless_it_is_switched_off(write, text, meant):
+    env = write(f"[gateway]\n{text}\n")
+    assert load(env).spdy_exec is meant
+    assert load(env | {"DAP_GATEWAY_SPDY_EXEC": "false"}).spdy_exec is False
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 back as it is, while it comes.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -20,7 +20,7 @@ from gateway.server.forwarded_headers import forwarded
 from gateway.server.refusals import Refusal
 from gateway.server.relayed import Passing
 from gateway.server.routes.clusters import cluster_api, requested_cluster
-from gateway.server.routes.kube_upgrades import Asked, pass_session, slot_for, with_command
+from gateway.server.routes.kube_upgrades import Asked, check_spdy, pass_session, slot_for, with_command
 
 routes = web.RouteTableDef()
 _READS = ("get", "list", "watch")
@@ -36,6 +36,7 @@ async def relay(request: web.Request) -> web.StreamResponse:
         request.app[REGISTRY].permit(
             request[IDENTITY], asked.info.verb, asked.target, asked.command, info=asked.info
         )
+        check_spdy(request, asked)
         _check_relayed(request, cluster)
         headers = forwarded(request.headers.items())
         async with request.app[RELAYED].passing(request) as passing:
@@ -86,7 +87,7 @@ async def _passed(
     request: web.Request, asked: Asked, headers: Headers, passing: Passing
 ) -> web.StreamResponse:
     api = cluster_api(request, asked.target.cluster)
-    body = _body(request) if request.can_read_body and not asked.upgrade else b""
+    body = _body(request, asked) if request.can_read_body and not asked.upgrade else b""
     with slot_for(request, asked) as free:
         async with api.request(
             request.method, asked.path, headers, body, upgrade=asked.upgrade, seconds=None
@@ -98,9 +99,21 @@ async def _passed(
             return await _answer(request, response)
 
 
-async def _body(request: web.Request) -> AsyncIterator[bytes]:
-    while part := await request.content.readany():
+def _body(request: web.Request, asked: Asked) -> AsyncIterator[bytes]:
+    """Returns the body as it comes."""
+    record = None
+    if asked.info.kind == "pods/ephemeralcontainers":
+        recording = request.app[RELAYED].sessions.recording
+        record = recording.debug_container(request[IDENTITY], asked.target)
+    parts = aiter(request.content.iter_any())
+    return _recorded(parts, record) if record else parts
+
+
+async def _recorded(parts: AsyncIterator[bytes], record: Callable[[bytes], None]) -> AsyncIterator[bytes]:
+    async for part in parts:
+        record(part)
         yield part
+    record(b"")
 
 
 async def _answer(request: web.Request, response: Response) -> web.StreamResponse:

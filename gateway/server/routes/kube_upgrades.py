@@ -8,12 +8,13 @@ from aiohttp import hdrs, web
 
 from gateway.access.policy import needs_container
 from gateway.backends.contract import Response
+from gateway.errors import Refused
 from gateway.protocol import query
 from gateway.protocol.request_info import RequestInfo
 from gateway.protocol.subprotocols import V4
 from gateway.protocol.target import Command, Target
 from gateway.server import lookup
-from gateway.server.app_keys import BACKENDS, IDENTITY, REGISTRY, RELAYED
+from gateway.server.app_keys import BACKENDS, IDENTITY, REGISTRY, RELAYED, SPDY_EXEC
 from gateway.server.relayed import Passing
 from gateway.server.upgraded import pass_bytes
 from gateway.sessions.passed import PassedSession
@@ -58,6 +59,19 @@ async def _entered(request: web.Request, target: Target, command: Command) -> Ta
         return target
     request.app[REGISTRY].permit(identity, "get", target, command)
     return (await lookup.resolve(request.app[BACKENDS][target.cluster].kube, target, V4, exact=True)).target
+
+
+def check_spdy(request: web.Request, asked: Asked) -> None:
+    """Raises Refused where commands that pass as bytes are switched off, and the request may begin one: a node's proxy leads
+    to the kubelet, whose own exec upgrades too.
+    """
+    command = asked.info.verb in ("exec", "attach") or asked.info.kind == "nodes/proxy"
+    if asked.upgrade and command and not request.app[SPDY_EXEC]:
+        raise Refused(
+            "not_allowed",
+            "exec and attach over SPDY are switched off in this gateway (spdy_exec = false, DAP_GATEWAY_SPDY_EXEC): use "
+            "kubectl 1.31 or newer, which speaks WebSocket",
+        )
 
 
 @contextmanager
