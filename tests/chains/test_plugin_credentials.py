@@ -5,6 +5,7 @@ import time
 
 import pytest
 from support.exec_client import Access, Request, run
+from support.repeated import again
 from support.served import cluster_at, config_for, served
 
 from gateway.protocol.subprotocols import OWN, V5
@@ -23,7 +24,7 @@ CHATTER = "echo 'Using cached token' >&2; sleep 0.2; echo 'W0101 00:00:00.000000
 FAILS = "echo 'Token has expired.' >&2; echo 'Run: aws sso login' >&2; sleep 0.1; exit 255"
 ASKS = "echo 'Enter MFA code:' >&2; exec sleep 100"
 BOTH = pytest.mark.parametrize("mode", ["plain", "relay"])
-TTY = ("stdin", "stdout", "tty")
+TTY, PIPES = ("stdin", "stdout", "tty"), ("stdout", "stderr")
 
 
 def program(path, text):
@@ -83,8 +84,11 @@ async def test_a_plugin_that_is_missing_is_told_too(own_demo, tmp_path, mode):
     assert "executable aws not found" in said.controls[-1]["message"]
 
 
-@pytest.mark.parametrize("streams", [("stdout", "stderr"), TTY], ids=["pipes", "terminal"])
-@BOTH
+@pytest.mark.parametrize(
+    ("mode", "streams"),
+    [("plain", PIPES), ("relay", TTY), again("plain", TTY), again("relay", PIPES)],
+    ids=["plain-pipes", "relay-terminal", "plain-terminal", "relay-pipes"],
+)
 async def test_the_start_limit_holds_while_a_plugin_asks(own_demo, tmp_path, mode, streams):
     async with served(with_plugin(own_demo, ASKS, mode), tmp_path) as gateway:
         began = time.monotonic()
@@ -96,8 +100,13 @@ async def test_the_start_limit_holds_while_a_plugin_asks(own_demo, tmp_path, mod
     assert "Enter MFA code:" in end["message"]
 
 
-@BOTH
-@pytest.mark.parametrize("keys", [b"\x03", b"\x1c", b"\r~.", b"~."])
+KEYS = (b"\x03", b"\x1c", b"\r~.", b"~.")
+
+
+@pytest.mark.parametrize(
+    ("mode", "keys"),
+    [("relay", b"\x03"), *(("plain", key) for key in KEYS), *(again("relay", key) for key in KEYS[1:])],
+)
 async def test_a_key_ends_it_too(own_demo, tmp_path, mode, keys):
     config = with_plugin(own_demo, ASKS, mode)
 
