@@ -4,9 +4,11 @@ The demo's pods hang up by themselves when their kubectl ends, so what is left t
 """
 
 import asyncio
+import os
 
 import pytest
 from structlog.testing import capture_logs
+from support import shorter
 from support.exec_client import Access, Request, run
 from support.marks import marked
 from support.opened import PIPES, TTY, opened
@@ -21,6 +23,14 @@ STUBBORN = "trap : HUP TERM; while :; do sleep 0.2; done"  # ends by KILL alone
 TRAPPED = "sleep 0.2"  # runs once its traps are set
 NOHUP = "(trap '' HUP; exec sleep 1111)"  # the lab's images have no program of that name
 KILL = (("killOnDisconnect", "true"),)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    """What ignores its end is killed soon, but on the real chain."""
+    if not os.environ.get("DAP_LAB"):
+        shorter.search_pauses(monkeypatch)
+        shorter.lease_pauses(monkeypatch)
 
 
 def access(gateway) -> Access:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support import shorter
 from support.leaks import alive, gone
 from support.repeated import again
 from support.waiting import becomes
@@ -162,9 +163,10 @@ def test_a_signal_by_name(link):
     assert link.finish(number).exit == {"code": 6}
 
 
-def test_the_end_takes_all_of_the_session(link):
+def test_the_end_takes_all_of_the_session(far):
     """What ignores HUP gets TERM, and in the end KILL; whatever process group it is in."""
     script = "trap '' HUP TERM; set -m; sleep 1000 & echo $!; sleep 1001 & echo $!; echo $$; wait; wait"
+    link = far.link(more={"end_steps": shorter.RELAY})
     number = link.open("sh", "-c", script)
     link.until(lambda: link.streams[number].stdout.count(b"\n") == 3)
     pids = [int(line) for line in link.streams[number].stdout.split()]
@@ -304,7 +306,7 @@ def zombies(pid):
 @pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])
 def test_nothing_is_signalled_by_a_number_that_was_let_go(far, script, tty):
     """As soon as a process is waited for, the kernel may give its pid, its group's and its session's to others."""
-    link = far.link(more={"process": WATCHED})
+    link = far.link(more={"process": WATCHED, "end_steps": shorter.RELAY})
     number = link.open("sh", "-c", f"echo $$; {script}", **({"tty": [80, 24]} if tty else {}))
     link.until(lambda: b"\n" in link.streams[number].stdout)
     time.sleep(0.1)  # so that one has ended before it is told to

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support import shorter
 
 from gateway.backends.plain import lease_protocol
 
@@ -37,6 +38,12 @@ def gone_within(process, seconds):
     return process.poll() is not None
 
 
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    """It ends a client after half a second."""
+    shorter.lease_pauses(monkeypatch)
+
+
 def test_the_client_of_what_is_gone_is_ended(client, nonce, tmp_path):
     text = f"talk\ngone x {nonce}:kill y\n"
     assert loop(text, tmp_path) == text
@@ -51,13 +58,13 @@ def test_nothing_else_is_a_nonce(client, nonce, tmp_path):
     text = "".join(f"gone {word}\n" for word in words)
     assert loop(text, tmp_path) == text
 
-    assert not gone_within(client, 3)
+    assert not gone_within(client, 1.5)
 
 
 def test_many_lines_start_few_jobs(tmp_path):
-    """Sixteen at a time, each of which takes two seconds."""
+    """Sixteen at a time, each of which takes half a second."""
     began = time.monotonic()
     text = "".join(f"gone {index:024x}:kill\n" for index in range(20))
 
     assert loop(text, tmp_path) == text
-    assert time.monotonic() - began > 1.9
+    assert time.monotonic() - began > 0.45

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import shorter
 from support.cuttable import cuttable
 from support.leaks import alive, tasks_back
 from support.repeated import again
@@ -155,6 +156,12 @@ class Wrapped:
     @property
     def living(self) -> list[int]:
         return [pid for pid in (self.process.pid, *self.pids) if alive(pid)]
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    """What ignores its end is killed after a second."""
+    shorter.lease_pauses(monkeypatch)
 
 
 @pytest.fixture
@@ -489,7 +496,7 @@ async def test_a_frozen_connection_leaves_nothing_and_others_live(own_demo, tmp_
     async with (
         behind_a_wire(own_demo, tmp_path) as (between, cluster, direct),
         sessions(direct) as (other, others, _),
-        sessions(cluster) as (chain, pids, _),
+        sessions(cluster, tick=0.5) as (chain, pids, _),
     ):
         between.freeze()
         await until(lambda: not any(map(alive, pids)))
@@ -607,7 +614,7 @@ async def test_a_lease_that_fails_fails_no_session(own_demo, tmp_path, monkeypat
 async def _main(host: str, key: str, known_hosts: str, vm: str) -> None:
     """A gateway that says what its sessions run, and waits to be killed."""
     cluster = cluster_at(host, Path(key), Path(known_hosts), vm)
-    async with sessions(cluster, tick=1.0) as (_, pids, _):
+    async with sessions(cluster, tick=0.5) as (_, pids, _):
         print(*pids, flush=True)  # noqa: T201  # to the test that started it
         await asyncio.sleep(600)
 
