@@ -395,7 +395,7 @@ def test_what_is_not_ours_or_held_is_not_swept(tmp_path):
 
 def test_what_was_killed_with_its_carrier_is_swept_by_the_next_start(far):
     """Of whichever gateway; the live ones are left alone."""
-    dead, live = far.link(key="d" * 24), far.link(key="e" * 24)
+    live, dead = far.link(key="e" * 24), far.link(key="d" * 24)  # the live one's own sweep is over by then
     (directory,) = [path for path in far.places if path.name.endswith("d" * 24)]
     (directory / "kubectl.sock").touch()
     number = dead.open("sh", "-c", "sleep 1000 & wait")
