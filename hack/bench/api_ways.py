@@ -67,14 +67,11 @@ class Ways:
 @contextmanager
 def ways() -> Iterator[Ways]:
     """Starts what has to run, for the length of the block."""
-    config = Path(os.environ["DAP_LAB_KUBECONFIG"])
-    program = str(config.parents[1] / "bin" / "kubectl")
+    program, config = _program()
     with (
         tempfile.TemporaryDirectory(prefix="dap-bench-kubectl-") as cache,
         _proxy([program, "--kubeconfig", str(config)]) as url,
-        serving(
-            "relay", "web-0", "main", "v5.channel.k8s.io", {"DAP_GATEWAY_TLS_LISTEN": "localhost:0"}
-        ) as served,
+        gateway() as (over_http, secure, served),
     ):
         env = {"HOME": cache, "PATH": os.environ["PATH"]}
         access = kubeconfig_access(str(config))
@@ -82,9 +79,27 @@ def ways() -> Iterator[Ways]:
             ApiWay("chain", _chain, dict(os.environ)),
             ApiWay("straight", _words(program, "--kubeconfig", str(config)), env, access.url, access.tls),
             ApiWay("proxy", _words(program, "--server", url), env, url),
-            *_gateway(served, program, env),
+            over_http,
+            secure,
             served,
         )
+
+
+@contextmanager
+def gateway() -> Iterator[tuple[ApiWay, ApiWay, Served]]:
+    """Starts a gateway; yields the ways to it over http and over TLS. kubectl has what `dap kubeconfig` writes."""
+    settings = {"DAP_GATEWAY_TLS_LISTEN": "localhost:0"}
+    with serving("relay", "web-0", "main", "v5.channel.k8s.io", settings) as served:
+        yield (
+            *_gateway(served, _program()[0], {"HOME": str(served.directory), "PATH": os.environ["PATH"]}),
+            served,
+        )
+
+
+def _program() -> tuple[str, Path]:
+    """Returns the real chain's kubectl and kubeconfig."""
+    config = Path(os.environ["DAP_LAB_KUBECONFIG"])
+    return str(config.parents[1] / "bin" / "kubectl"), config
 
 
 def _words(*begin: str) -> Callable[..., list[str]]:
@@ -98,7 +113,6 @@ def _chain(*words: str) -> list[str]:
 
 
 def _gateway(served: Served, program: str, env: dict[str, str]) -> tuple[ApiWay, ApiWay]:
-    """Returns the gateway's ways over http and over TLS. kubectl has what `dap kubeconfig` writes, and `dap token`."""
     own = {f"XDG_{kind}_HOME": str(served.directory / kind.lower()) for kind in ("CONFIG", "STATE")}
     env = env | own | {"XDG_RUNTIME_DIR": str(served.directory)}
     done = subprocess.run(
