@@ -105,9 +105,8 @@ def _source(config: Config, directory: Path | None, names: list[str]) -> Source:
 class _Tls(SSLProtocol):
     """Counts a connection from its first byte on, and not only once its handshake is done, as asyncio's own would."""
 
-    max_size = (
-        32 * 1024
-    )  # bytes of the buffer for what arrives, which each connection has; asyncio's own has 256 KiB
+    # bytes of the buffer for what arrives, which each connection has: a whole record and a half; asyncio's own has 256 KiB
+    max_size = 24 * 1024
 
     def __init__(self, context: ssl.SSLContext, connection: Connection) -> None:
         super().__init__(

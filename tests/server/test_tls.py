@@ -184,7 +184,7 @@ async def test_much_that_a_slow_client_has_not_taken_holds_the_writer_back(tmp_p
         await _settled(running, 1)
         (one,) = connections(running)
         assert one._transport.get_write_buffer_limits()[1] == 64 << 10
-        assert len(one._transport._ssl_protocol._ssl_buffer) == 32 << 10
+        assert len(one._transport._ssl_protocol._ssl_buffer) == 24 << 10
         writer.close()
         await reader.read()
         await _settled(running, 0)
