@@ -14,8 +14,9 @@ from gateway.protocol.request_info import RequestInfo
 from gateway.protocol.subprotocols import V4
 from gateway.protocol.target import Command, Target
 from gateway.server import lookup
-from gateway.server.app_keys import BACKENDS, IDENTITY, REGISTRY, RELAYED, SPDY_EXEC
+from gateway.server.app_keys import IDENTITY, REGISTRY, RELAYED, SPDY_EXEC
 from gateway.server.relayed import Passing
+from gateway.server.routes.clusters import cluster_api
 from gateway.server.upgraded import pass_bytes
 from gateway.sessions.passed import PassedSession
 
@@ -58,7 +59,7 @@ async def _entered(request: web.Request, target: Target, command: Command) -> Ta
     if target.container or not needs_container(identity):
         return target
     request.app[REGISTRY].permit(identity, "get", target, command)
-    return (await lookup.resolve(request.app[BACKENDS][target.cluster].kube, target, V4, exact=True)).target
+    return (await lookup.resolve(cluster_api(request, target.cluster), target, V4, exact=True)).target
 
 
 def check_spdy(request: web.Request, asked: Asked) -> None:
