@@ -10,6 +10,8 @@ from .kubectl_start import kubectl_below, read
 from .loop import OwnLoop
 
 PAUSE = 1.0  # seconds between looks
+_SOON = 0.02  # seconds between looks at a process that has no environment yet: it is becoming kubectl
+_LOOKS = 100  # at such a process
 _K3S = "/etc/rancher/k3s/k3s.yaml"  # of `k3s kubectl`, which shows it to nobody
 
 
@@ -20,6 +22,7 @@ class KubeconfigWatch:
         self._arguments = arguments
         self._paths: list[str] = []
         self._states: list[object] = []
+        self._looks = _LOOKS
 
     def follow(self, loop: OwnLoop, pid: int, refuse: Callable[[dict[str, Any]], None]) -> None:
         """Looks again and again while the process `pid` lives, and calls `refuse` with the reason once a file has changed."""
@@ -30,6 +33,9 @@ class KubeconfigWatch:
         elif paths:
             self._paths, self._states = paths, states
             loop.later(PAUSE, lambda: self.follow(loop, pid, refuse))
+        elif not self._paths and self._looks:
+            self._looks -= 1
+            loop.later(_SOON, lambda: self.follow(loop, pid, refuse))
 
 
 def _paths(environ: bytes) -> list[str]:

@@ -78,6 +78,28 @@ def test_a_changed_kubeconfig_ends_it_and_any_other_file_does_not(link, far):
     assert link.finish(number).exit["changed"]
 
 
+UNBORN = """
+_read, _unborn = read, [3]
+PAUSE = 0.05
+
+def read(pid, name):
+    _unborn[0] -= 1
+    return _read(pid, name) if _unborn[0] < 0 else b""
+"""
+
+
+def test_a_process_that_has_no_environment_yet_is_looked_at_again(far):
+    link = far.link(more={"kubeconfig": UNBORN})
+    config = far.directory / "config"
+    config.write_text("a")
+    number = link.open("sleep", "100", env={"KUBECONFIG": str(config)}, kubeconfig=1)
+    link.until(lambda: link.streams[number].started)
+    assert not link.step(0.3)
+    config.write_text("another")
+
+    assert link.finish(number).exit["changed"]
+
+
 @pytest.mark.parametrize(
     "field", [1, {}, {"words": 0, "seconds": 1}, {"words": 1}, {"words": "1", "seconds": 1}]
 )
