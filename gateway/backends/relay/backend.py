@@ -17,6 +17,7 @@ from gateway.backends.relay.bootstrap import RelayUnsupported
 from gateway.backends.relay.channel import RelayChannel, no_room
 from gateway.backends.relay.check import check
 from gateway.backends.relay.credentials import RelayCredentials
+from gateway.backends.relay.destination import Destination
 from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_supervisor import LinkSupervisor
 from gateway.backends.relay.proxy import Proxy
@@ -58,7 +59,8 @@ class RelayBackend:
         self.dial = streams.dial
         outages = OutageLog(cluster.name, KUBECTL_PROXY)
         leads_to = partial(context_cluster, streams.kubectl, cluster.kubectl_argv)
-        proxy = Proxy(self.link, streams.aside, cluster.kubectl_argv, outages, leads_to, self._moved)
+        destination = Destination(leads_to, self._moved)
+        proxy = Proxy(self.link, streams.aside_on, cluster.kubectl_argv, outages, destination)
         self.kube = RelayApi(proxy, lambda: self.failure)
         self._raw = RawApi(streams.kubectl, cluster.kubectl_argv)
         self._pods = Pods(self.kube)

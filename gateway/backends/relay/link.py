@@ -70,6 +70,11 @@ class Link:
         """
         return self.about.get("id", self.about.get("pid"))  # a relay of an earlier version has no id
 
+    def offers(self, feature: str) -> bool:
+        """True if the relay lists the feature: an earlier relay of the same protocol is not to be asked for it."""
+        features = self.about.get("features")
+        return isinstance(features, list) and feature in features
+
     async def named(self) -> list[dict[str, Any]]:
         """Returns the relay's list of sessions that may be attached again, an object for each. Call before `run`.
         Raises HopFailed where the link is lost, or the list is too long or malformed.

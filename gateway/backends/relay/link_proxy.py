@@ -1,8 +1,4 @@
-"""Runs `kubectl proxy` in the runner on a Unix socket in the relay's private directory, while somebody needs it.
-
-A TCP port would let every process in the runner do what the runner's account may. The proxy passes every method, and
-the paths of the API alone; what a client may ask for is decided at the gateway.
-"""
+"""Runs `kubectl proxy` on a link, for a relay of an earlier version, which runs none by itself (see `Proxy`)."""
 
 import asyncio
 import time
@@ -12,23 +8,22 @@ from typing import Any
 
 from gateway.backends.outage_log import OutageLog
 from gateway.backends.relay.byte_stream import RelayBytes
+from gateway.backends.relay.destination import Destination
 from gateway.backends.relay.link import Link
+from gateway.backends.relay.link_proxy_generation import ProxyGeneration
 from gateway.backends.relay.link_stream import LinkStream
-from gateway.backends.relay.proxy_generation import ProxyGeneration
 from gateway.errors import HopFailed
 from gateway.supervision import defect
 
-Open = Callable[[Mapping[str, Any]], AbstractAsyncContextManager[LinkStream]]
+Open = Callable[[Link, Mapping[str, Any]], AbstractAsyncContextManager[LinkStream]]
 
-IDLE = 300.0  # seconds without a use, after which the proxy ends: the next one reads a changed kubeconfig
 _AGAIN = 1.0  # seconds between attempts to start the proxy
 
 
-class Proxy:
+class LinkProxy:
     """Runs one proxy on demand, while `run` runs, and beside it those that were replaced and still have connections.
     `open_` starts a stream for a request, and ends the stream on leaving; `begin`: see `Cluster.kubectl_argv`; `idle`:
-    seconds without a use after which the proxy ends. `cluster` tells to which cluster the context leads; `moved` is
-    called where a new proxy leads to another one.
+    seconds without a use after which the proxy ends.
     """
 
     def __init__(
@@ -37,17 +32,14 @@ class Proxy:
         open_: Open,
         begin: tuple[str, ...],
         outages: OutageLog,
-        cluster: Callable[[], Awaitable[str]],
-        moved: Callable[[str, str], None],
-        idle: float = IDLE,
+        destination: Destination,
+        idle: float,
     ) -> None:
         self._link = link
         self._open = open_
         self._begin = begin
         self._outages = outages
-        self._cluster = cluster
-        self._moved = moved
-        self._where = ""  # the answer of `cluster`, for the last proxy
+        self._destination = destination
         self._idle = idle
         self._current: ProxyGeneration | None = None  # the proxy that listens and takes new connections
         self._numbers: set[int] = set()  # of the generations whose proxy runs
@@ -69,7 +61,7 @@ class Proxy:
         for _ in range(2):  # a proxy that has ended, which is not known yet, refuses
             generation = await self._ready()
             with generation.used():
-                async with self._open({"dial": generation.address}) as stream:
+                async with self._open(await self._link(), {"dial": generation.address}) as stream:
                     if not stream.exit:
                         yield RelayBytes(stream)
                         return
@@ -125,11 +117,12 @@ class Proxy:
         self._numbers.add(number)
         generation = None
         try:
-            directory = (await self._link()).about.get("directory")
+            link = await self._link()
+            directory = link.about.get("directory")
             generation = ProxyGeneration(f"{directory}/kubectl-{number}.sock", self._begin, self._idle)
-            async with self._open(generation.request) as stream:
+            async with self._open(link, generation.request) as stream:
                 await generation.start(stream)
-                await self._find()
+                await self._destination.find()
                 self._current, self._failure = generation, None
                 self._outages.connected()
                 self._wanted.clear()
@@ -147,10 +140,3 @@ class Proxy:
             self._numbers.discard(number)
             if self._current is generation:
                 self._current = None
-
-    async def _find(self) -> None:
-        """Asks where the proxy leads, before anything is read there."""
-        before, now = self._where, await self._cluster()
-        self._where = now or before
-        if before and now not in ("", before):
-            self._moved(before, now)

@@ -1,22 +1,18 @@
 """One run of `kubectl proxy` in the runner: its command line, its start, and how long it is needed."""
 
 import asyncio
-import errno
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from gateway.backends.kube import kubectl
+from gateway.backends.relay import proxy_command
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.errors import HopFailed
-from gateway.protocol.target import Command, Target
 
 START = 10.0  # seconds for the proxy to listen
 _LISTENS = b"Starting to serve on"
 _WORDS = 4000  # bytes kept of the proxy's output
-# kubectl proxy refuses exec and attach by itself where nobody says which paths it is to refuse
-_PATHS = ("--accept-paths=^/(api|apis|version|openapi)(/.*)?$", "--reject-paths=^$")
 
 
 class ProxyGeneration:
@@ -25,8 +21,7 @@ class ProxyGeneration:
     """
 
     def __init__(self, path: str, begin: tuple[str, ...], idle: float) -> None:
-        argv = [*begin, "proxy", f"--unix-socket={path}", *_PATHS]
-        self.request: dict[str, Any] = {"argv": argv, "kubeconfig": len(begin)}
+        self.request: dict[str, Any] = proxy_command.request(begin, f"--unix-socket={path}")
         self.address = f"unix:{path}"
         self._idle = idle
         self._since = float("inf")
@@ -92,12 +87,4 @@ class ProxyGeneration:
 
 def _why(stream: LinkStream, output: bytes) -> HopFailed:
     """Returns the error that says why the proxy does not listen."""
-    exit_ = stream.exit or {}
-    if stream.failure:
-        return stream.failure
-    if exit_.get("errno") == errno.ENOENT:
-        return HopFailed("kubectl_missing", kubectl.MISSING)
-    if "code" not in exit_ and "signal" not in exit_:
-        return HopFailed("relay_failed", f"kubectl proxy could not be started: {exit_.get('error')}")
-    ended = kubectl.explain(int(exit_.get("code") or 1), output, Target(""), Command(stdout=True))
-    return HopFailed(ended.code, ended.message, ended.status)
+    return stream.failure or proxy_command.explain(stream.exit or {}, output)

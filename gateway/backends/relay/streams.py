@@ -93,10 +93,15 @@ class RelayStreams:
 
     @asynccontextmanager
     async def aside(self, request: Mapping[str, Any]) -> AsyncIterator[LinkStream]:
+        """Sends a request of the gateway's own. See `aside_on`."""
+        async with self.aside_on(await self._link(), request) as stream:
+            yield stream
+
+    @asynccontextmanager
+    async def aside_on(self, link: Link, request: Mapping[str, Any]) -> AsyncIterator[LinkStream]:
         """Sends a request of the gateway's own, which `sessions` leaves out. Yields its stream, started or ended
         already; leaving ends the stream. Raises HopFailed.
         """
-        link = await self._link()
         stream = link.open(request)
         self._asides.add(stream)
         try:

@@ -7,10 +7,12 @@ import signal
 import socket
 import time
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from support.compiled_relay import with_more
 from support.leaks import gone
 from support.served import cluster_at
 from support.waiting import until
@@ -18,7 +20,9 @@ from support.waiting import until
 from gateway.backends.factory import make
 from gateway.backends.kube import answers
 from gateway.backends.kube.http_connection import Cut
-from gateway.backends.relay.credentials import throw_away
+from gateway.backends.relay import bootstrap
+from gateway.backends.relay.bundle import bundle
+from gateway.backends.relay.credentials import identity, throw_away
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Hop
 from gateway.settings.config import Limits
@@ -28,9 +32,9 @@ NAME = "kubectl-1.sock"
 
 
 @asynccontextmanager
-async def backend_on(demo, mode="relay"):
+async def backend_on(demo, mode="relay", who=None):
     cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
-    async with make(cluster, Limits(), None, throw_away()) as one:
+    async with make(cluster, Limits(), None, who or throw_away()) as one:
         yield one
 
 
@@ -254,15 +258,12 @@ async def test_one_whose_end_is_not_heard_of_yet_is_started_again(demo, monkeypa
     async with backend_on(demo) as backend:
         await backend.kube.get(POD)
         (one,), api = await proxies(backend), backend.kube
-        generation, request, asked = api._proxy._current, api._pool.request, []
+        request, asked = api._pool.request, []
 
         async def first_cut(*arguments, **options):
             asked.append(arguments)
             if len(asked) == 1:
                 os.kill(one, signal.SIGKILL)
-                while api._proxy._current:  # noqa: ASYNC110  # nothing sets an event
-                    await asyncio.sleep(0.01)
-                api._proxy._current = generation
                 raise Cut("reset", unsent=False)
             return await request(*arguments, **options)
 
@@ -337,13 +338,87 @@ async def test_a_proxy_that_hangs_costs_one_answer(demo):
         assert await proxies(backend) != [one]
 
 
-async def test_a_lost_link_takes_the_proxy_along(demo):
+async def test_a_relay_that_is_killed_takes_the_proxy_along(demo):
     async with backend_on(demo) as backend:
         await backend.kube.get(POD)
         (one,) = await proxies(backend)
         os.kill((await backend.link()).about["pid"], signal.SIGKILL)
         assert await asyncio.to_thread(gone, one, 8)
         assert await backend.kube.get(POD)
+
+
+async def test_a_lost_link_leaves_the_proxy_and_asks_nothing_again(demo):
+    async with backend_on(demo) as backend:
+        await backend.kube.get(POD)
+        (one,), link, asked = await proxies(backend), await backend.link(), []
+        backend.kube._proxy._destination._cluster = lambda: asked.append(1)
+        link.fail(HopFailed("incus_lost", "it is gone"))
+        assert await backend.kube.get(POD)
+        assert await backend.link() is not link
+        assert await proxies(backend) == [one]
+        assert asked == []
+
+
+async def test_the_next_gateway_finds_the_proxy_of_the_one_that_is_gone(demo, tmp_path):
+    found = []
+    for _ in range(2):
+        with identity(tmp_path) as who:
+            async with backend_on(demo, who=who) as backend:
+                await backend.kube.get(POD)
+                found.append(await proxies(backend))
+                relay = (await backend.link()).about["pid"]
+        assert not await asyncio.to_thread(gone, found[-1][0], 0.2)
+    os.kill(relay, signal.SIGTERM)
+    assert found[0] == found[1]
+    assert await asyncio.to_thread(gone, found[0][0], 8)
+
+
+def earlier():
+    """The relay before it had proxies: it breaks the link where it is asked for one."""
+    text = "def _none(*_):\n    raise wire.WireError('argv')\n\nProxyRequest = _none\n_FEATURES.clear()\n"
+    return replace(bundle(), archive=with_more(bundle().archive, {"daemon": text}))
+
+
+async def test_an_earlier_relay_is_not_asked_and_has_a_proxy_on_its_link(demo, monkeypatch):
+    monkeypatch.setattr(bootstrap, "bundle", earlier)
+    async with backend_on(demo) as backend:
+        async with backend.kube.request("GET", "/api/v1/pods?watch=true") as watch:
+            (before,) = await proxies(backend)
+            assert backend.kube._proxy.age > 0
+            backend.kube._restart()
+            link = await backend.link()
+            assert (await backend.kube.get(POD))["metadata"]["name"] == "web-0"
+            assert len(await proxies(backend)) == 2
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(watch.body), 0.3)
+        assert await asyncio.to_thread(gone, before, 8)
+        (after,) = await proxies(backend)
+        assert await backend.link() is link
+        link.fail(HopFailed("incus_lost", "it is gone"))
+        assert await asyncio.to_thread(gone, after, 8)
+        assert (await backend.kube.get(POD))["metadata"]["name"] == "web-0"
+
+
+async def test_the_relay_of_this_version_has_its_proxy_after_an_earlier_ones(demo):
+    async with backend_on(demo) as backend:
+        await backend.kube.get(POD)
+        assert backend.kube._proxy._present.number == 1
+        (await backend.link()).about.pop("features")  # as if it were an earlier one from now on
+        backend.kube._restart()
+        assert await backend.kube.get(POD)
+        assert backend.kube._proxy._present is None
+        (await backend.link()).fail(HopFailed("incus_lost", "it is gone"))
+        assert await backend.kube.get(POD)
+        assert backend.kube._proxy._present.number > 1
+
+
+@pytest.mark.parametrize("features", [None, "proxy", {"proxy": 1}, [["proxy"]], []])
+async def test_features_that_are_no_list_of_words_are_none(demo, features):
+    async with backend_on(demo) as backend:
+        link = await backend.link()
+        assert link.offers("proxy")
+        link.about["features"] = features
+        assert not link.offers("proxy")
 
 
 async def test_without_kubectl_there_is_a_reason(own_demo):
