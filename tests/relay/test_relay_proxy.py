@@ -140,6 +140,21 @@ def test_one_that_has_died_is_started_again(far, link, kubectl):
     assert len(sockets(far)) == 1
 
 
+def test_one_that_refuses_is_replaced_and_so_is_the_next_but_no_third(far, link, kubectl):
+    number, _, before = connected(link, kubectl)
+    (far.places[0] / "kubectl-1.sock").unlink()
+    assert connected(link, kubectl)[1] == 2
+    assert echoes(link, number)
+    assert alive(before)
+
+    script(
+        far, SERVER.format(python=sys.executable, lines=1).replace("listener.listen(64)", "os.unlink(path)")
+    )
+    assert link.finish(ask(link, kubectl, newer=2)).exit["errno"] == errno.ENOENT
+    link.say(wire.END, number)
+    assert gone(before)
+
+
 def test_nobody_uses_it_and_it_ends(far, link, kubectl):
     number, _, pid = connected(link, kubectl, idle=0.2)
     assert not becomes(lambda: not alive(pid), 0.3)
