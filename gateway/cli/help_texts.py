@@ -182,6 +182,8 @@ Trades the link that dap open --for NAME printed there, which works once within 
 dap login 'https://dap.example.com/#ticket=…'
 export DAP_GATEWAY_URL=https://dap.example.com
 
+A link that begins with https may name the certificate of the gateway's own authority: it alone is then trusted there, now and later. DAP_GATEWAY_CA, a file, does the same for a gateway whose link has none.
+
 Commands use the token where DAP_GATEWAY_URL names that gateway. Where that is not set, no gateway runs here and no cluster is configured here, they go to the one gateway that you are signed in to. DAP_GATEWAY_TOKEN wins over it.
 """
 

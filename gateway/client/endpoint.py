@@ -80,7 +80,7 @@ def running(config: Config) -> Endpoint | None:
             host = f"[{address}]" if ":" in address else address
             return Endpoint(f"http://{host}:{port}", token=token, proves=True)
     login = None if unreachable(config) else remote.only_login(config)
-    return _endpoint(login.url, remote.of_login(login)) if login else None
+    return _endpoint(login.url, remote.of_login(config, login)) if login else None
 
 
 def needed(config: Config) -> Endpoint:
@@ -180,7 +180,7 @@ def _remote(config: Config) -> Endpoint:
         return _endpoint(url, found)
     # the token in the state directory opens the gateway of this machine: it is for no other
     if is_loopback(urlsplit(url).hostname or "") and (token := _stored_token()):
-        return Endpoint(url, token=token)
+        return Endpoint(url, token=token, ca=remote.authority(config))
     shown = mask_url(config.url)
     raise ConfigError(
         f"sign in with dap login {shown}, or set DAP_GATEWAY_TOKEN to the token of that gateway"

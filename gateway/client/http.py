@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import json
 import socket
+import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,12 +28,19 @@ _PASSING = (404, 408, 429)  # what a proxy says while there is no gateway behind
 
 
 def request(
-    endpoint: Endpoint, method: str, path: str, body: object = None, *, timeout: float = 30.0
+    endpoint: Endpoint,
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    timeout: float = 30.0,
+    anyone: bool = False,
 ) -> tuple[int, Any]:
     """Sends one request; returns the HTTP status and the parsed JSON, None for a body that is no JSON. Blocks
-    up to `timeout` seconds. Raises GatewayFailed.
+    up to `timeout` seconds. `anyone`: take the answer from whoever it is that has the gateway's address. Raises
+    GatewayFailed.
     """
-    connection = _connection(endpoint, timeout)
+    connection = _connection(endpoint, timeout, anyone=anyone)
     content = None if body is None else json.dumps(body).encode()
     headers = endpoint.headers | {"User-Agent": f"dap/{__version__}"}
     headers |= {"Content-Type": "application/json"} if content else {}
@@ -130,13 +138,20 @@ class _TlsConnection(http.client.HTTPSConnection, _TcpConnection):
     """Adds TLS, which HTTPSConnection.connect begins on what the next class has connected."""
 
 
-def _connection(endpoint: Endpoint, timeout: float) -> _UnixConnection | _TcpConnection:
+def _anyone() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _connection(endpoint: Endpoint, timeout: float, *, anyone: bool) -> _UnixConnection | _TcpConnection:
     if endpoint.socket:
         return _UnixConnection(endpoint.socket, timeout)
     parts = urlsplit(endpoint.url)
     where = parts.hostname or "", parts.port
     connection = (
-        _TlsConnection(*where, timeout=timeout, context=trust(endpoint))
+        _TlsConnection(*where, timeout=timeout, context=_anyone() if anyone else trust(endpoint))
         if parts.scheme == "https"
         else _TcpConnection(*where, timeout=timeout)
     )

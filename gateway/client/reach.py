@@ -13,6 +13,7 @@ from gateway import __version__
 from gateway.client.endpoint import Endpoint
 from gateway.client.proxy import Proxy, proxy_for
 from gateway.dial import dial
+from gateway.errors import ConfigError, why
 
 _PORTS = {"http": 80, "https": 443}
 _HEAD = 64 << 10  # bytes of the proxy's answer
@@ -32,11 +33,16 @@ def proxy_of(endpoint: Endpoint) -> Proxy | None:
 
 def trust(endpoint: Endpoint) -> ssl.SSLContext | None:
     """Returns with what TLS to the gateway begins, which trusts the endpoint's own authority alone, or those of the system;
-    None for a gateway without TLS.
+    None for a gateway without TLS. Raises ConfigError for certificates that cannot be read.
     """
     if not endpoint.url.startswith("https:"):
         return None
-    context = ssl.create_default_context(cadata=endpoint.ca or None)
+    try:
+        context = ssl.create_default_context(cadata=endpoint.ca or None)
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"the certificate of the authority for {endpoint} cannot be read: {why(error)}"
+        ) from None
     context.set_alpn_protocols(["http/1.1"])
     return context
 

@@ -1,15 +1,18 @@
 """Reads which gateway a URL names, and what opens it: a token that was given, or a login."""
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from gateway.client import logins
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, why
 from gateway.masking import mask_url
 from gateway.protocol.loopback import is_loopback
 from gateway.settings.config import Config
+from gateway.settings.paths import expand
 
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\\s]+-----END CERTIFICATE-----")
 _PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -45,13 +48,29 @@ def credential(config: Config, url: str) -> Credential | None:
     """Returns what opens the gateway at `url`: the token of the settings, else a login's. Raises ConfigError."""
     login = logins.find(url)
     if config.token:
-        return Credential(config.token, login.ca if login else "")
-    return of_login(login) if login else None
+        return Credential(config.token, authority(config) or (login.ca if login else ""))
+    return of_login(config, login) if login else None
 
 
-def of_login(login: logins.Login) -> Credential:
-    """Returns what opens the gateway that one is signed in to."""
-    return Credential(login.token, login.ca, login.name)
+def of_login(config: Config, login: logins.Login) -> Credential:
+    """Returns what opens the gateway that one is signed in to. Raises ConfigError."""
+    return Credential(login.token, authority(config) or login.ca, login.name)
+
+
+def authority(config: Config) -> str:
+    """Returns the certificates that the settings say are to be trusted alone, in PEM; empty where they name none. Raises
+    ConfigError.
+    """
+    if not config.ca:
+        return ""
+    path = expand(config.ca)
+    try:
+        found = _CERTIFICATE.findall(path.read_text("utf-8", "replace"))
+    except OSError as error:
+        raise ConfigError(f"gateway.ca ({config.origins.get('gateway.ca')}): {path}: {why(error)}") from None
+    if not found:
+        raise ConfigError(f"gateway.ca ({config.origins.get('gateway.ca')}): {path} holds no certificate")
+    return "\n".join([*found, ""])
 
 
 def only_login(config: Config) -> logins.Login | None:

@@ -1,5 +1,10 @@
-"""Signs in to a gateway and out of it: trades the ticket of a link for a token, and has a token revoked."""
+"""Signs in to a gateway and out of it: trades the ticket of a link for a token, and has a token revoked. A link may name the
+certificate of the authority that the gateway has made for itself, by its SHA-256: then that authority alone is trusted.
+"""
 
+import hashlib
+import hmac
+import ssl
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -10,25 +15,45 @@ from gateway.client.exit_status import REFUSED, GatewayFailed
 from gateway.client.logins import Login
 from gateway.client.remote import gateway_url
 
+_CA = "/gateway/v1/ca"
 _TOKEN = "/gateway/v1/token"  # noqa: S105  # a path
 _OK, _GONE, _UNAUTHORIZED = 200, 204, 401
 
 
 @dataclass(frozen=True)
 class Link:
-    """Holds what a link of `dap open` says: the gateway's URL, and what is behind the #: the ticket, empty where there is
-    none.
+    """Holds what a link of `dap open` says: the gateway's URL, and what is behind the #: the ticket, and which authority to
+    trust; each is empty where there is none.
     """
 
     url: str
     ticket: str = field(default="", repr=False)
+    pin: str = ""
 
 
 def read_link(text: str) -> Link:
     """Returns what a link, or a gateway's URL alone, says. Raises ConfigError."""
     base, _, fragment = text.strip().partition("#")
     fields = parse_qs(fragment)
-    return Link(gateway_url(base, "the gateway's URL"), fields.get("ticket", [""])[0])
+    ticket, pin = (fields.get(key, [""])[0] for key in ("ticket", "ca"))
+    return Link(gateway_url(base, "the gateway's URL"), ticket, pin)
+
+
+def pinned(link: Link) -> str:
+    """Returns the certificate of the link's authority, in PEM, which the gateway is asked for; empty where the link names
+    none, or there is no TLS. Raises GatewayFailed where the gateway has another.
+    """
+    if not link.pin or not link.url.startswith("https:"):
+        return ""
+    _, answer = http.request(Endpoint(link.url), "GET", _CA, anyone=True)
+    try:
+        found = ssl.PEM_cert_to_DER_cert(answer["ca"])
+    except (KeyError, TypeError, ValueError):
+        found = b""
+    if not hmac.compare_digest(f"sha256:{hashlib.sha256(found).hexdigest()}", link.pin):
+        message = f"whoever answers at {link.url} has not the certificate that the link names: nothing was sent there"
+        raise GatewayFailed(REFUSED, message)
+    return ssl.DER_cert_to_PEM_cert(found)
 
 
 def by_ticket(link: Link, ca: str) -> Login:

@@ -60,6 +60,7 @@ OPEN: Final = frozenset(
         ("GET", "/"),
         ("GET", "/assets/{name}"),
         ALIVE,
+        ("GET", "/gateway/v1/ca"),
         ("GET", "/gateway/v1/proof"),
         ("POST", "/gateway/v1/token"),
     }

@@ -82,7 +82,7 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
         tokens = Tokens(config.token or token(state_dir()), file=PageFile(state_dir(), put=Writer().put))
         async with running(config, tokens, places, prompt, state_dir()) as gateway:
             gateway.links.base = public or next(iter(urls), gateway.links.base)
-            gateway.tls = tls
+            gateway.tls, gateway.links.pin = tls, tls.pin(gateway.links.base)
             async with listening(gateway, sockets) as accept, _kept(local, accept):
                 own = Identity(owner(), "uid")
                 banner(Serving(urls, lambda: gateway.links.url(tokens.ticket(own)), local.path))

@@ -1,6 +1,7 @@
 """The listener with TLS: where it listens, under which names, and the protocol of its connections."""
 
 import asyncio
+import hashlib
 import ssl
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 from typing import cast
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -27,13 +29,14 @@ _SETTING = "gateway.tls_listen"
 @dataclass(frozen=True)
 class TlsListener:
     """Holds what listens with TLS. `hosts`: the Host headers that mean it, the nicest first; `missing`: why nothing
-    listens; empty where something does.
+    listens; empty where something does. `names`: what a certificate of our own authority is for.
     """
 
     sockets: tuple[socket, ...] = ()
     hosts: tuple[str, ...] = ()
     certificates: Certificates | None = None
     missing: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def ca(self) -> str:
@@ -44,6 +47,18 @@ class TlsListener:
     def urls(self) -> tuple[str, ...]:
         """Returns the URLs that lead here."""
         return tuple(f"https://{host}" for host in self.hosts)
+
+    def pin(self, url: str) -> str:
+        """Returns the SHA-256 of the certificate that clients at `url` have to trust; empty where they need not be told,
+        or something else may stand there, with a certificate of its own.
+        """
+        parts = urlsplit(url)
+        ours = parts.hostname in self.names and any(
+            (parts.port or 443) == bound.getsockname()[1] for bound in self.sockets
+        )
+        if parts.scheme != "https" or not ours or not self.ca:
+            return ""
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.ca)).hexdigest()
 
     def protocol(self, connection: Connection) -> asyncio.BaseProtocol:
         """Returns the protocol of a connection that begins with a handshake."""
@@ -86,7 +101,7 @@ def _listener(config: Config, sockets: list[socket], directory: Path | None) -> 
     except OSError as error:
         at = f"{error.filename}: " if error.filename else ""
         raise ConfigError(f"no certificate for TLS: {at}{why(error)}") from None
-    return TlsListener(tuple(sockets), tuple(hosts), certificates)
+    return TlsListener(tuple(sockets), tuple(hosts), certificates, names=tuple(names))
 
 
 def _source(config: Config, directory: Path | None, names: list[str]) -> Source:

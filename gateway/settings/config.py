@@ -108,6 +108,7 @@ class Config:
     tls_listen: str = "none"
     tls_cert: str = ""  # a file; empty: a certificate of our own authority
     tls_key: str = ""
+    ca: str = ""  # a file: whom clients trust alone; empty: those of the system, or a login's
 
 
 def cluster_called(name: str, known: Iterable[str]) -> str:

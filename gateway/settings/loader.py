@@ -66,6 +66,7 @@ def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = 
         tls_listen=gateway["tls_listen"],
         tls_cert=gateway["tls_cert"],
         tls_key=gateway["tls_key"],
+        ca=gateway["ca"],
     )
 
 

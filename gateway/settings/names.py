@@ -118,6 +118,12 @@ GATEWAY_SETTINGS = (
         "url", "DAP_GATEWAY_URL", "", "the gateway that client commands use; empty: the local Unix socket"
     ),
     Setting(
+        "ca",
+        "DAP_GATEWAY_CA",
+        "",
+        "file with the certificate of the only authority that client commands trust; empty: the system's, or a login's",
+    ),
+    Setting(
         "token",
         "DAP_GATEWAY_TOKEN",
         "",

@@ -3,19 +3,27 @@
 import asyncio
 import json
 import re
+import ssl
+import tempfile
+from base64 import b64decode
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from support.dap import on_a_terminal
 from support.served import TOKEN, cluster_at, config_for, served
 
 from gateway import __version__
+from gateway.access import own_ca
 from gateway.access.identity import Identity
 from gateway.cli.commands import login as command
 from gateway.client import endpoint, http, logins
+from gateway.client.connection import attach
 from gateway.client.exit_status import GatewayFailed
 from gateway.errors import ConfigError
 from gateway.protocol.errors import BadRequest
+from gateway.server.tls import tls_listener
 from gateway.settings.loader import load
 
 pytestmark = pytest.mark.timeout(60)
@@ -222,7 +230,7 @@ async def test_kubectl_gets_the_logins_token_without_the_slow_imports(home, gate
     (user,) = config["users"]
     env = {one["name"]: one["value"] for one in user["user"]["exec"]["env"]}
     assert user["name"] == f"dap@{at}"
-    assert env == {"DAP_GATEWAY_URL": url_of(gateway), "DAP_GATEWAY_TOKEN": ""}
+    assert env == {"DAP_GATEWAY_URL": url_of(gateway), "DAP_GATEWAY_TOKEN": "", "DAP_GATEWAY_CA": ""}
 
     env |= _trust(home)
     first = await home.dap("token", env=env | {"DAP_GATEWAY_TOKEN": ""})
@@ -238,3 +246,108 @@ async def test_kubectl_gets_the_logins_token_without_the_slow_imports(home, gate
 
 def _trust(home):
     return {"SSL_CERT_FILE": str(home.path / "trusted.pem")}
+
+
+def pinned(gateway, **more):
+    """A link that names the gateway's own authority, and a gateway whose links do so."""
+    gateway.gateway.links.base = url_of(gateway)
+    gateway.gateway.links.pin = gateway.gateway.tls.pin(url_of(gateway))
+    ticket = gateway.gateway.access.tokens.ticket(Identity("ann", "page"))
+    return gateway.gateway.links.url(ticket, **more)
+
+
+async def test_a_link_pins_the_own_authority_for_all_that_follows(home, env, gateway):
+    env.delenv("SSL_CERT_FILE")
+    with pytest.raises(GatewayFailed, match="certificate verify failed"):
+        await log_in(link(gateway))
+    text = pinned(gateway, path="default/shop/web-0")
+    assert re.fullmatch(r".*/#ticket=[\w-]+&path=/default/shop/web-0&ca=sha256:[0-9a-f]{64}", text)
+    await log_in(text)
+
+    found = endpoint.running(load())
+    assert found.ca == gateway.gateway.tls.ca
+    assert await asyncio.to_thread(who, found) == "ann"
+    async with attach(found, "/gateway/v1/clusters/default/run?command=true&stdout=true") as session:
+        assert (await session.receive()).code == "not_allowed"
+    config = json.loads((await home.dap("kubeconfig", "--raw")).out)
+    (cluster,) = config["clusters"]
+    assert b64decode(cluster["cluster"]["certificate-authority-data"]).decode() == found.ca
+    done = await home.dap("token")
+    assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("change", [("a", "b"), ("sha256:", "sha1:"), (r"..$", "")])
+async def test_a_link_whose_pin_is_another_sends_nothing(env, gateway, change):
+    env.delenv("SSL_CERT_FILE")
+    text = pinned(gateway)
+    head, pin = text.split("&ca=")
+    wrong = re.sub(*change, pin) if change != ("a", "b") else f"sha256:{'0' * 64}"
+    with pytest.raises(GatewayFailed, match="has not the certificate that the link names: nothing was sent"):
+        await log_in(f"{head}&ca={wrong}")
+    assert len(gateway.gateway.access.tokens.tickets()) == 1
+    assert logins.every() == []
+
+
+async def test_somebody_between_who_gives_the_right_certificate_gets_nothing(env, gateway):
+    """He has the certificate, as everybody has, and not its key."""
+    env.delenv("SSL_CERT_FILE")
+    body = json.dumps({"ca": gateway.gateway.tls.ca}).encode()
+    asked = []
+
+    async def answer(reader, writer):
+        with suppress(asyncio.IncompleteReadError, OSError):
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        writer.close()
+
+    with tempfile.NamedTemporaryFile() as file:
+        pem, _ = own_ca.make(datetime.now(UTC)).leaf(["localhost"], datetime.now(UTC))
+        file.write(pem)
+        file.flush()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file.name)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(GatewayFailed, match="certificate verify failed"):
+            await log_in(re.sub(r"localhost:\d+", f"localhost:{port}", pinned(gateway)))
+    assert [line.split(b" ")[1] for line in asked] == [b"/gateway/v1/ca"]
+
+
+async def test_a_file_names_the_authority(env, gateway, tmp_path):
+    env.delenv("SSL_CERT_FILE")
+    path = tmp_path / "ca.pem"
+    env.setenv("DAP_GATEWAY_CA", str(path))
+    with pytest.raises(
+        ConfigError, match=r"gateway.ca \(environment DAP_GATEWAY_CA\): .*ca.pem: No such file"
+    ):
+        await log_in(link(gateway))
+    path.write_text("none")
+    with pytest.raises(ConfigError, match=r"ca.pem holds no certificate"):
+        await log_in(link(gateway))
+    path.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        await log_in(link(gateway))
+
+    path.write_text(f"# für uns\n{gateway.gateway.tls.ca}")
+    await log_in(link(gateway))
+    env.delenv("DAP_GATEWAY_CA")
+    assert logins.every()[0].ca == gateway.gateway.tls.ca
+    env.setenv("DAP_GATEWAY_URL", url_of(gateway))
+    env.setenv("DAP_GATEWAY_CA", str(path))
+    env.setenv("DAP_GATEWAY_TOKEN", TOKEN)
+    await log_out()
+    found = endpoint.running(load())
+    assert found.login == ""
+    assert await asyncio.to_thread(who, found)
+
+
+def test_only_the_listener_with_our_own_certificate_is_pinned(tmp_path):
+    config = replace(config_for(), tls_listen="127.0.0.1:0", allowed_hosts=("dap.example.com",))
+    with tls_listener(config, tmp_path) as tls:
+        (host,) = tls.hosts
+        port = host.partition(":")[2]
+        assert tls.pin(f"https://{host}")
+        assert tls.pin(f"https://dap.example.com:{port}")
+        for url in (f"http://{host}", "https://127.0.0.1", f"https://proxy.example.com:{port}"):
+            assert tls.pin(url) == ""

@@ -18,6 +18,7 @@ OPEN_ROUTES = {
     ("GET", "/"),
     ("GET", "/assets/{name}"),
     ("GET", "/healthz"),
+    ("GET", "/gateway/v1/ca"),
     ("GET", "/gateway/v1/proof"),
     ("POST", "/gateway/v1/token"),
 }

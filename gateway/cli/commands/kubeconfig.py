@@ -18,7 +18,8 @@ def run(cluster: str, *, raw: bool, merge: bool) -> None:
     """Prints the kubeconfig, or merges it into the user's own, or writes it and prints the line that has a shell use it.
     `cluster`: whose context is the current one. Raises GatewayFailed, ConfigError, OSError.
     """
-    document = fetched(needed(load()), cluster)
+    config = load()
+    document = fetched(config, needed(config), cluster)
     if merge:
         _merge(document)
         return

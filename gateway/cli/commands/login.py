@@ -10,7 +10,7 @@ from gateway.cli.terminal import tty
 from gateway.client import logins, sign_in
 from gateway.client.exit_status import HOP_FAILED, GatewayFailed
 from gateway.client.logins import Login
-from gateway.client.remote import gateway_url
+from gateway.client.remote import authority, gateway_url
 from gateway.client.sign_in import Link
 from gateway.errors import ConfigError
 from gateway.masking import mask_url
@@ -28,11 +28,11 @@ def log_in(text: str) -> None:
     typed = "" if link.ticket else _ask(link.url)
     if "#" in typed:
         link = _same(link, sign_in.read_link(typed))
-    before = logins.find(link.url)
+    before, ca = logins.find(link.url), sign_in.pinned(link) or authority(load())
     if link.ticket:
-        login = sign_in.by_ticket(link, "")
+        login = sign_in.by_ticket(link, ca)
     else:
-        login = sign_in.by_token(link.url, bearer_token(typed, "what was typed"), "")
+        login = sign_in.by_token(link.url, bearer_token(typed, "what was typed"), ca)
     logins.store(login)
     if before and before.token != login.token:
         with suppress(GatewayFailed):  # it ends by itself

@@ -10,23 +10,24 @@ from gateway.client import http
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import REFUSED, GatewayFailed
 from gateway.errors import ConfigError
-from gateway.settings.config import DEFAULT
+from gateway.settings.config import DEFAULT, Config
+from gateway.settings.paths import expand
 
 _PATH, _OK = "/gateway/v1/kubeconfig", 200
 
 
-def fetched(endpoint: Endpoint, cluster: str) -> dict[str, Any]:
+def fetched(config: Config, endpoint: Endpoint, cluster: str) -> dict[str, Any]:
     """Asks the gateway and returns its kubeconfig. `cluster`: whose context is the current one. Raises GatewayFailed,
     and ConfigError for a cluster that is not there.
     """
     answer = http.answered(endpoint, "GET", _PATH, _OK)
     try:
-        return document(endpoint, answer, _current(answer, cluster))
+        return document(endpoint, answer, _current(answer, cluster), config.ca)
     except (KeyError, TypeError):
         raise http.unreadable(_PATH) from None
 
 
-def document(endpoint: Endpoint, answer: dict[str, Any], current: str) -> dict[str, Any]:
+def document(endpoint: Endpoint, answer: dict[str, Any], current: str, ca_file: str) -> dict[str, Any]:
     """Returns the kubeconfig, which is JSON and so YAML, too. `answer`: what the gateway said. Raises GatewayFailed where
     the gateway cannot be reached with TLS.
     """
@@ -40,7 +41,7 @@ def document(endpoint: Endpoint, answer: dict[str, Any], current: str) -> dict[s
         contexts.append({"name": name, "context": {"cluster": name, "user": f"dap{at}"} | namespace})
     return {
         "apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": contexts,
-        "users": [{"name": f"dap{at}", "user": {"exec": _plugin(endpoint)}}], "current-context": f"dap-{current}{at}",
+        "users": [{"name": f"dap{at}", "user": {"exec": _plugin(endpoint, ca_file)}}], "current-context": f"dap-{current}{at}",
     }  # fmt: skip
 
 
@@ -69,16 +70,19 @@ def _trusted(ca: str) -> dict[str, str]:
     return {"certificate-authority-data": b64encode(ca.encode()).decode()} if ca else {}
 
 
-def _plugin(endpoint: Endpoint) -> dict[str, Any]:
+def _plugin(endpoint: Endpoint, ca_file: str) -> dict[str, Any]:
     command, *words = _dap()
     found: dict[str, Any] = {
         "apiVersion": "client.authentication.k8s.io/v1", "command": command, "args": [*words, "token"],
         "interactiveMode": "Never", "provideClusterInfo": False,
     }  # fmt: skip
     # whatever the shell has set for another gateway does not count for this one
-    env = {"DAP_GATEWAY_URL": "" if endpoint.socket or endpoint.proves else endpoint.url}
+    local = endpoint.socket or endpoint.proves
+    env = {"DAP_GATEWAY_URL": "" if local else endpoint.url}
     if endpoint.login:
-        env["DAP_GATEWAY_TOKEN"] = ""
+        env |= {"DAP_GATEWAY_TOKEN": "", "DAP_GATEWAY_CA": ""}
+    if ca_file and not local:
+        env["DAP_GATEWAY_CA"] = str(expand(ca_file).absolute())
     found["env"] = [{"name": name, "value": value} for name, value in env.items()]
     return found
 

@@ -40,6 +40,14 @@ async def kubeconfig(request: web.Request) -> web.Response:
     return web.json_response(body)
 
 
+@routes.get("/gateway/v1/ca")
+async def authority(request: web.Request) -> web.Response:
+    """Answers with the certificate that clients have to trust, in PEM, for whoever knows its SHA-256 and trusts nobody yet;
+    empty where the system trusts the gateway, or it has no TLS.
+    """
+    return web.json_response({"ca": request.app[TLS].ca})
+
+
 @routes.post("/gateway/v1/short-token")
 async def short_token(request: web.Request) -> web.Response:
     """Answers with a token that is good for SHORT_LIFE, in place of the credential that the request shows."""
