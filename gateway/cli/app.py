@@ -54,8 +54,8 @@ def _show_completion(context: click.Context, _: click.Parameter, wanted: bool) -
 )  # fmt: skip
 @click.pass_context
 def dap(context: click.Context) -> None:
-    if context.obj is not None and context.invoked_subcommand not in ("shell", "exec", "run"):
-        context.fail("only shell, exec and run take a command after --")
+    if context.obj is not None and context.invoked_subcommand not in options.TAKE_COMMANDS:
+        context.fail(f"only {', '.join(options.TAKE_COMMANDS)} take a command after --")
 
 
 @dap.command("serve", help=help_texts.SERVE)

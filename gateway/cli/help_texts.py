@@ -173,6 +173,25 @@ Print a short-lived token, as kubectl asks for one.
 The kubeconfig of dap kubeconfig names this command. The token is good for ten minutes, and dap access lists it; it is printed again until a minute before its end.
 """
 
+WITH = """\
+Run a command that has kubectl's way to the cluster.
+
+Runs it with a KUBECONFIG of its own, which is gone afterwards: for the running gateway, or for one that lives as long as the command. Signals are passed on, and the exit status is the command's; 126 and 127 where it cannot be started or is not there.
+
+\b
+dap with -- kubectl get pods
+dap with -q -- helm upgrade api ./chart
+dap with --cluster two -- sh -c 'kubectl apply -f . && kubectl rollout status deploy/api'
+"""
+
+KUBECTL = """\
+Run kubectl at the cluster: dap with -- kubectl ARGS.
+
+\b
+dap kubectl get pods -n shop
+dap kubectl exec -it web-0 -- bash
+"""
+
 LOGIN = """\
 Sign in to a gateway elsewhere.
 

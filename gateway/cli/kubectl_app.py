@@ -3,6 +3,7 @@
 import click
 
 from gateway.cli import help_texts, options
+from gateway.settings.config import DEFAULT
 
 
 @click.command("kubeconfig", help=help_texts.KUBECONFIG)
@@ -42,4 +43,26 @@ def logout_(url: str | None) -> int:
     return login.log_out(url)
 
 
-COMMANDS = (kubeconfig_, token_, login_, logout_)  # in the order in which help lists them
+@click.command("with", help=help_texts.WITH, cls=options.WithCommand)
+@options.cluster
+@options.quiet
+def with_(argv: tuple[str, ...], cluster: str, quiet: bool) -> int:
+    from gateway.cli.commands import with_kubeconfig
+
+    return with_kubeconfig.run(argv, cluster, quiet=quiet)
+
+
+@click.command(
+    "kubectl", help=help_texts.KUBECTL,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)  # fmt: skip
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="ARGS…")
+@click.pass_obj
+def kubectl_(command: tuple[str, ...] | None, words: tuple[str, ...]) -> int:
+    from gateway.cli.commands import with_kubeconfig
+
+    rest = () if command is None else ("--", *command)
+    return with_kubeconfig.run(("kubectl", *words, *rest), DEFAULT, quiet=False)
+
+
+COMMANDS = (kubeconfig_, token_, with_, kubectl_, login_, logout_)  # in the order in which help lists them

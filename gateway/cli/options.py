@@ -20,6 +20,7 @@ def _clusters(_: click.Context, __: click.Parameter, incomplete: str) -> list[st
         return []
 
 
+TAKE_COMMANDS = ("shell", "exec", "run", "with", "kubectl")  # after --
 pod = click.argument("pod", metavar="POD", help="A pod's name, or deploy/NAME, svc/NAME, sts/NAME.")
 namespace = click.option(
     "--namespace", "-n", metavar="NS", help="Default: the cluster's setting, else kubectl's in the runner."

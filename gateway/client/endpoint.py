@@ -4,11 +4,10 @@ command.
 """
 
 import fcntl
-import logging
-import os
+import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,14 +17,12 @@ from gateway.client import remote
 from gateway.client.exit_status import UNREACHABLE, GatewayFailed, first
 from gateway.client.proof import Unproved, prove
 from gateway.errors import ConfigError
-from gateway.log_file import LogFile
 from gateway.masking import mask_url
 from gateway.protocol.loopback import LOOPBACK, is_loopback
 from gateway.settings import serving
 from gateway.settings.config import Config, bearer_token, check_clusters
 from gateway.settings.paths import socket_paths, state_dir
 
-LOG = "gateway.log"  # in the state directory: what gateways inside commands log
 _KNOCK = 2.0  # seconds for the socket to take a connection
 
 # Shows a message to the person; and: asks, with echo or without, for the answer, or None
@@ -114,12 +111,18 @@ def unreachable(config: Config) -> str:
 
 @asynccontextmanager
 async def gateway(
-    config: Config, *, say: Say | None = None, warn: Say | None = None, ask: Ask | None = None
+    config: Config,
+    *,
+    say: Say | None = None,
+    warn: Say | None = None,
+    ask: Ask | None = None,
+    tls: bool = False,
 ) -> AsyncIterator[Endpoint]:
     """Yields the running gateway, or starts a gateway in this process that ends with the context.
 
     `say` receives the messages of a gateway that is started here, `warn` that it is a second one, `ask` the questions
-    of its SSH logins, which fail without `ask` where they need an answer. Starting a gateway configures the log of the
+    of its SSH logins, which fail without `ask` where they need an answer. `tls`: a gateway that is started here also
+    listens with TLS, and the endpoint has its token. Starting a gateway configures the log of the
     process. Raises ConfigError, GatewayFailed.
     """
     endpoint = running(config)
@@ -130,48 +133,25 @@ async def gateway(
     if (other := unreachable(config)) and warn:
         warn(f"{other}: this command runs a second one")
         say = None
-    from gateway.server.run import embedded  # noqa: PLC0415  # it loads the whole server, and most find one running
+    # these load the whole server, and most find one running
+    from gateway.client.own_log import own_log  # noqa: PLC0415
+    from gateway.server.run import embedded  # noqa: PLC0415
 
     if say:
         say("no gateway is running, so this command runs its own (dap serve keeps one ready)")
 
     ended: BaseException | None = None
     try:
-        with _logged(say):
-            async with embedded(config, prompt=ask) as path:
+        with own_log(say):
+            token = secrets.token_urlsafe(32) if tls else ""
+            async with embedded(config, prompt=ask, token=token) as path:
                 try:
-                    yield Endpoint("http://localhost", path)
+                    yield Endpoint("http://localhost", path, token)
                 except BaseException as error:
                     ended = error
                     raise
     except BaseExceptionGroup as errors:  # of the gateway's TaskGroups, around what ended the command
         raise (ended or first(errors)) from None
-
-
-@contextmanager
-def _logged(say: Say | None) -> Iterator[None]:
-    """Has a gateway of this process write its log to a file, within the block: the screen is the command's, which says
-    what went wrong once, at its end. Without such a file the log is lost, and `say` is told.
-    """
-    import structlog  # noqa: PLC0415  # as above
-
-    from gateway import log  # noqa: PLC0415
-
-    def waits(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        if event["event"] == "ssh_login_waits" and say:
-            say(f"waiting for {event['waiting_for']}")
-        return event
-
-    with ExitStack() as stack:
-        try:
-            log.setup("json", stack.enter_context(closing(LogFile(state_dir() / LOG))), [waits])
-        except OSError as error:
-            if say:
-                say(f"this gateway has no log: {error}")
-            log.setup("json", stack.enter_context(Path(os.devnull).open("w")), [waits])
-        stack.callback(logging.disable, logging.root.manager.disable)  # by a command, for the screen's sake
-        logging.disable(logging.NOTSET)
-        yield
 
 
 def _remote(config: Config) -> Endpoint:

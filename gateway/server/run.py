@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -131,17 +131,21 @@ async def _kept(local: LocalSocket, accept: Accept) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def embedded(config: Config, *, prompt: Prompt | None = None) -> AsyncIterator[Path]:
-    """Runs a gateway inside this process and yields the path of its Unix socket, in a private directory."""
+async def embedded(config: Config, *, prompt: Prompt | None = None, token: str = "") -> AsyncIterator[Path]:
+    """Runs a gateway inside this process and yields the path of its Unix socket, in a private directory. `token`: opens the
+    gateway at a free port of this machine, with TLS; empty for the socket alone.
+    """
     with _private() as directory, ExitStack() as stack:
         path = directory / SOCKET
         unix = stack.enter_context(listen.unix(path))
-        places = AllowedHosts([], "", (), ())
-        async with (
-            running(config, Tokens(secrets.token_urlsafe(32)), places, prompt) as gateway,
-            listening(gateway, [unix]),
-        ):
-            yield path
+        where = "localhost:0" if token else listen_names.OFF
+        own = replace(config, tls_listen=where, tls_cert="", tls_key="", origins={}, allowed_hosts=())
+        tls = stack.enter_context(tls_listener(own, None))
+        places = AllowedHosts([], "", (), (), tls.hosts)
+        async with running(config, Tokens(token or secrets.token_urlsafe(32)), places, prompt) as gateway:
+            gateway.tls = tls
+            async with listening(gateway, [unix]):
+                yield path
 
 
 @contextmanager

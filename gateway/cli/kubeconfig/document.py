@@ -41,7 +41,7 @@ def document(endpoint: Endpoint, answer: dict[str, Any], current: str, ca_file: 
         contexts.append({"name": name, "context": {"cluster": name, "user": f"dap{at}"} | namespace})
     return {
         "apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": contexts,
-        "users": [{"name": f"dap{at}", "user": {"exec": _plugin(endpoint, ca_file)}}], "current-context": f"dap-{current}{at}",
+        "users": [{"name": f"dap{at}", "user": _user(endpoint, ca_file)}], "current-context": f"dap-{current}{at}",
     }  # fmt: skip
 
 
@@ -68,6 +68,13 @@ def _server(endpoint: Endpoint, answer: dict[str, Any]) -> tuple[str, dict[str, 
 
 def _trusted(ca: str) -> dict[str, str]:
     return {"certificate-authority-data": b64encode(ca.encode()).decode()} if ca else {}
+
+
+def _user(endpoint: Endpoint, ca_file: str) -> dict[str, Any]:
+    """Returns who one is: at a gateway of this command's own with its token, which no other process could ask for."""
+    if endpoint.socket and endpoint.token:
+        return {"token": endpoint.token}
+    return {"exec": _plugin(endpoint, ca_file)}
 
 
 def _plugin(endpoint: Endpoint, ca_file: str) -> dict[str, Any]:
