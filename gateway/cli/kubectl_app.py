@@ -3,7 +3,6 @@
 import click
 
 from gateway.cli import help_texts, options
-from gateway.settings.config import DEFAULT
 
 
 @click.command("kubeconfig", help=help_texts.KUBECONFIG)
@@ -60,6 +59,7 @@ def with_(argv: tuple[str, ...], cluster: str, quiet: bool) -> int:
 @click.pass_obj
 def kubectl_(command: tuple[str, ...] | None, words: tuple[str, ...]) -> int:
     from gateway.cli.commands import with_kubeconfig
+    from gateway.settings.config import DEFAULT
 
     rest = () if command is None else ("--", *command)
     return with_kubeconfig.run(("kubectl", *words, *rest), DEFAULT, quiet=False)
