@@ -156,6 +156,21 @@ async def test_an_answer_that_is_cut_has_no_last_chunk(edge, upstream):
     assert rest.endswith(b"2\r\n{}\r\n")
 
 
+async def test_an_answer_that_is_cut_within_its_length_is_cut_here(edge, upstream):
+    async def cut(_, __, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        await writer.drain()
+        writer.close()
+
+    upstream.answer = cut
+    async with connected(edge.url) as peer:
+        peer.request("GET", POD, (edge.proof,))
+        rest = await asyncio.wait_for(peer.reader.read(), 5)
+
+    assert rest.startswith(b"HTTP/1.1 200 ")
+    assert rest.endswith(b"\r\n\r\nhalf")
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "words"),
     [
