@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import signal
 import subprocess
 import urllib.request
@@ -11,11 +10,9 @@ from dataclasses import replace
 
 import pytest
 from support import lab as chain
-from support.real_kubectl import kubectl_at, programs
+from support.real_kubectl import RACE, kubectl_at, programs
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
-# what kubectl up to 1.33 now and then says of the first, empty message of a stream that it has not made yet
-RACE = re.compile(rb"E\d{4} .* Unknown stream id \d, discarding message\n")
 
 
 @pytest.fixture

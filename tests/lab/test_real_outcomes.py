@@ -11,11 +11,9 @@ from time import perf_counter
 
 import pytest
 from support import lab as chain
-from support.real_kubectl import programs
+from support.real_kubectl import RACE, programs
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
-# what kubectl up to 1.33 now and then says of the first, empty message of a stream that it has not made yet
-RACE = re.compile(rb"E\d{4} .* Unknown stream id \d, discarding message\n")
 # SPDY and WebSocket; those between only repeat
 NAMES = [
     pytest.param(name, marks=[] if name in ("1.27", "own") else pytest.mark.repetition)
