@@ -1,8 +1,7 @@
 """Asks the API server in somebody's name: each request carries whom the runner's account impersonates."""
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -51,26 +50,11 @@ class ActingApi:
         async with answers.within(seconds):
             return await answers.pages(partial(answers.read, self.request), path, size)
 
-    async def watch(
-        self, path: str, *, seconds: float = READ, size: int = SIZE
-    ) -> AsyncGenerator[Event, None]:
+    def watch(self, path: str, *, seconds: float = READ, size: int = SIZE) -> AsyncGenerator[Event, None]:
         """See `ClusterApi.watch`."""
-        watched = answers.with_query(path, {"watch": "true"})
-        async with AsyncExitStack() as stack:
-            async with answers.within(seconds):
-                response = await stack.enter_async_context(self.request("GET", watched, answers.HEADERS))
-                if response.status >= 300:
-                    raise answers.refusal(response.status, await answers.whole(response, size))
-            async for event in answers.events(response.body, size):
-                yield event
+        return answers.changes(self.request, path, size, answers.within(seconds))
 
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
         """See `ClusterApi.may`."""
-        path, question = answers.review(verb, resource, namespace, name)
-        headers = (*answers.HEADERS, ("Content-Type", "application/json"))
-        async with (
-            answers.within(READ),
-            self.request("POST", path, headers, json.dumps(question).encode()) as response,
-        ):
-            body = await answers.whole(response, SIZE)
-        return answers.reviewed(answers.decode(response.status, body))
+        async with answers.within(READ):
+            return await answers.may(partial(self.request, "POST"), (verb, resource, namespace, name))

@@ -4,12 +4,12 @@ import asyncio
 import json
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
 from gateway import __version__
-from gateway.backends.contract import Event, Headers, Response
+from gateway.backends.contract import SIZE, Event, Headers, Response
 from gateway.backends.kube import kubectl
 from gateway.errors import HopFailed
 from gateway.protocol.status import Status
@@ -148,6 +148,22 @@ async def pages(
             return items
 
 
+async def changes(
+    exchange: Exchange, path: str, size: int, begin: AbstractAsyncContextManager[None]
+) -> AsyncGenerator[Event, None]:
+    """Watches the list at `path`, and yields its events, of at most `size` bytes each. `begin`: is entered until the answer
+    begins, and limits that. Raises HopFailed for an error status, and as `events`.
+    """
+    async with AsyncExitStack() as stack:
+        async with begin:
+            watched = with_query(path, {"watch": "true"})
+            response = await stack.enter_async_context(exchange("GET", watched, HEADERS))
+        if response.status >= 300:
+            raise refusal(response.status, await whole(response, size))
+        async for event in events(response.body, size):
+            yield event
+
+
 async def events(chunks: AsyncIterator[bytes], size: int) -> AsyncGenerator[Event, None]:
     """Yields the events of a watch, one for each line of `chunks`. Raises HopFailed for a line that is not an event,
     for an ERROR event, and where more than `size` bytes come without the end of a line.
@@ -185,6 +201,19 @@ def reviewed(answer: Mapping[str, Any]) -> bool | None:
     status = answer.get("status")
     allowed = status.get("allowed") if isinstance(status, dict) else None
     return allowed if isinstance(allowed, bool) else None
+
+
+async def may(
+    post: Callable[[str, Headers, bytes], AbstractAsyncContextManager[Response]],
+    asked: tuple[str, str, str, str],
+) -> bool | None:
+    """Sends a `review` of what is asked: (verb, resource, namespace, name), and returns what it allows. `post` sends path,
+    headers and body. Raises HopFailed.
+    """
+    path, question = review(*asked)
+    headers = (*HEADERS, ("Content-Type", "application/json"))
+    async with post(path, headers, json.dumps(question).encode()) as response:
+        return reviewed(decode(response.status, await whole(response, SIZE)))
 
 
 def _event(line: bytes) -> Event:

@@ -1,7 +1,6 @@
 """Asks the API server through the relay: HTTP over streams of the link, to a `kubectl proxy` in the runner."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -95,18 +94,9 @@ class RelayApi:
         async with self._asking(seconds):
             return await answers.pages(partial(answers.read, self._exchange), path, size)
 
-    async def watch(
-        self, path: str, *, seconds: float = READ, size: int = SIZE
-    ) -> AsyncGenerator[Event, None]:
+    def watch(self, path: str, *, seconds: float = READ, size: int = SIZE) -> AsyncGenerator[Event, None]:
         """See `ClusterApi.watch`."""
-        watched = answers.with_query(path, {"watch": "true"})
-        async with AsyncExitStack() as stack:
-            async with self._asking(seconds):
-                response = await stack.enter_async_context(self._exchange("GET", watched, answers.HEADERS))
-            if response.status >= 300:
-                raise answers.refusal(response.status, await answers.whole(response, size))
-            async for event in answers.events(response.body, size):
-                yield event
+        return answers.changes(self._exchange, path, size, self._asking(seconds))
 
     def acting(self, actor: Actor | None) -> ClusterApi:
         """See `ClusterApi.acting`."""
@@ -119,13 +109,8 @@ class RelayApi:
         asked, now = (verb, resource, namespace, name), time.monotonic()
         if now - self._allowed.get(asked, float("-inf")) < _YES:
             return True
-        path, question = answers.review(*asked)
         async with self._asking(READ):
-            body = json.dumps(question).encode()
-            headers = (*answers.HEADERS, ("Content-Type", "application/json"))
-            async with self._exchange("POST", path, headers, body, repeatable=True) as response:
-                answer = answers.decode(response.status, await answers.whole(response, SIZE))
-        may = answers.reviewed(answer)
+            may = await answers.may(partial(self._exchange, "POST", repeatable=True), asked)
         if may:
             self._allowed = {key: at for key, at in self._allowed.items() if now - at < _YES} | {asked: now}
         return may
