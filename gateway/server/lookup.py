@@ -57,7 +57,8 @@ async def resolve(api: ClusterApi, target: Target, row: Subprotocol, *, exact: b
     target = target if kind else replace(target, pod=name)
     note = ""
     if kind:
-        pod = await _asked(_pod_of(api, target.namespace, kind, name), RESOLVE)
+        found = await _asked(_pod_of(api, target.namespace, kind, name), RESOLVE)
+        pod = found[0] if isinstance(found, tuple) else found
         note = _note(f"{kind}/{name}", pod)
     elif not target.container and (exact or not row.control):
         pod = await _asked(api.get(pod_path(target)), RESOLVE)
@@ -134,12 +135,11 @@ async def forwarded(api: ClusterApi, target: Target, port: str) -> tuple[dict[st
             pod = await api.get(pod_path(replace(target, pod=name)))
             _check_running(pod, name)
             return pod, ports.pod_port(pod, port), ""
-        pod = await _pod_of(api, target.namespace, kind, name)
+        pod, workload = await _pod_of(api, target.namespace, kind, name)
         note = _note(f"{kind}/{name}", pod)
-        if _plural(kind) != "services":
-            return pod, ports.pod_port(pod, port), note
-        service = await api.get(f"/api/v1/namespaces/{target.namespace}/services/{name}")
-        return pod, ports.service_port(service, pod, port), note
+        if _plural(kind) == "services":
+            return pod, ports.service_port(workload, pod, port), note
+        return pod, ports.pod_port(pod, port), note
 
 
 def _check_running(pod: dict[str, Any], name: str) -> None:
@@ -155,7 +155,10 @@ def _plural(kind: str) -> str:
     return _SHORT.get(kind) or (kind if kind.endswith("s") else f"{kind}s")
 
 
-async def _pod_of(api: ClusterApi, namespace: str, kind: str, name: str) -> dict[str, Any]:
+async def _pod_of(
+    api: ClusterApi, namespace: str, kind: str, name: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the pod to which a workload or service leads, and that workload. Raises Refused, HopFailed."""
     plural = _plural(kind)
     workload = await api.get(f"{_PATHS[plural]}/namespaces/{namespace}/{plural}/{name}")
     selector = pods.selector(workload)
@@ -164,7 +167,7 @@ async def _pod_of(api: ClusterApi, namespace: str, kind: str, name: str) -> dict
     path = pods.selected(namespace, selector)
     found = await api.list(path)
     if best := pods.best(found):
-        return best
+        return best, workload
     states = ", ".join(f"{one['metadata']['name']} is {pods.phase(one)}" for one in found[:_SHOWN])
     raise Refused("no_ready_pod", f"{kind}/{name} has no ready pod: {states or 'it has none at all'}")
 

@@ -56,10 +56,7 @@ async def new_ticket(request: web.Request) -> web.Response:
     what is opened with the link is theirs alone, and with a `target` only that can be opened. `groups`: theirs.
     """
     identity = request[IDENTITY]
-    if not allowed(identity, "ticket", None, None):
-        message = f"{identity.name} may not make tickets here: only who runs the gateway, and no page"
-        request.app[AUDIT].refused(request, "not_allowed", message)
-        raise Refusal(403, message)
+    check_may_give(request, "tickets")
     body = await json_body(request)
     target, other = body.get("target", ""), body.get("for")
     if not isinstance(target, str) or len(target) > 600 or not target.isprintable():
@@ -101,6 +98,15 @@ async def revoke_token(request: web.Request) -> web.Response:
     request.app[RELAYED].end_revoked(tokens.good())
     await tokens.saved()
     return web.Response(status=204)
+
+
+def check_may_give(request: web.Request, what: str) -> None:
+    """Raises Refusal, and logs that, where whoever asks may not give others access. `what`: is asked for, as "tickets"."""
+    identity = request[IDENTITY]
+    if not allowed(identity, "ticket", None, None):
+        message = f"{identity.name} may not make {what} here: only who runs the gateway, and no page"
+        request.app[AUDIT].refused(request, "not_allowed", message)
+        raise Refusal(403, message)
 
 
 def groups_of(body: dict[str, Any]) -> tuple[str, ...]:

@@ -5,15 +5,14 @@ from typing import Any
 from aiohttp import web
 
 from gateway.access.identity import owner
-from gateway.access.policy import allowed
 from gateway.access.scope import Scope
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
-from gateway.server.app_keys import ACCESS, BACKENDS, IDENTITY, PEER
-from gateway.server.audit import AUDIT, write
+from gateway.server.app_keys import ACCESS, BACKENDS, PEER
+from gateway.server.audit import write
 from gateway.server.refusals import Refusal
-from gateway.server.routes.state import NAME, groups_of, json_body
+from gateway.server.routes.state import NAME, check_may_give, groups_of, json_body
 from gateway.sessions.registry import unknown_cluster
 
 routes = web.RouteTableDef()
@@ -26,11 +25,7 @@ async def new_token(request: web.Request) -> web.Response:
     """Answers with a new token for a machine, whose secret no later answer has. `unchecked`: the namespaces of which no
     cluster could say whether they exist.
     """
-    identity = request[IDENTITY]
-    if not allowed(identity, "ticket", None, None):
-        message = f"{identity.name} may not make tokens here: only who runs the gateway, and no page"
-        request.app[AUDIT].refused(request, "not_allowed", message)
-        raise Refusal(403, message)
+    check_may_give(request, "tokens")
     body = await json_body(request)
     name, life = _name(body.get("name")), _life(body.get("expiresIn"))
     try:
