@@ -147,7 +147,10 @@ def _bind_unix(path: Path) -> socket.socket:
     return bound
 
 
-def _bind(address: str, port: int, setting: str, *, optional: bool) -> socket.socket | None:
+def bind(address: str, port: int) -> socket.socket | None:
+    """Returns a socket that listens on the address alone, and on `port`, 0 for a free one; None where this machine has not
+    the address's family. Raises OSError.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         bound = socket.socket(family)
@@ -159,15 +162,22 @@ def _bind(address: str, port: int, setting: str, *, optional: bool) -> socket.so
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind((address, port))
         bound.listen(_BACKLOG)  # now: with SO_REUSEADDR two may bind, and only one may listen
-    except OSError as error:
+    except OSError:
         bound.close()
+        raise
+    return bound
+
+
+def _bind(address: str, port: int, setting: str, *, optional: bool) -> socket.socket | None:
+    try:
+        return bind(address, port)
+    except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL and (optional or address == "::1"):
             return None  # this machine has no such loopback
         said = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
         raise ConfigError(
             f"cannot listen on {address} port {port}: {said}; choose another with {setting}"
         ) from None
-    return bound
 
 
 def _remove_stale(path: Path) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from gateway.errors import ConfigError, why
+from gateway.server.listen import bind
+from gateway.server.listen_names import addresses_of
 
-_BACKLOG = 128
 _TRIES = 20  # free ports that are tried: one that is free for IPv4 may be taken for IPv6
 
 
@@ -39,31 +40,23 @@ def _bound(stack: ExitStack, address: str, port: int) -> list[socket.socket]:
 
 
 def _sockets(stack: ExitStack, address: str, port: int) -> list[socket.socket]:
-    try:
-        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {address}: {why(error)}") from None
     sockets: list[socket.socket] = []
-    missing: OSError | None = None
-    for family, kind, protocol, _, where in found:
-        at = (where[0], sockets[0].getsockname()[1] if sockets else port, *where[2:])
+    missing = OSError("this machine has no such address")
+    for one in addresses_of(address):
         try:
-            one = stack.enter_context(socket.socket(family, kind, protocol))
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            one.bind(at)
-            one.listen(_BACKLOG)
+            bound = bind(one, sockets[0].getsockname()[1] if sockets else port)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortTaken from None
             if error.errno == errno.EACCES:
                 message = f"this user may not listen on port {port}: take one from 1024 on, as in 8080:{port}"
                 raise ConfigError(message) from None
-            missing = error  # a family that the machine has not
+            missing = error  # an address that the machine has not
             continue
-        one.setblocking(False)
-        sockets.append(one)
+        if bound:
+            stack.callback(bound.close)
+            bound.setblocking(False)
+            sockets.append(bound)
     if not sockets:
-        raise ConfigError(f"cannot listen on {address} port {port}: {why(missing or OSError('no address'))}")
+        raise ConfigError(f"cannot listen on {address} port {port}: {why(missing)}")
     return sockets
