@@ -12,6 +12,11 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 ATTEMPT_DELAY = 0.25  # seconds until the next address is tried, too: RFC 8305, 5
 
 
+def host_port(host: str, port: int) -> str:
+    """Returns both as they stand in a URL: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class DialFailed(OSError):  # noqa: N818  # said of a connection, as HopFailed is
     """No address took the connection. The message names each address and its answer."""
 

@@ -16,6 +16,7 @@ from gateway import unix_peer
 from gateway.client import remote
 from gateway.client.exit_status import UNREACHABLE, GatewayFailed, first
 from gateway.client.proof import Unproved, prove
+from gateway.dial import host_port
 from gateway.errors import ConfigError
 from gateway.masking import mask_url
 from gateway.protocol.loopback import LOOPBACK, is_loopback
@@ -74,8 +75,7 @@ def running(config: Config) -> Endpoint | None:
     token = config.token or _stored_token()
     for address, port in _listeners(config, started) if token else ():
         if _proves(address, port, token):
-            host = f"[{address}]" if ":" in address else address
-            return Endpoint(f"http://{host}:{port}", token=token, proves=True)
+            return Endpoint(f"http://{host_port(address, port)}", token=token, proves=True)
     login = None if unreachable(config) else remote.only_login(config)
     return _endpoint(login.url, remote.of_login(config, login)) if login else None
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from gateway import __version__
 from gateway.client.endpoint import Endpoint
 from gateway.client.proxy import Proxy, proxy_for
-from gateway.dial import dial
+from gateway.dial import dial, host_port
 from gateway.errors import ConfigError, why
 
 _PORTS = {"http": 80, "https": 443}
@@ -162,7 +162,7 @@ async def _closed(writer: StreamWriter) -> None:
 
 
 def _request(proxy: Proxy, host: str, port: int) -> bytes:
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    where = host_port(host, port)
     lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}", f"User-Agent: dap/{__version__}"]
     lines += [f"Proxy-Authorization: {proxy.authorization}"] if proxy.authorization else []
     return "\r\n".join([*lines, "", ""]).encode()

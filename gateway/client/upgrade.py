@@ -8,14 +8,12 @@ from urllib.parse import urlsplit
 
 import h11
 
-from gateway import __version__, unix_peer
+from gateway import __version__
 from gateway.client import http
 from gateway.client.endpoint import Endpoint
-from gateway.client.exit_status import REFUSED, UNREACHABLE, GatewayFailed
-from gateway.client.proof import Unproved, prove_in_thread
-from gateway.client.proxy import ProxyUnusable
-from gateway.client.reach import ProxyRefused, proxy_of, reach, trust
-from gateway.client.websocket import OPEN, notice_loss
+from gateway.client.exit_status import UNREACHABLE, GatewayFailed
+from gateway.client.reach import trust
+from gateway.client.websocket import OPEN, explained, notice_loss, socket_to
 from gateway.errors import why
 
 _PART = 64 * 1024
@@ -40,14 +38,9 @@ async def upgraded(
     """Sends a POST that asks for `protocol`, and enters with the connection; leaving aborts it. Raises GatewayFailed: with
     the words of the gateway's Status where it refuses.
     """
-    try:
+    with explained(endpoint):
         async with asyncio.timeout(OPEN):
             reader, writer = await _connect(endpoint)
-    except (TimeoutError, OSError, Unproved) as error:
-        message = f"cannot reach the gateway at {endpoint}: {why(error)}"
-        raise GatewayFailed(UNREACHABLE, message, passing=True) from None
-    except (ProxyUnusable, ProxyRefused) as error:
-        raise GatewayFailed(REFUSED, f"cannot reach the gateway at {endpoint}: {error}") from None
     try:
         try:
             async with asyncio.timeout(OPEN):
@@ -63,13 +56,7 @@ async def upgraded(
 
 
 async def _connect(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if endpoint.socket:
-        local = await asyncio.to_thread(unix_peer.connect, endpoint.socket, OPEN)
-        return await asyncio.open_connection(sock=local)
-    sock = await reach(endpoint, proxy_of(endpoint), OPEN)
-    if endpoint.proves:
-        await prove_in_thread(sock, endpoint.token, OPEN)
-    context = trust(endpoint)
+    sock, context = await socket_to(endpoint), trust(endpoint)
     name = urlsplit(endpoint.url).hostname if context else None
     reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name)
     notice_loss(writer.transport)

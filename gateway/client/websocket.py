@@ -52,7 +52,7 @@ async def opened(endpoint: Endpoint, path: str, protocol: str) -> AsyncIterator[
 
 @contextmanager
 def explained(endpoint: Endpoint) -> Iterator[None]:
-    """Raises GatewayFailed for what goes wrong while a WebSocket is opened."""
+    """Raises GatewayFailed for what goes wrong while a connection to the gateway is opened."""
     try:
         yield
     except InvalidStatus as error:
@@ -96,15 +96,12 @@ async def _hurry(websocket: ClientConnection) -> None:
 
 
 async def connected(endpoint: Endpoint, path: str, protocol: str) -> ClientConnection:
-    url = endpoint.url.replace("http", "ws", 1) + path
+    url, begun = endpoint.url.replace("http", "ws", 1) + path, time.monotonic()
+    sock = await socket_to(endpoint)
     if endpoint.socket:
-        local = await asyncio.to_thread(unix_peer.connect, endpoint.socket, OPEN)
-        return await connect(url, proxy=None, sock=local, **_settings(endpoint, protocol))
-    proxy, begun = proxy_of(endpoint), time.monotonic()
-    sock = await reach(endpoint, proxy, OPEN)
+        return await connect(url, proxy=None, sock=sock, **_settings(endpoint, protocol))
+    proxy = proxy_of(endpoint)
     who = f"the gateway behind the proxy {proxy}" if proxy else sock.getpeername()[0]
-    if endpoint.proves:
-        await prove_in_thread(sock, endpoint.token, OPEN)
     more = {"open_timeout": OPEN - (time.monotonic() - begun), "ssl": trust(endpoint)}
     try:
         return await connect(url, proxy=None, sock=sock, **_settings(endpoint, protocol) | more)
@@ -114,6 +111,18 @@ async def connected(endpoint: Endpoint, path: str, protocol: str) -> ClientConne
         raise
     except ValueError:  # a redirect, which would need another socket
         raise InvalidHandshake(f"{who} answers with a redirect: the URL is not the gateway's own") from None
+
+
+async def socket_to(endpoint: Endpoint) -> socket.socket:
+    """Returns a connected socket to the gateway, whose listener has proved that it knows the token where that is asked; TLS
+    is the caller's. Raises OSError, Unproved, ProxyUnusable, ProxyRefused.
+    """
+    if endpoint.socket:
+        return await asyncio.to_thread(unix_peer.connect, endpoint.socket, OPEN)
+    sock = await reach(endpoint, proxy_of(endpoint), OPEN)
+    if endpoint.proves:
+        await prove_in_thread(sock, endpoint.token, OPEN)
+    return sock
 
 
 def _settings(endpoint: Endpoint, protocol: str) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.dial import host_port
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -78,4 +80,4 @@ class SshSettings:
     @property
     def where(self) -> str:
         """The host and port, as messages show them."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gateway.dial import DialFailed, dial, lookup
+from gateway.dial import DialFailed, dial, host_port, lookup
 from gateway.errors import HopFailed
 
 # netdevice(7); sys/sockio.h of macOS and the BSDs. The answer has the address at the same place
@@ -46,8 +46,7 @@ async def connect_tcp(
     try:
         return await dial(host, port, seconds=seconds, family=family, bind=bind)
     except DialFailed as error:
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise HopFailed("ssh_unreachable", f"{where} cannot be reached: {error}") from None
+        raise HopFailed("ssh_unreachable", f"{host_port(host, port)} cannot be reached: {error}") from None
 
 
 def _binder(setting: str, sources: Sources) -> Callable[[socket.socket], None]:

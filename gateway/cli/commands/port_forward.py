@@ -17,6 +17,7 @@ from gateway.cli.forward.tunnels import Tunnels
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import first
 from gateway.client.tunnel import PodPort
+from gateway.dial import host_port
 from gateway.errors import ConfigError
 from gateway.settings.loader import load
 
@@ -65,7 +66,7 @@ class _Report:
 
     def listens(self, sockets: list[socket.socket], where: PodPort) -> None:
         """Says that connections are taken now."""
-        self.local = [_address(one) for one in sockets]
+        self.local = [host_port(*one.getsockname()[:2]) for one in sockets]
         if self.options.json:
             self.state("healthy", where)
             return
@@ -125,8 +126,3 @@ def _listen(stack: ExitStack, wanted: Wanted, where: PodPort, options: Options) 
     found = stack.enter_context(listening(options.address, 0))
     say(f"port {port} is taken by another program here: port {found[0].getsockname()[1]} stands for it")
     return found
-
-
-def _address(one: socket.socket) -> str:
-    host, port = one.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
