@@ -285,7 +285,11 @@ async def test_half_sent_messages_have_so_many_bytes_in_all(edge_with):
         assert edge.metric('dap_refused_total{code="half_received"}') == 1
         for one in others:
             one.say(b"", 0)
-            assert (await one.hear())[1][:1] == b"\1"
+            while (heard := await one.hear())[
+                0
+            ] == PING:  # the gateway asks, where it has heard nothing for a while
+                pass
+            assert heard[1][:1] == b"\1"
 
 
 # descriptors
