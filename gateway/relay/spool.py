@@ -187,10 +187,11 @@ class Spool:
 
 
 def nameless_file(directory: str | None) -> int:
-    """Returns the descriptor of a new private file that ends with its last descriptor."""
-    handle, name = tempfile.mkstemp(prefix="dap-", dir=directory)  # 0600
-    os.unlink(name)  # a handle and a name, no Path
-    return handle
+    """Returns the descriptor of a new private file that ends with its last descriptor. Where the file system can (O_TMPFILE),
+    the file never has a name: a relay that is killed at the wrong moment leaves none.
+    """
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:  # 0600
+        return os.dup(file.fileno())
 
 
 def _size(count: int) -> str:
