@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -12,8 +11,9 @@ from . import end_steps, process, wire
 from .descriptors import Descriptors
 from .journal import Journal, JournalFull
 from .kubectl_start import KubectlStart
-from .loop import Loop, OwnLoop, Timer, describe_defect
+from .loop import Loop, Timer, describe_defect
 from .request import Request
+from .running import Running
 from .stdin import Stdin
 
 _READ = 2 * wire.FULL  # bytes: whole frames, with none left over
@@ -24,21 +24,12 @@ _LINGERS = 40  # and how often that may be put off
 STDERR_TAIL = 4000  # bytes of a terminal command's separate stderr that are kept
 
 
-class Command:
-    """Runs one command and keeps its output in `journal`. `changed` is called when the journal, `started` or `result`
-    changes. `result` is what EXIT says: code, signal, or error and errno. The result is set after all output is in the
-    journal; then `over` is called, once, and `changed` after it.
-    """
+class Command(Running):
+    """Runs one command here; see `Running`. Its `result` has code, signal, or error and errno."""
 
     def __init__(self, loop: Loop, journal: Journal) -> None:
-        self.changed: Callable[[], None] = lambda: None
-        self.over: Callable[[], None] = lambda: None
-        self.journal = journal
-        self.sent = self.pid = 0  # bytes of it that a link has taken; of the process
-        self.started = False
-        self.result: dict[str, Any] | None = None
-        self._loop = OwnLoop(loop, self.defect)
-        self.input = Stdin(self._loop)
+        super().__init__(loop, journal)
+        self.input: Stdin = Stdin(self._loop)
         self._terminal: int | None = None
         self._outs: dict[int, int] = {}  # descriptor -> stream
         self._report: int | None = None  # says why it could not be started
@@ -78,12 +69,12 @@ class Command:
         request.follow(self._loop, self.pid, self._refuse)
 
     def resize(self, size: tuple[int, int]) -> None:
-        """Sets the terminal's size; without a terminal, or with a zero in `size`, does nothing."""
+        """See `Running.resize`."""
         if self._terminal is not None and all(size):
             process.resize(self._terminal, size)
 
     def signal(self, number: int) -> None:
-        """Sends the signal to the command's process group; does nothing once the command has ended."""
+        """See `Running.signal`."""
         if self.pid and self._end is None:
             process.kill_group(self.pid, number)
 
@@ -94,8 +85,13 @@ class Command:
         self.input.write(data)
 
     @property
+    def cut(self) -> bool:
+        """See `Running.cut`."""
+        return self.ending or "signal" in (self.result or {})
+
+    @property
     def pids(self) -> list[int]:
-        """Returns the processes beside `pid` whose log lines in stderr are kubectl's."""
+        """See `Running.pids`."""
         return self._kubectl.pids if self._kubectl and self._stderr_fd is None else []
 
     def _refuse(self, why: dict[str, Any]) -> None:
@@ -116,7 +112,7 @@ class Command:
             self._next_step()
 
     def defect(self, error: Exception) -> None:
-        """Ends the command at once because a call of its own raised; `result` says why. Other commands go on."""
+        """See `Running.defect`."""
         self._why = self._end = {"error": describe_defect(error)}
         self._step = self._step or len(end_steps.STEPS)
         if self.pid and self.result is None:

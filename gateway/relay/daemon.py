@@ -7,10 +7,10 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import resumable_command, run_directory, wire
 from .command import Command
@@ -22,14 +22,20 @@ from .listener import Listener
 from .loop import Loop, describe_defect
 from .post_exit import PostExit, PostExits
 from .proxy import Proxies, ProxyStream
-from .request import ProxyRequest, Request
+from .remote_command import RemoteCommand
+from .remote_request import RemoteRequest
+from .request import ProxyRequest, Request, parse_owner
 from .resumable_command import ListStream, ResumableCommand, Resumables, ResumableStream
+from .running import Running
 from .spool import Spools
 from .stream import CommandStream
 
+if TYPE_CHECKING:
+    from .post_exit import AnyRequest
+
 IDLE = 60.0  # seconds without link and sessions, after which the daemon leaves
 _SIZES = ("memory", "capacity", "spools", "spools_per_owner")  # settings in bytes
-_FEATURES = ["proxy"]  # requests that an earlier relay of the same protocol does not know
+_FEATURES = ["proxy", "exec"]  # requests that an earlier relay of the same protocol does not know
 _UNREPORTED = 256  # reports of post-exit commands that wait for a link
 
 
@@ -54,10 +60,8 @@ class Daemon:
         self._link: Link | None = None
         self._carrier: socket.socket | None = None
         self._resumable = Resumables(self._loop)
-        self._alive: set[Command] = set()
-        self._post_exits = PostExits(
-            self._loop, lambda one, what: one.run(what, self._home, self._env), self._report
-        )
+        self._alive: set[Running] = set()
+        self._post_exits = PostExits(self._loop, self._make, self._report)
         self._unreported: deque[dict[str, Any]] = deque(maxlen=_UNREPORTED)
         memory, capacity, *most = (int(settings.get(key, 0)) for key in _SIZES)
         sizes = memory or 1 << 20, capacity or 256 << 20
@@ -145,7 +149,7 @@ class Daemon:
         for command in self._alive:
             self._track(run_directory.BEGUN, command)
 
-    def _track(self, what: bytes, command: Command) -> None:
+    def _track(self, what: bytes, command: Running) -> None:
         """Sends the carrier a command's pid with BEGUN or OVER, so that the carrier can end the command
         should the daemon be killed.
         """
@@ -196,12 +200,13 @@ class Daemon:
             self._start(link, number, credit, given)
 
     def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
-        request, named = Request(given), resumable_command.parse(given)
+        request = RemoteRequest(given) if "exec" in given else Request(given)
+        named = resumable_command.parse(given)
         after = PostExit(given) if "after" in given else None
         if named:
             self._resumable.check_name(named[0])
         newest = bool(named and given.get("newest"))
-        command = Command(self._loop, self._journal(newest=newest, owner=request.owner))
+        command, start = self._make(request, self._journal(newest=newest, owner=parse_owner(given)))
         if after:
             command.over = lambda: self._over(command, after)
         if named:
@@ -210,14 +215,25 @@ class Daemon:
             link.add(one.stream)
         else:
             link.add(CommandStream(number, credit, command))
-        self._launch(command, request)
+        self._alive.add(command)
+        start()
+        self._track(run_directory.BEGUN, command)
+
+    def _make(self, request: AnyRequest, journal: Journal) -> tuple[Running, Callable[[], None]]:
+        """Returns a command that does not run yet, and what starts it."""
+        if isinstance(request, RemoteRequest):
+            remote = RemoteCommand(self._loop, journal, self._proxies, request)
+            return remote, remote.run
+        command = Command(self._loop, journal)
+        return command, partial(command.run, request, self._home, self._env)
 
     def _launch(self, command: Command, request: Request) -> None:
+        """Starts a proxy."""
         self._alive.add(command)
         command.run(request, self._home, self._env)
         self._track(run_directory.BEGUN, command)
 
-    def _over(self, command: Command, after: PostExit) -> None:
+    def _over(self, command: Running, after: PostExit) -> None:
         if command.result is not None and after.due(command):
             command.result["after"] = True
             self._post_exits.add(after)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import wire
-from .command import Command
 from .journal import Journal
 from .loop import Loop, OwnLoop, describe_defect
+from .remote_request import RemoteRequest
 from .request import Request
+from .running import Running
 
 TRY = 20.0  # seconds that one run of an argv may take
 ALL = 60.0  # seconds for all of one session's
@@ -22,23 +23,29 @@ _OUTPUT_TAIL = 600  # bytes of it that are told, of each stream: all of it fits 
 _MOST = 4  # argvs of one command
 
 
+if TYPE_CHECKING:
+    AnyRequest = Request | RemoteRequest
+    Make = Callable[
+        [AnyRequest, Journal], tuple[Running, Callable[[], None]]
+    ]  # a command, and what starts it
+
+
 class PostExit:
     """Checks and holds the fields `after`, `after_if` and `after_tag` of a request. Raises WireError."""
 
     def __init__(self, given: dict[str, Any]) -> None:
         argvs, only, tag = given["after"], given.get("after_if"), given.get("after_tag", "")
         if not isinstance(argvs, list) or not 0 < len(argvs) <= _MOST:
-            raise wire.WireError(f"after is a list of 1 to {_MOST} argvs")
+            raise wire.WireError(f"after is a list of 1 to {_MOST} argvs or requests")
         if only not in (None, "ended") or not isinstance(tag, str) or len(tag) > 256:
             raise wire.WireError('after_if is "ended", after_tag a short string')
-        self.requests = [Request({"argv": argv}) for argv in argvs]
+        self.requests = [_request(one) for one in argvs]
         self.tag = tag
         self._only = only == "ended"
 
-    def due(self, command: Command) -> bool:
+    def due(self, command: Running) -> bool:
         """True if the finished command is one that these post-exit commands wait for."""
-        result = command.result or {}
-        return command.started and (not self._only or command.ending or "signal" in result)
+        return command.started and (not self._only or command.cut)
 
 
 class PostExits:
@@ -49,11 +56,11 @@ class PostExits:
     def __init__(
         self,
         loop: Loop,
-        start: Callable[[Command, Request], None],
+        make: Make,
         report: Callable[[dict[str, Any]], None],
     ) -> None:
         self._loop = loop
-        self._start = start
+        self._make = make
         self._report = report
         self._waiting: deque[_Turn] = deque()
         self._left = 0  # of those that were added
@@ -69,7 +76,7 @@ class PostExits:
         theirs.
         """
         self._left += 1
-        self._again(_Turn(self._loop, after, self._start, self._over))
+        self._again(_Turn(self._loop, after, self._make, self._over))
 
     def _again(self, turn: _Turn) -> None:
         self._waiting.append(turn)
@@ -100,14 +107,14 @@ class _Turn:
         self,
         loop: Loop,
         after: PostExit,
-        start: Callable[[Command, Request], None],
+        make: Make,
         over: Callable[[_Turn], None],
     ) -> None:
         self.after = after
         self.results: list[dict[str, Any]] = [{} for _ in after.requests]
         self._loop = loop
         self._own = OwnLoop(loop, self._defect)
-        self._start = start
+        self._make = make
         self._over = over
         self._pauses = list(PAUSES)
         self._end = 0.0
@@ -133,7 +140,7 @@ class _Turn:
         if self.results[number].get("code") == 0:
             self._run(number + 1)
             return
-        command = Command(self._loop, Journal(_OUTPUT_LIMIT, _OUTPUT_LIMIT))
+        command, start = self._make(self.after.requests[number], Journal(_OUTPUT_LIMIT, _OUTPUT_LIMIT))
         timer = self._own.later(max(0.0, min(TRY, self._end - time.monotonic())), command.end)
 
         def over() -> None:
@@ -142,7 +149,7 @@ class _Turn:
             self._own.later(0, lambda: self._run(number + 1))
 
         command.over = over
-        self._start(command, self.after.requests[number])
+        start()
         command.input.write_eof()
 
     def _defect(self, error: Exception) -> None:
@@ -150,6 +157,11 @@ class _Turn:
         self.results = [{"error": describe_defect(error)}]
         self._pauses = []
         self._over(self)
+
+
+def _request(given: object) -> AnyRequest:
+    """Returns what to run: an argv, or a request for a remote command."""
+    return RemoteRequest(given) if isinstance(given, dict) and "exec" in given else Request({"argv": given})
 
 
 def _outputs(journal: Journal) -> dict[str, str]:

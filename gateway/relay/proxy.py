@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from . import run_directory
 from .command import Command
@@ -24,6 +24,16 @@ START = 10.0  # seconds for a proxy to listen
 AGAIN = 1.0  # seconds from a start that failed to the next attempt
 _LISTENS = b"Starting to serve on"
 _WORDS = 4000  # bytes kept of a proxy's output
+
+
+class ProxyUser(Protocol):
+    """Uses a connection to a proxy; belongs to its generation from `join` to `leave`."""
+
+    def reach(self, path: str) -> None:
+        """Connects to the proxy, which listens on the socket `path`."""
+
+    def refuse(self, why: dict[str, Any]) -> None:
+        """Takes the reason why the proxy does not listen."""
 
 
 class Generation:
@@ -41,7 +51,7 @@ class Generation:
         self._why: dict[str, Any] | None = None  # what EXIT says of a proxy that does not listen
         self._failed = 0.0
         self._retired = False
-        self._users: set[ProxyStream] = set()
+        self._users: set[ProxyUser] = set()
         self._read = 0  # bytes of the proxy's output
         self._output = b""
         self._timer: Timer | None = self._loop.later(START, self._late)
@@ -58,18 +68,18 @@ class Generation:
         """Returns what STARTED says of a connection to this proxy."""
         return {"generation": self.number, "age": round(time.monotonic() - self._since, 3)}
 
-    def join(self, stream: ProxyStream) -> None:
-        """Connects the stream once the proxy listens; refuses the stream where the proxy does not."""
-        self._users.add(stream)
+    def join(self, user: ProxyUser) -> None:
+        """Has the user connect once the proxy listens; refuses the user where the proxy does not."""
+        self._users.add(user)
         if self._why:
-            stream.refuse(self._why)
+            user.refuse(self._why)
         elif self._since:
             self._set_timer(None)
-            stream.connect(socket.AF_UNIX, self._path)
+            user.reach(self._path)
 
-    def leave(self, stream: ProxyStream) -> None:
-        """Takes the stream's end: the proxy is needed for `idle` seconds more, or no longer where it is retired."""
-        self._users.discard(stream)
+    def leave(self, user: ProxyUser) -> None:
+        """Takes the end of a user: the proxy is needed for `idle` seconds more, or no longer where it is retired."""
+        self._users.discard(user)
         self._rest()
 
     def retire(self) -> None:
@@ -96,8 +106,8 @@ class Generation:
         if not self._since and not self._why and _LISTENS in self._output:
             self._since = time.monotonic()
             self._set_timer(None)
-            for stream in list(self._users):
-                stream.connect(socket.AF_UNIX, self._path)
+            for user in list(self._users):
+                user.reach(self._path)
             self._rest()
 
     def over(self) -> None:
@@ -117,8 +127,8 @@ class Generation:
         if self._why:
             return
         self._why, self._failed = {**why, "generation": self.number}, time.monotonic()
-        for stream in list(self._users):
-            stream.refuse(self._why)
+        for user in list(self._users):
+            user.refuse(self._why)
 
     def _rest(self) -> None:
         if self._users or not self._since or self.command.result is not None:
@@ -204,6 +214,10 @@ class ProxyStream(DialStream):
         """Begins to connect. STARTED reports success, EXIT a proxy that does not start, or two that refuse in turn."""
         self._generation = self._proxies.current(self._wanted)
         self._generation.join(self)
+
+    def reach(self, path: str) -> None:
+        """Connects to the proxy, which listens on the socket `path`."""
+        self.connect(socket.AF_UNIX, path)
 
     def refuse(self, why: dict[str, Any]) -> None:
         """Ends the stream with the EXIT `why`."""

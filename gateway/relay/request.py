@@ -24,16 +24,11 @@ class Request:
             _text(k) and k and "=" not in k and _text(env[k]) for k in env
         ):
             raise wire.WireError("env maps names to strings without NUL")
-        size = given.get("tty")
-        if size is not None and not (isinstance(size, list) and len(size) == 2 and _sizes(size)):
-            raise wire.WireError("tty is [columns, rows]")
         self.argv: list[str] = argv
         self.env: dict[str, str] = env
-        self.size: tuple[int, int] | None = (size[0], size[1]) if size else None
+        self.size = parse_size(given)
         self.raw = bool(given.get("raw"))
         self.separate_stderr = bool(given.get("apart"))
-        owner = given.get("owner", "")
-        self.owner = owner if isinstance(owner, str) else ""  # whose output it is: its spools count together
         self.kubectl = kubectl_start.parse(given, argv)
         words = given.get("kubeconfig")
         self._kubeconfig = KubeconfigWatch(argv[words:]) if isinstance(words, int) else None
@@ -69,6 +64,20 @@ class ProxyRequest:
     def command(self, path: str) -> Request:
         """Returns the request that runs the proxy on the socket `path`."""
         return Request({"argv": [*self._argv, f"--unix-socket={path}"], "kubeconfig": self._kubeconfig})
+
+
+def parse_size(given: dict[str, Any]) -> tuple[int, int] | None:
+    """Returns the size of the terminal that a request asks for; None where it asks for none. Raises WireError."""
+    size = given.get("tty")
+    if size is not None and not (isinstance(size, list) and len(size) == 2 and _sizes(size)):
+        raise wire.WireError("tty is [columns, rows]")
+    return (size[0], size[1]) if size else None
+
+
+def parse_owner(given: dict[str, Any]) -> str:
+    """Returns whose output a request's command writes: the spools of one owner count together."""
+    owner = given.get("owner", "")
+    return owner if isinstance(owner, str) else ""
 
 
 def _text(value: object) -> bool:

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import wire
-from .command import Command
 from .link import Link
 from .loop import Loop, Timer
+from .running import Running
 from .stream import CommandStream, Stream
 
 GRACE = 600.0  # seconds without a link, unless the request says otherwise
@@ -23,7 +23,7 @@ NOTE = 8192  # bytes of a note
 class ResumableCommand:
     """Holds a named command between links. `timer` runs while no link carries the command."""
 
-    def __init__(self, name: str, grace: float, note: dict[str, Any], command: Command) -> None:
+    def __init__(self, name: str, grace: float, note: dict[str, Any], command: Running) -> None:
         self.name = name
         self.grace = grace
         self.note = note
@@ -101,7 +101,7 @@ class ResumableStream(CommandStream):
     def _about(self) -> dict[str, Any]:
         self._acknowledged = self.command.input.received
         self._sent = max(self._sent, self.command.journal.start)
-        return {"pid": self.command.pid, "offset": self._sent, "received": self._acknowledged}
+        return {**super()._about(), "received": self._acknowledged}
 
     def _urgent(self) -> bytes:
         if self._acknowledged < self.command.input.received:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from . import wire
-from .command import Command
 from .loop import describe_defect
+from .running import Running
 
 
 class Stream:
@@ -99,7 +99,7 @@ class Stream:
 class CommandStream(Stream):
     """Sends a command's journal at the link's speed; EXIT follows its last byte."""
 
-    def __init__(self, number: int, credit: int, command: Command) -> None:
+    def __init__(self, number: int, credit: int, command: Running) -> None:
         super().__init__(number, credit)
         self.command = command
         self._sent = 0
@@ -138,8 +138,7 @@ class CommandStream(Stream):
         return b""
 
     def _about(self) -> dict[str, Any]:
-        pids = {"pids": self.command.pids} if self.command.pids else {}
-        return {"pid": self.command.pid, "offset": self._sent, **pids}
+        return {**self.command.about, "offset": self._sent}
 
     def _urgent(self) -> bytes:
         """Returns a frame that goes before more output, or nothing."""
