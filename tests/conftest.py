@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,20 +69,25 @@ CHAINS = [
     "demo-relay",
     pytest.param("lab-plain", marks=pytest.mark.lab),
     pytest.param("lab-relay", marks=pytest.mark.lab),
+    pytest.param("lab-api", marks=pytest.mark.lab),
 ]
 
 
 @pytest.fixture(params=CHAINS)
 def cluster(request, demo):
-    """The cluster that a test works on: the embedded demo, and the real chain where there is one, each way."""
+    """The cluster that a test works on: the embedded demo, and the real chain where there is one, each way (`api`: over a
+    relay, without kubectl).
+    """
     where, mode = request.param.split("-")
+    mode, way = ("relay", "api") if mode == "api" else (mode, "kubectl")
     if where == "demo":
         return cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
     if not os.environ.get("DAP_LAB"):
         pytest.skip(NO_LAB)
     names = ("DAP_RUNNER_SSH_HOST", "DAP_RUNNER_SSH_KEY", "DAP_RUNNER_SSH_KNOWN_HOSTS", "DAP_RUNNER_VM")
     host, key, known_hosts, instance = (os.environ[name] for name in names)
-    return cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
+    made = cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
+    return replace(made, exec_way=way)
 
 
 @pytest.fixture

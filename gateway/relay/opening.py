@@ -55,6 +55,12 @@ class Opening:
         """Returns the number of the proxy's generation; 0 before there is one."""
         return self._generation.number if self._generation else 0
 
+    @property
+    def proxy_end(self) -> dict[str, Any]:
+        """Returns `proxy`, how the proxy has ended; nothing where it runs."""
+        result = self._generation.command.result if self._generation else None
+        return {"proxy": result} if result else {}
+
     def begin(self) -> None:
         """Begins to connect."""
         late = {"error": f"no answer within {self._request.answer:g} s", "errno": errno.ETIMEDOUT}

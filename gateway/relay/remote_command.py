@@ -22,6 +22,7 @@ _PING = 5.0  # seconds of silence after which the server is asked for a pong, an
 _DISK = 0.005  # seconds for which a slow disk delays reading
 _KINDS = {1: wire.STDOUT, 2: wire.STDERR}  # channels (remotecommand/constants.go)
 _STATUS = 3
+_WHY = 0.1  # seconds in which the end of a proxy is known that has closed its connections
 
 
 class RemoteCommand(Running):
@@ -158,8 +159,17 @@ class RemoteCommand(Running):
         """Takes the connection's end, which the Status precedes."""
         if self._status:
             self._finish(remote_status.result(self._status))
-        else:
-            self._fail({"error": f"the connection to the API server: {how}", "lost": True})
+            return
+        self._leave()
+        why = {"error": f"the connection to the API server: {how}", "lost": True}
+        self._loop.later(_WHY, lambda: self._fail({**why, **self._opening.proxy_end}))
+
+    def _leave(self) -> None:
+        """Closes the connection, and stops writing."""
+        if self._timer:
+            self._timer.cancel()
+        self._opening.close()
+        self.input.close()
 
     def _fail(self, why: dict[str, Any]) -> None:
         """Ends a command that has not ended by itself."""
@@ -171,10 +181,7 @@ class RemoteCommand(Running):
         if self.result is not None:
             return
         self.result = {"generation": self._opening.generation, **result}
-        if self._timer:
-            self._timer.cancel()
-        self._opening.close()
-        self.input.close()
+        self._leave()
         self.journal.close()
         self.over()
         self.changed()

@@ -15,6 +15,7 @@ from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target, check_namespace
 from gateway.settings.config import (
     DEFAULT,
+    EXEC_WAYS,
     IMPERSONATED,
     KINDS,
     MODES,
@@ -103,7 +104,12 @@ class _Layers:
         _only(given, {row.key for row in CLUSTER_SETTINGS}, table, self.path)
         got = {row.key: self.value(table, row, from_env=name == DEFAULT) for row in CLUSTER_SETTINGS}
         explicit = frozenset(key for key in got if self.origins[f"{table}.{key}"] != "default")
-        for key, known in (("kind", KINDS), ("mode", MODES), ("impersonate", IMPERSONATED)):
+        for key, known in (
+            ("kind", KINDS),
+            ("mode", MODES),
+            ("impersonate", IMPERSONATED),
+            ("exec", EXEC_WAYS),
+        ):
             if got[key] not in known:
                 raise ConfigError(f"{table}.{key} is {got[key]!r}; use one of {', '.join(known)}")
         self._check_incus_name(table, "vm", got["vm"], "an Incus instance, as `incus list` shows it")
@@ -116,7 +122,7 @@ class _Layers:
         return Cluster(
             name, got["ssh_host"], paths["ssh_key"], paths["ssh_known_hosts"],
             got["vm"], got["kube_context"], got["mode"], explicit, config, got["namespace"], got["kind"],
-            got["incus_project"], self._kubectl(table, got["kubectl"]), got["impersonate"],
+            got["incus_project"], self._kubectl(table, got["kubectl"]), got["impersonate"], got["exec"],
         )  # fmt: skip
 
     def _check_incus_name(self, table: str, key: str, name: str, shown: str) -> None:

@@ -73,6 +73,12 @@ CLUSTER_SETTINGS = (
         "user: the cluster is asked in the name of each person but the gateway's own user; none: as the runner's account",
     ),
     Setting("mode", "DAP_RUNNER_MODE", "auto", "auto: relay where the runner has python3; relay; plain"),
+    Setting(
+        "exec",
+        "DAP_RUNNER_EXEC",
+        "kubectl",
+        "kubectl: a process in the runner for each command; api: the relay asks the cluster's API; auto: api where it can be",
+    ),
 )
 GATEWAY_SETTINGS = (
     Setting(

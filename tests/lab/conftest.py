@@ -15,13 +15,14 @@ from support.served import cluster_at
 
 @pytest.fixture
 async def cluster():
-    """The real chain alone, as DAP_RUNNER_MODE wants it."""
+    """The real chain alone, as DAP_RUNNER_MODE and DAP_RUNNER_EXEC want it."""
     if not os.environ.get("DAP_LAB"):
         pytest.skip("no real chain: DAP_LAB is not set")
     names = ("DAP_RUNNER_SSH_HOST", "DAP_RUNNER_SSH_KEY", "DAP_RUNNER_SSH_KNOWN_HOSTS", "DAP_RUNNER_VM")
     host, key, known_hosts, instance = (os.environ[name] for name in names)
     mode = os.environ.get("DAP_RUNNER_MODE", "plain")
-    return cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
+    made = cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
+    return replace(made, exec_way=os.environ.get("DAP_RUNNER_EXEC", made.exec_way))
 
 
 @pytest.fixture

@@ -89,6 +89,7 @@ def test_every_setting_has_its_variable(tmp_path):
         "mode": "auto",
         "namespace": "shop",
         "impersonate": "user",
+        "exec": "api",
         "trusted_proxies": "10.0.0.0/8",
         "log_argv": "true",
         "spdy_exec": "false",

@@ -20,7 +20,7 @@ from gateway.backends.orphans import search
 from gateway.backends.orphans.search import LATE, OrphanReport
 from gateway.errors import HopFailed
 from gateway.protocol.messages import Stream
-from gateway.protocol.outcome import Outcome
+from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target
 from gateway.settings.config import Limits
 
@@ -96,14 +96,15 @@ class Reaper:
 
     # with a relay
 
-    def request(self, one: Ended, begin: tuple[str, ...]) -> dict[str, Any]:
-        """Returns the request fields that make a relay search at the session's end; none for a command without a mark."""
+    def request(self, one: Ended, run: Callable[[Target, Command], object]) -> dict[str, Any]:
+        """Returns the request fields that make a relay search at the session's end; none for a command without a mark.
+        `run` returns what the relay is to run for a command.
+        """
         if not one.command.tracked:
             return {}
         look = _search(one, search.argv(one.command.session))
         only = {"after_if": "ended"} if one.command.argv else {}
-        words = kubectl.argv(one.target, look, begin)
-        return {"after": [words], "after_tag": one.command.session, **only}
+        return {"after": [run(one.target, look)], "after_tag": one.command.session, **only}
 
     def register_remote(self, one: Ended, relay: object) -> None:
         """Records that this relay has the session's request and owes a report, if the command carries a mark."""
@@ -130,7 +131,13 @@ class Reaper:
         result: Mapping[str, Any] = about["results"][0]
         words = str(result.get("words", "")).encode()
         outcome = Outcome("kubectl_killed")
-        if "code" in result:
+        if "generation" in result:  # of a search over the API, whose exit code is the search's own
+            outcome = (
+                ended(int(result["code"]))
+                if "code" in result
+                else Outcome("cluster_failed", str(result.get("error")))
+            )
+        elif "code" in result:
             outcome = kubectl.explain(int(result["code"]), words, one.target, Command(stdout=True))
         self._count(one, search.read(outcome, str(result.get("out", "")).encode()))
 

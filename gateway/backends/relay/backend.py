@@ -18,6 +18,7 @@ from gateway.backends.relay.channel import RelayChannel, no_room
 from gateway.backends.relay.check import check
 from gateway.backends.relay.credentials import RelayCredentials
 from gateway.backends.relay.destination import Destination
+from gateway.backends.relay.exec_way import ExecWay
 from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_supervisor import LinkSupervisor
 from gateway.backends.relay.proxy import Proxy
@@ -47,6 +48,7 @@ class RelayBackend:
         self._links = LinkSupervisor(cluster, limits, host, identity, reaper, registry, self._needed)
         self.link = self._links.link
         self._streams = streams = RelayStreams(cluster, limits, self.link)
+        self._way = ExecWay(cluster, limits, streams)
         self.resume = RelayResume(
             streams,
             self._links,
@@ -54,7 +56,7 @@ class RelayBackend:
             reaper,
             limits,
             survives=identity.kept,
-            begin=cluster.kubectl_argv,
+            way=self._way,
         )
         self.dial = streams.dial
         outages = OutageLog(cluster.name, KUBECTL_PROXY)
@@ -106,20 +108,21 @@ class RelayBackend:
     async def exec(self, target: Target, command: Command) -> AsyncIterator[RelayChannel]:
         """See `Backend.exec`."""
         link = await self.link()
-        ended = Ended(target, self._reaper.mark(command), self._streams.exec)
-        search = self._reaper.request(ended, self._cluster.kubectl_argv)
-        stream = link.open({**self._streams.request(target, ended.command), **search})
+        command = self._reaper.mark(command)
+        way = await self._way.choose(link, target, command)
+        ended = Ended(target, command, self._streams.exec)
+        search = self._reaper.request(ended, partial(self._way.search, way))
+        stream = link.open({**self._way.request(way, target, command), **search})
         self._reaper.register_remote(ended, link.relay)
-        channel = RelayChannel(stream, target, ended.command, kubectl=bool(target.pod))
+        channel = RelayChannel(stream, target, command, kubectl=bool(target.pod) and way == "kubectl")
         try:
-            await self._streams.start(stream)
-            await channel.start()
+            await self._way.start(link, channel, target, command, search)
             yield channel
         finally:
             try:
-                await self._streams.end(link, stream)
+                await self._streams.end(link, channel.stream)
             finally:
-                self._reaper.on_exit(ended, stream.exit, channel.outcome)
+                self._reaper.on_exit(ended, channel.stream.exit, channel.outcome)
 
     def _moved(self, before: str, now: str) -> None:
         """Takes a change of the runner's context: what is known of the cluster before is not true of the other."""
@@ -136,8 +139,8 @@ class RelayBackend:
         return await check(self.link, self._note, self._raw, self._limits.check, lambda: self._host.trouble)
 
     async def _note(self) -> str:
-        """Returns the mode, and the reason why the runner's disk cannot hold journals, if the relay has one."""
+        """Returns the mode, the way of exec, and the reason why the runner's disk cannot hold journals, if the relay has one."""
         async with self._streams.aside({"check": True}) as stream:
             problem = stream.exit.get("error") if stream.exit else None
         remark = f"; unread output is kept in memory only, {no_room(problem)}" if problem else ""
-        return f"relay (mode {self._cluster.mode}){remark}"
+        return f"relay (mode {self._cluster.mode}{self._way.note}){remark}"

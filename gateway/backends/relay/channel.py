@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from gateway.backends.kube import credentials
 from gateway.backends.kube.command_end import CommandEnd
+from gateway.backends.relay import remote_exec
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, journal_full
@@ -21,10 +22,20 @@ class RelayChannel:
     """See `Channel`. `kubectl`: True if the program that the relay runs is kubectl, on the way to a pod."""
 
     def __init__(self, stream: LinkStream, target: Target, command: Command, *, kubectl: bool) -> None:
-        self._stream = stream
+        self._target = target
         self._command = command
-        self._end = CommandEnd(target, command, kubectl=kubectl)
+        self.carry(stream, kubectl=kubectl)
+
+    def carry(self, stream: LinkStream, *, kubectl: bool) -> None:
+        """Has the command's stream from now on: the first, or one in place of a stream on which nothing began."""
+        self._stream = stream
+        self._end = CommandEnd(self._target, self._command, kubectl=kubectl)
         self.wait = self._end.wait
+
+    @property
+    def stream(self) -> LinkStream:
+        """Returns the stream that has the command; the last one, where the link is lost."""
+        return self._stream
 
     @property
     def outcome(self) -> Outcome | None:
@@ -75,6 +86,8 @@ class RelayChannel:
     def _last(self) -> bytes:
         """Sets the outcome from the stream's end, and returns the stderr that was held back."""
         exit_ = self._stream.exit or {}
+        if remote_exec.is_remote(exit_) and not exit_.get("full"):
+            return self._end.failed(remote_exec.explain(exit_, self._target, self._command))
         if unfinished := self._unfinished():
             return self._end.failed(unfinished)
         code = 128 + int(exit_["signal"]) if "signal" in exit_ else int(exit_["code"])  # as a shell counts

@@ -62,11 +62,6 @@ class ResumableRelayChannel(RelayChannel):
         self._found = stream is None
         self._stream.received = self._arrived
 
-    @property
-    def stream(self) -> LinkStream:
-        """Returns the stream on the present link, or on the last one."""
-        return self._stream
-
     async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
         """See `Channel.output`."""
         while True:

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from gateway.backends.orphans.reaper import Ended, Reaper
+from gateway.backends.relay.exec_way import ExecWay
 from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_supervisor import LinkSupervisor
 from gateway.backends.relay.resumable_channel import ResumableRelayChannel, Terms
@@ -19,9 +21,7 @@ _ALONE = 120.0  # seconds of grace, at most, where no later process could recove
 
 
 class RelayResume:
-    """See `Resume`. `survives`: a later process of this gateway has the same credentials; `begin`:
-    see `Cluster.kubectl_argv`.
-    """
+    """See `Resume`. `survives`: a later process of this gateway has the same credentials."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class RelayResume:
         limits: Limits,
         *,
         survives: bool,
-        begin: tuple[str, ...],
+        way: ExecWay,
     ) -> None:
         self.survives = survives
         self.grace = limits.grace if survives else min(limits.grace, _ALONE)
@@ -43,7 +43,7 @@ class RelayResume:
         self._reaper = reaper
         self._limits = limits
         self._terms = Terms(links.next, self.grace, registry.seal)
-        self._begin = begin
+        self._way = way
 
     async def ready(self) -> bool:
         """See `Resume.ready`."""
@@ -59,16 +59,18 @@ class RelayResume:
     ) -> AsyncIterator[ResumableRelayChannel]:
         """See `Resume.keep`."""
         link = await self._links.link()
-        ended = Ended(target, self._reaper.mark(command), self._streams.exec)
+        command = self._reaper.mark(command)
+        way = await self._way.choose(link, target, command)
+        ended = Ended(target, command, self._streams.exec)
         signed = self._terms.seal.sign(name, note)
-        resumable = {"name": name, "note": signed, "grace": self.grace, "newest": True}
-        search = self._reaper.request(ended, self._begin)
-        stream = link.open({**self._streams.request(target, ended.command), **search, **resumable})
+        more = {"name": name, "note": signed, "grace": self.grace, "newest": True}
+        more |= self._reaper.request(ended, partial(self._way.search, way))
+        stream = link.open({**self._way.request(way, target, command), **more})
         self._registry.has(name)
         new = RecoveredSession(name, note, 0, 0, 0, 0)
-        channel = ResumableRelayChannel(stream, self._terms, new, target, ended.command, owner)
+        channel = ResumableRelayChannel(stream, self._terms, new, target, command, owner)
         async with self._held(link, ended, channel):
-            await self._streams.start(stream)
+            await self._way.start(link, channel, target, command, more)
             yield channel
 
     @asynccontextmanager

@@ -41,13 +41,17 @@ class RelayStreams:
         request = {"argv": argv, **whose, **({"kubectl": begin} if target.pod else {})}
         if not command.tty:
             return request
-        size = command.size or _SIZE
+        size = self.size(command)
         return request | {
             "tty": [size.columns, size.rows],
             "raw": bool(target.pod),  # the pod's own terminal echoes and handles special characters
             "apart": bool(target.pod),
             "env": {"TERM": "xterm-256color"},
         }
+
+    def size(self, command: Command) -> TerminalSize:
+        """Returns the size with which a command's terminal begins."""
+        return command.size or _SIZE
 
     async def start(self, stream: LinkStream) -> None:
         """Waits until the stream has been started or has ended, at most `Limits.start` seconds. Raises HopFailed."""

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from support.channel import OUT, Script, ScriptedBackend
 from support.virtual_time import now, run
 
+from gateway.backends.kube.kubectl import argv
 from gateway.backends.orphans.reaper import ALL, AT_ONCE, PAUSES, Ended, Reaper
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Outcome, ended
@@ -201,7 +202,9 @@ def there(container, command, *steps):
 
     async def story(reaper):
         one = container.held(command)
-        request = reaper.request(one, ("kubectl", "--context", "prod"))
+        request = reaper.request(
+            one, lambda target, look: argv(target, look, ("kubectl", "--context", "prod"))
+        )
         assert bool(request) == command.tracked
         assert request.get("after_if") == ("ended" if command.tracked and command.argv else None)
         reaper.register_remote(one, 7)
@@ -217,6 +220,15 @@ def test_what_the_relay_did_is_counted(how):
 
     assert there(container, SHELL, ("on_exit", *how), ("on_report", tells())) == {"reaped": 1, "kept": 1}
     assert container.looks == []
+
+
+@pytest.mark.parametrize(
+    ("result", "counts"), [({"code": 0}, {"reaped": 1, "kept": 1}), ({"error": "x"}, {"failed": 1})]
+)
+def test_what_a_relay_did_over_the_api_is_counted(result, counts):
+    about = {"tag": "0a1b", "results": [{"generation": 1, "out": "dap-leftovers 1 1 0 0\n", **result}]}
+
+    assert there(Container(FOUND), SHELL, ("on_exit", {"after": True}, None), ("on_report", about)) == counts
 
 
 def test_it_may_be_told_before_the_session_is_over():

@@ -1,0 +1,148 @@
+"""Chooses how a command gets into a pod: the relay asks the cluster's API, or runs kubectl."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import structlog
+
+from gateway.backends.kube import kubectl
+from gateway.backends.relay import proxy_command, remote_exec
+from gateway.backends.relay.channel import RelayChannel
+from gateway.backends.relay.link import Link
+from gateway.backends.relay.link_stream import LinkStream
+from gateway.backends.relay.proxy import IDLE
+from gateway.backends.relay.streams import RelayStreams
+from gateway.protocol.target import Command, Target
+from gateway.relay import wire
+from gateway.settings.config import Cluster, Limits
+
+FEATURE = "exec"  # in HELLO: the relay takes the request
+PROBE = 3.0  # seconds: what answers later is a proxy on the way that swallows upgrades (kubernetes#120318)
+Way = Literal["api", "kubectl"]
+log = structlog.get_logger()
+
+
+@dataclass
+class _Known:
+    """Holds what is known of one proxy of a relay: `generation` 0 is none that answers."""
+
+    relay: object
+    generation: int
+    broken: str = ""  # why no command can go this way
+    without_v5: bool = False
+
+
+class ExecWay:
+    """Chooses the way of each command, by the cluster's setting `exec`. With `auto`, a proxy is probed before its first
+    command, and what turns out not to work is said once and left to kubectl, as long as nothing has begun.
+    """
+
+    def __init__(self, cluster: Cluster, limits: Limits, streams: RelayStreams) -> None:
+        self._cluster = cluster
+        self._limits = limits
+        self._streams = streams
+        self._proxy = {**proxy_command.request(cluster.kubectl_argv), "idle": IDLE}
+        self._known: _Known | None = None
+        self._said = ""
+
+    @property
+    def note(self) -> str:
+        """Returns which way commands go where that is not kubectl by the setting, and why, as far as that is known."""
+        way, known = self._cluster.exec_way, self._known
+        if way == "auto" and known:
+            way = f"kubectl, since {known.broken}" if known.broken else "api"
+        return "" if way == "kubectl" else f"; exec {way}"
+
+    async def choose(self, link: Link, target: Target, command: Command) -> Way:
+        """Returns the way of a command; probes the proxy first where none was. Raises HopFailed."""
+        chosen = self._cluster.exec_way
+        if chosen == "kubectl" or not remote_exec.possible(target) or not link.offers(FEATURE):
+            return "kubectl"
+        if chosen == "api":
+            return "api"
+        if self._known is None or self._known.relay != link.relay:
+            await self._probe(link)
+        known = self._known
+        usable = known and not known.broken and not (known.without_v5 and remote_exec.needs_v5(command))
+        return "api" if usable else "kubectl"
+
+    def request(self, way: Way, target: Target, command: Command) -> dict[str, Any]:
+        """Returns the request that makes the relay run a command this way."""
+        if way == "kubectl":
+            return self._streams.request(target, command)
+        size = self._streams.size(command)
+        return {
+            **({"owner": command.owner} if command.owner else {}),
+            **({"tty": [size.columns, size.rows]} if command.tty else {}),
+            "exec": {
+                **remote_exec.request(target, command),
+                **self._which(),
+                "answer": max(
+                    self._limits.start - 1, self._limits.start / 2
+                ),  # so that the relay says whose fault it was
+                "proxy": self._proxy,
+            },
+        }
+
+    def search(self, way: Way, target: Target, command: Command) -> Any:
+        """Returns what the relay is to run this way once a command has ended: an argv, or a request."""
+        if way == "kubectl":
+            return kubectl.argv(target, command, self._cluster.kubectl_argv)
+        return {"exec": {**remote_exec.request(target, command), "proxy": self._proxy}}
+
+    async def start(
+        self, link: Link, channel: RelayChannel, target: Target, command: Command, more: Mapping[str, Any]
+    ) -> None:
+        """Waits until the channel's command has started or ended. One that the API did not begin is begun with kubectl
+        where the choice is free: `more` is what its request has beside the command. Raises HopFailed.
+        """
+        await self._streams.start(channel.stream)
+        exit_ = channel.stream.exit
+        if exit_ and self._cluster.exec_way == "auto" and remote_exec.not_begun(exit_):
+            self._failed(exit_, command)
+            _drop(link, channel.stream)
+            channel.carry(link.open({**self.request("kubectl", target, command), **more}), kubectl=True)
+            await self._streams.start(channel.stream)
+        await channel.start()
+
+    def _which(self) -> dict[str, Any]:
+        """Returns the field that binds a command to the proxy that was probed."""
+        probed = self._cluster.exec_way == "auto" and self._known
+        return {"generation": self._known.generation} if probed and self._known else {}
+
+    async def _probe(self, link: Link) -> None:
+        asked = {**remote_exec.probe(), "answer": PROBE, "proxy": self._proxy}
+        async with self._streams.aside_on(link, {"exec": asked}) as stream:
+            exit_ = stream.exit or {}
+        self._known = _Known(link.relay, int(exit_.get("generation", 0)))
+        if not remote_exec.answered(exit_):
+            self._break(str(exit_.get("error", "the API server granted what there is not")))
+
+    def _failed(self, exit_: Mapping[str, Any], command: Command) -> None:
+        """Takes a command that did not begin: another proxy is probed anew, a refusal stands for this one."""
+        if "other" in exit_ or "proxy" in exit_ or self._known is None:
+            self._known = None
+        elif remote_exec.needs_v5(command):
+            self._known.without_v5 = True
+            self._say(
+                "the API server does not speak v5.channel.k8s.io: where input has an end, kubectl is run"
+            )
+        else:
+            self._break(str(exit_.get("error")))
+
+    def _break(self, why: str) -> None:
+        assert self._known
+        self._known.broken = why
+        self._say(why)
+
+    def _say(self, why: str) -> None:
+        if why != self._said:
+            self._said = why
+            log.warning("api_exec_impossible", cluster=self._cluster.name, reason=why, instead="kubectl")
+
+
+def _drop(link: Link, stream: LinkStream) -> None:
+    """Lets go of a stream that has ended; a command with a name is kept by the relay until END."""
+    stream.tell(wire.END, b"")
+    link.forget(stream)

@@ -1,0 +1,149 @@
+"""The way of exec: what is probed, what is left to kubectl and said once, and what a session sees of the API's refusals."""
+
+import json
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+from support import scripted_api
+from support.scripted_api import frame, send, status
+from support.served import cluster_at
+
+from gateway.backends.factory import make
+from gateway.backends.relay import remote_exec
+from gateway.backends.relay.credentials import throw_away
+from gateway.errors import HopFailed
+from gateway.protocol.target import Command, Target
+from gateway.settings.config import Limits
+
+POD = Target("default", "default", "web-0", "main")
+OUT = Command(("true",), stdout=True, stderr=True)
+STDIN = Command(("true",), stdin=True, stdout=True)
+TTY = Command(("true",), stdin=True, stdout=True, tty=True)
+NOBODY = remote_exec.probe()["path"].split("/")[6]
+MISSING = (
+    b'{"kind":"Status","status":"Failure","message":"pods \\"x\\" not found","reason":"NotFound","code":404}'
+)
+
+
+def http(code, body=b""):
+    return [send(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (code, len(body), body))]
+
+
+GRANTED = [["open"], send(frame(b"\1api"), status())]
+REFUSED = http(403)
+
+
+@pytest.fixture
+def kubectl(tmp_path):
+    """Writes a kubectl whose proxy answers `probe` and `exec` with steps, and whose exec writes "kubectl"."""
+
+    def write(probe, exec_):
+        program = tmp_path / "kubectl"
+        text = scripted_api.PROGRAM.replace("{python}", sys.executable)
+        first, rest = text.split("\n", 1)
+        by_hand = 'import sys\nif "proxy" not in sys.argv:\n    print("kubectl", end="")\n    sys.exit()\n'
+        program.write_text(f"{first}\n{by_hand}{rest}")
+        program.chmod(0o700)
+        program.with_name("kubectl.json").write_text(json.dumps({NOBODY: probe, "/exec": exec_}))
+        return str(program)
+
+    return write
+
+
+@asynccontextmanager
+async def backend_on(demo, kubectl, way="auto", **limits):
+    plain = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay")
+    cluster = replace(plain, kubectl=(kubectl,), exec_way=way)
+    async with make(cluster, Limits(**limits), None, throw_away()) as one:
+        yield one
+
+
+async def run(backend, command=OUT, target=POD):
+    async with backend.exec(target, command) as channel:
+        channel.write_eof()
+        out = b"".join([data async for _, data in channel.output()])
+        return out, await channel.wait()
+
+
+@pytest.mark.parametrize(
+    ("probe", "granted", "command", "by", "said"),
+    [
+        (http(404, MISSING), GRANTED, OUT, b"api", 0),
+        (http(403, MISSING), GRANTED, TTY, b"api", 0),
+        (http(502, b"dial tcp: refused"), GRANTED, OUT, b"kubectl", 1),
+        (http(200, b"<html>"), GRANTED, OUT, b"kubectl", 1),
+        ([["open"]], GRANTED, OUT, b"kubectl", 1),
+        (http(404, MISSING), REFUSED, STDIN, b"kubectl", 1),
+        (http(404, MISSING), REFUSED, OUT, b"kubectl", 1),
+    ],
+    ids=["a-status", "forbidden", "no-upgrades", "another-server", "granted", "no-v5", "no-websocket"],
+)
+async def test_what_does_not_work_is_left_to_kubectl_and_said_once(
+    demo, kubectl, probe, granted, command, by, said
+):
+    with capture_logs() as logs:
+        async with backend_on(demo, kubectl(probe, granted)) as backend:
+            results = [await run(backend, command) for _ in range(2)]
+            note = next(hop.note for hop in await backend.check() if hop.hop == "runner")
+
+    assert [(out, outcome.exit_code) for out, outcome in results] == [(by, 0)] * 2
+    assert len([line for line in logs if line["event"] == "api_exec_impossible"]) == said
+    assert ("exec api" in note) == (by == b"api" or command is STDIN)
+
+
+async def test_a_terminal_goes_over_the_api_where_input_with_an_end_does_not(demo, kubectl):
+    v4 = [["open", "v4.channel.k8s.io"], send(frame(b"\1api"), status())]
+    async with backend_on(demo, kubectl(http(404, MISSING), v4)) as backend:
+        assert [(await run(backend, one))[0] for one in (TTY, STDIN, OUT)] == [b"api", b"kubectl", b"api"]
+
+
+async def test_an_older_relay_and_a_workload_are_for_kubectl(demo, kubectl):
+    async with backend_on(demo, kubectl(http(404, MISSING), GRANTED)) as backend:
+        workload = replace(POD, pod="deploy/web")
+        assert (await run(backend, target=workload))[0] == b"kubectl"
+        (await backend.link()).about["features"] = ["proxy"]
+        assert (await run(backend))[0] == b"kubectl"
+
+
+@pytest.mark.parametrize(
+    ("steps", "code", "message"),
+    [
+        (http(404, MISSING), "pod_not_found", 'pods "x" not found'),
+        (REFUSED, "cluster_failed", "403: "),
+        (http(502, b"dial tcp 10.0.0.1:6443: refused"), "cluster_unreachable", "dial tcp 10.0.0.1:6443: refused"),
+        ([["open", "v4.channel.k8s.io"], ["sleep", 1]], "cluster_failed", "the API server opened no WebSocket: "),
+        ([["open"], send(status(b"no json"))], "cluster_lost", "no Status"),
+        ([["open"], ["end"]], "cluster_lost", "the connection to the API server: "),
+        ([["open"], ["die"]], "kubectl_killed", "kubectl proxy in the runner ended before the command"),
+        ([["open"], send(b"\xff\xff")], "cluster_lost", "broke a rule"),
+        ([["sleep", 9]], "cluster_unreachable", "no answer within 0.25 s"),
+        (
+            [["open"], send(status(b'{"status":"Failure","message":"Internal error occurred: unable to upgrade connection: '
+                                   b'container not found (\\"main\\")","reason":"InternalError","code":500}'))],
+            "container_not_running", "container not found",
+        ),
+    ],
+)  # fmt: skip
+async def test_without_a_choice_the_end_is_named(demo, kubectl, steps, code, message):
+    async with backend_on(demo, kubectl(http(500), steps), "api", start=0.5) as backend:
+        await backend.link()
+        try:
+            outcome = (await run(backend, STDIN))[1]
+        except HopFailed as error:
+            outcome = error.outcome()
+
+    assert outcome.code == code
+    assert message in outcome.message
+
+
+async def test_the_status_is_the_api_servers_own(demo, kubectl):
+    text = b'{"metadata":{},"status":"Failure","message":"m","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"7"}]}}'
+    async with backend_on(demo, kubectl([], [["open"], send(status(text))]), "api") as backend:
+        outcome = (await run(backend))[1]
+
+    assert outcome.exit_code == 7
+    assert outcome.status
+    assert outcome.status.json() == text
