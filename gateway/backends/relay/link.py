@@ -169,6 +169,7 @@ class Link:
             if not waiter.done():
                 waiter.set_exception(error)
         self._over.set()
+        self._queue.flush()
         self._process.close()
 
     async def _watch_closed(self) -> None:

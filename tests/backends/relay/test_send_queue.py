@@ -40,27 +40,53 @@ class Process:
         self.drained()
 
 
-def test_frames_keep_their_order_and_of_a_state_the_newest_is_sent():
+async def test_frames_keep_their_order_and_of_a_state_the_newest_is_sent():
     process = Process()
     queue = SendQueue(process)
     queue.send(wire.encode_size(1, 80, 24))
+    queue.flush()
     process.full = True
     for rows in range(25, 30):
         queue.send(wire.encode_size(1, 80, rows))
         queue.send(wire.encode_size(2, 90, rows))
         queue.send(wire.encode(wire.STDIN, 1, b"%d" % rows))
     queue.send(wire.encode(wire.EOF, 1))
-    process.drain(2)
-    assert len(process.sent) == 3
     queue.send(wire.encode(wire.EOF, 2))
     process.drain()
     typed = [wire.encode(wire.STDIN, 1, b"%d" % rows) for rows in range(25, 30)]
     sizes = [wire.encode_size(1, 80, 29), wire.encode_size(2, 90, 29)]
     ends = [wire.encode(wire.EOF, 1), wire.encode(wire.EOF, 2)]
-    assert process.sent == [wire.encode_size(1, 80, 24), *typed[:4], *sizes, typed[4], *ends]
+    rest = [*typed[:4], *sizes, typed[4], *ends]
+    assert process.sent == [wire.encode_size(1, 80, 24), b"".join(rest)]
 
 
-def test_only_what_has_no_credit_fills_it():
+async def test_a_process_that_takes_one_packet_gets_one():
+    process = Process()
+    queue = SendQueue(process)
+    process.full = True
+    frames = [wire.encode(wire.STDIN, 1, bytes(wire.FULL)) for _ in range(3)]
+    for frame in frames:
+        queue.send(frame)
+    process.drain(2)
+    assert process.sent == frames[:2]
+    queue.send(wire.encode(wire.EOF, 1))
+    process.drain()
+    assert process.sent == [*frames, wire.encode(wire.EOF, 1)]
+
+
+async def test_what_is_sent_in_one_turn_leaves_as_one_write():
+    """20 requests at once wake sshd, incus and the relay once."""
+    process = Process()
+    queue = SendQueue(process)
+    frames = [wire.encode(wire.STDIN, stream, b"GET /") for stream in range(20)]
+    for frame in frames:
+        queue.send(frame)
+    assert process.sent == []
+    await asyncio.sleep(0)
+    assert process.sent == [b"".join(frames)]
+
+
+async def test_only_what_has_no_credit_fills_it():
     process = Process()
     queue = SendQueue(process, most=100)
     process.full = True
