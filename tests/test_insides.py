@@ -29,3 +29,9 @@ def test_asyncio_counts_on_these_of_a_tls_protocol():
     assert "self._ssl_buffer = bytearray(self.max_size)" in source
     assert "if self._waiter is None:" in source
     assert "self._start_handshake()" in inspect.getsource(SSLProtocol.connection_made)
+
+
+def test_an_answer_can_keep_its_head_for_its_body():
+    """gateway/server/routes/kube_api.py: a short answer is one write."""
+    assert web.StreamResponse._send_headers_immediately is True
+    assert "if self._send_headers_immediately:" in inspect.getsource(web.StreamResponse._write_headers)

@@ -1,6 +1,6 @@
 """The contract of a backend, a way to a cluster: sessions and the server know only this module."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -79,14 +79,16 @@ Headers = Sequence[tuple[str, str]]  # in order; a name may come more than once
 
 class Response(NamedTuple):
     """The beginning of an answer, and its body as the body arrives. Names of headers are in lower case. Not reading
-    the body holds the API server back; reading raises HopFailed where the answer is cut off. `stream`: the connection
-    itself after a 101, which has no body.
+    the body holds the API server back; reading raises HopFailed where the answer is cut off. The first part is what came
+    with the head, perhaps nothing. `stream`: the connection itself after a 101, which has no body. `ended`: returns
+    True where the part that was read is known to be the last.
     """
 
     status: int
     headers: Headers
     body: AsyncIterator[bytes]
     stream: "ByteStream | None" = None
+    ended: Callable[[], bool] = bool
 
 
 class ClusterApi(Protocol):
@@ -168,15 +170,15 @@ class ByteStream(Protocol):
         """Returns what has arrived, at least one byte; empty at the end. Not reading holds the other side back.
         Raises HopFailed if the connection was lost. Cancelling is safe.
         """
-        ...
 
     async def write(self, data: bytes) -> None:
         """Sends bytes; waits while the buffers on the way are full. After the end: no error, no effect."""
-        ...
 
     def write_eof(self) -> None:
         """Ends our direction: the other side reads end of file after what was written. `read` goes on."""
-        ...
+
+    def watch(self, arrived: Callable[[], None] | None) -> None:
+        """Calls `arrived` once there is something to read, or the end, or at once; None: no more calls."""
 
 
 class Dial(Protocol):
@@ -186,7 +188,6 @@ class Dial(Protocol):
         """Connects to `tcp:HOST:PORT` or `unix:/PATH`, as the runner reaches it. Leaving closes the connection.
         Raises HopFailed.
         """
-        ...
 
 
 @dataclass(frozen=True)
@@ -211,23 +212,19 @@ class Backend(Protocol):
     @property
     def kube(self) -> ClusterApi:
         """The client of the cluster's API server."""
-        ...
 
     @property
     def resume(self) -> "Resume | None":
         """The part that keeps sessions beyond the gateway's link to them, and beyond the gateway itself."""
-        ...
 
     @property
     def dial(self) -> Dial | None:
         """Opens connections from the runner to any address; where it is None, `kubectl get --raw` has to do."""
-        ...
 
     async def namespace(self) -> str:
         """Returns the namespace for a pod that is named without a namespace: the cluster's setting, else that of the
         runner's current kubeconfig context; asking may cost a process in the runner. Raises HopFailed.
         """
-        ...
 
     def exec(self, target: Target, command: Command) -> AbstractAsyncContextManager[Channel]:
         """Runs a command in the block. Entering starts the command, or raises HopFailed with the hop that refused.
@@ -235,16 +232,12 @@ class Backend(Protocol):
         `Limits.finish` seconds, also when cancelled. What a tracked command leaves in the pod is ended soon after, in
         the background.
         """
-        ...
 
     def monitor(self, target: Target) -> PodMonitor:
         """Returns the monitor of the pod and container of a session at `target`."""
-        ...
 
     async def check(self) -> list[HopCheck]:
         """Checks every hop in order, up to the first that does not answer; returns within `Limits.check` seconds."""
-        ...
 
     def stats(self) -> Stats:
         """Returns the counts of this moment."""
-        ...

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from gateway.backends.kube.api import RelayApi
+from gateway.errors import HopFailed
 
 Answer = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -74,14 +75,42 @@ class Upstream:
         self.changed.set()
 
 
-class Bytes:
+class Watched:
+    """What `ByteStream.watch` needs of a stream that only `read` tells about."""
+
+    _watching: asyncio.Task[None] | None = None
+
+    async def read(self) -> bytes:
+        """Returns what has arrived, as soon as nobody else reads."""
+        if self._watching:
+            await asyncio.wait([self._watching])
+            self._watching = None
+        return await self._read()
+
+    def watch(self, arrived: Callable[[], None] | None) -> None:
+        """See `ByteStream`; whoever is called back reads no more."""
+        if self._watching:
+            self._watching.cancel()
+        if arrived:
+            self._watching = asyncio.create_task(self._await(arrived))  # noqa: TID251  # a stream has no TaskGroup
+
+    async def _await(self, arrived: Callable[[], None]) -> None:
+        with suppress(HopFailed):
+            await self._read()
+        arrived()
+
+    async def _read(self) -> bytes:
+        raise NotImplementedError
+
+
+class Bytes(Watched):
     """See `ByteStream`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
-    async def read(self) -> bytes:
+    async def _read(self) -> bytes:
         return await self._reader.read(65536)
 
     async def write(self, data: bytes) -> None:

@@ -144,7 +144,7 @@ class RelayApi:
         `repeatable`: the request may be sent twice, as every GET and HEAD may.
         """
         answer = await self._answer(request, pool, repeatable=repeatable)
-        response = Response(answer.status, answer.headers, answer, answer.stream)
+        response = Response(answer.status, answer.headers, answer, answer.stream, lambda: answer.ended)
         if request.path != _REFUSED and not answers.is_proxys_own(response):
             self._reachability.answered()
         try:

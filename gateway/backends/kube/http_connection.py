@@ -1,8 +1,7 @@
 """Sends HTTP/1.1 requests over a byte stream, one at a time. h11 implements the protocol and does no I/O."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
 import h11
@@ -68,10 +67,20 @@ class HttpConnection:
             raise group.exceptions[0] from None
         return head
 
-    async def part(self) -> bytes | None:
-        """Waits for the next part of the answer's body and returns the part; None at the body's end. Raises Cut."""
-        event = await self._next()
-        return bytes(event.data) if isinstance(event, h11.Data) else None
+    async def part(self) -> tuple[bytes, bool]:
+        """Waits for more of the answer's body; see `arrived`."""
+        while not any(found := self.arrived()):
+            await self._receive()
+        return found
+
+    def arrived(self) -> tuple[bytes, bool]:
+        """Returns what has come of the answer's body since the last call, perhaps nothing, and whether the body ends
+        there. Raises Cut. Not to be called after the body's end.
+        """
+        parts = []
+        while isinstance(event := self._event(), h11.Data):
+            parts.append(bytes(event.data))
+        return b"".join(parts), event is not None
 
     def raw(self) -> "RawStream":
         """Returns the byte stream that the connection is after a 101, begun with what came behind the 101."""
@@ -89,10 +98,9 @@ class HttpConnection:
             return False
         return not (self.closed.is_set() or any(self._http.trailing_data))
 
-    async def wait_stale(self) -> None:
-        """Waits until the server closes an idle connection, or sends data without a request."""
-        with suppress(Cut):
-            await self._read()
+    def watch(self, arrived: Callable[[], None] | None) -> None:
+        """See `ByteStream.watch`: the server closes an idle connection, or sends data without a request."""
+        self._stream.watch(arrived)
 
     def close(self) -> None:
         """Sets `closed`: whoever opened the stream closes the stream."""
@@ -100,31 +108,31 @@ class HttpConnection:
 
     async def _answered(self) -> h11.Response | h11.InformationalResponse:
         while True:
-            event = await self._next()
+            event = self._event()
             if isinstance(event, h11.Response):
                 return event
             if isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING:
                 return event
+            if event is None:
+                await self._receive()
 
-    async def _next(self) -> h11.Event:
-        """Reads from the stream until h11 has the answer's next event, and returns the event. Raises Cut."""
-        while True:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError as error:
-                raise Cut(str(error), unsent=self._unsent) from None
-            if isinstance(event, h11.Event):
-                return event
-            data = await self._read()  # the event is NEED_DATA
-            if not data and self._http.their_state is h11.SEND_RESPONSE:
-                raise Cut("the server closed the connection", unsent=self._unsent)
-            self._http.receive_data(data)
-
-    async def _read(self) -> bytes:
+    def _event(self) -> h11.Event | None:
+        """Returns the answer's next event; None where more has to be received first. Raises Cut."""
         try:
-            return await self._stream.read()
+            event = self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            raise Cut(str(error), unsent=self._unsent) from None
+        return event if isinstance(event, h11.Event) else None
+
+    async def _receive(self) -> None:
+        """Waits for bytes of the server, and gives them to h11. Raises Cut."""
+        try:
+            data = await self._stream.read()
         except HopFailed as error:
             raise Cut(str(error), unsent=self._unsent) from None
+        if not data and self._http.their_state is h11.SEND_RESPONSE:
+            raise Cut("the server closed the connection", unsent=self._unsent)
+        self._http.receive_data(data)
 
     async def _send_body(self, body: bytes | AsyncIterator[bytes]) -> None:
         self._unsent = False
@@ -164,6 +172,10 @@ class RawStream:
     def write_eof(self) -> None:
         """See `ByteStream.write_eof`."""
         self._stream.write_eof()
+
+    def watch(self, arrived: Callable[[], None] | None) -> None:
+        """See `ByteStream.watch`."""
+        self._stream.watch(arrived)
 
 
 def _head(request: Request) -> h11.Request:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import h11
 import structlog
@@ -32,7 +33,7 @@ class HttpPool:
         self._keep = keep
         self._capacity = asyncio.Semaphore(most)
         self._open: set[HttpConnection] = set()
-        self._idle: dict[HttpConnection, asyncio.Task[None]] = {}  # with the task that closes it when stale
+        self._idle: dict[HttpConnection, asyncio.TimerHandle] = {}  # with what closes it after `keep` seconds
         self._closed = False
 
     async def request(self, request: Request, *, fresh: bool = False) -> "PooledResponse":
@@ -42,7 +43,7 @@ class HttpPool:
         """
         async with self._capacity:
             self._check_open()
-            if not fresh and (idle := await self._take()):
+            if not fresh and (idle := self._take()):
                 try:
                     return await self._send(request, idle)
                 except Cut as cut:  # the server may have just closed the idle connection
@@ -62,49 +63,43 @@ class HttpPool:
     def close(self) -> None:
         """Closes all connections and cuts the requests on them; later requests raise HopFailed."""
         self._closed = True
+        self.close_idle()
         for connection in self._open:
             connection.close()
-        for watcher in self._idle.values():
-            watcher.cancel()
 
     def close_idle(self) -> None:
         """Closes the idle connections: the next request opens a new connection."""
-        for connection in self._idle:
-            connection.close()
+        for connection in list(self._idle):
+            self._drop(connection)
 
     def _check_open(self) -> None:
         if self._closed:
             raise HopFailed("cluster_lost", "the gateway closes its connections to the API server")
 
     def _release(self, connection: HttpConnection) -> None:
-        if connection.reuse() and not self._closed:
-            self._idle[connection] = self._tasks.create_task(self._watch(connection))
-        else:
+        if not connection.reuse() or self._closed:
             connection.close()
+            return
+        drop = partial(self._drop, connection)
+        self._idle[connection] = asyncio.get_running_loop().call_later(self._keep, drop)
+        connection.watch(drop)
 
-    async def _take(self) -> HttpConnection | None:
+    def _take(self) -> HttpConnection | None:
         """Removes the idle connection that was used last from the pool and returns the connection; None where no
         connection is idle.
         """
-        while self._idle:
-            connection, watcher = self._idle.popitem()
-            watcher.cancel()
-            try:
-                await asyncio.wait([watcher])  # only one task may read from a stream
-            except asyncio.CancelledError:
-                connection.close()
-                raise
-            if not connection.closed.is_set():
-                return connection
-        return None
+        if not self._idle:
+            return None
+        connection, timer = self._idle.popitem()
+        timer.cancel()
+        connection.watch(None)
+        return connection
 
-    async def _watch(self, connection: HttpConnection) -> None:
-        """Closes an idle connection after `keep` seconds, or earlier when the connection becomes stale."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._keep):
-                await connection.wait_stale()
+    def _drop(self, connection: HttpConnection) -> None:
+        """Closes an idle connection, which is not to be used any more."""
+        self._idle.pop(connection).cancel()
+        connection.watch(None)
         connection.close()
-        self._idle.pop(connection, None)
 
     async def _connect(self) -> HttpConnection:
         opened: asyncio.Future[HttpConnection] = asyncio.get_running_loop().create_future()
@@ -137,8 +132,8 @@ class HttpPool:
 
 
 class PooledResponse:
-    """Holds the head of an answer and yields its body when iterated. Names of headers are in lower case. Reading the
-    body raises Cut where the connection is lost. `stream`: the connection itself after a 101.
+    """Holds the head of an answer and yields its body when iterated, see `Response.body`. Names of headers are in lower
+    case. Reading the body raises Cut where the connection is lost. `stream`: the connection itself after a 101.
     """
 
     def __init__(
@@ -153,19 +148,20 @@ class PooledResponse:
         self.headers: Headers = answers.end_to_end(headers)
         self._connection = connection
         self._release = release
-        self._ended = False
+        self._begun = False
+        self.ended = False  # see `Response.ended`
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        part = None if self._ended else await self._connection.part()
-        if part is None:
-            self._ended = True
+        if self.ended:
             raise StopAsyncIteration
+        part, self.ended = await self._connection.part() if self._begun else self._connection.arrived()
+        self._begun = True
         return part
 
     def close(self) -> None:
         """Returns the connection to the pool if all of the answer was read, else closes the connection. Call once."""
-        self._ended = True  # the connection may be another request's now
+        self.ended = True  # the connection may be another request's now
         self._release(self._connection)

@@ -32,11 +32,17 @@ class Reachability:
         began = time.monotonic()
         try:
             async with asyncio.timeout(None) as scope:
-                check = self._tasks.create_task(self._check(scope, began))
+                checks: list[asyncio.Task[None]] = []
+                # most answers come long before: a task for each would be a tenth of what a request costs
+                timer = asyncio.get_running_loop().call_later(
+                    QUIET, lambda: checks.append(self._tasks.create_task(self._check(scope, began)))
+                )
                 try:
                     yield
                 finally:
-                    check.cancel()
+                    timer.cancel()
+                    for check in checks:
+                        check.cancel()
         except TimeoutError:
             silence = f"the API server has answered nothing for {time.monotonic() - began:.0f} s"
             raise HopFailed("cluster_unreachable", silence) from None

@@ -1,5 +1,7 @@
 """Carries the bytes of a connection that the relay has opened to an address."""
 
+from collections.abc import Callable
+
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.errors import HopFailed
 from gateway.relay import wire
@@ -34,3 +36,7 @@ class RelayBytes:
     def write_eof(self) -> None:
         """See `ByteStream.write_eof`."""
         self._stream.write_eof()
+
+    def watch(self, arrived: Callable[[], None] | None) -> None:
+        """See `ByteStream.watch`."""
+        self._stream.watch(arrived)

@@ -44,6 +44,7 @@ class LinkStream:
         self._may_send = wire.Allowance(credit)
         self._came: deque[tuple[int, bytes]] = deque()
         self._news = asyncio.Event()
+        self._watcher: Callable[[], None] | None = None
         self._room = asyncio.Event()
         self._eof = self._unwanted = False
 
@@ -73,6 +74,14 @@ class LinkStream:
             self._news.clear()
             await self._news.wait()
         return self.take()
+
+    def watch(self, arrived: Callable[[], None] | None) -> None:
+        """Calls `arrived` once there is something for `read` to return, at once where there is already; None: no more
+        calls.
+        """
+        self._watcher = arrived
+        if arrived and (self._came or self.ended):
+            arrived()
 
     def take(self) -> list[tuple[int, bytes]]:
         """Returns at once what `read` would return, or an empty list; grants the credit that was withheld for it."""
@@ -183,7 +192,7 @@ class LinkStream:
             return
         else:
             raise wire.WireError(f"kind {kind} does not come from a relay")
-        self._news.set()
+        self._tell_news()
 
     def credit(self, rtt: float = 0.0) -> None:
         """Grants credit for output that has come, once it is worth a frame and at most AHEAD bytes are unread: a slow
@@ -206,5 +215,10 @@ class LinkStream:
     def fail(self, error: HopFailed) -> None:
         """Records that the link is lost, and wakes all who wait on the stream."""
         self.failure = error
-        self._news.set()
+        self._tell_news()
         self._room.set()
+
+    def _tell_news(self) -> None:
+        self._news.set()
+        if self._watcher:
+            self._watcher()

@@ -116,15 +116,24 @@ async def _recorded(parts: AsyncIterator[bytes], record: Callable[[bytes], None]
     record(b"")
 
 
+class _Answer(web.StreamResponse):
+    """Sends the head with the first part of the body, which may be empty; a part of a short answer is all of it."""
+
+    _send_headers_immediately = False
+
+
 async def _answer(request: web.Request, response: Response) -> web.StreamResponse:
     """Sends the answer as it comes. An answer that is cut ends without its last chunk, so that the client sees the cut."""
-    answer = web.StreamResponse(status=response.status, headers=CIMultiDict(response.headers))
+    answer = _Answer(status=response.status, headers=CIMultiDict(response.headers))
     # a page of a pod's must not act as a page of the gateway's
     answer.headers.setdefault("Content-Security-Policy", "sandbox")
     await answer.prepare(request)
     try:
         async for part in response.body:
-            await answer.write(part)
+            if response.ended():
+                await answer.write_eof(part)
+            else:
+                await answer.write(part)
         await answer.write_eof()
     except HopFailed as error:
         if request.transport:
