@@ -178,7 +178,9 @@ class ByteStream(Protocol):
         """Ends our direction: the other side reads end of file after what was written. `read` goes on."""
 
     def watch(self, arrived: Callable[[], None] | None) -> None:
-        """Calls `arrived` once there is something to read, or the end, or at once; None: no more calls."""
+        """Calls `arrived` as soon as there is something to read, or the end, or whatever the connection leads to is not to be
+        used for anything new; None: no more calls.
+        """
 
 
 class Dial(Protocol):

@@ -21,7 +21,8 @@ from .link import Link
 from .listener import Listener
 from .loop import Loop, describe_defect
 from .post_exit import PostExit, PostExits
-from .proxy import Proxies, ProxyStream
+from .proxy import Proxies
+from .proxy_stream import ProxyStream
 from .remote_command import RemoteCommand
 from .remote_request import RemoteRequest
 from .request import ProxyRequest, Request, parse_owner

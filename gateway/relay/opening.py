@@ -99,6 +99,9 @@ class Opening:
         """Takes the reason why the proxy does not listen."""
         self._failed({"error": "kubectl proxy does not listen", "proxy": why})
 
+    def tell_replaced(self) -> None:
+        """Does nothing: a command goes on in the cluster where it began."""
+
     def _join(self) -> None:
         generation = self._proxies.current(self._request.proxy)
         if self._request.generation not in (0, generation.number):

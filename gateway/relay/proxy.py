@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,6 @@ from typing import Any, Protocol
 
 from . import run_directory
 from .command import Command
-from .dial import DialStream
 from .loop import Loop, OwnLoop, Timer, describe_defect
 from .request import ProxyRequest, Request
 
@@ -35,6 +33,9 @@ class ProxyUser(Protocol):
     def refuse(self, why: dict[str, Any]) -> None:
         """Takes the reason why the proxy does not listen."""
 
+    def tell_replaced(self) -> None:
+        """Takes the news that new connections go to another proxy: the kubeconfig has changed."""
+
 
 class Generation:
     """Runs one proxy, which listens on `path`, as `command`, for the connections that `join`. `number` is no other
@@ -50,7 +51,7 @@ class Generation:
         self._since = 0.0  # when the proxy began to listen
         self._why: dict[str, Any] | None = None  # what EXIT says of a proxy that does not listen
         self._failed = 0.0
-        self._retired = False
+        self._retired = self._replaced = False
         self._users: set[ProxyUser] = set()
         self._read = 0  # bytes of the proxy's output
         self._output = b""
@@ -66,7 +67,8 @@ class Generation:
     @property
     def about(self) -> dict[str, Any]:
         """Returns what STARTED says of a connection to this proxy."""
-        return {"generation": self.number, "age": round(time.monotonic() - self._since, 3)}
+        age = time.monotonic() - self._since
+        return {"generation": self.number, "age": round(age, 3), "replaced": self._replaced}
 
     def join(self, user: ProxyUser) -> None:
         """Has the user connect once the proxy listens; refuses the user where the proxy does not."""
@@ -86,6 +88,13 @@ class Generation:
         """Ends the proxy with its last connection."""
         self._retired = True
         self._rest()
+
+    def replace(self, _: object) -> None:
+        """Leaves new connections to the next generation: the kubeconfig has changed. What asked to stay goes on."""
+        self._replaced = True
+        for stream in list(self._users):
+            stream.tell_replaced()
+        self.retire()
 
     def follow(self) -> None:
         """Takes what the proxy writes, and its start; a defect in doing so ends the proxy."""
@@ -195,51 +204,7 @@ class Proxies:
         command.changed, command.over = one.follow, over
         try:
             self._launch(command, wanted.command(path))
+            wanted.follow(OwnLoop(self._loop, command.defect), command.pid, path, one.replace)
         except Exception as error:  # noqa: BLE001  # the connections are told
             command.defect(error)
         return one
-
-
-class ProxyStream(DialStream):
-    """Carries a connection to the proxy that is wanted, which is started where it does not run."""
-
-    def __init__(self, loop: Loop, number: int, credit: int, proxies: Proxies, wanted: ProxyRequest) -> None:
-        super().__init__(loop, number, credit)
-        self._proxies = proxies
-        self._wanted = wanted
-        self._generation: Generation | None = None
-        self._again = True  # a proxy that has ended, which is not known yet, refuses
-
-    def begin(self) -> None:
-        """Begins to connect. STARTED reports success, EXIT a proxy that does not start, or two that refuse in turn."""
-        self._generation = self._proxies.current(self._wanted)
-        self._generation.join(self)
-
-    def reach(self, path: str) -> None:
-        """Connects to the proxy, which listens on the socket `path`."""
-        self.connect(socket.AF_UNIX, path)
-
-    def refuse(self, why: dict[str, Any]) -> None:
-        """Ends the stream with the EXIT `why`."""
-        self._finish(why)
-
-    def _about(self) -> dict[str, Any]:
-        return self._generation.about if self._generation else {}
-
-    def _fail(self, number: int) -> None:
-        generation = self._generation
-        if self.over or self._connected or not self._again or generation is None:
-            super()._fail(number)
-            return
-        self._again, self._generation = False, None
-        if self._timer:
-            self._timer.cancel()
-        generation.retire()
-        generation.leave(self)
-        self.begin()
-
-    def _finish(self, result: dict[str, Any]) -> None:
-        super()._finish(result)
-        if self._generation:
-            self._generation.leave(self)
-            self._generation = None

@@ -42,12 +42,16 @@ class Request:
 
 
 class ProxyRequest:
-    """Holds which proxy a connection is to lead to: the fields of README.md. Raises WireError."""
+    """Holds which proxy a connection is to lead to: the fields of README.md. `stays`: the connection goes on after a change
+    of the proxy's kubeconfig, and is told of it. Raises WireError.
+    """
 
     def __init__(self, given: object) -> None:
         field = given if isinstance(given, dict) else {}
         self._argv = Request(field).argv
-        self._kubeconfig = field.get("kubeconfig")
+        words = field.get("kubeconfig")
+        self._words: int | None = words if isinstance(words, int) else None
+        self.stays = bool(field.get("stays"))
         self.idle, self.newer = field.get("idle", _IDLE), field.get("newer", 0)
         if not (
             isinstance(self.idle, (int, float)) and 0 < self.idle <= _LONGEST and wire.is_offset(self.newer)
@@ -63,7 +67,15 @@ class ProxyRequest:
 
     def command(self, path: str) -> Request:
         """Returns the request that runs the proxy on the socket `path`."""
-        return Request({"argv": [*self._argv, f"--unix-socket={path}"], "kubeconfig": self._kubeconfig})
+        return Request({"argv": self._line(path)})
+
+    def follow(self, loop: OwnLoop, pid: int, path: str, changed: Callable[[dict[str, Any]], None]) -> None:
+        """Watches the kubeconfig of the proxy that runs as `pid` on the socket `path`; calls `changed` once it is another."""
+        if self._words is not None and pid:
+            KubeconfigWatch(self._line(path)[self._words :]).follow(loop, pid, changed)
+
+    def _line(self, path: str) -> list[str]:
+        return [*self._argv, f"--unix-socket={path}"]
 
 
 def parse_size(given: dict[str, Any]) -> tuple[int, int] | None:

@@ -1,6 +1,8 @@
 """The runner's current context is changed under a running gateway: reads and commands lead to one cluster, the new one."""
 
+import asyncio
 import json
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from structlog.testing import capture_logs
@@ -8,6 +10,7 @@ from support.exec_client import Access, Request, run
 from support.served import cluster_at, config_for, served
 from support.waiting import until
 
+from gateway.backends.kube.answers import whole
 from gateway.errors import HopFailed
 from gateway.protocol.subprotocols import OWN
 
@@ -21,7 +24,8 @@ if grep -q '"current-context": "west"' "$HOME/.kube/config"; then
 fi
 exec "$0-here" "$@"
 """
-POD = "/api/v1/namespaces/default/pods/bash-0"
+PODS = "/api/v1/namespaces/default/pods"
+POD = f"{PODS}/bash-0"
 
 
 def contexts(demo, current):
@@ -44,9 +48,10 @@ def demo(own_demo):
 async def test_one_answer_for_reads_and_commands_and_a_line_in_the_log(demo, tmp_path):
     cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay")
     ran = demo.directory / "ran"
-    async with served(config_for(cluster), tmp_path) as gateway:
+    async with served(config_for(cluster), tmp_path) as gateway, AsyncExitStack() as streams:
         access, api = Access(gateway.url, gateway.token), gateway.gateway.backends["default"].kube
         assert (await api.get(POD))["metadata"]["name"] == "bash-0"
+        stays = await streams.enter_async_context(api.request("GET", f"{PODS}?watch=true", seconds=None))
         with capture_logs() as logs:
             contexts(demo, "west")
 
@@ -56,6 +61,10 @@ async def test_one_answer_for_reads_and_commands_and_a_line_in_the_log(demo, tmp
 
             assert await until(reads_go_west, 10) < 3
             said = await run(access, Request(("echo", "hi"), pod="bash-0", container="main"), row=OWN)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.1):  # it goes on: neither its end nor an error comes
+                await whole(stays, 1 << 20)
+                pytest.fail("the watch has ended")
 
     assert said.controls[-1]["code"] == "pod_not_found"
     (line,) = [line for line in logs if line["event"] == "context_changed"]

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,28 @@ def test_what_is_retired_and_not_used_ends_at_once(link, kubectl):
     connected(link, kubectl, newer=1)
 
     assert gone(before, 3)
+
+
+def test_a_changed_kubeconfig_begins_the_next_generation_and_cuts_nothing_that_stays(far):
+    config = far.directory / "config"
+    config.write_text("a")
+    server = script(far, SERVER.format(python=sys.executable, lines=1), "server")
+    kubectl = script(far, f'#!/bin/sh\nKUBECONFIG={config} exec {server} "$@"\n')
+    link = far.link(more={"kubeconfig": "PAUSE = 0.05\n"})
+    watch, _, before = connected(link, kubectl, kubeconfig=1, stays=True)
+    # an earlier gateway would go on to use its connection
+    old, _, same = connected(link, kubectl, kubeconfig=1)
+    assert same == before
+    assert link.streams[watch].started["replaced"] is False
+
+    time.sleep(0.2)  # a look at the files
+    config.write_text("bb")
+    assert link.finish(old).exit["changed"]
+    link.until(lambda: link.streams[watch].started["replaced"])
+    assert connected(link, kubectl, kubeconfig=1, stays=True)[1] == 2
+    assert echoes(link, watch)
+    link.say(wire.END, watch)
+    assert gone(before)
 
 
 def test_another_command_line_has_a_proxy_of_its_own(link, kubectl):

@@ -76,11 +76,9 @@ class LinkStream:
         return self.take()
 
     def watch(self, arrived: Callable[[], None] | None) -> None:
-        """Calls `arrived` once there is something for `read` to return, at once where there is already; None: no more
-        calls.
-        """
+        """See `ByteStream.watch`. The relay tells in another STARTED that what the stream leads to was replaced."""
         self._watcher = arrived
-        if arrived and (self._came or self.ended):
+        if arrived and (self._came or self.ended or (self.started or {}).get("replaced")):
             arrived()
 
     def take(self) -> list[tuple[int, bytes]]:

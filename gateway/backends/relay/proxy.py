@@ -52,7 +52,7 @@ class Proxy:
     ) -> None:
         self._link = link
         self._open = open_
-        self._asked = {**proxy_command.request(begin), "idle": idle}
+        self._asked = {**proxy_command.request(begin), "idle": idle, "stays": True}
         self._outages = outages
         self._destination = destination
         self._present: Generation | None = None  # the newest that is known, unless it is to be replaced
