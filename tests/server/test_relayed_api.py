@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+from asyncio.selector_events import _SelectorSocketTransport
 
 import pytest
 from support.peer import once
@@ -70,6 +71,36 @@ async def test_the_answer_comes_back_as_it_is(edge, upstream):
     assert raw.startswith(b"HTTP/1.1 429 ")
     for line in (b"retry-after: 1", b"content-encoding: gzip", b"warning: 299 - a\r\nwarning: 299 - b"):
         assert line in raw.lower()
+
+
+async def test_an_answers_trailers_are_dropped_and_its_connection_goes_on(edge, upstream):
+    """An intermediary may discard them (RFC 9110, 6.5.1), and no API server sends any."""
+    head = CHUNKED.replace(b"\r\n\r\n", b"\r\nTrailer: X-Sum\r\n\r\n")
+    upstream.answer = said(head + b"2\r\n{}\r\n0\r\nX-Sum: 1\r\n\r\n")
+
+    async with connected(edge.url) as peer:
+        for _ in range(2):
+            peer.request("GET", POD, (edge.proof,))
+            raw = await peer.reader.readuntil(b"\r\n\r\n")
+            assert b"trailer" not in raw.lower()
+            assert await peer.reader.readuntil(b"0\r\n\r\n") == b"2\r\n{}\r\n0\r\n\r\n"
+    assert len(upstream.heads) == 2
+    assert upstream.open == 1
+
+
+async def test_a_short_answer_is_one_write_to_the_client(edge, upstream, monkeypatch):
+    upstream.answer = said(CHUNKED + b"2\r\n{}\r\n0\r\n\r\n")
+    written, write = [], _SelectorSocketTransport.write
+
+    def counted(transport, data):
+        if b"dap" in data:  # the gateway's own name
+            written.append(bytes(data))
+        write(transport, data)
+
+    monkeypatch.setattr(_SelectorSocketTransport, "write", counted)
+    assert (await once(edge.url, "GET", POD, (edge.proof,))).code == 200
+    (answer,) = written
+    assert answer.endswith(b"\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
 
 
 async def test_the_head_comes_before_the_first_event(edge, upstream):

@@ -314,6 +314,42 @@ async def test_answers_that_go_on_hold_nobody_up(way, http):
     assert way.dialled == 6
 
 
+class Answering(Watched):
+    """A ByteStream in memory: answers a watch with its head alone, and everything else at once."""
+
+    def __init__(self):
+        self._answers = asyncio.Queue()
+
+    async def _read(self):
+        return await self._answers.get()
+
+    async def write(self, data):
+        watch = b"?watch=true" in data
+        self._answers.put_nowait(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            if watch
+            else b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+        )
+
+
+async def test_beside_1000_watches_a_get_has_a_connection_at_once_and_again():
+    dialled = []
+
+    @asynccontextmanager
+    async def dial():
+        dialled.append(Answering())
+        yield dialled[-1]
+
+    async with asyncio.TaskGroup() as tasks, AsyncExitStack() as watches:
+        pool = HttpPool(dial, tasks)
+        watches.callback(pool.close)
+        for _ in range(1000):
+            await watches.enter_async_context(asked(pool, "GET", "/pods?watch=true"))
+        for _ in range(3):
+            assert await answer_to(pool, "GET", "/pods/a") == (200, b"{}")
+        assert len(dialled) == 1001
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [
