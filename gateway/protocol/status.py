@@ -11,7 +11,7 @@ from typing import Any
 
 _REASONS = {
     400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed",
-    409: "Conflict", 410: "Gone", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable",
+    409: "Conflict", 410: "Gone", 426: "BadRequest", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable",
     504: "Timeout",
 }  # fmt: skip
 _FIELDS: dict[str, type] = {"message": str, "reason": str, "details": dict, "code": int}  # in Go's order

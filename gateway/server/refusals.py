@@ -1,5 +1,6 @@
 """Refusals over HTTP, as Kubernetes says them."""
 
+from collections.abc import Mapping
 from html import escape
 from http.client import responses
 from typing import Final
@@ -19,11 +20,16 @@ _ADVICE: Final = {
 
 
 class Refusal(Exception):  # noqa: N818  # an answer, not a defect
-    """Raised anywhere below the edge's guard, which turns it into a Status object: the cluster's own, where it is one."""
+    """Raised anywhere below the edge's guard, which turns it into a Status object: the cluster's own, where it is one.
+    `headers`: more of the answer's.
+    """
 
-    def __init__(self, code: int, message: str, status: Status | None = None) -> None:
+    def __init__(
+        self, code: int, message: str, status: Status | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
+        self.headers = headers or {}
         self.status = status or failure(code, message)
 
     @classmethod
@@ -34,7 +40,7 @@ class Refusal(Exception):  # noqa: N818  # an answer, not a defect
 
     def response(self, request: web.Request) -> web.Response:
         """Returns the refusal as an HTTP answer: a Status object, and for a browser that shows it a page with words."""
-        headers = {"WWW-Authenticate": "Bearer"} if self.code == 401 else {}
+        headers = {**self.headers} | ({"WWW-Authenticate": "Bearer"} if self.code == 401 else {})
         if _shows_pages(request):
             headers |= {"Content-Security-Policy": "default-src 'none'", "Vary": "Accept"}
             text = _page(self.code, str(self), request.headers.get(hdrs.HOST, ""))

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
+import pytest_asyncio
 import structlog
 from support.scripted import Scripted
 from support.served import cluster_at, config_for, served
@@ -39,6 +40,13 @@ async def edge_with(tmp_path):
 @pytest.fixture
 async def edge(edge_with):
     return await edge_with()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_edge(tmp_path_factory):
+    """One edge for all tests of a module that run in its loop and leave nothing behind."""
+    async with edge_at(config_for(), tmp_path_factory.mktemp("edge")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -5,8 +5,11 @@ import re
 import socket
 import struct
 from contextlib import suppress
+from typing import cast
 
 from aiohttp import ClientError, WSCloseCode, hdrs, web
+from aiohttp.http import HttpVersion11
+from aiohttp.http_websocket import WebSocketReader, WebSocketWriter
 
 from gateway.protocol.codec import MAX_MESSAGE, MAX_OWN
 from gateway.protocol.errors import ProtocolError
@@ -15,8 +18,12 @@ from gateway.protocol.subprotocols import Subprotocol
 from gateway.server.connection import Connection, connection_of
 from gateway.server.peer_closed import peer_closed
 from gateway.server.refusals import Refusal
+from gateway.server.websocket.frame_rules import FrameRules, Parser
 
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+_VERSION = "13"
+# a refusal says which version is spoken (RFC 6455, 4.4)
+_SPOKEN: dict[str, str] = {hdrs.SEC_WEBSOCKET_VERSION: _VERSION}
 _TCP_INFO = struct.Struct("2x2B20xI28xI")  # linux/tcp.h: retransmits, probes, unacked, last_ack_recv
 
 
@@ -33,6 +40,9 @@ class Socket(web.WebSocketResponse):
         if code != WSCloseCode.OK:
             raise ProtocolError("the client broke the rules of WebSocket", code)
         return await super().close(code=code, message=message, drain=drain)
+
+    def _post_start(self, request: web.BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
+        super()._post_start(cast("web.BaseRequest", _Checked(request)), protocol, writer)
 
     async def hang_up(self, code: int, message: str, seconds: float) -> None:
         """Closes with `code`, waits at most so long for the answer, and drops the connection."""
@@ -77,8 +87,7 @@ class Socket(web.WebSocketResponse):
 
 def handshake(request: web.Request, row: Subprotocol, close_timeout: float) -> Socket:
     """Returns the WebSocket that the request will become; sends nothing yet. Raises Refusal for what is no handshake."""
-    if not _KEY.fullmatch(request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")):
-        raise Refusal(400, "Sec-WebSocket-Key is not the base64 of 16 bytes")
+    check_handshake(request)
     websocket = Socket(
         protocols=(row.name,) if row.name else (),
         timeout=close_timeout,
@@ -90,6 +99,18 @@ def handshake(request: web.Request, row: Subprotocol, close_timeout: float) -> S
     if not websocket.can_prepare(_offering(request, row)).ok:
         raise Refusal(400, "Bad Request")
     return websocket
+
+
+def check_handshake(request: web.Request) -> None:
+    """Raises Refusal for what RFC 6455, 4.2.1 does not take: aiohttp takes HTTP/1.0, older versions and repeated headers."""
+    headers = request.headers
+    if request.version < HttpVersion11:
+        raise Refusal(400, "a WebSocket needs HTTP/1.1")
+    if headers.getall(hdrs.SEC_WEBSOCKET_VERSION, []) != [_VERSION]:
+        raise Refusal(426, f"Sec-WebSocket-Version is not {_VERSION}", headers=_SPOKEN)
+    keys = headers.getall(hdrs.SEC_WEBSOCKET_KEY, [])
+    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+        raise Refusal(400, "Sec-WebSocket-Key is not the base64 of 16 bytes")
 
 
 async def upgrade(websocket: Socket, request: web.Request, row: Subprotocol) -> None:
@@ -110,6 +131,20 @@ def _offering(request: web.Request, row: Subprotocol) -> web.Request:
     if row.name:
         headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = row.name
     return request.clone(headers=headers)
+
+
+class _Checked:
+    """Stands for the request that a WebSocket starts on, and for its protocol: aiohttp's parser gets what FrameRules pass."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self.protocol = self
+        self._protocol = request.protocol
+        self.keep_alive = request.protocol.keep_alive
+
+    def set_parser(self, parser: Parser, data_received_cb: None = None) -> None:
+        """See aiohttp's RequestHandler."""
+        rules = cast("WebSocketReader", FrameRules(parser))
+        self._protocol.set_parser(rules, data_received_cb)
 
 
 class Gone(Exception):  # noqa: N818  # carries the outcome out of a TaskGroup
