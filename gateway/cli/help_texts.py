@@ -187,6 +187,8 @@ dap with --cluster two -- sh -c 'kubectl apply -f . && kubectl rollout status de
 KUBECTL = """\
 Run kubectl at the cluster: dap with -- kubectl ARGS.
 
+Where this machine has no kubectl, the runner's is run, by whoever may use dap run. What names files of this machine is refused then: pipe them, as in dap kubectl apply -f - < FILE.
+
 \b
 dap kubectl get pods -n shop
 dap kubectl exec -it web-0 -- bash

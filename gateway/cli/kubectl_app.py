@@ -58,11 +58,9 @@ def with_(argv: tuple[str, ...], cluster: str, quiet: bool) -> int:
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="ARGS…")
 @click.pass_obj
 def kubectl_(command: tuple[str, ...] | None, words: tuple[str, ...]) -> int:
-    from gateway.cli.commands import with_kubeconfig
-    from gateway.settings.config import DEFAULT
+    from gateway.cli.commands import kubectl
 
-    rest = () if command is None else ("--", *command)
-    return with_kubeconfig.run(("kubectl", *words, *rest), DEFAULT, quiet=False)
+    return kubectl.run(words, () if command is None else ("--", *command))
 
 
 COMMANDS = (kubeconfig_, token_, with_, kubectl_, login_, logout_)  # in the order in which help lists them

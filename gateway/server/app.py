@@ -13,6 +13,7 @@ from gateway.server.app_keys import (
     ACCESS,
     BACKENDS,
     CHECKS,
+    CLUSTERS,
     IDENTITY,
     IMPERSONATION,
     LIMITS,
@@ -41,6 +42,7 @@ from gateway.server.routes import (
     kubeconfig,
     page,
     proof,
+    runner_kubectl,
     sessions,
     state,
     tokens,
@@ -74,6 +76,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[ACCESS] = gateway.access
     app[BACKENDS] = gateway.backends
     app[CHECKS] = gateway.checks
+    app[CLUSTERS] = gateway.config.clusters
     app[IMPERSONATION] = gateway.impersonation
     app[LIMITS] = gateway.config.limits
     app[LINKS] = gateway.links
@@ -95,6 +98,7 @@ def create_app(gateway: Gateway) -> web.Application:
         state,
         access,
         forward,
+        runner_kubectl,
         kubeconfig,
         sessions,
         page,

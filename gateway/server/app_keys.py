@@ -1,5 +1,6 @@
 """What the app and its requests carry: each route takes the parts that it needs."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -16,7 +17,7 @@ from gateway.server.page_links import PageLinks
 from gateway.server.tls import TlsListener
 from gateway.server.websocket.upgrades import Upgrades
 from gateway.sessions.registry import SessionRegistry
-from gateway.settings.config import Limits
+from gateway.settings.config import Cluster, Limits
 
 if TYPE_CHECKING:
     from gateway.server.relayed import Relayed  # which needs these keys itself
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 ACCESS: web.AppKey[Access] = web.AppKey("access", Access)
 BACKENDS: web.AppKey[dict[str, Backend]] = web.AppKey("backends", dict)
 CHECKS: web.AppKey[HealthCache] = web.AppKey("checks", HealthCache)
+CLUSTERS: web.AppKey[Mapping[str, Cluster]] = web.AppKey("clusters")
 IMPERSONATION: web.AppKey[Impersonation] = web.AppKey("impersonation", Impersonation)
 LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
 LINKS: web.AppKey[PageLinks] = web.AppKey("links", PageLinks)

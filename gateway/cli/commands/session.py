@@ -34,6 +34,7 @@ _SIGPIPE = 128 + 13  # what a shell shows for tools that die of a closed pipe
 _LAST_WORDS = 0.5  # seconds for what was said last to reach the terminal
 
 Talk = Callable[[Endpoint, Sink], Awaitable[End]]
+Settle = Callable[[Endpoint, Command], Awaitable[Command]]
 
 
 def command(
@@ -51,13 +52,19 @@ def command(
 
 
 def run(
-    target: Target, wanted: Command, *, quiet: bool, resumable: bool = False, verify: bool = False
+    target: Target,
+    wanted: Command,
+    *,
+    quiet: bool,
+    resumable: bool = False,
+    verify: bool = False,
+    settle: Settle | None = None,
 ) -> int:
     """Runs the command and returns our exit status. Raises ConfigError, and OSError for output that cannot be
     written.
 
     `resumable`: a terminal outlives its connection, where the gateway can keep it. `verify`: proves exit code
-    and length of a command without a terminal.
+    and length of a command without a terminal. `settle`: makes the command what it is, once there is a gateway to ask.
     """
     terminal = Terminal(0) if wanted.tty and wanted.stdin else None
     proof = Verification(wanted.argv) if verify else None
@@ -72,7 +79,8 @@ def run(
     )
 
     async def talk(endpoint: Endpoint, sink: Sink) -> End:
-        sized = replace(wanted, size=tty.size()) if wanted.tty else wanted
+        settled = await settle(endpoint, wanted) if settle else wanted
+        sized = replace(settled, size=tty.size()) if settled.tty else settled
         if terminal is None:
             pipes = Pipes(sink, sized, proof)
             pipes.tells = tells
