@@ -3,6 +3,8 @@ requests that come at once cannot exceed a limit together.
 """
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 from gateway import fd_limits
 from gateway.access.identity import Identity
@@ -13,11 +15,17 @@ from gateway.settings.config import Limits
 
 
 class Slot:
-    """Counts one session against its limits, from creation until `free`."""
+    """Counts one session against its limits, from creation until `free`, which calls `freed`."""
 
-    def __init__(self, taken: Counter[tuple[str, ...]], keys: tuple[tuple[str, ...], ...]) -> None:
+    def __init__(
+        self,
+        taken: Counter[tuple[str, ...]],
+        keys: tuple[tuple[str, ...], ...],
+        freed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._taken = taken
         self._keys = keys
+        self._freed = freed
         taken.update(keys)
 
     def free(self) -> None:
@@ -27,6 +35,8 @@ class Slot:
             self._taken[key] -= 1
             if not self._taken[key]:
                 del self._taken[key]
+        if keys:
+            self._freed()
 
 
 class Quota:
@@ -35,6 +45,7 @@ class Quota:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._taken: Counter[tuple[str, ...]] = Counter()
+        self._shared: dict[tuple[str, ...], Slot] = {}
 
     @property
     def sessions(self) -> int:
@@ -59,9 +70,27 @@ class Quota:
                 raise Refused(
                     "too_many_sessions", f"{holder} {self._taken[key]} sessions, and {limit}: end one first"
                 )
+        self._check_files()
+        return self.take(identity, target)
+
+    def share(self, identity: Identity, target: Target) -> Slot:
+        """Takes and returns a part of the one slot that all parts of this identity in this target have together: the first
+        part reserves that slot, and the last one gives it back. Raises Refused as `reserve`.
+        """
+        key = ("shared", identity.name, *_keys(identity, target)[-1])
+        if key in self._shared:
+            self._check_files()
+        else:
+            self._shared[key] = self.reserve(identity, target)
+        return Slot(self._taken, (key,), partial(self._unshare, key))
+
+    def _unshare(self, key: tuple[str, ...]) -> None:
+        if not self._taken[key]:
+            self._shared.pop(key).free()
+
+    def _check_files(self) -> None:
         if not fd_limits.room(self.sessions + 1):
             raise Refused("out_of_files", "this gateway has no file descriptors left for another session")
-        return self.take(identity, target)
 
     def take(self, identity: Identity, target: Target) -> Slot:
         """Takes and returns a slot for a session that exists already, without checking the limits."""

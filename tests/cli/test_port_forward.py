@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 import pytest
 from support.served import cluster_at, config_for, served
 
+from gateway.settings.config import Limits
+
 
 @pytest.fixture
 async def at(demo, home, tmp_path):
@@ -91,6 +93,24 @@ async def test_the_end_of_one_way_is_passed_on_and_a_session_serves_the_next_con
             writer.write_eof()
             assert await reader.read() == b"%d bytes" % size
             writer.close()
+
+
+async def test_two_hundred_connections_are_open_at_once_with_the_limits_as_they_are(demo, home, tmp_path):
+    """One that nobody reads holds up none of the others."""
+    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay")
+    async with served(config_for(cluster, limits=Limits()), tmp_path / "at") as running, upper() as port:
+        env = home.env | {"DAP_GATEWAY_URL": running.url, "DAP_GATEWAY_TOKEN": running.token}
+        async with forwarding(home, env, "web-0", f"0:{port}") as (_, line):
+            stalled = await asyncio.open_connection("127.0.0.1", local(line), limit=1)
+            stalled[1].write(b"x" * 4_000_000)
+            opened = [await asyncio.open_connection("127.0.0.1", local(line)) for _ in range(200)]
+            for _, writer in opened:
+                writer.write(b"hello")
+            heard = await asyncio.gather(*(reader.readexactly(5) for reader, _ in opened))
+            assert heard == [b"HELLO"] * 200
+            assert running.gateway.registry.quota.sessions == 1
+            for _, writer in (*opened, stalled):
+                writer.transport.abort()
 
 
 async def test_states_for_programs(home, at):

@@ -52,6 +52,23 @@ def test_each_limit_counts_its_own():
     assert not quota._taken, "nothing is kept of who was here"
 
 
+def test_parts_of_a_shared_slot_count_once():
+    quota = Quota(Limits(sessions_per_identity=2))
+    parts = [quota.share(ANN, WEB) for _ in range(200)]
+    other = quota.share(ANN, API)
+    assert quota.sessions == 2
+    assert refused(quota, ANN, Target("default", "ns", "web-1")).startswith("ann has 2 sessions")
+    bobs = quota.share(BOB, WEB)
+    assert quota.sessions == 3
+    for part in [*parts[1:], *parts[1:], other, bobs]:
+        part.free()
+    assert quota.sessions == 1
+    parts[0].free()
+    assert quota.sessions == 0
+    assert not quota._taken
+    assert not quota._shared, "nothing is kept of who was here"
+
+
 def test_a_container_has_no_room_of_its_own():
     quota = Quota(Limits(sessions_per_target=1))
     quota.reserve(ANN, API)

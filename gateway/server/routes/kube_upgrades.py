@@ -77,13 +77,16 @@ def check_spdy(request: web.Request, asked: Asked) -> None:
 
 @contextmanager
 def slot_for(request: web.Request, asked: Asked) -> Iterator[Callable[[], None]]:
-    """Counts a request that asks for an upgrade as a session while the block runs. Yields what gives that back earlier.
-    Raises Refused at a limit.
+    """Counts a request that asks for an upgrade as a session while the block runs: all connections of one identity to the
+    ports of one pod together as one, since a program there opens many. Yields what gives that back earlier. Raises Refused
+    at a limit.
     """
     if not asked.upgrade:
         yield lambda: None
         return
-    slot = request.app[REGISTRY].quota.reserve(request[IDENTITY], asked.target)
+    quota = request.app[REGISTRY].quota
+    count = quota.share if asked.info.verb == "portforward" else quota.reserve
+    slot = count(request[IDENTITY], asked.target)
     try:
         yield slot.free
     finally:
