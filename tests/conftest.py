@@ -18,6 +18,7 @@ from support.served import cluster_at, config_for, served
 from gateway.backends.relay import bootstrap
 from gateway.demo import demo_chain
 
+gc.disable()  # until all tests are collected: nothing of them is garbage, and looking for some is a tenth of the work
 settings.register_profile("examples", examples(random=True))
 settings.load_profile("examples")
 SKIPS = Path(__file__).with_name("skips.txt")
@@ -106,6 +107,7 @@ def pytest_collection_finish():
     """What collection has made stays to the end: no look for garbage need go through it again, as some tests ask for."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

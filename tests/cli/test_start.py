@@ -29,8 +29,12 @@ async def test_help_imports_no_network(imports, arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["exec", "web-0", "--", "ls"], ["shell", "web-0"], ["probe", "web-0"], ["sessions"]]
-)
+    "arguments",
+    [
+        ["exec", "web-0", "--", "ls"], ["shell", "web-0"], ["probe", "web-0"], ["sessions"], ["run", "--", "ls"],
+        ["kill", "1"], ["port-forward", "web-0", "80"], ["kubectl", "get", "pods"], ["access"],
+    ],
+)  # fmt: skip
 async def test_a_client_imports_nothing_of_the_gateway(imports, arguments):
     """It runs to where it would talk to one."""
     code, names = await imports(*arguments, **NO_GATEWAY)
