@@ -88,7 +88,7 @@ def cluster(request, demo):
     names = ("DAP_RUNNER_SSH_HOST", "DAP_RUNNER_SSH_KEY", "DAP_RUNNER_SSH_KNOWN_HOSTS", "DAP_RUNNER_VM")
     host, key, known_hosts, instance = (os.environ[name] for name in names)
     made = cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
-    return replace(made, exec_way=way)
+    return replace(made, exec=way)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ async def cluster():
     host, key, known_hosts, instance = (os.environ[name] for name in names)
     mode = os.environ.get("DAP_RUNNER_MODE", "plain")
     made = cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
-    return replace(made, exec_way=os.environ.get("DAP_RUNNER_EXEC", made.exec_way))
+    return replace(made, exec=os.environ.get("DAP_RUNNER_EXEC", made.exec))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import logging
 import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -62,6 +63,7 @@ async def edge_at(config, directory):
     async with served(config, directory) as running:
         backend = Scripted()
         running.gateway.backends["default"] = backend
+        running.gateway.config.clusters["default"] = cluster_at("nobody", Path("/none"), Path("/none"), "vm")
         running.gateway.metrics.watch("default", backend)
         yield Edge(running, backend)
 

@@ -306,7 +306,7 @@ async def test_a_bad_handshake_starts_nothing(edge):
         edge.url, "GET", f"{PODS}/p/exec?command=true&stdout=1", (*headers, OWN_HEADER, edge.proof)
     )
 
-    assert answer.code == 400
+    assert answer.code == 426  # RFC 6455 4.4
     assert edge.backend.opened == []
 
 

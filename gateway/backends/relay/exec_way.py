@@ -49,14 +49,14 @@ class ExecWay:
     @property
     def note(self) -> str:
         """Returns which way commands go where that is not kubectl by the setting, and why, as far as that is known."""
-        way, known = self._cluster.exec_way, self._known
+        way, known = self._cluster.exec, self._known
         if way == "auto" and known:
             way = f"kubectl, since {known.broken}" if known.broken else "api"
         return "" if way == "kubectl" else f"; exec {way}"
 
     async def choose(self, link: Link, target: Target, command: Command) -> Way:
         """Returns the way of a command; probes the proxy first where none was. Raises HopFailed."""
-        chosen = self._cluster.exec_way
+        chosen = self._cluster.exec
         if chosen == "kubectl" or not remote_exec.possible(target) or not link.offers(FEATURE):
             return "kubectl"
         if chosen == "api":
@@ -99,7 +99,7 @@ class ExecWay:
         """
         await self._streams.start(channel.stream)
         exit_ = channel.stream.exit
-        if exit_ and self._cluster.exec_way == "auto" and remote_exec.not_begun(exit_):
+        if exit_ and self._cluster.exec == "auto" and remote_exec.not_begun(exit_):
             self._failed(exit_, command)
             _drop(link, channel.stream)
             channel.carry(link.open({**self.request("kubectl", target, command), **more}), kubectl=True)
@@ -108,7 +108,7 @@ class ExecWay:
 
     def _which(self) -> dict[str, Any]:
         """Returns the field that binds a command to the proxy that was probed."""
-        probed = self._cluster.exec_way == "auto" and self._known
+        probed = self._cluster.exec == "auto" and self._known
         return {"generation": self._known.generation} if probed and self._known else {}
 
     async def _probe(self, link: Link) -> None:

@@ -56,7 +56,7 @@ def kubectl(tmp_path):
 @asynccontextmanager
 async def backend_on(demo, kubectl, way="auto", **limits):
     plain = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay")
-    cluster = replace(plain, kubectl=(kubectl,), exec_way=way)
+    cluster = replace(plain, kubectl=(kubectl,), exec=way)
     async with make(cluster, Limits(**limits), None, throw_away()) as one:
         yield one
 
