@@ -48,7 +48,13 @@ class RelayBackend:
         self._links = LinkSupervisor(cluster, limits, host, identity, reaper, registry, self._needed)
         self.link = self._links.link
         self._streams = streams = RelayStreams(cluster, limits, self.link)
-        self._way = ExecWay(cluster, limits, streams)
+        self.dial = streams.dial
+        outages = OutageLog(cluster.name, KUBECTL_PROXY)
+        leads_to = partial(context_cluster, streams.kubectl, cluster.kubectl_argv)
+        destination = Destination(leads_to, self._moved)
+        proxy = Proxy(self.link, streams.aside_on, cluster.kubectl_argv, outages, destination)
+        self.kube = RelayApi(proxy, lambda: self.failure)
+        self._way = ExecWay(cluster, limits, streams, self.kube)
         self.resume = RelayResume(
             streams,
             self._links,
@@ -58,12 +64,6 @@ class RelayBackend:
             survives=identity.kept,
             way=self._way,
         )
-        self.dial = streams.dial
-        outages = OutageLog(cluster.name, KUBECTL_PROXY)
-        leads_to = partial(context_cluster, streams.kubectl, cluster.kubectl_argv)
-        destination = Destination(leads_to, self._moved)
-        proxy = Proxy(self.link, streams.aside_on, cluster.kubectl_argv, outages, destination)
-        self.kube = RelayApi(proxy, lambda: self.failure)
         self._raw = RawApi(streams.kubectl, cluster.kubectl_argv)
         self._pods = Pods(self.kube)
 
@@ -109,7 +109,7 @@ class RelayBackend:
         """See `Backend.exec`."""
         link = await self.link()
         command = self._reaper.mark(command)
-        way = await self._way.choose(link, target, command)
+        way, target = await self._way.choose(link, target, command)
         ended = Ended(target, command, self._streams.exec)
         search = self._reaper.request(ended, partial(self._way.search, way))
         stream = link.open({**self._way.request(way, target, command), **search})

@@ -1,18 +1,20 @@
 """Chooses how a command gets into a pod: the relay asks the cluster's API, or runs kubectl."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import structlog
 
-from gateway.backends.kube import kubectl
+from gateway.backends.contract import ClusterApi
+from gateway.backends.kube import kubectl, pod
 from gateway.backends.relay import proxy_command, remote_exec
 from gateway.backends.relay.channel import RelayChannel
 from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.backends.relay.proxy import IDLE
 from gateway.backends.relay.streams import RelayStreams
+from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target
 from gateway.relay import wire
 from gateway.settings.config import Cluster, Limits
@@ -38,10 +40,11 @@ class ExecWay:
     command, and what turns out not to work is said once and left to kubectl, as long as nothing has begun.
     """
 
-    def __init__(self, cluster: Cluster, limits: Limits, streams: RelayStreams) -> None:
+    def __init__(self, cluster: Cluster, limits: Limits, streams: RelayStreams, kube: ClusterApi) -> None:
         self._cluster = cluster
         self._limits = limits
         self._streams = streams
+        self._kube = kube
         self._proxy = {**proxy_command.request(cluster.kubectl_argv), "idle": IDLE}
         self._known: _Known | None = None
         self._said = ""
@@ -54,18 +57,31 @@ class ExecWay:
             way = f"kubectl, since {known.broken}" if known.broken else "api"
         return "" if way == "kubectl" else f"; exec {way}"
 
-    async def choose(self, link: Link, target: Target, command: Command) -> Way:
-        """Returns the way of a command; probes the proxy first where none was. Raises HopFailed."""
-        chosen = self._cluster.exec
-        if chosen == "kubectl" or not remote_exec.possible(target) or not link.offers(FEATURE):
-            return "kubectl"
-        if chosen == "api":
-            return "api"
+    async def choose(self, link: Link, target: Target, command: Command) -> tuple[Way, Target]:
+        """Returns the way of a command, and the target, for the API with the container that kubectl would take. Probes the
+        proxy first where none was. Raises HopFailed.
+        """
+        setting = self._cluster.exec
+        if setting == "kubectl" or not remote_exec.possible(target) or not link.offers(FEATURE):
+            return "kubectl", target
+        if setting == "auto" and not await self._usable(link, command):
+            return "kubectl", target
+        return "api", target if target.container else await self._contained(target, command)
+
+    async def _usable(self, link: Link, command: Command) -> bool:
         if self._known is None or self._known.relay != link.relay:
             await self._probe(link)
         known = self._known
-        usable = known and not known.broken and not (known.without_v5 and remote_exec.needs_v5(command))
-        return "api" if usable else "kubectl"
+        return bool(known and not known.broken and not (known.without_v5 and remote_exec.needs_v5(command)))
+
+    async def _contained(self, target: Target, command: Command) -> Target:
+        """Returns the target with its pod's default container: the API server knows none where there are several."""
+        path = f"/api/v1/namespaces/{target.namespace}/pods/{target.pod}"
+        try:
+            found = await self._kube.acting(command.actor).get(path)
+        except HopFailed:
+            return target  # the handshake says why
+        return replace(target, container=pod.default_container(found))
 
     def request(self, way: Way, target: Target, command: Command) -> dict[str, Any]:
         """Returns the request that makes the relay run a command this way."""

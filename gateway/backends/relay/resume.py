@@ -60,7 +60,7 @@ class RelayResume:
         """See `Resume.keep`."""
         link = await self._links.link()
         command = self._reaper.mark(command)
-        way = await self._way.choose(link, target, command)
+        way, target = await self._way.choose(link, target, command)
         ended = Ended(target, command, self._streams.exec)
         signed = self._terms.seal.sign(name, note)
         more = {"name": name, "note": signed, "grace": self.grace, "newest": True}

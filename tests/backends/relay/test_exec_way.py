@@ -40,14 +40,16 @@ REFUSED = http(403)
 def kubectl(tmp_path):
     """Writes a kubectl whose proxy answers `probe` and `exec` with steps, and whose exec writes "kubectl"."""
 
-    def write(probe, exec_):
+    def write(probe, exec_, pod=()):
         program = tmp_path / "kubectl"
         text = scripted_api.PROGRAM.replace("{python}", sys.executable)
         first, rest = text.split("\n", 1)
         by_hand = 'import sys\nif "proxy" not in sys.argv:\n    print("kubectl", end="")\n    sys.exit()\n'
         program.write_text(f"{first}\n{by_hand}{rest}")
         program.chmod(0o700)
-        program.with_name("kubectl.json").write_text(json.dumps({NOBODY: probe, "/exec": exec_}))
+        program.with_name("kubectl.json").write_text(
+            json.dumps({NOBODY: probe, "/exec": exec_, "/pods/": pod})
+        )
         return str(program)
 
     return write
@@ -98,6 +100,15 @@ async def test_a_terminal_goes_over_the_api_where_input_with_an_end_does_not(dem
     v4 = [["open", "v4.channel.k8s.io"], send(frame(b"\1api"), status())]
     async with backend_on(demo, kubectl(http(404, MISSING), v4)) as backend:
         assert [(await run(backend, one))[0] for one in (TTY, STDIN, OUT)] == [b"api", b"kubectl", b"api"]
+
+
+async def test_a_container_that_is_not_named_is_the_one_that_kubectl_takes(demo, kubectl):
+    spec = b'{"spec":{"containers":[{"name":"a"},{"name":"b"}]}}'
+    program = kubectl([], [["open"], ["head"], send(status())], http(200, spec))
+    async with backend_on(demo, program, "api") as backend:
+        head = (await run(backend, target=replace(POD, container=None)))[0]
+
+    assert b"/pods/web-0/exec?container=a&" in head
 
 
 async def test_an_older_relay_and_a_workload_are_for_kubectl(demo, kubectl):
