@@ -307,7 +307,9 @@ async def test_frames_that_come_byte_by_byte(shared_edge, row):
         if row.code is None:
             assert (await until_words(client))[0] == row.stdin
             client.say((1000).to_bytes(2, "big"), CLOSE)
-        assert await until_close(client) == (row.code or 1000)
+            assert await until_close(client) == 1000
+        else:  # what is still sent to a connection that was closed resets it, and its close frame may go with that
+            assert await client.close_code() in (row.code, None)
 
 
 @pytest.mark.parametrize("endpoint", [KUBERNETES, OURS_NAMESPACED], ids=["kubernetes", "ours"])
