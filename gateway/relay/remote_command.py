@@ -33,7 +33,6 @@ class RemoteCommand(Running):
 
     def __init__(self, loop: Loop, journal: Journal, proxies: Proxies, request: RemoteRequest) -> None:
         super().__init__(loop, journal)
-        self.ending = False
         self.input: FrameWriter = FrameWriter(self._loop, ends=request.stdin and not request.size)
         self._request = request
         self._opening = Opening(self._loop, proxies, request, self.input, self._open, self._finish)
@@ -70,13 +69,11 @@ class RemoteCommand(Running):
 
     def end(self) -> None:
         """See `Running.end`. The API server closes the command's input; the command itself may go on in the pod."""
-        self.ending = True
         self.journal.discard()
         self._fail({"error": "the gateway ended the command"})
 
     def defect(self, error: Exception) -> None:
         """See `Running.defect`."""
-        self.ending = True
         self._fail({"error": describe_defect(error)})
 
     # reading

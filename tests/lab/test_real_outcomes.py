@@ -11,6 +11,7 @@ from time import perf_counter
 
 import pytest
 from support import lab as chain
+from support.many import make_config_maps
 from support.real_kubectl import RACE, programs
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
@@ -159,7 +160,7 @@ def _of(directory):
 async def test_a_long_list(both, api, count):
     """In pages, in one piece, as a table and as names: byte for byte what the API server says."""
     with _namespace() as space:
-        await asyncio.to_thread(_make, api, space, count)
+        await asyncio.to_thread(make_config_maps, api, space, count)
         await _lists(both, space, count)
 
 
@@ -177,25 +178,3 @@ async def _lists(both, space, count):
         print(f"{count} {words}: {perf_counter() - began:.2f} s for both")  # noqa: T201 - read with -s
     raw = f"/api/v1/namespaces/{space}/configmaps?limit={count // 2}"
     assert (await _at_both(both, "get", "--raw", raw))[0] == 0
-
-
-def _make(api, space, count):
-    """Creates ConfigMaps, a few at a time, over connections that stay."""
-    from concurrent.futures import ThreadPoolExecutor
-    from http.client import HTTPSConnection
-    from urllib.parse import urlsplit
-
-    def some(numbers):
-        connection = HTTPSConnection(urlsplit(api.url).netloc, context=api.tls, timeout=30)
-        for number in numbers:
-            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"c-{number}"}}
-            path = f"/api/v1/namespaces/{space}/configmaps"
-            connection.request("POST", path, json.dumps(body | {"data": {"a": "x" * 200}}),
-                               {"Content-Type": "application/json"})  # fmt: skip
-            answer = connection.getresponse()
-            assert answer.status == 201, answer.read()
-            answer.read()
-        connection.close()
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(some, [range(one, count, 8) for one in range(8)]))

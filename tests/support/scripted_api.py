@@ -1,5 +1,5 @@
 """An API server behind a kubectl proxy that does what the query of a request says, or what a file beside the program has
-for its path: what no real one does on demand.
+for its path or the proxy's socket: what no real one does on demand.
 """
 
 import json
@@ -49,7 +49,7 @@ def serve(one):
     path, _, query = head.split(b" ")[1].partition(b"?")
     if os.path.exists(sys.argv[0] + ".json"):
         known = json.load(open(sys.argv[0] + ".json"))
-        steps = next(known[name] for name in known if name.encode() in path)
+        steps = next(known[name] for name in known if name.encode() in path or name in sys.argv[-1])
     else:
         steps = json.loads(base64.urlsafe_b64decode(query))
     fields = dict(line.partition(b": ")[::2] for line in head.split(b"\\r\\n")[1:])

@@ -26,7 +26,7 @@ _RELAYED = (
 _YES = 60.0  # seconds that a permission is remembered
 _SAFE = frozenset(("GET", "HEAD"))
 _NO_ANSWER = ("cluster_unreachable", "kubeconfig_missing")
-_STALE = 5.0  # seconds: credentials may be out of date in an older proxy; a 401 from a younger proxy is final
+STALE = 5.0  # seconds: credentials may be out of date in an older proxy; a 401 from a younger proxy is final
 
 
 class RelayApi:
@@ -153,11 +153,11 @@ class RelayApi:
             answer.close()
 
     async def _answer(self, request: Request, pool: HttpPool, *, repeatable: bool) -> PooledResponse:
-        """Sends a request and returns its answer. After a 401 from a proxy older than _STALE, whose credentials may
+        """Sends a request and returns its answer. After a 401 from a proxy older than STALE, whose credentials may
         be out of date, restarts the proxy and sends the request again, unless its body is an iterator.
         """
         response = await self._send(request, pool, repeatable=repeatable)
-        if response.status == 401 and self._proxy.age > _STALE:
+        if response.status == 401 and self._proxy.age > STALE:
             self._restart()
             if isinstance(request.body, bytes):
                 response.close()

@@ -54,7 +54,7 @@ class RelayBackend:
         destination = Destination(leads_to, self._moved)
         proxy = Proxy(self.link, streams.aside_on, cluster.kubectl_argv, outages, destination)
         self.kube = RelayApi(proxy, lambda: self.failure)
-        self._way = ExecWay(cluster, limits, streams, self.kube)
+        self._way = ExecWay(cluster, limits, streams, self.kube, proxy)
         self.resume = RelayResume(
             streams,
             self._links,
@@ -111,8 +111,8 @@ class RelayBackend:
         command = self._reaper.mark(command)
         way, target = await self._way.choose(link, target, command)
         ended = Ended(target, command, self._streams.exec)
-        search = self._reaper.request(ended, partial(self._way.search, way))
-        stream = link.open({**self._way.request(way, target, command), **search})
+        search = self._reaper.request(ended, partial(self._way.search, link, way))
+        stream = link.open({**self._way.request(link, way, target, command), **search})
         self._reaper.register_remote(ended, link.relay)
         channel = RelayChannel(stream, target, command, kubectl=bool(target.pod) and way == "kubectl")
         try:

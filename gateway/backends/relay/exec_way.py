@@ -8,11 +8,12 @@ import structlog
 
 from gateway.backends.contract import ClusterApi
 from gateway.backends.kube import kubectl, pod
-from gateway.backends.relay import proxy_command, remote_exec
+from gateway.backends.kube.api import STALE
+from gateway.backends.relay import remote_exec
 from gateway.backends.relay.channel import RelayChannel
 from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_stream import LinkStream
-from gateway.backends.relay.proxy import IDLE
+from gateway.backends.relay.proxy import Proxy
 from gateway.backends.relay.streams import RelayStreams
 from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target
@@ -40,12 +41,14 @@ class ExecWay:
     command, and what turns out not to work is said once and left to kubectl, as long as nothing has begun.
     """
 
-    def __init__(self, cluster: Cluster, limits: Limits, streams: RelayStreams, kube: ClusterApi) -> None:
+    def __init__(
+        self, cluster: Cluster, limits: Limits, streams: RelayStreams, kube: ClusterApi, proxy: Proxy
+    ) -> None:
         self._cluster = cluster
         self._limits = limits
         self._streams = streams
         self._kube = kube
-        self._proxy = {**proxy_command.request(cluster.kubectl_argv), "idle": IDLE}
+        self._proxy = proxy
         self._known: _Known | None = None
         self._said = ""
 
@@ -83,8 +86,8 @@ class ExecWay:
             return target  # the handshake says why
         return replace(target, container=pod.default_container(found))
 
-    def request(self, way: Way, target: Target, command: Command) -> dict[str, Any]:
-        """Returns the request that makes the relay run a command this way."""
+    def request(self, link: Link, way: Way, target: Target, command: Command) -> dict[str, Any]:
+        """Returns the request that makes the link's relay run a command this way."""
         if way == "kubectl":
             return self._streams.request(target, command)
         size = self._streams.size(command)
@@ -97,29 +100,37 @@ class ExecWay:
                 "answer": max(
                     self._limits.start - 1, self._limits.start / 2
                 ),  # so that the relay says whose fault it was
-                "proxy": self._proxy,
+                "proxy": self._proxy.wanted(link),
             },
         }
 
-    def search(self, way: Way, target: Target, command: Command) -> Any:
-        """Returns what the relay is to run this way once a command has ended: an argv, or a request."""
+    def search(self, link: Link, way: Way, target: Target, command: Command) -> Any:
+        """Returns what the link's relay is to run this way once a command has ended: an argv, or a request."""
         if way == "kubectl":
             return kubectl.argv(target, command, self._cluster.kubectl_argv)
-        return {"exec": {**remote_exec.request(target, command), "proxy": self._proxy}}
+        return {"exec": {**remote_exec.request(target, command), "proxy": self._proxy.wanted(link)}}
 
     async def start(
         self, link: Link, channel: RelayChannel, target: Target, command: Command, more: Mapping[str, Any]
     ) -> None:
-        """Waits until the channel's command has started or ended. One that the API did not begin is begun with kubectl
-        where the choice is free: `more` is what its request has beside the command. Raises HopFailed.
+        """Waits until the channel's command has started or ended. One that the API did not begin is begun again: over the
+        next proxy where this one's credentials may be out of date, or with kubectl where the choice is free. `more` is what
+        its request has beside the command. Raises HopFailed.
         """
         await self._streams.start(channel.stream)
-        exit_ = channel.stream.exit
-        if exit_ and self._cluster.exec == "auto" and remote_exec.not_begun(exit_):
+        exit_: Mapping[str, Any] = channel.stream.exit or {}
+        again: Way | None = None
+        if exit_.get("refused") == 401 and self._proxy.age > STALE:
+            self._proxy.restart()
+            self._known, again = None, "api"
+        elif self._cluster.exec == "auto" and remote_exec.not_begun(exit_):
             self._failed(exit_, command)
+            again = "kubectl"
+        if again:
             _drop(link, channel.stream)
-            channel.carry(link.open({**self.request("kubectl", target, command), **more}), kubectl=True)
-            await self._streams.start(channel.stream)
+            stream = link.open({**self.request(link, again, target, command), **more})
+            channel.carry(stream, kubectl=again == "kubectl")
+            await self._streams.start(stream)
         await channel.start()
 
     def _which(self) -> dict[str, Any]:
@@ -128,7 +139,7 @@ class ExecWay:
         return {"generation": self._known.generation} if probed and self._known else {}
 
     async def _probe(self, link: Link) -> None:
-        asked = {**remote_exec.probe(), "answer": PROBE, "proxy": self._proxy}
+        asked = {**remote_exec.probe(), "answer": PROBE, "proxy": self._proxy.wanted(link)}
         async with self._streams.aside_on(link, {"exec": asked}) as stream:
             exit_ = stream.exit or {}
         self._known = _Known(link.relay, int(exit_.get("generation", 0)))

@@ -80,13 +80,17 @@ class Proxy:
             async with self._earlier.connection() as connection:
                 yield connection
             return
-        async with self._open(link, {"proxy": {**self._asked, "newer": self._newer(link)}}) as stream:
+        async with self._open(link, {"proxy": self.wanted(link)}) as stream:
             if stream.started is None:
                 raise self._refused(link, stream.exit or {})
             await self._use(
                 Generation(link.relay, stream.started.get("generation", 0)), stream.started.get("age", 0)
             )
             yield RelayBytes(stream)
+
+    def wanted(self, link: Link) -> dict[str, Any]:
+        """Returns what a request on the link says of the proxy that it is to go through."""
+        return {**self._asked, "newer": self._newer(link)}
 
     def restart(self) -> None:
         """Has the next `connection` start another proxy; the running one ends with its last connection."""

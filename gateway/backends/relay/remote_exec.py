@@ -16,6 +16,7 @@ from gateway.protocol.status import Status
 from gateway.protocol.target import Command, Target
 
 _V5, _V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
+_UNAUTHORIZED = 401
 _NOBODY = "dap-asks-for-no-pod"  # a name that no pod has: the API server answers before anything begins
 
 
@@ -99,7 +100,7 @@ def explain(exit_: Mapping[str, Any], target: Target, command: Command) -> Outco
 
 def _refused(code: int, body: bytes, exit_: Mapping[str, Any], target: Target, command: Command) -> Outcome:
     status = Status.parse(body)
-    if status:
+    if status and code != _UNAUTHORIZED:  # of which kubectl says nothing but its own words
         return _meaning(f"Error from server ({status.reason}): {status.message}", status, target, command)
     if code >= 300:
         return answers.refusal(code, body).outcome()

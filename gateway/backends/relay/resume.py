@@ -64,8 +64,8 @@ class RelayResume:
         ended = Ended(target, command, self._streams.exec)
         signed = self._terms.seal.sign(name, note)
         more = {"name": name, "note": signed, "grace": self.grace, "newest": True}
-        more |= self._reaper.request(ended, partial(self._way.search, way))
-        stream = link.open({**self._way.request(way, target, command), **more})
+        more |= self._reaper.request(ended, partial(self._way.search, link, way))
+        stream = link.open({**self._way.request(link, way, target, command), **more})
         self._registry.has(name)
         new = RecoveredSession(name, note, 0, 0, 0, 0)
         channel = ResumableRelayChannel(stream, self._terms, new, target, command, owner)

@@ -23,6 +23,9 @@ OUT = Command(("true",), stdout=True, stderr=True)
 STDIN = Command(("true",), stdin=True, stdout=True)
 TTY = Command(("true",), stdin=True, stdout=True, tty=True)
 NOBODY = remote_exec.probe()["path"].split("/")[6]
+UNAUTHORIZED = (
+    b'{"kind":"Status","status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}'
+)
 MISSING = (
     b'{"kind":"Status","status":"Failure","message":"pods \\"x\\" not found","reason":"NotFound","code":404}'
 )
@@ -40,7 +43,7 @@ REFUSED = http(403)
 def kubectl(tmp_path):
     """Writes a kubectl whose proxy answers `probe` and `exec` with steps, and whose exec writes "kubectl"."""
 
-    def write(probe, exec_, pod=()):
+    def write(probe, exec_, pod=(), **more):
         program = tmp_path / "kubectl"
         text = scripted_api.PROGRAM.replace("{python}", sys.executable)
         first, rest = text.split("\n", 1)
@@ -48,7 +51,7 @@ def kubectl(tmp_path):
         program.write_text(f"{first}\n{by_hand}{rest}")
         program.chmod(0o700)
         program.with_name("kubectl.json").write_text(
-            json.dumps({NOBODY: probe, "/exec": exec_, "/pods/": pod})
+            json.dumps({**more, NOBODY: probe, "/exec": exec_, "/pods/": pod})
         )
         return str(program)
 
@@ -111,6 +114,17 @@ async def test_a_container_that_is_not_named_is_the_one_that_kubectl_takes(demo,
     assert b"/pods/web-0/exec?container=a&" in head
 
 
+@pytest.mark.parametrize("way", ["api", "auto"])
+async def test_credentials_that_may_be_out_of_date_are_asked_for_anew_once(demo, kubectl, monkeypatch, way):
+    monkeypatch.setattr("gateway.backends.relay.exec_way.STALE", -1.0)
+    spec = b'{"spec":{"containers":[{"name":"a"}]}}'
+    program = kubectl(http(404, MISSING), http(401, UNAUTHORIZED), http(200, spec), **{"kubectl-2": GRANTED})
+    async with backend_on(demo, program, way) as backend:
+        out, outcome = await run(backend, target=replace(POD, container=None))
+
+    assert (out, outcome.exit_code) == (b"api", 0)
+
+
 async def test_an_older_relay_and_a_workload_are_for_kubectl(demo, kubectl):
     async with backend_on(demo, kubectl(http(404, MISSING), GRANTED)) as backend:
         workload = replace(POD, pod="deploy/web")
@@ -124,6 +138,7 @@ async def test_an_older_relay_and_a_workload_are_for_kubectl(demo, kubectl):
     [
         (http(404, MISSING), "pod_not_found", 'pods "x" not found'),
         (REFUSED, "cluster_failed", "403: "),
+        (http(401, UNAUTHORIZED), "cluster_unauthorized", "Unauthorized"),
         (http(502, b"dial tcp 10.0.0.1:6443: refused"), "cluster_unreachable", "dial tcp 10.0.0.1:6443: refused"),
         ([["open", "v4.channel.k8s.io"], ["sleep", 1]], "cluster_failed", "the API server opened no WebSocket: "),
         ([["open"], send(status(b"no json"))], "cluster_lost", "no Status"),
