@@ -58,8 +58,12 @@ class Serving:
     socket: Path | None
 
 
-async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Prompt | None = None) -> None:
-    """Runs `dap serve` until SIGTERM or SIGINT, then ends every session with a reason. Raises ConfigError."""
+async def serve(
+    config: Config, *, banner: Callable[[Serving], None], prompt: Prompt | None = None, outlived: bool = True
+) -> None:
+    """Runs `dap serve` until SIGTERM, SIGINT or SIGHUP, then ends every session with a reason. Raises ConfigError.
+    `outlived`: False where no relay is there for the next process (a demo ends its own).
+    """
     if config.token and len(config.token) < LEAST:
         raise ConfigError(
             f"gateway.token ({config.origins['gateway.token']}) has fewer than {LEAST} characters: leave it out, and the "
@@ -77,10 +81,11 @@ async def serve(config: Config, *, banner: Callable[[Serving], None], prompt: Pr
         names = listen_names.hosts(config.listen, sockets) if plain else []
         urls = (*(f"http://{host}" for host in names), *tls.urls)
         places = AllowedHosts(names, public, config.allowed_hosts, config.allowed_origins, tls.hosts)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                loop.add_signal_handler(number, stopped.set)
         tokens = Tokens(config.token or token(state_dir()), file=PageFile(state_dir(), put=Writer().put))
-        async with running(config, tokens, places, prompt, state_dir()) as gateway:
+        async with running(config, tokens, places, prompt, state_dir() if outlived else None) as gateway:
             gateway.links.base = public or next(iter(urls), gateway.links.base)
             gateway.tls, gateway.links.pin = tls, tls.pin(gateway.links.base)
             async with listening(gateway, sockets) as accept, _kept(local, accept):

@@ -154,14 +154,17 @@ async def test_a_terminal_is_shown_a_link(home):
 
 
 async def test_a_closed_stderr_ends_no_session(home):
-    """Its reader went away: lines are lost, and nothing else."""
+    """Its reader went away: lines are lost, and nothing else. Its terminal's window is closed: all that it made is gone."""
     async with serving(home) as (process, url):
         process._transport.get_pipe_transport(2).close()
         for _ in range(2):
-            said = await run(Access(url, socket=str(home.socket)), Request(("echo", "x")))
-            assert said.stdout == b"x\n"
-        process.send_signal(signal.SIGTERM)
+            said = await run(Access(url, socket=str(home.socket)), Request(("sh", "-c", "echo $DAP_DEMO")))
+            assert b"/dap-demo-" in (directory := said.stdout.strip())
+        for _ in range(2):  # one of the kernel, one of the shell, where a terminal's window is closed
+            process.send_signal(signal.SIGHUP)
         assert await process.wait() in (0, 120)  # 120 is Python's own: its last flush fails
+    assert not [line for line in running_commands() if directory.decode() in line]
+    assert not (home.path / "state" / "dap" / "relay").exists(), "the next demo would ask this one's relay"
 
 
 # what cannot start

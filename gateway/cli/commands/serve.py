@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(listen: str | None, *, demo: bool, log: "Format") -> None:
-    """Serves until SIGTERM or SIGINT. Raises ConfigError, for settings of no use before the servers are imported."""
+    """Serves until SIGTERM, SIGINT or SIGHUP. Raises ConfigError, for settings of no use before the servers are imported."""
     config = load(flags={"gateway.listen": listen} if listen else {})
     if config.listen != listen_names.OFF:
         listen_names.names(config.listen)
@@ -47,7 +47,7 @@ async def _serve(config: Config, *, demo: bool, log: "Format") -> None:
 
             print(WARNING, file=sys.stderr, flush=True)
             config = demo_config(config, await stack.enter_async_context(demo_chain()))
-        await serve(config, banner=_banner, prompt=_prompt)
+        await serve(config, banner=_banner, prompt=_prompt, outlived=not demo)
 
 
 def demo_config(config: Config, demo: "DemoSettings") -> Config:
