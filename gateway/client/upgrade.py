@@ -38,10 +38,7 @@ async def upgraded(
     """Sends a POST that asks for `protocol`, and enters with the connection; leaving aborts it. Raises GatewayFailed: with
     the words of the gateway's Status where it refuses.
     """
-    with explained(endpoint):
-        async with asyncio.timeout(OPEN):
-            reader, writer = await _connect(endpoint)
-    try:
+    async with connected(endpoint) as (reader, writer):
         try:
             async with asyncio.timeout(OPEN):
                 early = await _ask(endpoint, reader, writer, path, protocol, headers)
@@ -49,18 +46,23 @@ async def upgraded(
             message = f"no answer from the gateway at {endpoint}: {why(error)}"
             raise GatewayFailed(UNREACHABLE, message, passing=True) from None
         yield Upgraded(reader, writer, early)
+
+
+@asynccontextmanager
+async def connected(endpoint: Endpoint) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Opens a connection to the gateway, with TLS where its URL says so; leaving aborts it. Raises GatewayFailed."""
+    with explained(endpoint):
+        async with asyncio.timeout(OPEN):
+            sock, context = await socket_to(endpoint), trust(endpoint)
+            name = urlsplit(endpoint.url).hostname if context else None
+            reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name)
+    notice_loss(writer.transport)
+    try:
+        yield reader, writer
     finally:
         writer.transport.abort()
         with suppress(OSError):
             await writer.wait_closed()
-
-
-async def _connect(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    sock, context = await socket_to(endpoint), trust(endpoint)
-    name = urlsplit(endpoint.url).hostname if context else None
-    reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name)
-    notice_loss(writer.transport)
-    return reader, writer
 
 
 async def _ask(

@@ -91,6 +91,10 @@ CODES: dict[str, Code] = {
         504,
         "the runner did not start the command in time: try again; where that repeats, the runner is overloaded",
     ),
+    "address_unknown": Code(Hop.RUNNER, 404, "the runner finds no address for this host's name"),
+    "address_unreachable": Code(
+        Hop.RUNNER, 503, "nothing at this address takes a connection from the runner"
+    ),
     "relay_failed": Code(Hop.RUNNER, 500, "the relay could not be started in the runner, or not do its part"),
     "relay_lost": Code(Hop.RUNNER, 500, "the relay in the runner ended before the command did"),
     "incus_not_found": Code(Hop.INCUS, 500, "the management host has no such instance"),

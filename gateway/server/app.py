@@ -35,6 +35,7 @@ from gateway.server.refusals import Refusal
 from gateway.server.routes import (
     access,
     attach,
+    dial,
     forward,
     health,
     kube_api,
@@ -97,6 +98,7 @@ def create_app(gateway: Gateway) -> web.Application:
         health,
         state,
         access,
+        dial,
         forward,
         runner_kubectl,
         kubeconfig,

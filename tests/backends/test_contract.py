@@ -1,6 +1,7 @@
 """What `gateway.backends.contract` promises holds for every backend: the real ones on the demo's chain, and the fakes."""
 
 import asyncio
+import socket
 import time
 from contextlib import AsyncExitStack, aclosing, suppress
 
@@ -358,6 +359,14 @@ async def test_a_connection_from_the_runner(subject, tmp_path):
 
 @dialling
 async def test_a_connection_that_cannot_be_made_is_a_failed_hop(subject, tmp_path):
-    with pytest.raises(HopFailed):
-        async with subject.backend.dial(f"unix:{tmp_path}/nowhere"):
-            pass
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    for address, code in (
+        (f"unix:{tmp_path}/nowhere", "address_unknown"),
+        ("tcp:host.invalid:80", "address_unknown"),
+        (f"tcp:127.0.0.1:{port}", "address_unreachable"),
+    ):
+        with pytest.raises(HopFailed) as failed:
+            async with subject.backend.dial(address):
+                pass
+        assert failed.value.code == code

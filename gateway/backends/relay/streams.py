@@ -1,6 +1,7 @@
 """Opens, starts and ends streams of a relay's link, and runs the gateway's own commands over such streams."""
 
 import asyncio
+import errno
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -90,7 +91,11 @@ class RelayStreams:
         try:
             await self.start(stream)
             if stream.exit:
-                raise HopFailed("relay_failed", f"{address} cannot be reached: {stream.exit.get('error')}")
+                code = (
+                    "address_unknown" if stream.exit.get("errno") == errno.ENOENT else "address_unreachable"
+                )
+                message = f"{address.partition(':')[2]} cannot be reached: {stream.exit.get('error')}"
+                raise HopFailed(code, message)
             yield RelayBytes(stream)
         finally:
             await self.end(link, stream)
