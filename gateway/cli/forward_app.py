@@ -4,11 +4,13 @@ from typing import Any
 
 import click
 
-from gateway.cli import help_texts, options
+from gateway.cli import complete_names, help_texts, options
 
 
 @click.command("port-forward", help=help_texts.PORT_FORWARD)
-@click.argument("words", nargs=-1, required=True, metavar="TARGET [LOCAL:]REMOTE…")
+@click.argument(
+    "words", nargs=-1, required=True, metavar="TARGET [LOCAL:]REMOTE…", shell_complete=complete_names.pods
+)
 @options.namespace
 @options.cluster
 @click.option(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gateway.cli import complete_names
 from gateway.errors import ConfigError
 from gateway.protocol.target import Target
 
@@ -21,11 +22,18 @@ def _clusters(_: click.Context, __: click.Parameter, incomplete: str) -> list[st
 
 
 TAKE_COMMANDS = ("shell", "exec", "run", "with", "kubectl")  # after --
-pod = click.argument("pod", metavar="POD", help="A pod's name, or deploy/NAME, svc/NAME, sts/NAME.")
+pod = click.argument(
+    "pod", metavar="POD", shell_complete=complete_names.pods,
+    help="A pod's name, or deploy/NAME, svc/NAME, sts/NAME.",
+)  # fmt: skip
 namespace = click.option(
-    "--namespace", "-n", metavar="NS", help="Default: the cluster's setting, else kubectl's in the runner."
-)
-container = click.option("--container", "-c", metavar="NAME", help="Which container, if the pod has several.")
+    "--namespace", "-n", metavar="NS", shell_complete=complete_names.namespaces,
+    help="Default: the cluster's setting, else kubectl's in the runner.",
+)  # fmt: skip
+container = click.option(
+    "--container", "-c", metavar="NAME", shell_complete=complete_names.containers,
+    help="Which container, if the pod has several.",
+)  # fmt: skip
 cluster = click.option(
     "--cluster", metavar="NAME", default="default", show_default=True, shell_complete=_clusters,
     help="A cluster of config.toml.",

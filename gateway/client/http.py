@@ -35,15 +35,17 @@ def request(
     *,
     timeout: float = 30.0,
     anyone: bool = False,
+    accept: str = "",
 ) -> tuple[int, Any]:
     """Sends one request; returns the HTTP status and the parsed JSON, None for a body that is no JSON. Blocks
-    up to `timeout` seconds. `anyone`: take the answer from whoever it is that has the gateway's address. Raises
-    GatewayFailed.
+    up to `timeout` seconds. `anyone`: take the answer from whoever it is that has the gateway's address. `accept`: in
+    which form the answer is wanted. Raises GatewayFailed.
     """
     connection = _connection(endpoint, timeout, anyone=anyone)
     content = None if body is None else json.dumps(body).encode()
     headers = endpoint.headers | {"User-Agent": f"dap/{__version__}"}
     headers |= {"Content-Type": "application/json"} if content else {}
+    headers |= {"Accept": accept} if accept else {}
     try:
         connection.request(method, urlsplit(endpoint.url).path + path, content, headers)
         response = connection.getresponse()
