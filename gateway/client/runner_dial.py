@@ -9,7 +9,7 @@ from gateway.protocol import runner_dial
 
 
 @asynccontextmanager
-async def dialled(endpoint: Endpoint, cluster: str, host: str, port: int) -> AsyncIterator[Upgraded]:
+async def from_runner(endpoint: Endpoint, cluster: str, host: str, port: int) -> AsyncIterator[Upgraded]:
     """Opens a connection that begins in the runner of `cluster`; leaving aborts the connection. Raises GatewayFailed, whose
     message ends in `(address_unknown)` or `(address_unreachable)` where it is the address.
     """

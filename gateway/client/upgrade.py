@@ -1,8 +1,8 @@
 """Opens a connection to the gateway on which another protocol than HTTP is spoken, by HTTP's Upgrade (RFC 9110, 7.8)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -12,14 +12,12 @@ from gateway import __version__
 from gateway.client import http
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import UNREACHABLE, GatewayFailed
-from gateway.client.reach import trust
-from gateway.client.websocket import OPEN, explained, notice_loss, socket_to
+from gateway.client.stream import Headers, dialled
+from gateway.client.websocket import OPEN
 from gateway.errors import why
 
 _PART = 64 * 1024
 _BODY = 64 * 1024  # bytes of a refusal
-
-Headers = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ async def upgraded(
     """Sends a POST that asks for `protocol`, and enters with the connection; leaving aborts it. Raises GatewayFailed: with
     the words of the gateway's Status where it refuses.
     """
-    async with connected(endpoint) as (reader, writer):
+    async with dialled(endpoint) as (reader, writer):
         try:
             async with asyncio.timeout(OPEN):
                 early = await _ask(endpoint, reader, writer, path, protocol, headers)
@@ -46,23 +44,6 @@ async def upgraded(
             message = f"no answer from the gateway at {endpoint}: {why(error)}"
             raise GatewayFailed(UNREACHABLE, message, passing=True) from None
         yield Upgraded(reader, writer, early)
-
-
-@asynccontextmanager
-async def connected(endpoint: Endpoint) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Opens a connection to the gateway, with TLS where its URL says so; leaving aborts it. Raises GatewayFailed."""
-    with explained(endpoint):
-        async with asyncio.timeout(OPEN):
-            sock, context = await socket_to(endpoint), trust(endpoint)
-            name = urlsplit(endpoint.url).hostname if context else None
-            reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name)
-    notice_loss(writer.transport)
-    try:
-        yield reader, writer
-    finally:
-        writer.transport.abort()
-        with suppress(OSError):
-            await writer.wait_closed()
 
 
 async def _ask(

@@ -13,7 +13,7 @@ from gateway.client.curl.failure import CurlFailed
 from gateway.client.curl.transfer import Asked, fetched
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import GatewayFailed
-from gateway.client.runner_dial import dialled
+from gateway.client.runner_dial import from_runner
 from gateway.errors import HopFailed
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.runner_dial import PROTOCOL, path
@@ -54,7 +54,7 @@ def endpoint(runner):
 
 
 async def test_bytes_pass_both_ways_as_a_session(runner, endpoint):
-    async with dialled(endpoint, "default", "shop.internal", 8080) as made:
+    async with from_runner(endpoint, "default", "shop.internal", 8080) as made:
         made.writer.write(b"abc")
         await made.writer.drain()
         listed = json.loads((await once(runner.url, "GET", "/gateway/v1/sessions", (runner.proof,))).body)
@@ -92,7 +92,7 @@ async def test_whoever_may_not_run_commands_there_dials_nothing(runner):
 async def test_without_a_relay_it_says_what_is_missing(runner, endpoint):
     runner.backend.dial = None
     with pytest.raises(GatewayFailed, match="needs python3"):
-        async with dialled(endpoint, "default", "shop", 80):
+        async with from_runner(endpoint, "default", "shop", 80):
             pass
 
 

@@ -15,8 +15,8 @@ from gateway.client.curl.exchange import Connection
 from gateway.client.curl.failure import CERTIFICATE, CONNECT, NAME, TLS, UNSUPPORTED, URL, CurlFailed
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import GatewayFailed
-from gateway.client.runner_dial import dialled
-from gateway.client.upgrade import connected
+from gateway.client.runner_dial import from_runner
+from gateway.client.stream import dialled
 from gateway.dial import host_port
 from gateway.errors import why
 
@@ -115,12 +115,12 @@ async def connected_to(
 ) -> AsyncIterator[Connection]:
     """Opens a connection to the place, TLS included. Raises CurlFailed, GatewayFailed where a hop of ours is the reason."""
     if place.api:
-        async with connected(endpoint) as (reader, writer):
+        async with dialled(endpoint) as (reader, writer):
             yield Connection(reader, writer)
         return
     host = trust.resolve.get((place.host, place.port), place.host)
     try:
-        async with dialled(endpoint, cluster, host, place.port) as made:
+        async with from_runner(endpoint, cluster, host, place.port) as made:
             yield await _with_tls(Connection(made.reader, made.writer, made.early), place, trust)
     except GatewayFailed as error:
         known = [code for words, code in _CODES.items() if words in str(error)]
