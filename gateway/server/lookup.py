@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from gateway.backends.contract import ClusterApi
 from gateway.backends.kube import pod as pods
-from gateway.backends.kube import ports
+from gateway.backends.kube import ports, workloads
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.status import failure
@@ -28,14 +28,6 @@ _SURE = (
     404,
 )  # answers that are the client's too; others are about the runner's account, or pass by
 _SHOWN = 5  # pods that are not ready, by name
-_PATHS = {
-    "deployments": "/apis/apps/v1", "statefulsets": "/apis/apps/v1", "replicasets": "/apis/apps/v1",
-    "daemonsets": "/apis/apps/v1", "jobs": "/apis/batch/v1", "services": "/api/v1", "replicationcontrollers": "/api/v1",
-}  # fmt: skip
-_SHORT = {
-    "deploy": "deployments", "sts": "statefulsets", "rs": "replicasets", "ds": "daemonsets", "svc": "services",
-    "rc": "replicationcontrollers",
-}  # fmt: skip
 T = TypeVar("T")
 
 
@@ -137,7 +129,7 @@ async def forwarded(api: ClusterApi, target: Target, port: str) -> tuple[dict[st
             return pod, ports.pod_port(pod, port), ""
         pod, workload = await _pod_of(api, target.namespace, kind, name)
         note = _note(f"{kind}/{name}", pod)
-        if _plural(kind) == "services":
+        if workloads.plural(kind) == "services":
             return pod, ports.service_port(workload, pod, port), note
         return pod, ports.pod_port(pod, port), note
 
@@ -151,19 +143,14 @@ def _check_running(pod: dict[str, Any], name: str) -> None:
         raise Refused("no_ready_pod", f"pod {name} does not run yet: its phase is {phase}")
 
 
-def _plural(kind: str) -> str:
-    return _SHORT.get(kind) or (kind if kind.endswith("s") else f"{kind}s")
-
-
 async def _pod_of(
     api: ClusterApi, namespace: str, kind: str, name: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the pod to which a workload or service leads, and that workload. Raises Refused, HopFailed."""
-    plural = _plural(kind)
-    workload = await api.get(f"{_PATHS[plural]}/namespaces/{namespace}/{plural}/{name}")
+    workload = await api.get(workloads.path(namespace, kind, name))
     selector = pods.selector(workload)
     if selector is None:
-        raise Refused("no_ready_pod", f"{plural} {name!r} selects no pods")
+        raise Refused("no_ready_pod", f"{workloads.plural(kind)} {name!r} selects no pods")
     path = pods.selected(namespace, selector)
     found = await api.list(path)
     if best := pods.best(found):
