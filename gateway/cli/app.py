@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway import __version__
-from gateway.cli import access_app, curl_app, forward_app, help_texts, kubectl_app, options, pods_app
+from gateway.cli import access_app, forward_app, help_texts, kubectl_app, options, verbs_app
 from gateway.cli.console import safe
 from gateway.protocol.target import Target
 
@@ -191,9 +191,7 @@ def kill_(name: str, reason: str) -> int:
 
 
 dap.add_command(forward_app.port_forward_)
-dap.add_command(pods_app.pods_)
-dap.add_command(curl_app.curl_)
-for one in (*kubectl_app.COMMANDS, access_app.access_, access_app.tokens_):
+for one in (*verbs_app.COMMANDS, *kubectl_app.COMMANDS, access_app.access_, access_app.tokens_):
     dap.add_command(one)
 
 

@@ -34,14 +34,15 @@ def _quietly(names: Callable[[click.Context, str, float], Iterator[str]]) -> Com
 
 def _names(context: click.Context, kind: str, end: float, *, everywhere: bool = False) -> Iterator[str]:
     """Yields the names of a kind's objects, in the namespace that the words before name."""
+    from urllib.parse import quote
+
+    from gateway.backends.kube import workloads
     from gateway.client import tables
 
     endpoint, cluster = _gateway(), _given(context, "cluster") or "default"
-    path = (
-        "/api/v1/namespaces"
-        if everywhere
-        else tables.listed(kind, _namespace(context, endpoint, cluster, end))
-    )
+    path = "/api/v1/namespaces"
+    if not everywhere:
+        path = workloads.collection(quote(_namespace(context, endpoint, cluster, end), safe=""), kind)
     for page in tables.pages(endpoint, cluster, path, seconds=end - time.monotonic()):
         yield from (row.name for row in page.rows)
 

@@ -1,6 +1,7 @@
 """Declares the options that several commands share, and the command after `--`."""
 
 import math
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -21,7 +22,8 @@ def _clusters(_: click.Context, __: click.Parameter, incomplete: str) -> list[st
         return []
 
 
-TAKE_COMMANDS = ("shell", "exec", "run", "with", "kubectl")  # after --
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+TAKE_COMMANDS = ("shell", "exec", "run", "with", "kubectl", "logs")  # after --
 pod = click.argument(
     "pod", metavar="POD", shell_complete=complete_names.pods,
     help="A pod's name, or deploy/NAME, svc/NAME, sts/NAME.",
@@ -58,6 +60,21 @@ class Seconds(click.FloatRange):
         if math.isnan(seconds):
             self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
         return seconds
+
+
+class Duration(click.ParamType[float]):
+    """Takes a time such as 90s, 5m, 1h30m or 2d as seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Returns seconds. Raises BadParameter (exit 2)."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        parts = re.findall(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smhd])", value)
+        if not parts or "".join(number + unit for number, unit in parts) != value:
+            self.fail(f"{value!r} is no time: write it as in 90s, 5m, 1h30m or 2d.", param, ctx)
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def target(command: Callable[..., int]) -> Callable[..., int]:
@@ -114,7 +131,7 @@ def _command_line(context: click.Context, *, needed: bool) -> tuple[str, ...]:
     """Returns the command after `--`. Raises UsageError where it is missing or stands in the wrong place."""
     command: tuple[str, ...] | None = context.obj
     extra = context.args
-    for word in [context.params.get("pod", ""), *extra[:1]]:
+    for word in [context.params.get("pod", ""), *context.params.get("targets", ()), *extra[:1]]:
         if word.startswith("-"):
             known = [name for option in context.command.params for name in option.opts]
             raise click.NoSuchOption(word, possibilities=known, ctx=context)

@@ -13,20 +13,6 @@ _ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io"
 _PAGE = 500  # rows
 _OK = 200
 
-KINDS = {
-    "pod": "/api/v1", "pods": "/api/v1", "po": "/api/v1", "svc": "/api/v1", "service": "/api/v1", "services": "/api/v1",
-    "deploy": "/apis/apps/v1", "deployment": "/apis/apps/v1", "deployments": "/apis/apps/v1",
-    "sts": "/apis/apps/v1", "statefulset": "/apis/apps/v1", "statefulsets": "/apis/apps/v1",
-    "ds": "/apis/apps/v1", "daemonset": "/apis/apps/v1", "daemonsets": "/apis/apps/v1",
-    "rs": "/apis/apps/v1", "replicaset": "/apis/apps/v1", "replicasets": "/apis/apps/v1",
-    "job": "/apis/batch/v1", "jobs": "/apis/batch/v1",
-}  # fmt: skip
-"""The API's group of each kind, under the names by which people call the kind."""
-
-PLURALS = {
-    "po": "pods", "svc": "services", "deploy": "deployments", "sts": "statefulsets", "ds": "daemonsets", "rs": "replicasets",
-}  # fmt: skip
-
 
 class Row(NamedTuple):
     """Holds one object. `cells`: as the table's columns have them."""
@@ -41,18 +27,6 @@ class Page(NamedTuple):
 
     columns: tuple[tuple[str, int], ...]
     rows: list[Row]
-
-
-def resource(kind: str) -> str:
-    """Returns the name of a kind in the API's paths: deployments for deploy. Raises KeyError for a kind that is none."""
-    KINDS[kind]
-    return PLURALS.get(kind, kind if kind.endswith("s") else f"{kind}s")
-
-
-def listed(kind: str, namespace: str) -> str:
-    """Returns the path of the list of a kind: in one namespace, or in all where it is empty. Raises KeyError."""
-    within = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
-    return f"{KINDS[kind]}{within}/{resource(kind)}"
 
 
 def pages(

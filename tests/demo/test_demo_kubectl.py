@@ -57,7 +57,7 @@ async def test_what_there_is(kubectl):
     assert outs["logs web-0"].startswith(b"this is the demo of dap: container main of pod default/web-0 ")
     assert (
         outs["logs web-0 -c side --tail=1 --timestamps"]
-        == b"2026-01-01T00:00:00.000000000Z nothing more will be written here\n"
+        == b"2026-01-01T00:00:00.000000002Z nothing more will be written here\n"
     )
     assert outs["exec bash-0 -- echo here"] == b"here\n"
 

@@ -13,10 +13,11 @@ from gateway.cli.connect import gateway
 from gateway.cli.console import say
 from gateway.cli.terminal import tty
 from gateway.cli.terminal.stdio import OutputClosed, Sink, Source
+from gateway.client.cluster import Cluster
 from gateway.client.curl.exchange import Body, Reply
 from gateway.client.curl.failure import CA_FILE, HTTP_ERROR, READ, TIMEOUT, WRITE, CurlFailed
 from gateway.client.curl.transfer import Asked, fetched
-from gateway.client.curl.way import Trust, default_namespace, parse
+from gateway.client.curl.way import Trust, parse
 from gateway.client.endpoint import Endpoint
 from gateway.errors import why
 from gateway.protocol.errors import BadRequest
@@ -85,7 +86,8 @@ async def _run(endpoint: Endpoint, options: Options) -> int:
         form=bool(options.data) or options.data_binary is not None,
         user=await _user(options.user),
         follow=options.follow,
-        namespace=options.namespace or (await default_namespace(endpoint, options.cluster) if api else ""),
+        namespace=options.namespace
+        or (await Cluster(endpoint, options.cluster).default_namespace() if api else ""),
         trust=_trust(options),
     )
     with closing(_Output(options)) as output:

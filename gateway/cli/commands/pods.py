@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+from urllib.parse import quote
 
+from gateway.backends.kube import workloads
 from gateway.cli import signals
 from gateway.cli.connect import gateway
 from gateway.cli.console import safe, say
 from gateway.cli.table import table
 from gateway.client import tables
-from gateway.client.curl.way import default_namespace
+from gateway.client.cluster import Cluster
 from gateway.client.endpoint import Endpoint
 from gateway.settings.loader import load
 
@@ -22,7 +24,7 @@ def run(cluster: str, namespace: str, selector: str, *, wide: bool, as_json: boo
 
 async def _run(cluster: str, namespace: str, selector: str, *, wide: bool, as_json: bool, every: bool) -> int:
     async with gateway(load(), quiet=False) as endpoint:
-        found = "" if every else namespace or await default_namespace(endpoint, cluster)
+        found = "" if every else namespace or await Cluster(endpoint, cluster).default_namespace()
         pages = await asyncio.to_thread(_fetched, endpoint, cluster, found, selector)
     columns = pages[0].columns
     rows = [row for page in pages for row in page.rows]
@@ -47,4 +49,6 @@ async def _run(cluster: str, namespace: str, selector: str, *, wide: bool, as_js
 
 
 def _fetched(endpoint: Endpoint, cluster: str, namespace: str, selector: str) -> list[tables.Page]:
-    return list(tables.pages(endpoint, cluster, tables.listed("pods", namespace), selector))
+    return list(
+        tables.pages(endpoint, cluster, workloads.collection(quote(namespace, safe=""), "pods"), selector)
+    )

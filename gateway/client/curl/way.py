@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from gateway.client import http
 from gateway.client.curl.exchange import Connection
 from gateway.client.curl.failure import CERTIFICATE, CONNECT, NAME, TLS, UNSUPPORTED, URL, CurlFailed
 from gateway.client.endpoint import Endpoint
@@ -147,12 +146,3 @@ async def _with_tls(made: Connection, place: Place, trust: Trust) -> Connection:
 def _reason(words: str) -> str:
     """Returns why an address took no connection, without what the refusal puts around it."""
     return words.partition("cannot be reached: ")[2].rpartition(" (")[0] or words
-
-
-async def default_namespace(endpoint: Endpoint, cluster: str) -> str:
-    """Returns the namespace of a name without one. Raises GatewayFailed."""
-    path = f"/gateway/v1/clusters/{quote(cluster, safe='')}/namespace"
-    answer = await asyncio.to_thread(http.answered, endpoint, "GET", path, 200)
-    if not isinstance(found := answer.get("namespace"), str):
-        raise http.unreadable(path)
-    return found

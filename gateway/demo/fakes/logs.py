@@ -2,7 +2,7 @@
 
 from .cluster import RefusedError, pod_named
 
-_CREATED = "2026-01-01T00:00:00.000000000Z"
+_CREATED = "2026-01-01T00:00:00.00000000{number}Z"
 _LINES = (
     "this is the demo of dap: container {container} of pod {namespace}/{name} runs no process of its own",
     "kubectl exec starts its command on the machine of the demo, as the user who started it",
@@ -25,6 +25,6 @@ def log(namespace: str, name: str, query: "dict[str, str]") -> str:
         )
     lines = [line.format(container=container, namespace=namespace, name=name) + "\n" for line in _LINES]
     if query.get("timestamps") == "true":
-        lines = [f"{_CREATED} {line}" for line in lines]
+        lines = [f"{_CREATED.format(number=number)} {line}" for number, line in enumerate(lines)]
     tail = query.get("tailLines", "")
     return "".join(lines[max(0, len(lines) - int(tail)) :] if tail.isdigit() else lines)

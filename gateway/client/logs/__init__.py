@@ -1,0 +1,1 @@
+"""Reads the logs of pods: `reading.Reading`, what is wanted of them: `wish`."""
