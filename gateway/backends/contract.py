@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from gateway.protocol.actor import Actor
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Hop, Outcome
-from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.protocol.target import Command, Target, TerminalSize, Way
 
 if TYPE_CHECKING:
     from gateway.backends.resume import Resume
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 class Channel(Protocol):
     """The conduit to one running command (RFC 4254). All of it belongs to one session's tasks."""
+
+    @property
+    def way(self) -> Way:
+        """Returns how the command got into its pod."""
 
     def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
         """Yields what the command writes, in order, until both its streams have ended. Call once and never pause

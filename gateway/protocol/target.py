@@ -29,6 +29,7 @@ KINDS = frozenset(_GROUP_OF)
 _VERSION = re.compile(r"v[0-9]+[a-z0-9]*")
 UNNAMED = "(default namespace)"  # in place of a namespace that is not known yet
 Verb = Literal["exec", "attach", "run"]
+Way = Literal["api", "kubectl", ""]  # how a command got into its pod; "": in no pod, or not known yet
 
 
 @dataclass(frozen=True)

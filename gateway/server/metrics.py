@@ -22,8 +22,8 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._sessions = Counter(
             "dap_sessions",
-            "Sessions that ended, by outcome",
-            ["cluster", "outcome", "hop"],
+            "Sessions that ended, by outcome and way into the pod",
+            ["cluster", "outcome", "hop", "way"],
             registry=self._registry,
         )
         self._refused = Counter("dap_refused", "Requests refused, by code", ["code"], registry=self._registry)
@@ -56,7 +56,8 @@ class Metrics:
         self._ended(outcome, session, session.bytes_out)
 
     def _ended(self, outcome: Outcome, session: Session | PassedSession, sent: int) -> None:
-        self._sessions.labels(session.target.cluster, outcome.code, str(outcome.hop)).inc()
+        way = session.way if isinstance(session, Session) else ""
+        self._sessions.labels(session.target.cluster, outcome.code, str(outcome.hop), way).inc()
         self._bytes.labels("in").inc(session.bytes_in)
         self._bytes.labels("out").inc(sent)
         for phase, seconds in (("started", session.times.started), ("first_byte", session.times.first_byte)):

@@ -30,6 +30,7 @@ def opened(session: Session, *, argv: bool) -> None:
         "session_recovered" if recovered else "session_opened",
         proof=session.identity.proof,
         verb=command.verb,
+        **({"way": session.way} if session.way else {}),
         **command_fields(command, argv=argv),
     )
 
@@ -51,6 +52,7 @@ def closed(session: Session, outcome: Outcome, seconds: float) -> None:
         hop=str(outcome.hop),
         message=outcome.message,
         exit_code=outcome.exit_code,
+        way=session.way or None,
         bytes_in=session.bytes_in,
         bytes_out=session.output.end,
         seconds=round(seconds, 3),

@@ -12,11 +12,12 @@ from typing import Any
 from gateway.access.identity import Identity
 from gateway.protocol.actor import Actor
 from gateway.protocol.errors import BadRequest
-from gateway.protocol.target import Command, Target, Verb
+from gateway.protocol.target import Command, Target, Verb, Way
 
 _ARGV = 2000  # characters of a command, as JSON, in a record: for people; the relay knows what runs
 _NAME, _GROUPS, _GROUP = 100, 5, 60  # characters of a name, number of groups, characters of a group
 _AHEAD = 86400.0  # seconds that the clock of this machine may have been ahead
+_WAYS: dict[str, Way] = {"api": "api", "kubectl": "kubectl"}
 _VERBS: dict[str, Verb] = {"exec": "exec", "attach": "attach", "run": "run"}
 
 
@@ -49,7 +50,7 @@ class Secret:
 class SessionRecord:
     """Describes a session for a restarted gateway. `hashes`: of its secrets; `opened`: seconds since the epoch; `counted`:
     True once a gateway process has put the session's end into log and metrics; `modes`: what sets a terminal as the output
-    had set it.
+    had set it; `way`: how the command got into its pod.
     """
 
     identity: Identity
@@ -59,6 +60,7 @@ class SessionRecord:
     opened: float = field(default_factory=time.time)
     counted: bool = False
     modes: str = ""
+    way: Way = ""
 
     def body(self) -> dict[str, Any]:
         """Returns the record as a JSON object of at most 8 KiB: long names, groups and commands are cut."""
@@ -77,6 +79,7 @@ class SessionRecord:
             "opened": self.opened,
             "counted": self.counted,
             "modes": self.modes,
+            "way": self.way,
         }
 
     @classmethod
@@ -94,12 +97,12 @@ class SessionRecord:
             )  # fmt: skip
             target = Target(cluster, namespace, pod, container or None)
             opened, counted = float(body["opened"]), bool(body.get("counted"))
-            modes = str(body.get("modes", ""))
+            modes, way = str(body.get("modes", "")), _WAYS.get(body.get("way", ""), "")
             if not 0 <= opened <= time.time() + _AHEAD:
                 return None
             only = Target.from_path(body["only"]) if body.get("only") else None
             identity = Identity(who, proof, tuple(groups), str(body.get("credential", "")), only)
-            return cls(identity, target, command, tuple(hashes), opened, counted, modes)
+            return cls(identity, target, command, tuple(hashes), opened, counted, modes, way)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, BadRequest):
             return None
 

@@ -148,6 +148,7 @@ class SessionRegistry:
         """Starts and returns a session, and ends it at once if the gateway stops."""
         who, target, backend = record.identity, record.target, self.backends[record.target.cluster]
         session = Session(name, who, target, record.command, backend, self.limits, resumption, self.spools)
+        session.way = record.way
         session.over.add_done_callback(lambda _: self._over(session, slot))
         self.sessions[session] = task = self.tasks.create_task(self._run(session))
         task.add_done_callback(lambda _: slot.free())

@@ -232,9 +232,9 @@ class Resumption:
         session, counted = self._session, self.counted or self._ended
         identity = replace(session.identity, credential=session.credential)
         modes = self.modes(session.output.end)
-        return SessionRecord(
-            identity, session.target, session.command, self._secret.hashes, self._opened, counted, modes
-        )
+        way = (self._channel.way if self._channel else "") or session.way
+        where, what = session.target, session.command
+        return SessionRecord(identity, where, what, self._secret.hashes, self._opened, counted, modes, way)
 
     def _take_note(self) -> None:
         if self._channel:

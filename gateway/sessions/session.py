@@ -19,7 +19,7 @@ from gateway.backends.resume import RecoveredSession
 from gateway.errors import DapError
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, located
-from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.protocol.target import Command, Target, TerminalSize, Way
 from gateway.relay.journal import Journal, JournalFull
 from gateway.relay.spool import Spools
 from gateway.sessions.end import End, outcome_of
@@ -53,6 +53,7 @@ class Session:
         self.credential = identity.credential  # of who opened the session, or attached to it last
         self.target = target
         self.note = ""  # what a client of ours should know of the target
+        self.way: Way = ""  # how the command got into its pod
         self.command = command
         self.times = Times()
         self.lifetime = Lifetime(limits.idle, limits.max_age) if command.tty else Lifetime()
@@ -169,13 +170,14 @@ class Session:
         monitor = self._backend.monitor(self.target)
         async with self._open() as channel:
             self.times.mark("started")
+            self.way = channel.way or self.way
             if not (self.resumption and self.resumption.found):  # a recovered command started long ago
                 self._asked = self._clock()
             self.changed()
             pumps = [tasks.create_task(self._feed(channel)), tasks.create_task(self._follow_size(channel))]
             pumps.append(tasks.create_task(self._outlive(monitor)))
             async for stream, data in channel.output():
-                if self._wanted(stream):
+                if self.command.stdout if stream is Stream.STDOUT else self.command.stderr:
                     self.times.mark("first_byte")
                     if self.resumption:
                         self.resumption.on_output(data)
@@ -227,9 +229,6 @@ class Session:
         outcome = await monitor.wait_lost()
         await asyncio.sleep(_LAST)
         self.end(outcome)
-
-    def _wanted(self, stream: Stream) -> bool:
-        return self.command.stdout if stream is Stream.STDOUT else self.command.stderr
 
     def _settle(self, outcome: Outcome) -> None:
         """Sets the outcome, and closes output and input. Calls after the first change nothing."""

@@ -229,11 +229,12 @@ async def test_a_command_that_is_not_there_is_an_internal_error(access):
     assert said.stderr == b""
 
 
-async def test_our_own_subprotocol_names_hello_start_and_end(access):
+async def test_our_own_subprotocol_names_hello_start_and_end(cluster, access):
     said = await run(access, sh("echo hi; exit 3"), row=OWN)
 
     kinds = [body["type"] for body in said.controls]
     assert kinds == ["hello", "started", "end"]
+    assert said.controls[1]["way"] == cluster.exec
     assert said.controls[-1]["code"] == "exited"
     assert said.controls[-1]["exitCode"] == 3
     assert said.controls[0]["target"]["pod"] == "bash-0"

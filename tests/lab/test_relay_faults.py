@@ -290,6 +290,8 @@ async def test_without_python_the_plain_chain_is_taken_and_says_so(cluster, lab,
                 await asyncio.to_thread(lab, "fault", "runner-python")
                 await until(lambda: backend.stats().connections["links"] == 1, 20)
                 await works_again(access)
-                assert [one.note for one in await backend.check() if one.note] == ["relay (mode auto)"]
+                assert [one.note for one in await backend.check() if one.note] == [
+                    "relay (mode auto; exec kubectl)"
+                ]
     finally:
         await asyncio.to_thread(lab, "fault", "runner-python")

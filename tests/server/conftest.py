@@ -89,7 +89,9 @@ class Edge:
     def outcomes(self):
         """How sessions ended, and how many did so."""
         found = re.findall(
-            r'^dap_sessions_total{.*outcome="(.*)"} (.*)$', self.gateway.metrics.text().decode(), re.MULTILINE
+            r'^dap_sessions_total{.*outcome="(.*)",.*} (.*)$',
+            self.gateway.metrics.text().decode(),
+            re.MULTILINE,
         )
         return {outcome: int(float(count)) for outcome, count in found}
 

@@ -273,8 +273,8 @@ async def test_metrics_tell_of_sessions_bytes_phases_and_refusals(edge):
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = set(answer.body.decode().splitlines())
     assert lines >= {
-        'dap_sessions_total{cluster="default",hop="pod",outcome="exited"} 1.0',
-        'dap_sessions_total{cluster="default",hop="ssh",outcome="ssh_refused"} 1.0',
+        'dap_sessions_total{cluster="default",hop="pod",outcome="exited",way="kubectl"} 1.0',
+        'dap_sessions_total{cluster="default",hop="ssh",outcome="ssh_refused",way=""} 1.0',
         'dap_bytes_total{direction="in"} 5.0',
         'dap_bytes_total{direction="out"} 5.0',
         'dap_open_seconds_count{phase="started"} 1.0',

@@ -88,4 +88,4 @@ async def test_the_end_of_its_half_is_the_end_and_what_was_sent_arrives(tmp_path
         text = running.gateway.metrics.text().decode()
         writer.close()
 
-    assert 'dap_sessions_total{cluster="default",hop="client",outcome="client_closed"} 1.0' in text
+    assert 'dap_sessions_total{cluster="default",hop="client",outcome="client_closed",way=""} 1.0' in text

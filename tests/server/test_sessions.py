@@ -84,7 +84,7 @@ async def test_a_session_is_listed_as_long_as_it_lives(edge):
     assert row.pop("name")
     assert row == {
         "identity": owner(), "cluster": "default", "namespace": "default", "pod": "web-0", "container": "main",
-        "command": ["cat"], "kind": None, "tty": False, "attached": True, "resumable": False, "in": 5, "out": 5,
+        "command": ["cat"], "kind": None, "way": "kubectl", "tty": False, "attached": True, "resumable": False, "in": 5, "out": 5,
     }  # fmt: skip
     assert await listed(edge) == []
 

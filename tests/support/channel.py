@@ -23,7 +23,7 @@ from gateway.errors import HopFailed
 from gateway.protocol.actor import Actor
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, ended
-from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.protocol.target import Command, Target, TerminalSize, Way
 
 OUT, ERR = Stream.STDOUT, Stream.STDERR
 Step = float | tuple[Stream, bytes] | Outcome | Exception | asyncio.Event
@@ -161,6 +161,8 @@ class _Monitor:
 
 
 class _Scripted:
+    way: Way = ""
+
     def __init__(self, script: Script, command: Command) -> None:
         self._script = script
         self._tty = command.tty

@@ -15,7 +15,7 @@ from gateway.protocol.actor import Actor
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Hop, Outcome, ended
 from gateway.protocol.status import failure
-from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.protocol.target import Command, Target, TerminalSize, Way
 
 CHUNK = bytes(32768)
 
@@ -187,6 +187,8 @@ def pod_called(name: str, *containers: str, **spec: Any) -> dict[str, Any]:
 
 class Spoken:
     """The channel."""
+
+    way: Way = "kubectl"
 
     def __init__(self, backend: Scripted, what: str, command: Command) -> None:
         self._backend = backend

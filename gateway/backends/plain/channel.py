@@ -11,7 +11,7 @@ from gateway.backends.plain.wrapper import Stderr, Stdout, send_argv
 from gateway.backends.process import Process
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome
-from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.protocol.target import Command, Target, TerminalSize, Way
 
 
 class PlainChannel:
@@ -69,6 +69,11 @@ class PlainChannel:
     def pid(self) -> int | None:
         """Returns the process in the runner below which kubectl is; None until the command has started."""
         return self._stdout.seen.pid
+
+    @property
+    def way(self) -> Way:
+        """See `Channel.way`."""
+        return "kubectl" if self._end.kubectl else ""
 
     @property
     def kubectl(self) -> bool:

@@ -140,7 +140,9 @@ class RelayBackend:
 
     async def _note(self) -> str:
         """Returns the mode, the way of exec, and the reason why the runner's disk cannot hold journals, if the relay has one."""
-        async with self._streams.aside({"check": True}) as stream:
+        link = await self.link()
+        way = await self._way.describe(link)
+        async with self._streams.aside_on(link, {"check": True}) as stream:
             problem = stream.exit.get("error") if stream.exit else None
         remark = f"; unread output is kept in memory only, {no_room(problem)}" if problem else ""
-        return f"relay (mode {self._cluster.mode}{self._way.note}){remark}"
+        return f"relay (mode {self._cluster.mode}; exec {way}){remark}"

@@ -9,7 +9,7 @@ from gateway.backends.relay import remote_exec
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, journal_full
-from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.protocol.target import Command, Target, TerminalSize, Way
 from gateway.relay import wire
 
 
@@ -41,6 +41,14 @@ class RelayChannel:
     def outcome(self) -> Outcome | None:
         """Returns how the command ended; None until all its output was yielded."""
         return self._end.outcome
+
+    @property
+    def way(self) -> Way:
+        """See `Channel.way`. A recovered command has none before its stream is attached."""
+        about = self._stream.started or self._stream.exit
+        if not about or not self._target.pod:
+            return ""
+        return "api" if remote_exec.is_remote(about) else "kubectl"
 
     async def start(self) -> None:
         """Waits until the relay has started the command or has ended it; takes kubectl's process id, by which its log

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
@@ -16,13 +16,13 @@ from gateway.backends.relay.link_stream import LinkStream
 from gateway.backends.relay.proxy import Proxy
 from gateway.backends.relay.streams import RelayStreams
 from gateway.errors import HopFailed
-from gateway.protocol.target import Command, Target
+from gateway.protocol.target import Command, Target, Way
 from gateway.relay import wire
 from gateway.settings.config import Cluster, Limits
 
 FEATURE = "exec"  # in HELLO: the relay takes the request
 PROBE = 3.0  # seconds: what answers later is a proxy on the way that swallows upgrades (kubernetes#120318)
-Way = Literal["api", "kubectl"]
+_NO_V5 = "the API server does not speak v5.channel.k8s.io, which ends a command's input"
 log = structlog.get_logger()
 
 
@@ -52,13 +52,18 @@ class ExecWay:
         self._known: _Known | None = None
         self._said = ""
 
-    @property
-    def note(self) -> str:
-        """Returns which way commands go where that is not kubectl by the setting, and why, as far as that is known."""
-        way, known = self._cluster.exec, self._known
-        if way == "auto" and known:
-            way = f"kubectl, since {known.broken}" if known.broken else "api"
-        return "" if way == "kubectl" else f"; exec {way}"
+    async def describe(self, link: Link) -> str:
+        """Returns the way that commands go now, and why `auto` has come to kubectl. Probes the proxy first where none was.
+        Raises HopFailed.
+        """
+        if self._cluster.exec != "auto":
+            return self._cluster.exec
+        if not link.offers(FEATURE):
+            return "kubectl, since the relay is of an older version"
+        known = await self._probed(link)
+        if known.broken:
+            return f"kubectl, since {known.broken}"
+        return f"api, and kubectl since {_NO_V5}" if known.without_v5 else "api"
 
     async def choose(self, link: Link, target: Target, command: Command) -> tuple[Way, Target]:
         """Returns the way of a command, and the target, for the API with the container that kubectl would take. Probes the
@@ -72,10 +77,8 @@ class ExecWay:
         return "api", target if target.container else await self._contained(target, command)
 
     async def _usable(self, link: Link, command: Command) -> bool:
-        if self._known is None or self._known.relay != link.relay:
-            await self._probe(link)
-        known = self._known
-        return bool(known and not known.broken and not (known.without_v5 and remote_exec.needs_v5(command)))
+        known = await self._probed(link)
+        return not known.broken and not (known.without_v5 and remote_exec.needs_v5(command))
 
     async def _contained(self, target: Target, command: Command) -> Target:
         """Returns the target with its pod's default container: the API server knows none where there are several."""
@@ -138,13 +141,17 @@ class ExecWay:
         probed = self._cluster.exec == "auto" and self._known
         return {"generation": self._known.generation} if probed and self._known else {}
 
-    async def _probe(self, link: Link) -> None:
+    async def _probed(self, link: Link) -> _Known:
+        """Returns what is known of the relay's proxy, which is probed where it is another. Raises HopFailed."""
+        if self._known and self._known.relay == link.relay:
+            return self._known
         asked = {**remote_exec.probe(), "answer": PROBE, "proxy": self._proxy.wanted(link)}
         async with self._streams.aside_on(link, {"exec": asked}) as stream:
             exit_ = stream.exit or {}
-        self._known = _Known(link.relay, int(exit_.get("generation", 0)))
+        self._known = known = _Known(link.relay, int(exit_.get("generation", 0)))
         if not remote_exec.answered(exit_):
-            self._break(str(exit_.get("error", "the API server granted what there is not")))
+            self._break(known, str(exit_.get("error", "the API server granted what there is not")))
+        return known
 
     def _failed(self, exit_: Mapping[str, Any], command: Command) -> None:
         """Takes a command that did not begin: another proxy is probed anew, a refusal stands for this one."""
@@ -152,15 +159,12 @@ class ExecWay:
             self._known = None
         elif remote_exec.needs_v5(command):
             self._known.without_v5 = True
-            self._say(
-                "the API server does not speak v5.channel.k8s.io: where input has an end, kubectl is run"
-            )
+            self._say(_NO_V5)
         else:
-            self._break(str(exit_.get("error")))
+            self._break(self._known, str(exit_.get("error")))
 
-    def _break(self, why: str) -> None:
-        assert self._known
-        self._known.broken = why
+    def _break(self, known: _Known, why: str) -> None:
+        known.broken = why
         self._say(why)
 
     def _say(self, why: str) -> None:

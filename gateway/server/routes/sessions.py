@@ -90,6 +90,7 @@ def _row(session: Session | PassedSession) -> dict[str, Any]:
 def _of_own(session: Session) -> dict[str, Any]:
     return {
         "kind": None,
+        "way": session.way or None,
         "idle": round(session.lifetime.idle(), 1),
         "attached": session.attached,
         "resumable": session.resumption is not None,
@@ -101,6 +102,7 @@ def _of_bytes(session: PassedSession) -> dict[str, Any]:
     """Returns what a session that passes as bytes has of its own: it ends with its client."""
     return {
         "kind": session.kind,
+        "way": None,
         "idle": round(session.idle(), 1),
         "attached": True,
         "resumable": False,

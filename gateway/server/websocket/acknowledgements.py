@@ -20,7 +20,7 @@ def hello(session: Session, window: int | None, resume: dict[str, Any] | None) -
     target, command = session.target, session.command
     names = {name: getattr(target, name) or None for name in ("cluster", "namespace", "pod", "container")}
     body = {"type": "hello", "session": session.name, "gateway": __version__, "tty": command.tty}
-    body["exact"] = not command.drops_floods
+    body |= {"exact": not command.drops_floods, "way": session.way or None}
     said = {"target": names, "command": list(command.argv) or None, "window": window, "resume": resume}
     return Control(body | said | ({"note": session.note} if session.note else {}))
 

@@ -116,7 +116,7 @@ class Attachment:
                     break
                 if not told and session.times.started is not None:
                     told = True
-                    await self._send(Control({"type": "started"}))
+                    await self._send(Control({"type": "started", "way": session.way or None}))
                 await self._tell_news()
                 if await self._send_some():
                     continue

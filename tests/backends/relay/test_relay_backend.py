@@ -69,7 +69,7 @@ async def test_the_relay_is_taken_where_there_is_python(own_demo):
 
         assert (out, outcome.exit_code) == (b"hi\n", 0)
         assert backend.stats().connections["links"] == 1
-        assert [hop.note for hop in hops if hop.hop is Hop.RUNNER] == ["relay (mode auto)"]
+        assert [hop.note for hop in hops if hop.hop is Hop.RUNNER] == ["relay (mode auto; exec kubectl)"]
         assert all(hop.ok for hop in hops)
 
 
