@@ -68,6 +68,7 @@ async def own_demo():
 CHAINS = [
     "demo-plain",
     "demo-relay",
+    "demo-api",
     pytest.param("lab-plain", marks=pytest.mark.lab),
     pytest.param("lab-relay", marks=pytest.mark.lab),
     pytest.param("lab-api", marks=pytest.mark.lab),
@@ -82,7 +83,8 @@ def cluster(request, demo):
     where, mode = request.param.split("-")
     mode, way = ("relay", "api") if mode == "api" else (mode, "kubectl")
     if where == "demo":
-        return cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
+        made = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
+        return replace(made, exec=way)
     if not os.environ.get("DAP_LAB"):
         pytest.skip(NO_LAB)
     names = ("DAP_RUNNER_SSH_HOST", "DAP_RUNNER_SSH_KEY", "DAP_RUNNER_SSH_KNOWN_HOSTS", "DAP_RUNNER_VM")

@@ -59,7 +59,7 @@ def _run(arguments: Arguments, pods: str, programs: str) -> int:
     if verb == "proxy":
         from .proxy import serve  # noqa: PLC0415 - nor for a web server
 
-        serve(arguments.value("--unix-socket"), arguments.value("--accept-paths", "^.*"))
+        serve(arguments.value("--unix-socket"), arguments.value("--accept-paths", "^.*"), (pods, programs))
         return 0
     if verb == "version":
         print("Client Version: v1.36.0-demo\nServer Version: v1.36.0-demo")  # noqa: T201

@@ -8,11 +8,15 @@ import select
 import signal
 import socketserver
 import sys
+from urllib.parse import parse_qs
 
+from . import websocket
 from .api import answer, parameters
-from .cluster import RefusedError
+from .cluster import RefusedError, pod_named
+from .container import Container
 from .logs import log
 from .portforward import PROTOCOL, Forwarding
+from .remote import PROTOCOLS, Remote
 from .table import table, wanted
 from .watch import BOOKMARK, Watch
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _LOG = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log")
+_REMOTE = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/(exec|attach)")
 _FORWARD = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/portforward")
 _CODES = {"BadRequest": 400, "NotFound": 404, "MethodNotAllowed": 405}
 _WORDS = re.compile(r"Error from server \((\w+)\): (?:(?P<kind>\S+) \"(?P<name>[^\"]+)\" not found)?(.*)")
@@ -37,6 +42,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     accepted = re.compile("")
+    places = ("", "")  # where the containers' directories and the stand-ins are
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
@@ -46,6 +52,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             if named := _LOG.fullmatch(path):
                 self._log(named[1], named[2], parameters(query))
+            elif named := _REMOTE.fullmatch(path):
+                self._remote(named[1], named[2], named[3], query)
             elif "watch=true" in query or "watch=1" in query:
                 self._watch(Watch(self.path, self._shown))
             else:
@@ -92,6 +100,32 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._begin("text/plain")
         self._part(text)
         self._gone(None)
+
+    def _remote(self, namespace: str, name: str, verb: str, query: str) -> None:
+        """Runs a command in a container, over WebSocket."""
+        pod, asked = pod_named(namespace, name), parse_qs(query, keep_blank_values=True)
+        container, choice = asked.get("container", [""])[0], " ".join(pod.containers)
+        if not container and len(pod.containers) > 1:
+            raise _bad(f"a container name must be specified for pod {name}, choose one of: [{choice}]")
+        if container not in ("", *pod.containers):
+            raise _bad(f"container {container} is not valid for pod {name}")
+        offered = re.split(r",\s*", self.headers.get("Sec-WebSocket-Protocol", ""))
+        spoken = next((one for one in offered if one in PROTOCOLS), None)
+        if self.headers.get("Upgrade", "").lower() != "websocket" or not spoken:
+            raise _bad("Upgrade request required")
+        self.close_connection = True
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", websocket.accept(self.headers["Sec-WebSocket-Key"]))
+        self.send_header("Sec-WebSocket-Protocol", spoken)
+        self.end_headers()
+        wanted = {one for one in ("stdin", "stdout", "stderr", "tty") if asked.get(one) == ["true"]}
+        remote = Remote(self.connection, wanted)
+        if verb == "exec":
+            remote.run(Container(pod, container or pod.default, *self.places), asked["command"])
+        else:
+            remote.fail("the demo's containers have no process to attach to")
 
     def _forward(self, namespace: str, name: str) -> None:
         """Forwards ports to the same ones of this machine."""
@@ -157,11 +191,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+def _bad(why: str) -> RefusedError:
+    return RefusedError(f"Error from server (BadRequest): {why}")
+
+
 def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
-def serve(path: str, accepted: str) -> None:
+def serve(path: str, accepted: str, places: "tuple[str, str]") -> None:
     """Serves the paths that match the expression `accepted` until a signal ends it; like kubectl, it leaves its socket
     behind, and outlives a client that closes in the middle of an answer. Raises RefusedError.
     """
@@ -170,7 +208,7 @@ def serve(path: str, accepted: str) -> None:
     if os.path.exists(path):  # noqa: PTH110
         os.unlink(path)  # noqa: PTH108
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as in Go, for all but stdout and stderr
-    _Handler.accepted = re.compile(accepted)
+    _Handler.accepted, _Handler.places = re.compile(accepted), places
     mask = os.umask(0o077)
     server = _Server(path, _Handler)
     os.umask(mask)

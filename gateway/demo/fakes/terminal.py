@@ -134,7 +134,7 @@ class _Relay:
         except BlockingIOError:
             return False
         except OSError:
-            data = _read_after_eio(self._master)
+            data = read_after_eio(self._master)
         if not data:
             self._open = False
             return False
@@ -144,7 +144,7 @@ class _Relay:
         return self._left > 0
 
 
-def _read_after_eio(fd: int) -> bytes:
+def read_after_eio(fd: int) -> bytes:
     """Reads what a terminal still has after EIO, as gateway.relay.process does; a stand-in imports nothing of
     ours.
     """
