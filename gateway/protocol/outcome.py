@@ -145,6 +145,7 @@ CODES: dict[str, Code] = {
     "too_many_sessions": Code(
         Hop.GATEWAY, 429, "this identity, this pod or the gateway has as many sessions as it may have"
     ),
+    "too_many_lists": Code(Hop.GATEWAY, 429, "pages look at as many lists as is allowed"),
     "out_of_files": Code(Hop.GATEWAY, 503, "the gateway has no file descriptors left for another session"),
     "spool_failed": Code(
         Hop.GATEWAY,

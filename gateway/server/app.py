@@ -18,6 +18,7 @@ from gateway.server.app_keys import (
     IMPERSONATION,
     LIMITS,
     LINKS,
+    LISTS,
     METRICS,
     NAMESPACES,
     PEER,
@@ -41,6 +42,7 @@ from gateway.server.routes import (
     kube_api,
     kube_reads,
     kubeconfig,
+    lists,
     page,
     proof,
     runner_kubectl,
@@ -81,6 +83,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[IMPERSONATION] = gateway.impersonation
     app[LIMITS] = gateway.config.limits
     app[LINKS] = gateway.links
+    app[LISTS] = gateway.lists
     app[METRICS] = gateway.metrics
     app[AUDIT] = Audit(gateway.metrics)
     app[NAMESPACES] = gateway.namespaces
@@ -102,6 +105,7 @@ def create_app(gateway: Gateway) -> web.Application:
         forward,
         runner_kubectl,
         kubeconfig,
+        lists,
         sessions,
         page,
         proof,

@@ -11,6 +11,7 @@ from gateway.access.impersonation import Impersonation
 from gateway.access.peer import Peer
 from gateway.backends.contract import Backend
 from gateway.server.health_cache import HealthCache
+from gateway.server.lists.live_lists import LiveLists
 from gateway.server.metrics import Metrics
 from gateway.server.namespaces import Namespaces
 from gateway.server.page_links import PageLinks
@@ -27,6 +28,7 @@ BACKENDS: web.AppKey[dict[str, Backend]] = web.AppKey("backends", dict)
 CHECKS: web.AppKey[HealthCache] = web.AppKey("checks", HealthCache)
 CLUSTERS: web.AppKey[Mapping[str, Cluster]] = web.AppKey("clusters")
 IMPERSONATION: web.AppKey[Impersonation] = web.AppKey("impersonation", Impersonation)
+LISTS: web.AppKey[LiveLists] = web.AppKey("lists", LiveLists)
 LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
 LINKS: web.AppKey[PageLinks] = web.AppKey("links", PageLinks)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)

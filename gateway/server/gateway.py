@@ -19,6 +19,7 @@ from gateway.backends.factory import make
 from gateway.backends.relay.credentials import identity
 from gateway.backends.ssh import Prompt
 from gateway.server.health_cache import HealthCache
+from gateway.server.lists.live_lists import LiveLists
 from gateway.server.metrics import Metrics
 from gateway.server.namespaces import Namespaces
 from gateway.server.page_links import PageLinks
@@ -46,6 +47,7 @@ class Gateway:
     relayed: Relayed
     impersonation: Impersonation
     checks: HealthCache
+    lists: LiveLists
     links: PageLinks = field(default_factory=PageLinks)
     tls: TlsListener = field(default_factory=TlsListener)
 
@@ -78,8 +80,9 @@ async def running(
                 name for name, one in config.clusters.items() if one.impersonate == "user"
             )
             checks = HealthCache(in_person.clusters)
+            lists = LiveLists(tasks, backends, config.limits)
             gateway = Gateway(
-                config, backends, access, registry, namespaces, metrics, relayed, in_person, checks
+                config, backends, access, registry, namespaces, metrics, relayed, in_person, checks, lists
             )
             for name, backend in backends.items():
                 metrics.watch(name, backend)
@@ -97,6 +100,7 @@ async def running(
                 yield gateway
             finally:
                 relayed.end_all()
+                lists.stop()
                 await registry.stop()
                 for task in (*watchers, *lookers, *registry.sessions.values()):
                     task.cancel()

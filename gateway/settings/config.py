@@ -55,6 +55,13 @@ class Limits:
     anonymous_bytes: int = 32 << 20  # of the unfinished heads of all of these
     messages: int = 256 << 20  # bytes of unfinished messages on all WebSockets; then the largest goes
     upgrades_per_identity: int = 500  # WebSockets that no session has: not yet, or refused
+    lists: int = 200  # that pages look at, each read once for all of them
+    list_rows: int = 50_000  # of one list; the page says that there are more
+    list_linger: float = 30.0  # for a list to be kept up after the last page has left it
+    list_poll: float = 15.0  # between two looks at a list where the cluster cannot be watched
+    list_silence: float = (
+        150.0  # without an event of a watch, then it is begun anew; bookmarks come each minute
+    )
     requests_per_identity: int = 2000  # that pass on to a cluster, its watches and forwarded ports included
     sessions: int = 500  # at the same time: 9 GB of kubectl in the runner; 0: any number, as for the two per identity and target
     sessions_reserved: int = 5  # of these for the operator alone, but at most a tenth; 0: none

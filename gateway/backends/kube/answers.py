@@ -58,11 +58,13 @@ def end_to_end(headers: Headers) -> Headers:
     return [(name, value) for name, value in lowered if name not in _CONNECTION | named]
 
 
-async def read(exchange: Exchange, path: str, size: int) -> tuple[dict[str, Any], int]:
+async def read(
+    exchange: Exchange, path: str, size: int, headers: Headers = HEADERS
+) -> tuple[dict[str, Any], int]:
     """Sends a GET for `path` and returns the object of the answer, and how many bytes the answer had. Raises
     HopFailed for an error status, a body that is not a JSON object, and a body of more than `size` bytes.
     """
-    async with exchange("GET", path, HEADERS) as response:
+    async with exchange("GET", path, headers) as response:
         body = await whole(response, size)
         return decode(response.status, body), len(body)
 
@@ -149,7 +151,11 @@ async def pages(
 
 
 async def changes(
-    exchange: Exchange, path: str, size: int, begin: AbstractAsyncContextManager[None]
+    exchange: Exchange,
+    path: str,
+    size: int,
+    begin: AbstractAsyncContextManager[None],
+    headers: Headers = HEADERS,
 ) -> AsyncGenerator[Event, None]:
     """Watches the list at `path`, and yields its events, of at most `size` bytes each. `begin`: is entered until the answer
     begins, and limits that. Raises HopFailed for an error status, and as `events`.
@@ -157,7 +163,7 @@ async def changes(
     async with AsyncExitStack() as stack:
         async with begin:
             watched = with_query(path, {"watch": "true"})
-            response = await stack.enter_async_context(exchange("GET", watched, HEADERS))
+            response = await stack.enter_async_context(exchange("GET", watched, headers))
         if response.status >= 300:
             raise refusal(response.status, await whole(response, size))
         async for event in events(response.body, size):
