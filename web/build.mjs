@@ -16,16 +16,19 @@ async function buildPage() {
     ...common,
     entryPoints: ["src/main.ts"],
     entryNames: "[name]-[hash]",
+    chunkNames: "[name]-[hash]",
+    splitting: true, // the terminal is most of the page, and is fetched when one opens
     outdir: join(page, "assets"),
     target: "es2022",
     minify: true,
     metafile: true,
     legalComments: "eof",
   });
-  const built = Object.keys(metafile.outputs).map((path) => `/assets/${basename(path)}`);
+  // Relative, so that the page works below any path
+  const built = Object.keys(metafile.outputs).map((path) => `assets/${basename(path)}`);
   const html = await readFile(join(here, "index.html"), "utf8");
   const linked = html
-    .replace("__SCRIPT__", built.find((path) => path.endsWith(".js")))
+    .replace("__SCRIPT__", built.find((path) => /main-\w+\.js$/.test(path)))
     .replace("__STYLE__", built.find((path) => path.endsWith(".css")));
   await writeFile(join(page, "index.html"), linked);
   await writeFile(join(page, "LICENSES.txt"), await licenses());

@@ -118,7 +118,7 @@ async def test_a_command_in_a_link_waits_for_enter(tab, site):
 
 async def test_a_used_ticket_is_refused_in_words(tab, site):
     ticket = site.ticket()
-    await tab.visit(f"#ticket={ticket}")
+    await tab.visit(f"#ticket={ticket}&path=/?")
     await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
     await tab.page.evaluate("sessionStorage.clear()")
     await tab.visit(f"#ticket={ticket}")
@@ -137,7 +137,7 @@ async def test_an_unknown_token_leads_to_the_sign_in_and_back(tab, site):
 
 
 async def test_the_form_opens_a_pod(tab, site):
-    await tab.visit(f"#ticket={site.ticket()}")
+    await tab.visit(f"#ticket={site.ticket()}&path=/?")
     await tab.page.get_by_label("Pod").fill("Web_0")
     await tab.page.keyboard.press("Enter")
     await tab.page.get_by_text("cannot be the name of a pod").wait_for()
@@ -148,7 +148,7 @@ async def test_the_form_opens_a_pod(tab, site):
 
 
 async def test_a_pod_without_a_namespace_is_in_the_clusters_and_that_is_shown(tab, site):
-    await tab.visit(f"#ticket={site.ticket()}")
+    await tab.visit(f"#ticket={site.ticket()}&path=/?")
     field = tab.page.get_by_label("Namespace")
     await tab.page.get_by_placeholder(re.compile(r"^default \(the cluster.s default\)$")).wait_for()
     assert await field.input_value() == ""
@@ -163,7 +163,7 @@ async def test_a_pod_without_a_namespace_is_in_the_clusters_and_that_is_shown(ta
 
 
 async def test_the_form_opens_a_pod_in_a_namespace(tab, site):
-    await tab.visit(f"#ticket={site.ticket()}")
+    await tab.visit(f"#ticket={site.ticket()}&path=/?")
     await tab.page.get_by_label("Namespace").fill("default")
     await tab.page.get_by_label("Pod").fill("web-0")
     await tab.page.keyboard.press("Enter")
@@ -195,7 +195,7 @@ async def test_signing_out_ends_the_token_and_what_the_tab_keeps(tab, site):
 
 
 async def test_without_a_shell_signing_out_asks_nothing(tab, site):
-    await tab.visit(f"#ticket={site.ticket()}")
+    await tab.visit(f"#ticket={site.ticket()}&path=/?")
     await tab.page.get_by_role("button", name="Sign out", exact=True).click()
     await tab.page.get_by_role("heading", name="Sign in with a link").wait_for()
     assert await tab.page.evaluate("sessionStorage.length") == 0

@@ -204,7 +204,7 @@ async def test_a_crashed_tab_gets_what_the_journal_has(tab, server):
 async def test_another_link_and_back_is_the_same_shell(tab, server):
     session = await opened(tab, server)
     await echo(tab, "here")
-    await tab.page.evaluate("location.hash = '#/'")
+    await tab.page.evaluate("location.hash = '#/?'")
     await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
     await until(lambda: not session.attached)
     assert session.heard.closes[-1] not in (1000, None)

@@ -109,7 +109,7 @@ async def test_a_hostile_message_is_only_shown(tab, server):
 
 
 async def test_a_hostile_link_is_only_shown(tab, server):
-    await tab.visit(f"#ticket={server.ticket()}")
+    await tab.visit(f"#ticket={server.ticket()}&path=/?")
     await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
     await tab.visit("#/default/default/%3Cimg%20src=x%3E%E2%80%AE%1b")
     await expect(tab.page.get_by_role("alert")).to_contain_text(
@@ -200,7 +200,7 @@ async def test_a_terminal_that_is_left_behind_stays_quiet(tab, server):
     await opened(tab, server, "web-0")
     await tab.keys("bulk 300\rexit\r")
     await tab.page.wait_for_timeout(60)
-    await tab.page.evaluate("location.hash = '#/'")
+    await tab.page.evaluate("location.hash = '#/?'")
     await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
     await tab.page.wait_for_timeout(500)
     await tab.page.go_back()

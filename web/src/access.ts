@@ -1,7 +1,11 @@
 /** Exchanges a ticket for a token, keeps the token while the tab lives, and asks the gateway with the token. */
 
-const KEY = "dap-gateway.token";
-const NAME = "dap-gateway.identity";
+import { at, storageKey } from "./base.ts";
+import { clusterPath } from "./protocol/target.ts";
+
+const KEY = storageKey("dap-gateway.token");
+const NAME = storageKey("dap-gateway.identity");
+const LISTS = "/gateway/v1/lists";
 const TOKEN = "/gateway/v1/token";
 const INFO = "/gateway/v1/info";
 
@@ -76,6 +80,11 @@ export async function defaultNamespace(cluster: string): Promise<Answer<string>>
   return { type: "ok", value: typeof name === "string" ? name : "" };
 }
 
+/** Returns a pod as its cluster has it; all three names must be valid. */
+export async function pod(cluster: string, namespace: string, name: string): Promise<Answer<unknown>> {
+  return ask(`${clusterPath(cluster)}/api/v1/namespaces/${namespace}/pods/${name}`, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
+}
+
 /** Returns the names of the gateway's clusters; the answer also tells whether the token is still good. */
 export async function clusters(): Promise<Answer<string[]>> {
   const answer = await ask(INFO, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
@@ -85,10 +94,19 @@ export async function clusters(): Promise<Answer<string[]>> {
   return { type: "ok", value: names.filter((name) => typeof name === "string") };
 }
 
+/** Says why the gateway took no WebSocket for lists, which a browser hides; `unauthorized` where the token is refused. */
+export async function whyNoLists(): Promise<{ readonly words: string; readonly unauthorized?: string }> {
+  const asked = await ask(LISTS, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
+  if (asked.type === "unreachable") return { words: `The gateway does not answer at ${location.host}.` };
+  if (asked.type === "refused" && asked.status === 401) return { words: "", unauthorized: asked.message };
+  if (asked.type === "refused" && asked.status === 404) return { words: "This gateway is older than this page: reload the page." };
+  return { words: "The gateway answers, but no WebSocket reaches it. Does a proxy in between let WebSockets through?" };
+}
+
 async function ask(path: string, options: RequestInit): Promise<Answer<unknown>> {
   let response: Response;
   try {
-    response = await fetch(path, { cache: "no-store", credentials: "omit", redirect: "error", ...options });
+    response = await fetch(at(path), { cache: "no-store", credentials: "omit", redirect: "error", ...options });
   } catch {
     return { type: "unreachable" };
   }

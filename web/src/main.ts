@@ -4,20 +4,31 @@ import "./boot.ts";
 import "./style.css";
 import * as access from "./access.ts";
 import { part } from "./elements.ts";
-import { find, forgetAll } from "./tab_storage.ts";
 import type { Disposable } from "./lifecycle.ts";
-import { parseFragment, type Route } from "./route.ts";
-import { execPath } from "./protocol/target.ts";
+import { forgetLists } from "./lists/lists.ts";
+import { forgetListMemory } from "./lists/memory.ts";
+import { forgetRecent, remember } from "./lists/recent.ts";
+import { fragmentOf, parseFragment, type Route } from "./route.ts";
+import { execPath, type Target } from "./protocol/target.ts";
 import { StatusLine } from "./status.ts";
+import { find, forgetAll } from "./tab_storage.ts";
 import { chooseView } from "./views/choose.ts";
 import { confirmView } from "./views/confirm.ts";
-import { ShellView } from "./views/shell.ts";
+import { FindView } from "./views/find.ts";
 import { signInView } from "./views/signin.ts";
 import { visible } from "./words.ts";
 
+/** A view of the page. One that has something open asks the person before the tab signs out. */
+interface View extends Disposable {
+  beforeSignOut?(go: () => void): void;
+}
+
+/** Milliseconds after which the terminal's code is fetched, so that a shell opens at once. */
+const AHEAD = 1000;
+
 const host = part("main");
 const status = new StatusLine();
-let view: Disposable | undefined;
+let view: View | undefined;
 /** Number of the current view: an answer to an earlier view comes too late, and is dropped. */
 let turn = 0;
 
@@ -48,24 +59,46 @@ function follow(): void {
 
 function open(route: Exclude<Route, { type: "ticket" }>): void {
   switch (route.type) {
-    case "choose":
-      return choose("");
+    case "find":
+      return list(route);
+    case "name":
+      return name("", route.given);
     case "bad":
-      return choose(`This link does not work. ${visible(route.why)}`);
+      return name(`This link does not work. ${visible(route.why)}`, {});
     case "exec":
       // the person agreed to a session of this tab when the session began
-      if (route.argv.length === 0 || find(execPath(route.target, route.argv))) return run(route);
-      view = confirmView(host, { ...route, accept: () => run(route) });
+      if (route.argv.length === 0 || find(execPath(route.target, route.argv))) return void run(route);
+      view = confirmView(host, { ...route, accept: () => void run(route) });
   }
 }
 
-function run({ target, argv }: Extract<Route, { type: "exec" }>): void {
-  view = new ShellView(host, { target, argv, status, unauthorized });
+/** Opens the terminal, whose code comes when it is needed first. */
+async function run({ target, argv }: Extract<Route, { type: "exec" }>): Promise<void> {
+  const mine = turn;
+  status.target(target);
+  status.state("busy", "connecting");
+  try {
+    const { ShellView } = await import("./views/shell.ts");
+    if (mine !== turn) return;
+    if (argv.length === 0) remember(access.identity(), target);
+    view = new ShellView(host, { target, argv, status, unauthorized });
+  } catch (error) {
+    if (mine !== turn) return;
+    if (error instanceof Error && !/import|fetch|load/i.test(error.message)) throw error;
+    name("The terminal of this page could not be loaded: the gateway does not answer, or is another one now. Reload the page.", target);
+  }
 }
 
-function choose(problem: string): void {
+function list({ cluster, namespace }: Extract<Route, { type: "find" }>): void {
+  const opened = new FindView(host, { cluster, namespace, open: (target: Target) => void (location.hash = fragmentOf(target)), unauthorized });
+  view = opened;
+  opened.focus();
+  setTimeout(() => void import("./views/shell.ts").catch(() => undefined), AHEAD);
+}
+
+function name(problem: string, given: Partial<Target>): void {
   const go = (fragment: string): void => void (location.hash = fragment);
-  show(chooseView({ problem, go, unauthorized }));
+  show(chooseView({ problem, given, go, unauthorized }));
 }
 
 async function enter(ticket: string): Promise<void> {
@@ -83,14 +116,17 @@ async function enter(ticket: string): Promise<void> {
 
 /** Signs this tab out and ends what the tab has open; asks the person first while a session runs. */
 function leave(): void {
-  if (view instanceof ShellView) view.beforeSignOut(() => void signOut());
+  if (view?.beforeSignOut) view.beforeSignOut(() => void signOut());
   else void signOut();
 }
 
 async function signOut(): Promise<void> {
+  forgetRecent(access.identity());
   const revoked = access.signOut();
   clear();
   forgetAll();
+  forgetListMemory();
+  forgetLists();
   const mine = turn;
   host.replaceChildren();
   const { type } = await revoked;
@@ -102,6 +138,8 @@ async function signOut(): Promise<void> {
 function unauthorized(message: string): void {
   access.forget();
   clear();
+  forgetListMemory();
+  forgetLists();
   signIn(`The gateway does not know this tab any more: ${visible(message)}`);
 }
 

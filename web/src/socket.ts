@@ -1,18 +1,19 @@
 /** Adapts the browser's WebSocket to the session's Socket of four methods. */
 
+import { at } from "./base.ts";
 import { SUBPROTOCOL } from "./protocol/codec.ts";
 import { toBytes } from "./protocol/utf8.ts";
 import type { Socket, SocketListener } from "./connection.ts";
 
 const BEARER = "base64url.bearer.authorization.k8s.io.";
 
-/** Opens a WebSocket to `path`. Sends the token as a subprotocol, as Kubernetes allows, because a browser cannot set
+/** Opens a WebSocket to the gateway's `path`. Sends the token as a subprotocol, as Kubernetes allows, because a browser cannot set
  * headers on a WebSocket.
  */
-export function connect(path: string, token: string): Socket {
-  const url = new URL(path, location.origin);
+export function connect(path: string, token: string, subprotocol: string = SUBPROTOCOL): Socket {
+  const url = new URL(at(path), location.origin);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  const socket = new WebSocket(url, [SUBPROTOCOL, BEARER + base64url(toBytes(token))]);
+  const socket = new WebSocket(url, [subprotocol, BEARER + base64url(toBytes(token))]);
   socket.binaryType = "arraybuffer";
   return {
     send: (payload) => {

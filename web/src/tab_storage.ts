@@ -2,13 +2,14 @@
  * the storage; of two tabs that attach, the later tab gets the session and the earlier tab receives `taken_over`.
  */
 
+import { storageKey } from "./base.ts";
 import { fromUnits, toUnits } from "./bytes.ts";
 import type { Kept } from "./events.ts";
 import type { InputState } from "./input.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Prefix of a record's key. The number changes with the format, so that records of an older page are left unread. */
-const KEY = "dap-gateway.session/1 ";
+const KEY = `${storageKey("dap-gateway.session/1")} `;
 
 /** Milliseconds for which a session's record is kept after the session's grace. */
 const STALE = 24 * 3600 * 1000;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fragmentOf, parseFragment, parsePasted } from "../src/route.ts";
+import { formFragment, fragmentOf, listFragment, parseFragment, parsePasted } from "../src/route.ts";
 import { execPath } from "../src/protocol/target.ts";
 import { describeTarget, shellWords } from "../src/words.ts";
 
@@ -47,13 +47,22 @@ test("a ticket may carry a path", () => {
   assert.deepEqual(parseFragment(link), { type: "ticket", ticket: "abc", path });
 });
 
-test("nothing is a choice", () => {
-  for (const empty of ["", "/"]) assert.deepEqual(parseFragment(empty), { type: "choose" });
+test("nothing is the list as it was, and one or two names are the list there", () => {
+  const find = (cluster?: string, namespace?: string) => ({ type: "find", cluster, namespace });
+  for (const empty of ["", "/"]) assert.deepEqual(parseFragment(empty), find());
+  assert.deepEqual(parseFragment("/east"), find("east"));
+  assert.deepEqual(parseFragment(listFragment("east", "shop").slice(1)), find("east", "shop"));
+});
+
+test("the form takes what a link fills in", () => {
+  assert.deepEqual(parseFragment("/?"), { type: "name", given: {} });
+  const given = { cluster: "east", pod: "web 0" };
+  assert.deepEqual(parseFragment(formFragment({ ...given, namespace: "" }).slice(1)), { type: "name", given });
 });
 
 test("a bad link says why", () => {
   const bad = {
-    "/a": /path is not/,
+    "/a/B": /path is not/,
     "/a/b/c/d/e": /path is not/,
     "/%zz/b/c": /path is not/,
     "/Default/b/c": /name of a cluster/,

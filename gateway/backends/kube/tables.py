@@ -160,11 +160,6 @@ def expired(error: HopFailed) -> bool:
     return error.status is not None and error.status.code == 410
 
 
-def unknown(error: HopFailed) -> bool:
-    """Returns True where the API server has no such kind."""
-    return error.status is not None and error.status.code == 404
-
-
 def _row(metadata: Mapping[str, Any], **shown: Any) -> Row:
     name, namespace = str(metadata.get("name") or ""), str(metadata.get("namespace") or "")
     return Row(namespace, name, created=_seconds(metadata), owner=_owner(metadata), **shown)

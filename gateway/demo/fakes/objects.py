@@ -70,7 +70,7 @@ def _pod_item(pod: Pod) -> "Object":
             "namespace": pod.namespace,
             "resourceVersion": VERSION,
             "creationTimestamp": CREATED,
-            "labels": {"app": pod.app},
+            **_made_by(pod),
             "annotations": {_DEFAULT_CONTAINER: pod.default},
         },
         "spec": {
@@ -94,3 +94,20 @@ def _pod_item(pod: Pod) -> "Object":
             ],
         },
     }
+
+
+def _made_by(pod: Pod) -> "Object":
+    """Returns the labels of a pod, and what made it: a deployment through a replica set, or a stateful set."""
+    labels = {"app": pod.app}
+    kind, name = "StatefulSet", pod.app
+    if pod.app in OWNERS["deployments.apps"]:
+        kind, name = "ReplicaSet", pod.name.rpartition("-")[0]
+        labels["pod-template-hash"] = name.rpartition("-")[2]
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "name": name,
+        "uid": f"{pod.namespace}-{name}",
+        "controller": True,
+    }
+    return {"labels": labels, "ownerReferences": [owner]}

@@ -14,6 +14,8 @@ _COLUMNS = {
     "StatefulSet": ("Ready",),
     "Service": ("Type", "Cluster-IP", "External-IP", "Port(s)"),
 }
+# those behind AGE, which kubectl shows with -o wide alone
+_WIDE = {"Pod": ("IP", "Node")}
 _DAY = 24 * 60 * 60
 
 
@@ -27,14 +29,14 @@ def table(value: "Object") -> "Object":
     kind = value.get("kind", "").removesuffix("List")
     if kind not in _COLUMNS:
         return value
-    names = ("Name", *_COLUMNS[kind], "Age")
+    names = ("Name", *_COLUMNS[kind], "Age", *_WIDE.get(kind, ()))
     columns = [
         {
             "name": name,
             "type": "string",
             "format": "name" if name == "Name" else "",
             "description": name,
-            "priority": 0,
+            "priority": int(name in _WIDE.get(kind, ())),
         }
         for name in names
     ]
@@ -47,6 +49,7 @@ def table(value: "Object") -> "Object":
 def _row(kind: str, item: "Object") -> "Object":
     metadata = item["metadata"]
     cells = [metadata["name"], *_cells(kind, item), _age(metadata["creationTimestamp"])]
+    cells += ["127.0.0.1", item["spec"]["nodeName"]] if kind == "Pod" else []
     head = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
     return {"cells": cells, "object": head}
 

@@ -73,7 +73,7 @@ class Window:
             message = await self._websocket.receive()
             if message.type is WSMsgType.PING:
                 keepalive.ping(message.data)
-            elif message.type is WSMsgType.TEXT:
+            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 self._told(_parsed(message.data), tasks, keepalive)
             elif message.type is not WSMsgType.PONG:
                 return
@@ -157,7 +157,7 @@ class Window:
         await self._websocket.send_str(json.dumps(message, separators=(",", ":")))
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _parsed(text: str | bytes) -> dict[str, Any]:
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):

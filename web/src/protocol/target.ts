@@ -25,15 +25,19 @@ export function impossiblePart(target: Target): keyof Target | undefined {
   return undefined;
 }
 
+/** Returns what the paths of a cluster's API begin with. */
+export function clusterPath(cluster: string): string {
+  return cluster === "default" ? "" : `/clusters/${cluster}`;
+}
+
 /** Returns the path and query of the exec endpoint for a terminal that can be resumed. */
 export function execPath(target: Target, argv: Argv): string {
-  const prefix = target.cluster === "default" ? "" : `/clusters/${target.cluster}`;
   const query = ["stdin=true", "stdout=true", "tty=true", "resume=true"];
   if (target.container !== undefined) query.push(`container=${target.container}`);
   for (const argument of argv) query.push(`command=${encodeURIComponent(argument)}`);
   const pod = `pods/${encodeURIComponent(target.pod)}/exec?${query.join("&")}`;
   if (target.namespace === "") return `/gateway/v1/clusters/${target.cluster}/${pod}`;
-  return `${prefix}/api/v1/namespaces/${target.namespace}/${pod}`;
+  return `${clusterPath(target.cluster)}/api/v1/namespaces/${target.namespace}/${pod}`;
 }
 
 /** Returns the path of the endpoint that attaches to `session` again. */

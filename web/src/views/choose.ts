@@ -3,7 +3,7 @@
 import * as access from "../access.ts";
 import { alertLine, card, make, textField } from "../elements.ts";
 import { fragmentOf } from "../route.ts";
-import { impossiblePart, isName } from "../protocol/target.ts";
+import { impossiblePart, isName, type Target } from "../protocol/target.ts";
 import { visible } from "../words.ts";
 
 /** Placeholder of the empty namespace field, until the cluster's default namespace is known. */
@@ -12,21 +12,23 @@ const DEFAULT = "the cluster’s default";
 export interface Choose {
   /** Why the link that led here does not work; empty if the person came without such a link. */
   readonly problem: string;
+  /** What is known of the pod already. */
+  readonly given: Partial<Target>;
   go(fragment: string): void;
   unauthorized(message: string): void;
 }
 
-export function chooseView({ problem, go, unauthorized }: Choose): HTMLElement {
+export function chooseView({ problem, given, go, unauthorized }: Choose): HTMLElement {
   const fields = {
-    cluster: textField("cluster", "Cluster", { required: "", value: "default", list: "clusters" }),
-    namespace: textField("namespace", "Namespace", { placeholder: DEFAULT }),
-    pod: textField("pod", "Pod", { required: "" }),
+    cluster: textField("cluster", "Cluster", { required: "", value: given.cluster ?? "default", list: "clusters" }),
+    namespace: textField("namespace", "Namespace", { placeholder: DEFAULT, ...(given.namespace && { value: given.namespace }) }),
+    pod: textField("pod", "Pod", { required: "", ...(given.pod && { value: given.pod }) }),
     container: textField("container", "Container", { placeholder: "the pod’s default" }),
   };
   const wrong = alertLine(problem);
   const known = make("datalist", { id: "clusters" });
   const rows = Object.values(fields).map(({ row }) => row);
-  const form = make("form", {}, ...rows, known, make("p", {}, make("button", {}, "Open a shell")));
+  const form = make("form", {}, ...rows, known, make("p", { class: "next" }, make("button", {}, "Open a shell"), make("a", { href: "#/" }, "Find it in the list")));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const value = (name: keyof typeof fields): string => fields[name].input.value.trim();

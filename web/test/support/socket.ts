@@ -41,6 +41,10 @@ export class FakeSocket implements Socket {
     this.#waiting = 0;
   }
 
+  deliver(payload: Uint8Array): void {
+    this.#listener?.received(payload);
+  }
+
   receive(stream: number, data: string | Uint8Array | object): void {
     const body = data instanceof Uint8Array ? data : Buffer.from(typeof data === "string" ? data : JSON.stringify(data));
     this.#listener?.received(Uint8Array.of(stream, ...body));

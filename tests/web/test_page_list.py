@@ -1,0 +1,94 @@
+"""The list of pods, which a person sees first: found by keyboard alone, and left and found again as it was."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+from support.browser import open_tab
+from support.served import TOKEN, cluster_at, config_for, served
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+FOUND = "() => axe.run().then(({violations}) => violations.map(({id, nodes}) => [id, nodes[0].html, nodes[0].failureSummary]))"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def gateway(demo, tmp_path):
+    """The gateway with the demo behind it, over a relay, and a second cluster that nobody reaches."""
+    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay")
+    away = replace(cluster, name="away", vm="none")
+    async with served(config_for(cluster, away), tmp_path) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tab(browser, gateway):
+    async with open_tab(browser, gateway.url) as opened:
+        yield opened
+
+
+async def visit(tab, gateway, path=""):
+    tokens = gateway.gateway.access.tokens
+    await tab.visit(f"#ticket={tokens.ticket(tokens.identity(TOKEN))}&path=/{path}")
+
+
+async def accessible(tab):
+    """Holds the page against axe, which finds nothing on it as it is."""
+    if AXE.exists():  # else the page was built elsewhere
+        await tab.page.evaluate(AXE.read_text())
+        assert await tab.page.evaluate(FOUND) == []
+
+
+def rows(tab):
+    return tab.page.locator(".rows .row:not([hidden])")
+
+
+async def test_two_keys_and_enter_lead_to_a_prompt_and_back_to_the_list_as_it_was(tab, gateway):
+    await visit(tab, gateway)
+    await expect(rows(tab)).to_have_count(6)
+    await tab.keys("ba")
+    await expect(rows(tab).first).to_contain_text("bash-0")
+    await tab.page.keyboard.press("Enter")
+    await tab.state("connected")
+    assert tab.page.url.endswith("#/default/default/bash-0")
+    await tab.page.go_back()
+    search = tab.page.get_by_role("combobox", name="Find a pod")
+    await expect(search).to_have_value("ba")
+    await expect(search).to_be_focused()
+    await tab.page.keyboard.press("Escape")
+    await expect(rows(tab).first).to_contain_text("bash-0")  # opened lately, so the first
+
+
+async def test_a_container_is_chosen_by_keyboard_where_axe_finds_nothing(tab, gateway):
+    await visit(tab, gateway, "default/team-a")
+    await expect(rows(tab)).to_have_count(1)
+    await tab.page.get_by_label("Namespace").select_option("")
+    await expect(rows(tab)).to_have_count(6)
+    await accessible(tab)
+    await tab.keys("we")
+    await expect(rows(tab).first).to_contain_text("web-0")
+    await expect(rows(tab).filter(has_text="svc")).to_have_count(2)  # what leads to pods is found too
+    await tab.page.keyboard.press("ArrowRight")
+    container = tab.page.get_by_role("complementary", name="Pod web-0").get_by_role("listitem")
+    await expect(container.first.get_by_role("button")).to_be_focused()
+    await expect(container.first).to_contain_text("maindefault")
+    await accessible(tab)
+    await tab.page.keyboard.press("ArrowDown")
+    await tab.page.keyboard.press("Enter")
+    await tab.state("connected")
+    assert tab.page.url.endswith("#/default/default/web-0/side")
+
+
+async def test_what_is_not_there_and_what_is_not_reached_are_two_states(tab, gateway):
+    await visit(tab, gateway)
+    await expect(rows(tab)).to_have_count(6)
+    await tab.keys("no such pod")
+    await tab.page.get_by_role("heading", name="Nothing here is called").wait_for()
+    await accessible(tab)
+    await tab.page.get_by_label("Cluster").select_option("away")
+    await tab.page.get_by_role("button", name="Try again").wait_for()
+    await tab.page.get_by_text("From Incus on the management host").wait_for()
+    assert tab.page.url.endswith("#/away")
+    await accessible(tab)

@@ -1,0 +1,327 @@
+/** Finds a pod: a list of all that one may see, which a person narrows down by typing, and opens with Enter. */
+
+import * as access from "../access.ts";
+import { make } from "../elements.ts";
+import { icon } from "../icons.ts";
+import { listen, onVisible, Store, type Disposable } from "../lifecycle.ts";
+import { listsOf, targetOf, type Lists } from "../lists/lists.ts";
+import { keepListMemory, listMemory } from "../lists/memory.ts";
+import { recent } from "../lists/recent.ts";
+import { arrange, search, type Column, type Row } from "../lists/row.ts";
+import { isName, type Target } from "../protocol/target.ts";
+import { formFragment, listFragment } from "../route.ts";
+import { blank, loadingWords } from "./blank.ts";
+import { insidePanel } from "./inside.ts";
+import { ListNotice } from "./list_notice.ts";
+import { PodTable } from "./pod_table.ts";
+
+/** Milliseconds between two updates of the ages. */
+const TICK = 10_000;
+
+export interface Find {
+  /** Cluster and namespace that a link names; undefined: as the tab had them. */
+  readonly cluster: string | undefined;
+  readonly namespace: string | undefined;
+  open(target: Target): void;
+  unauthorized(message: string): void;
+}
+
+export class FindView implements Disposable {
+  readonly #find: Find;
+  readonly #memory = listMemory();
+  readonly #store = new Store();
+  readonly #lists: Lists;
+  readonly #table: PodTable;
+  readonly #input = make("input", {
+    id: "search", type: "text", role: "combobox", "aria-label": "Find a pod", "aria-haspopup": "grid", "aria-expanded": "true",
+    "aria-controls": "pods", "aria-autocomplete": "list", placeholder: "Find a pod: name, namespace, status, node, owner",
+    autocomplete: "off", autocapitalize: "none", spellcheck: "false",
+  });
+  readonly #count = make("span", { class: "count", role: "status" });
+  readonly #clusters = make("select", { "aria-label": "Cluster" });
+  readonly #namespaces = make("select", { "aria-label": "Namespace" });
+  readonly #notice: ListNotice;
+  readonly #middle = make("div", { class: "middle" });
+  readonly #blank = make("div", { class: "place" });
+  #panel: HTMLElement | undefined;
+  #arranged: Row[] = [];
+  #arrangedAs = "";
+  #found: readonly Row[] = [];
+  #frame = 0;
+  #trouble = "";
+  #suggested = "";
+
+  constructor(host: HTMLElement, find: Find) {
+    this.#find = find;
+    this.#lists = listsOf(() => this.#later(), () => void this.#askWhy());
+    this.#notice = new ListNotice(() => this.#lists.retry());
+    this.#table = this.#store.add(new PodTable({
+      sort: (column) => this.#sort(column),
+      open: (row) => this.#open(row),
+      inside: (row) => this.#inside(row, false),
+    }));
+    host.replaceChildren(this.#make());
+    this.#listen();
+    if (find.cluster !== undefined) this.#aim(find.cluster, find.namespace ?? "");
+    this.#input.value = this.#memory.query;
+    void this.#start();
+  }
+
+  dispose(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#memory.scroll = this.#table.scroller.scrollTop;
+    keepListMemory();
+    this.#lists.rest();
+    this.#store.dispose();
+  }
+
+  focus(): void {
+    this.#input.focus();
+  }
+
+  #make(): HTMLElement {
+    const field = make("div", { class: "search" }, icon("search"), this.#input, this.#count);
+    const places = make("div", { class: "places" }, this.#clusters, this.#namespaces);
+    this.#clusters.hidden = true;
+    this.#middle.append(make("div", { class: "list" }, this.#table.element, this.#blank));
+    return make("section", { class: "find", "aria-label": "Find a pod" }, make("h1", { class: "unseen" }, "Find a pod"), make("div", { class: "tools" }, field, places), this.#notice.element, this.#middle, this.#hints());
+  }
+
+  #hints(): HTMLElement {
+    const keys = [["↑↓", "choose"], ["Enter", "shell"], ["→", "containers"], ["Esc", "clear"]] as const;
+    const shown = keys.map(([key, what]) => make("span", {}, make("kbd", {}, key), what));
+    return make("footer", { class: "hints" }, ...shown, make("a", { href: formFragment({}) }, "Type a name"));
+  }
+
+  #listen(): void {
+    this.#input.addEventListener("input", () => this.#typed());
+    this.#clusters.addEventListener("change", () => this.#look(this.#clusters.value, ""));
+    this.#namespaces.addEventListener("change", () => this.#look(this.#memory.cluster, this.#namespaces.value));
+    this.#store.add(listen(window, "keydown", (event) => this.#keyed(event)));
+    this.#store.add(listen(window, "pagehide", () => keepListMemory()));
+    this.#store.add(listen(window, "online", () => this.#lists.check()));
+    this.#store.add(onVisible(() => this.#lists.check()));
+    const timer = setInterval(() => this.#draw(), TICK);
+    this.#store.onDispose(() => clearInterval(timer));
+  }
+
+  /** Looks at the cluster of the link, or as before, or at the first one. */
+  async #start(): Promise<void> {
+    const { cluster } = this.#memory;
+    if (cluster) this.#lists.look(cluster, "");
+    this.#refresh();
+    this.#table.scroller.scrollTop = this.#memory.scroll;
+    const answer = await access.clusters();
+    if (this.#store.disposed) return;
+    if (answer.type === "refused" && answer.status === 401) return this.#find.unauthorized(answer.message);
+    if (answer.type !== "ok") return;
+    const names = answer.value.filter(isName);
+    const shown = cluster && !names.includes(cluster) && cluster !== "default" ? [...names, cluster] : names;
+    this.#clusters.replaceChildren(...shown.map((name) => make("option", { value: name }, name)));
+    this.#clusters.hidden = shown.length < 2;
+    const [first = "default"] = names;
+    if (!cluster || (cluster === "default" && !names.includes("default"))) this.#look(first, this.#memory.namespace);
+    this.#clusters.value = this.#memory.cluster;
+  }
+
+  #aim(cluster: string, namespace: string): void {
+    const memory = this.#memory;
+    if (memory.cluster === cluster && memory.namespace === namespace) return;
+    Object.assign(memory, { cluster, namespace, active: undefined, scroll: 0 });
+  }
+
+  /** Switches to another cluster or namespace, in place. */
+  #look(cluster: string, namespace: string): void {
+    if (!isName(cluster) || (namespace && !isName(namespace))) return;
+    this.#aim(cluster, namespace);
+    this.#closePanel();
+    history.replaceState(null, "", location.pathname + location.search + listFragment(cluster, namespace));
+    this.#lists.look(cluster, this.#lists.cluster === cluster ? this.#lists.namespace : "");
+    if (this.#lists.namespace && this.#lists.namespace !== namespace) this.#lists.look(cluster, namespace);
+    this.#table.scroller.scrollTop = 0;
+    this.#input.focus();
+    this.#refresh();
+  }
+
+  #typed(): void {
+    Object.assign(this.#memory, { query: this.#input.value, active: undefined, scroll: 0 });
+    this.#closePanel();
+    this.#table.scroller.scrollTop = 0;
+    this.#refresh();
+  }
+
+  #sort(column: Column): void {
+    const { sort } = this.#memory;
+    if (sort?.column !== column) this.#memory.sort = { column, descending: false };
+    else this.#memory.sort = sort.descending ? undefined : { column, descending: true };
+    this.#refresh();
+    this.#input.focus();
+  }
+
+  #later(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => this.#refresh());
+  }
+
+  /** Shows the lists as they are now. */
+  #refresh(): void {
+    const { cluster, namespace, sort, query, active } = this.#memory;
+    const { state } = this.#lists;
+    if (state.name === "live") this.#trouble = "";
+    if (query) this.#lists.lookAtWorkloads();
+    if ((state.name === "forbidden" || state.name === "refused") && !this.#lists.namespace) this.#narrow();
+    const known = recent(access.identity(), cluster);
+    const as = `${this.#lists.version} ${JSON.stringify(sort)} ${[...known.values()].join()}`;
+    if (as !== this.#arrangedAs) this.#arranged = arrange(this.#lists.rows(), sort, known);
+    this.#arrangedAs = as;
+    this.#found = search(this.#arranged, query, namespace);
+    const at = active === undefined ? 0 : this.#found.findIndex(({ key }) => key === active);
+    this.#showNamespaces();
+    this.#draw(Math.max(0, at));
+    this.#say();
+  }
+
+  #draw(active = this.#found.findIndex((row) => row === this.#table.active)): void {
+    const { query, sort, cluster } = this.#memory;
+    const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+    const drawing = { words, sort, recent: recent(access.identity(), cluster), now: this.#lists.now };
+    this.#table.show(this.#found, active, drawing);
+    this.#input.setAttribute("aria-activedescendant", this.#table.activeId);
+  }
+
+  /** Where not all namespaces may be seen, one may be. */
+  #narrow(): void {
+    const { cluster, namespace } = this.#memory;
+    if (namespace) return this.#lists.look(cluster, namespace);
+    if (this.#suggested) return;
+    this.#suggested = " ";
+    void access.defaultNamespace(cluster).then((answer) => {
+      if (answer.type !== "ok" || !isName(answer.value)) return;
+      this.#suggested = answer.value;
+      if (!this.#store.disposed) this.#refresh();
+    });
+  }
+
+  #say(): void {
+    const { state, cluster } = this.#lists;
+    const { namespace, query } = this.#memory;
+    const none = this.#found.length === 0;
+    this.#table.element.hidden = none;
+    this.#blank.hidden = !none;
+    const view = {
+      state, cluster, namespace, query: query.trim(), trouble: this.#trouble, suggested: this.#suggested.trim(),
+      retry: () => this.#lists.retry(),
+      clear: () => this.#clear(),
+      look: (name: string) => this.#look(cluster, name),
+    };
+    const as = JSON.stringify(view);
+    if (none && this.#blank.dataset["as"] !== as) {
+      this.#blank.dataset["as"] = as;
+      this.#blank.replaceChildren(blank(view));
+    }
+    this.#notice.show(state, this.#trouble, none);
+    const all = namespace ? "" : state.of !== undefined && state.name !== "loading" ? ` of ${state.of.toLocaleString("en")}` : "";
+    const count = this.#found.length.toLocaleString("en");
+    this.#count.textContent = state.name === "loading" ? loadingWords(state) : none ? "" : query ? `${count} found` : `${count}${all} pods`;
+    this.#count.dataset["state"] = state.name;
+  }
+
+  #showNamespaces(): void {
+    const { namespace } = this.#memory;
+    const seen = `${this.#lists.version} ${namespace}`;
+    if (seen === this.#namespaces.dataset["seen"]) return;
+    this.#namespaces.dataset["seen"] = seen;
+    const known = new Set(namespace ? [namespace] : []);
+    for (const row of this.#lists.pods.values()) known.add(row.namespace);
+    const names = [...known].sort();
+    const as = names.join();
+    if (this.#namespaces.dataset["as"] !== as) {
+      this.#namespaces.dataset["as"] = as;
+      this.#namespaces.replaceChildren(make("option", { value: "" }, "All namespaces"), ...names.map((name) => make("option", { value: name }, name)));
+    }
+    this.#namespaces.value = namespace;
+  }
+
+  #keyed(event: KeyboardEvent): void {
+    const { key, target } = event;
+    if (event.defaultPrevented || event.altKey || event.isComposing || target instanceof HTMLSelectElement) return;
+    const typing = target === this.#input;
+    if (event.ctrlKey || event.metaKey) return;
+    if (target instanceof HTMLInputElement && !typing) return;
+    const moves: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1, PageDown: this.#table.page, PageUp: -this.#table.page };
+    const by = moves[key];
+    const row = this.#table.active;
+    if (by !== undefined) this.#move(by);
+    else if (key === "Enter" && (typing || target === document.body)) this.#enter(row);
+    else if (key === "ArrowRight" && row && row.kind === "pods" && this.#atEnd) this.#inside(row, true);
+    else if (key === "Escape") this.#escape();
+    else if (key === "/" && !typing) this.#input.focus();
+    else {
+      if (key.length === 1 && key !== " " && !typing) this.#input.focus(); // and the key is typed there
+      return;
+    }
+    event.preventDefault();
+  }
+
+  get #atEnd(): boolean {
+    return this.#input.selectionStart === this.#input.value.length;
+  }
+
+  #move(by: number): void {
+    this.#memory.active = this.#table.move(by)?.key;
+    this.#input.setAttribute("aria-activedescendant", this.#table.activeId);
+    if (this.#panel && this.#table.active?.kind === "pods") this.#inside(this.#table.active, false);
+  }
+
+  #enter(row: Row | undefined): void {
+    if (row) this.#open(row);
+    else if (this.#memory.query.trim()) {
+      const { cluster, namespace, query } = this.#memory;
+      location.hash = formFragment({ cluster, namespace, pod: query.trim() });
+    }
+  }
+
+  #escape(): void {
+    if (this.#panel) this.#closePanel();
+    else this.#clear();
+    this.#input.focus();
+  }
+
+  #clear(): void {
+    this.#input.value = "";
+    this.#typed();
+    this.#input.focus();
+  }
+
+  #open(row: Row, container = ""): void {
+    this.#memory.active = row.key;
+    this.#find.open(targetOf(this.#lists.cluster, row, container || undefined));
+  }
+
+  #inside(row: Row, focus: boolean): void {
+    this.#panel?.remove();
+    this.#memory.active = row.key;
+    this.#draw(this.#found.indexOf(row));
+    this.#panel = insidePanel(this.#lists.cluster, row, focus, {
+      open: (container) => this.#open(row, container),
+      close: () => this.#escape(),
+      unauthorized: this.#find.unauthorized,
+    });
+    this.#middle.append(this.#panel);
+    if (focus) this.#panel.querySelector<HTMLElement>("button")?.focus();
+  }
+
+  #closePanel(): void {
+    this.#panel?.remove();
+    this.#panel = undefined;
+  }
+
+  /** Asks the gateway with ordinary requests why it took no connection, which a browser hides. */
+  async #askWhy(): Promise<void> {
+    const answer = await access.whyNoLists();
+    if (this.#store.disposed) return;
+    if (answer.unauthorized !== undefined) return this.#find.unauthorized(answer.unauthorized);
+    this.#trouble = answer.words;
+    this.#refresh();
+  }
+}
