@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 from support.browser import open_tab
+from support.path_proxy import below
 from support.served import TOKEN, cluster_at, config_for, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -92,3 +93,15 @@ async def test_what_is_not_there_and_what_is_not_reached_are_two_states(tab, gat
     await tab.page.get_by_text("From Incus on the management host").wait_for()
     assert tab.page.url.endswith("#/away")
     await accessible(tab)
+
+
+async def test_the_page_works_below_a_path(browser, gateway):
+    async with below("/tools/dap/", gateway.url) as url, open_tab(browser, url) as tab:
+        await visit(tab, gateway)
+        await expect(rows(tab)).to_have_count(6)
+        await tab.keys("ba")
+        await tab.page.keyboard.press("Enter")
+        await tab.state("connected")
+        assert tab.page.url == f"{url}/?renderer=dom#/default/default/bash-0"
+        await tab.page.reload()
+        await tab.state("connected")
