@@ -9,6 +9,7 @@ from aiohttp import web
 from gateway.backends.contract import ByteStream, Response
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Outcome
+from gateway.relay.wire import FULL
 from gateway.server.connection import connection_of
 from gateway.server.refusals import Refusal
 from gateway.sessions.passed import PassedSession, PassedSessions
@@ -16,6 +17,7 @@ from gateway.sessions.passed import PassedSession, PassedSessions
 _AHEAD = (
     64 * 1024
 )  # bytes that wait for the API server, before the client is held back; half of what may wait
+_PART = 8 * FULL  # bytes that are passed on at once: full frames of a relay
 _LAST = 5.0  # seconds for one side to end after the other has
 
 
@@ -62,7 +64,7 @@ async def _both_ways(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stream: ByteStream, session: PassedSession
 ) -> None:
     async def up() -> None:
-        while data := await reader.read(_AHEAD):
+        while data := await reader.read(_PART):
             session.received(data)
             await stream.write(data)
         session.finish(Outcome("client_closed"))

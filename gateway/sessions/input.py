@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 
 from gateway.backends.contract import Channel
-from gateway.protocol.codec import CHUNK
 from gateway.protocol.messages import Stream
 from gateway.relay.journal import Journal
+from gateway.relay.wire import FULL
 
+_PART = 4 * FULL  # bytes that the channel takes at once: full frames of a relay
 _PAUSE = 0.002  # seconds between looks at a disk that is slow; in that time much is written to any other disk
 
 
@@ -68,7 +69,7 @@ class Input:
         """
         offset = self._journal.start
         while True:
-            record = self._journal.read(offset, 4 * CHUNK)
+            record = self._journal.read(offset, _PART)
             if record:
                 offset += len(record[1])
                 await channel.write(record[1])

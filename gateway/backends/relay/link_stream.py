@@ -91,22 +91,22 @@ class LinkStream:
         return batch
 
     async def write(self, data: bytes) -> None:
-        """Sends bytes to the far side in frames. Waits while the stream has no credit, and also with credit left
+        """Sends bytes to the far side in frames. Waits while the stream has too little credit, and also with credit left
         while other streams of the link are active and would be delayed. After the stream's end: no error, no effect.
         """
         view = memoryview(data)
-        while view and (room := await self.room()):
+        while view and (room := await self.room(len(view))):
             self.put(bytes(view[:room]))
             view = view[room:]
 
-    async def room(self) -> int:
-        """Waits until the stream may send input; returns how many bytes may be sent now, at most a frame; 0 after the
-        end.
+    async def room(self, wanted: int) -> int:
+        """Waits until the stream may send `wanted` bytes of input, or a full frame of them: a short frame costs every
+        process on the way as much. Returns how many bytes may be sent now; 0 after the end.
         """
+        size = min(wanted, wire.FULL)
         while not self.ended:
-            room = self._room_now()
-            if room > 0:
-                return min(room, wire.FULL)
+            if self._room_now() >= size:
+                return size
             self._room.clear()
             await self._room.wait()
         return 0

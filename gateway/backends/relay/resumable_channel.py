@@ -87,7 +87,7 @@ class ResumableRelayChannel(RelayChannel):
             if self._stream.ended:
                 self._attached.clear()
                 await self._attached.wait()
-            elif room := await self._stream.room():
+            elif room := await self._stream.room(len(view)):
                 part = bytes(view[:room])
                 view = view[room:]
                 self._held += part

@@ -1,5 +1,8 @@
 """Credit of a stream: whatever its window, and however slowly its output is read, what has been read makes room."""
 
+import asyncio
+import time
+
 import pytest
 
 from gateway.backends.relay.flow_window import ActivityTracker
@@ -39,3 +42,25 @@ async def test_output_that_is_read_late_does_not_stop_the_sender(window, size):
     for _ in range(20):
         assert far.flood(size, rtt=0.0)  # until its credit is used up
         assert sum(len(body) for _, body in far.stream.take())
+
+
+@pytest.mark.parametrize("others", [False, True])
+@pytest.mark.parametrize("size", [1000, 5000, wire.FULL])
+async def test_input_goes_in_full_frames_however_little_the_far_side_takes_at_a_time(size, others):
+    frames, company = [], ActivityTracker()
+    stream = LinkStream(1, lambda frame: frames.append(len(wire.Decoder().feed(frame)[0][2])), 0, company)
+    if others:
+        company.heard(2, time.monotonic())
+    far, taken = wire.Window(wire.INPUT, step=wire.WINDOW // 2), 0
+    async with asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(stream.write(bytes(20 * wire.FULL + 5)))
+        while not writing.done():
+            await asyncio.sleep(0)
+            while taken < sum(frames):
+                part = min(size, sum(frames) - taken)
+                taken += part
+                far.arrived(part)
+                if grant := far.used(part):
+                    stream.frame(wire.CREDIT, wire.encode_credit(1, grant)[7:])
+
+    assert frames == [wire.FULL] * 20 + [5]
