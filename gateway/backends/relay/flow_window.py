@@ -8,11 +8,13 @@ from gateway.relay import wire
 
 MOST = 4 << 20  # bytes
 _INTERVAL = 0.02  # seconds over which a rate is measured, at least
+_SHARED = 0.25  # the same while other streams are active, which a burst of this one would delay
 _SLACK = 0.001  # seconds of delay that a transfer may cause other streams
 _ALONE = 0.010  # the same while no other stream is active
 _COMPANY = 1.0  # seconds for which a change from one stream to another counts
 _PROBE = 1.25  # factor on the round trip: shows whether more in flight is faster
 _FORGET = 0.95  # factor on the best rate after each interval
+_FORGET_SHARED = 0.5  # the same while other streams are active
 
 
 class FlowWindow:
@@ -32,8 +34,9 @@ class FlowWindow:
             self._since = now
         self._count += count
         passed = now - self._since
-        if passed >= max(_INTERVAL, 2 * rtt):
-            self._rate = max(self._count / passed, self._rate * _FORGET)
+        interval, forget = (_INTERVAL, _FORGET) if alone else (_SHARED, _FORGET_SHARED)
+        if passed >= max(interval, 2 * rtt):
+            self._rate = max(self._count / passed, self._rate * forget)
             self._count, self._since = 0, now
         slack = _ALONE if alone else _SLACK
         return int(min(max(self._rate * (_PROBE * rtt + slack), self._floor), MOST))
