@@ -4,6 +4,7 @@ that no connection ever waits for another's reader.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ _PROTOCOL = "SPDY/3.1"
 _VERSION = ("X-Stream-Protocol-Version", "portforward.k8s.io")
 _STARTED = 15.0  # seconds for the streams of a connection to be taken
 _ENDED = 2.0  # seconds for the pod to say how a connection ended; after that no other takes its place
-_PART = 64 * 1024
+_PART = 256 * 1024  # bytes that are passed on at once
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Tunnel:
         self.where = where
         self._reader, self._writer = connection.reader, connection.writer
         self._decoder, self._encoder = spdy.Decoder(), spdy.Encoder()
-        self._frames = self._decoder.receive(connection.early)
+        self._frames = deque(self._decoder.receive(connection.early))
         self._last = -1  # the last stream
         self._requests = 0
         self._open: set[tuple[int, bool]] = (
@@ -81,14 +82,22 @@ class Tunnel:
             raise GatewayFailed(LOST, "the pod's port was not opened in time", passing=True) from None
 
     async def read(self) -> bytes:
-        """Returns the next bytes of the pod; none at their end. Raises GatewayFailed, with the pod's own error if it sent
-        one.
+        """Returns the next bytes of the pod, all that have come; none at their end. Raises GatewayFailed, with the pod's own
+        error if it sent one.
         """
-        while (self._last, True) in self._open:
+        parts: list[bytes] = []
+        while (self._last, True) in self._open and not (parts and self._waits()):
             frame = await self._next()
-            if frame.kind is None and frame.stream == self._last and frame.body:
-                return frame.body
-        return b""
+            if self._carries(frame):
+                parts.append(frame.body)
+        return b"".join(parts)
+
+    def _waits(self) -> bool:
+        """Returns True if the next frame has not come, or is no data of the pod's."""
+        return not (self._frames and self._carries(self._frames[0]))
+
+    def _carries(self, frame: Frame) -> bool:
+        return frame.kind is None and frame.stream == self._last and frame.body != b""
 
     async def end(self) -> None:
         """Ends the connection from here, and waits until the pod has ended it, too. Raises GatewayFailed for the pod's own
@@ -103,8 +112,8 @@ class Tunnel:
 
     async def write(self, data: bytes) -> None:
         """Sends bytes to the pod; waits while the gateway takes none. Raises OSError."""
-        for start in range(0, len(data), CHUNK):
-            self._writer.write(spdy.data(self._last, data[start : start + CHUNK]))
+        parts = (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
+        self._writer.write(b"".join(spdy.data(self._last, part) for part in parts))
         await self._writer.drain()
 
     async def write_eof(self) -> None:
@@ -115,14 +124,15 @@ class Tunnel:
 
     async def _next(self) -> Frame:
         """Returns the next frame; answers pings, and takes note of ends. Raises GatewayFailed."""
-        while (frame := next(self._frames, None)) is None:
+        while not self._frames:
             try:
                 received = await self._reader.read(_PART)
             except OSError:
                 received = b""
             if not received:
                 raise GatewayFailed(LOST, "the connection to the pod's port was lost", passing=True)
-            self._frames = self._decoder.receive(received)
+            self._frames.extend(self._decoder.receive(received))
+        frame = self._frames.popleft()
         if frame.kind == Control.PING:
             self._writer.write(spdy.ping(frame.body))
         if frame.kind == Control.RST_STREAM or (frame.kind is None and frame.fin):

@@ -5,7 +5,7 @@ undone. What is sent is compressed without a dictionary, which zlib's header say
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -46,25 +46,30 @@ class Decoder:
     """Cuts what is received into frames."""
 
     def __init__(self) -> None:
-        self._received = bytearray()
+        self._rest = b""
 
-    def receive(self, data: bytes) -> Iterator[Frame]:
-        """Yields the frames that are whole now. Raises ValueError for more than LARGEST bytes in one."""
-        self._received += data
-        while len(self._received) >= _HEAD:
-            size = int.from_bytes(self._received[5:_HEAD], "big")
+    def receive(self, data: bytes) -> list[Frame]:
+        """Returns the frames that are whole now. Raises ValueError for more than LARGEST bytes in one."""
+        received, frames, at = self._rest + data, [], 0
+        while len(received) - at >= _HEAD:
+            size = int.from_bytes(received[at + 5 : at + _HEAD], "big")
             if size > LARGEST:
                 raise ValueError(f"a SPDY frame of {size} bytes")
-            if len(self._received) < _HEAD + size:
-                return
-            head, body = self._received[:_HEAD], bytes(self._received[_HEAD : _HEAD + size])
-            del self._received[: _HEAD + size]
-            if head[0] & 0x80:
-                kind = int.from_bytes(head[2:4], "big")
-                about = int.from_bytes(body[:4], "big") & 0x7FFFFFFF
-                yield Frame(kind, about if kind in _ABOUT_STREAM else 0, head[4], body)
-            else:
-                yield Frame(None, int.from_bytes(head[:4], "big"), head[4], body)
+            begin, end = at + _HEAD, at + _HEAD + size
+            if len(received) < end:
+                break
+            frames.append(_frame(received[at:begin], received[begin:end]))
+            at = end
+        self._rest = received[at:]
+        return frames
+
+
+def _frame(head: bytes, body: bytes) -> Frame:
+    if not head[0] & 0x80:
+        return Frame(None, int.from_bytes(head[:4], "big"), head[4], body)
+    kind = int.from_bytes(head[2:4], "big")
+    about = int.from_bytes(body[:4], "big") & 0x7FFFFFFF
+    return Frame(kind, about if kind in _ABOUT_STREAM else 0, head[4], body)
 
 
 _ABOUT_STREAM = (Control.SYN_STREAM, Control.SYN_REPLY, Control.RST_STREAM)
