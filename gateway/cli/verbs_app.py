@@ -67,6 +67,24 @@ def logs_(argv: tuple[str, ...], targets: tuple[str, ...], **given: Any) -> int:
     return logs.run(targets, logs.Options(argv=argv, **given))
 
 
+@click.command("cp", help=verb_texts.CP)
+@click.argument("source", metavar="SOURCE")
+@click.argument("destination", metavar="DESTINATION")
+@options.namespace
+@options.container
+@options.cluster
+@click.option(
+    "--timeout", "patience", type=options.Seconds(), metavar="SECONDS", default=300, show_default=True,
+    help="For a lost hop to come back.",
+)  # fmt: skip
+@options.json
+@options.quiet
+def cp_(source: str, destination: str, **given: Any) -> int:
+    from gateway.cli.commands import cp
+
+    return cp.run(source, destination, cp.Options(**given))
+
+
 @click.command("pods", help=verb_texts.PODS)
 @click.option("--all-namespaces", "-A", "every", is_flag=True, help="Of every namespace.")
 @click.option(
@@ -82,4 +100,4 @@ def pods_(every: bool, selector: str, wide: bool, namespace: str | None, cluster
     return pods.run(cluster, namespace or "", selector, wide=wide, as_json=json, every=every)
 
 
-COMMANDS = (logs_, pods_, curl_)
+COMMANDS = (logs_, cp_, pods_, curl_)

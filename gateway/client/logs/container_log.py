@@ -14,10 +14,10 @@ from gateway.client.exit_status import GatewayFailed
 from gateway.client.logs.container_state import ContainerState, container_state
 from gateway.client.logs.lines import LogLine, stamped
 from gateway.client.logs.merge import Lane
-from gateway.client.logs.outage import Outage
 from gateway.client.logs.position import Position
 from gateway.client.logs.silence import Silence
 from gateway.client.logs.wish import Event, Notice, Source, Wish
+from gateway.client.outage import Outage
 from gateway.client.stream import Answer
 from gateway.errors import DapError, HopFailed
 

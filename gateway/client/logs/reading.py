@@ -7,9 +7,9 @@ from gateway.client.cluster import Cluster
 from gateway.client.exit_status import GatewayFailed, first
 from gateway.client.logs.container_log import ContainerLog
 from gateway.client.logs.merge import Deliver, Lane, Merge
-from gateway.client.logs.outage import Outage
 from gateway.client.logs.pods import PodSearch
 from gateway.client.logs.wish import Event, Notice, Selection, Source, Wish
+from gateway.client.outage import Outage
 from gateway.errors import DapError, HopFailed
 
 _GONE = 410  # the version of the list, which the API server has no more

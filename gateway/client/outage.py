@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 from gateway.client.cluster import passes
 from gateway.client.exit_status import GatewayFailed
-from gateway.client.logs.wish import Event
 from gateway.errors import DapError
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between attempts; the last one again and again
 
-Say = Callable[[Event, str], None]
+Say = Callable[[Literal["lost", "back"], str], None]
 
 
 class Outage:

@@ -1,0 +1,94 @@
+"""Describes what is copied: files, directories and links by their names below the directory that is copied; and refuses names
+and links that lead out of it.
+"""
+
+import posixpath
+import stat
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["file", "dir", "link", "other"]
+_LONGEST = 4096  # bytes of a path
+
+
+class CopyFailed(Exception):  # noqa: N818  # said of a copy, as HopFailed is of a hop
+    """Raised with a sentence about what cannot be copied."""
+
+
+class Changed(Exception):  # noqa: N818
+    """Raised where a file is no more what it was when its copy began."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Holds one name. `name`: relative, its parts separated by /; empty for what is copied itself. `mtime`: whole seconds;
+    `sparse`: the file has holes.
+    """
+
+    name: str
+    kind: Kind
+    mode: int
+    size: int
+    mtime: int
+    sparse: bool = False
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Returns by what a file that changes is noticed."""
+        return self.size, self.mtime
+
+
+@dataclass
+class CopyResult:
+    """Holds what came of a copy. `unverified`: files whose SHA-256 was not compared; `skipped`: names that were not copied,
+    each with the reason.
+    """
+
+    files: int = 0
+    bytes: int = 0
+    sha256: str = ""  # of a single file
+    unverified: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def parsed(name: str, words: str) -> Entry:
+    """Returns the entry that a line of stat describes: mode in hexadecimal, size, time, blocks of 512 bytes. Raises
+    ValueError.
+    """
+    mode, size, mtime, blocks = words.split()
+    bits = int(mode, 16)
+    kind = _kind(bits)
+    sparse = kind == "file" and int(blocks) * 512 < int(size)
+    return Entry(name, kind, stat.S_IMODE(bits), int(size), int(mtime), sparse)
+
+
+def _kind(mode: int) -> Kind:
+    for test, kind in ((stat.S_ISREG, "file"), (stat.S_ISDIR, "dir"), (stat.S_ISLNK, "link")):
+        if test(mode):
+            return kind  # type: ignore[return-value]  # the literals above
+    return "other"
+
+
+def refused_name(name: str) -> str:
+    """Returns why a name from elsewhere is not used; empty for a name that leads below the directory."""
+    parts = name.split("/")
+    if name.startswith("/") or "\0" in name or any(part in ("", ".", "..") for part in parts):
+        return "its name leads out of the directory"
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return "its name is not valid UTF-8"
+    return "its name is too long" if size > _LONGEST else ""
+
+
+def refused_link(name: str, leads_to: str) -> str:
+    """Returns why a link is not made; empty for one that stays inside what is copied.
+
+    It may climb at its beginning alone: a `..` behind another link would climb from where that one leads.
+    """
+    parts = leads_to.split("/")
+    climbs = next((at for at, part in enumerate(parts) if part != ".."), len(parts))
+    depth = len(posixpath.dirname(name).split("/")) if "/" in name else 0
+    if leads_to.startswith("/") or not leads_to or climbs > depth or ".." in parts[climbs:]:
+        return f"the link leads out of what is copied, to {leads_to}"
+    return ""

@@ -1,0 +1,250 @@
+"""Copies both ways between this machine and a shell with few programs, whose link is cut."""
+
+import asyncio
+import os
+import random
+
+import pytest
+from support.local_shell import TOOLS, LocalShell
+
+from gateway.client.copy import work as works
+from gateway.client.copy.container import Container
+from gateway.client.copy.download import download
+from gateway.client.copy.entries import CopyFailed, Entry, refused_link, refused_name
+from gateway.client.copy.local_tree import LocalTree
+from gateway.client.copy.upload import upload
+from gateway.client.copy.work import BLOCK, Work, batches
+from gateway.client.outage import Outage
+from gateway.errors import HopFailed
+
+NOISE = random.Random(1).randbytes(1 << 20)
+
+
+@pytest.fixture
+def shell(tmp_path):
+    return LocalShell(tmp_path)
+
+
+def work_at(shell):
+    seen = []
+    work = Work(Container(shell.start, "web-0"), Outage(60, lambda *_: None), lambda *how: seen.append(how))
+    work.seen = seen
+    return work
+
+
+def tree(root):
+    """A directory with what there can be."""
+    (root / "sub" / "deep").mkdir(parents=True)
+    (root / "a").write_bytes(b"hello")
+    (root / "a").chmod(0o640)
+    (root / "sub" / "b c\n-d").write_bytes(NOISE)
+    (root / "sub" / "empty").touch()
+    (root / "-rf").write_bytes(b"-")
+    (root / "sub" / "in").symlink_to("../a")
+    (root / "in").symlink_to("sub/deep")
+    with (root / "holes").open("wb") as file:
+        file.seek(40 * BLOCK)
+        file.write(b"end")
+    for name in ("a", "sub/empty", "sub/deep", "sub"):
+        os.utime(root / name, (1_000_000_000, 1_000_000_000))
+    (root / "sub").chmod(0o750)
+
+
+def described(root):
+    """All that is below: kind, mode, time, content."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        stat = path.lstat()
+        content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else ""
+        time = 0 if path.is_symlink() else int(stat.st_mtime)
+        found[str(path.relative_to(root))] = (oct(stat.st_mode), time, content)
+    return found
+
+
+@pytest.mark.parametrize("cuts", [[], [600_000, 10, 700_000]], ids=["well", "cut"])
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+async def test_a_directory_is_the_same_there_also_through_lost_hops(shell, tmp_path, up, cuts):
+    here = tmp_path / "here"
+    here.mkdir()
+    origin = here / "x" if up else shell.directory / "x"
+    origin.mkdir()
+    tree(origin)
+    work = work_at(shell)
+    shell.cuts = [3000, *cuts] if cuts else []
+    await (upload(work, origin, "copy") if up else download(work, "x", here / "copy"))
+    copy = shell.directory / "copy" if up else here / "copy"
+    assert described(copy) == described(origin)
+    assert (copy / "holes").stat().st_blocks < 2048
+    assert (work.result.files, work.result.unverified, work.result.skipped, shell.cuts) == (5, 0, {}, [])
+    assert work.done == work.total == work.result.bytes
+    assert {path.name for path in shell.directory.iterdir()} <= {"x", "copy"}
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+async def test_a_large_file_goes_on_where_the_hop_was_lost(shell, tmp_path, monkeypatch, up):
+    for module in (
+        works,
+        __import__("gateway.client.copy.upload", fromlist=["x"]),
+        __import__("gateway.client.copy.download", fromlist=["x"]),
+    ):
+        monkeypatch.setattr(module, "WINDOW", 8)
+    origin = tmp_path / "f" if up else shell.directory / "f"
+    origin.write_bytes(b"".join(NOISE[n:] + NOISE[:n] for n in range(20)) + b"end")
+    shell.cuts = [5_500_000, 200_000, 6_000_000]
+    await (upload(work_at(shell), origin, "g") if up else download(work_at(shell), "f", tmp_path / "g"))
+    copy = shell.directory / "g" if up else tmp_path / "g"
+    assert copy.read_bytes() == origin.read_bytes()
+    assert shell.cuts == []
+    assert shell.carried < origin.stat().st_size + 4 * BLOCK + 200_000
+    assert [path.name for path in copy.parent.iterdir() if path.name.startswith(".")] == []
+
+
+async def test_with_few_programs_what_can_be_done_is_done(tmp_path):
+    shell = LocalShell(tmp_path, ("sh", "cat", "wc", "mv", "rm"))
+    (shell.directory / "f").write_bytes(NOISE)
+    work = work_at(shell)
+    await download(work, "f", tmp_path / "g")
+    await upload(work, tmp_path / "g", "h")
+    assert (shell.directory / "h").read_bytes() == NOISE
+    assert (work.result.files, work.result.unverified) == (2, 2)
+    (shell.directory / "d").mkdir()
+    with pytest.raises(CopyFailed, match="has no tar and no find and no stat, without which no directory"):
+        await download(work, "d", tmp_path / "e")
+    with pytest.raises(CopyFailed, match="has no tar, without which no directory"):
+        await upload(work, shell.directory / "d", "e")
+    (shell.path / "sh").unlink()
+    with pytest.raises(CopyFailed, match="web-0 has no sh, without which nothing can be copied"):
+        await download(work, "f", tmp_path / "g")
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+async def test_a_file_that_changes_all_the_time_is_named_and_not_left(shell, tmp_path, up):
+    origin = tmp_path / "x" if up else shell.directory / "x"
+    origin.mkdir()
+    (origin / "log").write_bytes(b"0" * 100)
+    plain = shell.start
+
+    def start(argv, stdin=None):
+        with (origin / "log").open("ab") as file:
+            file.write(b"more")
+        return plain(argv, stdin)
+
+    shell.start = start
+    with pytest.raises(CopyFailed, match="log changes while it is copied"):
+        await (
+            upload(work_at(shell), origin / "log", "y")
+            if up
+            else download(work_at(shell), "x/log", tmp_path / "y")
+        )
+    left = {path.name for path in (*shell.directory.iterdir(), *tmp_path.iterdir())}
+    assert left == {"root", "bin", "x"}
+
+
+async def test_what_is_refused_or_not_there(shell, tmp_path):
+    work, here = work_at(shell), tmp_path / "here"
+    (here / "f" / "x").mkdir(parents=True)
+    (shell.directory / "f").write_bytes(b"f")
+    (shell.directory / "d" / "g").mkdir(parents=True)
+    os.mkfifo(shell.directory / "pipe")
+    (tmp_path / "g").write_bytes(b"g")
+    for source, target, said in (
+        ("nope", here, "nope: no such file or directory"), ("pipe", here, "neither a file nor a directory"),
+        ("f", here, "f is a directory"), ("f", here / "no" / "f", "no: no such directory"),
+    ):  # fmt: skip
+        with pytest.raises(CopyFailed, match=said):
+            await download(work, source, target)
+    for source, target, said in (
+        (here / "nope", "x", "nope: No such file"), (tmp_path / "g", "d", "d/g is a directory"),
+        (tmp_path / "g", "no/x", "no: no such directory"), (here, "f", "is no directory"), (tmp_path / "g", "pipe", "no file"),
+    ):  # fmt: skip
+        with pytest.raises(CopyFailed, match=said):
+            await upload(work, source, target)
+    assert work.result.files == 0
+
+
+async def test_links_that_lead_out_are_named_and_a_link_here_is_not_written_through(shell, tmp_path):
+    root, here, out = shell.directory / "x", tmp_path / "here", tmp_path / "out"
+    out.mkdir()
+    (here / "x").mkdir(parents=True)
+    (here / "x" / "sub").symlink_to(out)
+    (root / "sub").mkdir(parents=True)
+    (root / "sub" / "f").write_bytes(b"f")
+    (root / "out").symlink_to("../../etc")
+    work = work_at(shell)
+    with pytest.raises(CopyFailed, match=r"sub: Not a directory|sub: Too many levels"):
+        await download(work, "x", here)
+    (here / "x" / "sub").unlink()
+    await download(work, "x", here)
+    assert (list(work.result.skipped), list(out.iterdir())) == (["out"], [])
+    assert (here / "x" / "sub" / "f").read_bytes() == b"f"
+
+
+async def test_cancelled_it_leaves_nothing(shell, tmp_path):
+    (shell.directory / "f").write_bytes(NOISE * 8)
+    for copy in (
+        lambda work: download(work, "f", tmp_path / "g"),
+        lambda work: upload(work, shell.directory / "f", "g"),
+    ):
+        began = asyncio.Event()
+        work = work_at(shell)
+        work.progress = lambda *_, began=began: began.set()
+        task = asyncio.ensure_future(copy(work))  # noqa: TID251  # awaited below
+        await began.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert [path.name for path in (*tmp_path.iterdir(), *shell.directory.iterdir())] == ["root", "bin", "f"]
+
+
+async def test_a_hop_that_does_not_come_back_ends_it(shell, tmp_path):
+    (shell.directory / "f").write_bytes(NOISE)
+    shell.cuts = [2000, *[0] * 100]
+    work = work_at(shell)
+    work.outage = Outage(0.1, lambda *_: None)
+    with pytest.raises(HopFailed, match="the link was cut"):
+        await download(work, "f", tmp_path / "g")
+    assert not (tmp_path / "g").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/etc/passwd", "..", "a/../b", "a//b", "./a", "a\0b", "a" * 5000, "a\udc80"]
+)
+def test_names_that_lead_elsewhere(name):
+    assert refused_name(name)
+    assert not refused_name("a/..b/c d")
+
+
+@pytest.mark.parametrize(
+    ("name", "leads_to", "refused"),
+    [
+        ("l", "a", False), ("l", "sub/a", False), ("sub/l", "../a", False), ("a/b/l", "../../c", False), ("l", ".", False),
+        ("l", "../a", True), ("l", "/a", True), ("l", "", True), ("sub/l", "../../a", True), ("l", "a/../../b", True),
+        ("l", "a/b/../c", True), ("sub/l", "../..", True), ("a/l", "..", False),
+    ],
+)  # fmt: skip
+def test_links_by_where_they_lead(name, leads_to, refused):
+    assert bool(refused_link(name, leads_to)) is refused
+
+
+def test_a_tree_is_not_left(tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "l").symlink_to(tmp_path)
+    one = LocalTree(tmp_path / "root", "mark")
+    with (
+        pytest.raises(OSError, match=r"Not a directory|Too many levels"),
+        one.file(Entry("l/f", "file", 0o600, 1, 0)),
+    ):
+        pass
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+        one.directory(Entry("l", "dir", 0o700, 0, 0))
+    one.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["root"]
+
+
+def test_batches_are_bounded():
+    files = [
+        Entry(str(number), "file", 0, size, 0)
+        for number, size in enumerate([40 * BLOCK, 30 * BLOCK, *[1] * 700])
+    ]
+    assert [len(batch) for batch in batches(files)] == [1, 500, 201]
+    assert TOOLS

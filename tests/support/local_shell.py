@@ -1,0 +1,126 @@
+"""Stands for a container: runs commands on this machine, in a directory, with the programs that are named; links can be cut."""
+
+import asyncio
+import shutil
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from gateway.errors import HopFailed
+from gateway.protocol.messages import Output, Stream
+
+TOOLS = (
+    "sh",
+    "tar",
+    "find",
+    "stat",
+    "dd",
+    "cat",
+    "wc",
+    "sha256sum",
+    "mv",
+    "mkdir",
+    "rm",
+    "chmod",
+    "touch",
+    "sleep",
+)
+
+
+class LocalProcess:
+    """Stands for `Process`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, shell: "LocalShell") -> None:
+        self._process = process
+        self._shell = shell
+        self._ready: asyncio.Queue[Output | None] = asyncio.Queue(8)
+        self.exit_code: int | None = None
+
+    async def feed(self, stdin: AsyncIterable[bytes] | None) -> None:
+        """Writes the input."""
+        assert self._process.stdin
+        with suppress(ConnectionError):
+            async for part in stdin or _nothing():
+                self._shell.count(len(part))
+                self._process.stdin.write(part)
+                await self._process.stdin.drain()
+        self._process.stdin.close()
+
+    async def drain(self, stream: Stream, reader: asyncio.StreamReader) -> None:
+        """Takes the output of one stream."""
+        while data := await reader.read(65536):
+            await self._ready.put(Output(stream, data))
+        await self._ready.put(None)
+
+    async def read(self) -> Output | None:
+        """See `Process`."""
+        while self.exit_code is None:
+            if output := await self._ready.get():
+                self._shell.count(len(output.data))
+                return output
+            if output := await self._ready.get():  # one of the streams is at its end
+                await self._ready.put(None)
+                return output
+            self.exit_code = await self._process.wait()
+        return None
+
+
+class LocalShell:
+    """`cuts`: after how many bytes from now the link is lost, one after the other; `ran`: how many commands were started."""
+
+    def __init__(self, directory: Path, tools: tuple[str, ...] = TOOLS) -> None:
+        self.directory = directory / "root"
+        self.directory.mkdir()
+        self.path = directory / "bin"
+        self.path.mkdir()
+        for tool in tools:
+            if found := shutil.which(tool):
+                (self.path / tool).symlink_to(found)
+        self.cuts: list[int] = []
+        self.carried = self.ran = 0
+
+    def count(self, size: int) -> None:
+        """Counts bytes on the link, and cuts it."""
+        self.carried += size
+        if self.cuts:
+            self.cuts[0] -= size
+            if self.cuts[0] < 0:
+                self.cuts.pop(0)
+                raise HopFailed("incus_lost", "the link was cut")
+
+    @asynccontextmanager
+    async def start(
+        self, argv: tuple[str, ...], stdin: AsyncIterable[bytes] | None = None
+    ) -> AsyncIterator[LocalProcess]:
+        """Starts a command."""
+        self.ran += 1
+        if not (self.path / argv[0]).exists():
+            raise HopFailed("start_failed", f'exec: "{argv[0]}": executable file not found in $PATH')
+        process = await asyncio.create_subprocess_exec(
+            self.path / argv[0], *argv[1:], cwd=self.directory, env={"PATH": str(self.path)},
+            stdin=PIPE, stdout=PIPE, stderr=PIPE,
+        )  # fmt: skip
+        assert process.stdout
+        assert process.stderr
+        one = LocalProcess(process, self)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                jobs = [
+                    tasks.create_task(one.feed(stdin)),
+                    tasks.create_task(one.drain(Stream.STDOUT, process.stdout)),
+                    tasks.create_task(one.drain(Stream.STDERR, process.stderr)),
+                ]
+                yield one
+                for job in jobs:
+                    job.cancel()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            process._transport.close()  # type: ignore[attr-defined]  # kills it; its pipes may hold what nobody reads
+            await process.wait()
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
