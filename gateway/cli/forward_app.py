@@ -27,6 +27,6 @@ from gateway.cli import complete_names, help_texts, options
 @options.quiet
 def port_forward_(words: tuple[str, ...], namespace: str | None, cluster: str, **given: Any) -> int:
     from gateway.cli.commands import port_forward
-    from gateway.cli.forward import spec
+    from gateway.client.forward import spec
 
     return port_forward.run(spec.parse(words, cluster, namespace), port_forward.Options(**given))

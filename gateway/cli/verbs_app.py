@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from gateway.cli import options, verb_texts
+from gateway.cli import complete_names, options, verb_texts
 from gateway.cli.curl_app import curl_
 
 
 @click.command("logs", help=verb_texts.LOGS, cls=options.WithOptionalCommand)
-@click.argument("targets", nargs=-1, metavar="[TARGET…]")
+@click.argument("targets", nargs=-1, metavar="[TARGET…]", shell_complete=complete_names.pods)
 @click.option(
     "--selector",
     "-l",

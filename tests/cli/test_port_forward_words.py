@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.cli.forward.spec import Wanted, parse
+from gateway.client.forward.spec import Wanted, parse
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from gateway.cli import signals
 from gateway.cli.connect import gateway
 from gateway.cli.console import safe, say
-from gateway.cli.forward.destination import Destination
-from gateway.cli.forward.forward import Forward
-from gateway.cli.forward.listener import PortTaken, listening
-from gateway.cli.forward.spec import Wanted
-from gateway.cli.forward.tunnels import Tunnels
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import first
+from gateway.client.forward.destination import Destination
+from gateway.client.forward.forward import Forward
+from gateway.client.forward.listener import PortTaken, listening
+from gateway.client.forward.spec import Wanted
+from gateway.client.forward.tunnels import Tunnels
 from gateway.client.tunnel import PodPort
 from gateway.dial import host_port
 from gateway.errors import ConfigError

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
-from gateway.cli.forward.spec import Wanted
 from gateway.client import http
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import REFUSED, GatewayFailed
+from gateway.client.forward.spec import Wanted
 from gateway.client.tunnel import PodPort, tunnel
 
 PROOF = 0.3  # seconds in which a port that takes no connection has said so

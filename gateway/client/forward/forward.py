@@ -5,9 +5,9 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from gateway.cli.forward.destination import Destination
-from gateway.cli.forward.tunnels import Tunnels
 from gateway.client.exit_status import GatewayFailed
+from gateway.client.forward.destination import Destination
+from gateway.client.forward.tunnels import Tunnels
 from gateway.client.tunnel import carry
 
 WAIT = 30.0  # seconds that a connection waits for the way to be there
