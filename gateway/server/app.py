@@ -22,6 +22,7 @@ from gateway.server.app_keys import (
     METRICS,
     NAMESPACES,
     PEER,
+    PRODUCTION,
     REGISTRY,
     RELAYED,
     SPDY_EXEC,
@@ -87,6 +88,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[METRICS] = gateway.metrics
     app[AUDIT] = Audit(gateway.metrics)
     app[NAMESPACES] = gateway.namespaces
+    app[PRODUCTION] = gateway.config.production
     app[REGISTRY] = gateway.registry
     app[RELAYED] = gateway.relayed
     app[SPDY_EXEC] = gateway.config.spdy_exec

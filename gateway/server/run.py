@@ -86,7 +86,7 @@ async def serve(
                 loop.add_signal_handler(number, stopped.set)
         tokens = Tokens(config.token or token(state_dir()), file=PageFile(state_dir(), put=Writer().put))
         async with running(config, tokens, places, prompt, state_dir() if outlived else None) as gateway:
-            gateway.links.base = public.rstrip("/") or next(iter(urls), gateway.links.base)
+            gateway.links.base = public or next(iter(urls), gateway.links.base)
             gateway.tls, gateway.links.pin = tls, tls.pin(gateway.links.base)
             async with listening(gateway, sockets) as accept, _kept(local, accept):
                 own = Identity(owner(), "uid")

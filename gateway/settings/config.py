@@ -114,6 +114,7 @@ class Config:
     trusted_proxies: tuple[str, ...] = ()  # networks
     log_argv: bool = False
     spdy_exec: bool = True  # False: exec and attach over SPDY are refused
+    production: tuple[str, ...] = ()  # patterns of clusters, or of CLUSTER/NAMESPACE, where the page warns
     tls_listen: str = "none"
     tls_cert: str = ""  # a file; empty: a certificate of our own authority
     tls_key: str = ""

@@ -63,6 +63,7 @@ def load(env: Mapping[str, str] = os.environ, flags: Mapping[str, str] | None = 
         layers.origins,
         layers.networks(gateway["trusted_proxies"]),
         layers.is_true("gateway.log_argv", gateway["log_argv"]),
+        production=_list(gateway["production"]),
         spdy_exec=layers.is_true("gateway.spdy_exec", gateway["spdy_exec"]),
         tls_listen=gateway["tls_listen"],
         tls_cert=gateway["tls_cert"],

@@ -121,6 +121,12 @@ GATEWAY_SETTINGS = (
         flag=True,
     ),
     Setting(
+        "production",
+        "DAP_GATEWAY_PRODUCTION",
+        "",
+        "clusters, or CLUSTER/NAMESPACE, where the page's head is red, as in prod-*, comma separated",
+    ),
+    Setting(
         "url", "DAP_GATEWAY_URL", "", "the gateway that client commands use; empty: the local Unix socket"
     ),
     Setting(

@@ -92,6 +92,7 @@ def test_every_setting_has_its_variable(tmp_path):
         "exec": "api",
         "trusted_proxies": "10.0.0.0/8",
         "log_argv": "true",
+        "production": "prod-*,default/live",
         "spdy_exec": "false",
     }
     env = {row.env: values.get(row.key, f"/{row.key}") for row in (*CLUSTER_SETTINGS, *GATEWAY_SETTINGS)}

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from aiohttp import web
@@ -16,7 +17,17 @@ from gateway.access.tokens import TICKET_LIFE, TOKEN_LIFE
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
-from gateway.server.app_keys import ACCESS, BACKENDS, IDENTITY, LINKS, NAMESPACES, PEER, REGISTRY, RELAYED
+from gateway.server.app_keys import (
+    ACCESS,
+    BACKENDS,
+    IDENTITY,
+    LINKS,
+    NAMESPACES,
+    PEER,
+    PRODUCTION,
+    REGISTRY,
+    RELAYED,
+)
 from gateway.server.audit import AUDIT, write
 from gateway.server.refusals import Refusal
 from gateway.server.routes.clusters import requested_cluster
@@ -35,8 +46,16 @@ NAME = re.compile(r"[\w.@+-]{1,64}", re.ASCII)  # of a person or a machine
 async def info(request: web.Request) -> web.Response:
     """Answers who asks, which clusters they may use, and the gateway's version."""
     identity = request[IDENTITY]
-    names = [{"name": one} for one in request.app[BACKENDS] if allowed(identity, "get", Target(one), None)]
-    return web.json_response({"version": __version__, "clusters": names, "identity": identity.name})
+    may = [name for name in request.app[BACKENDS] if allowed(identity, "get", Target(name), None)]
+    clusters = [{"name": name, **_production(request, name)} for name in may]
+    return web.json_response({"version": __version__, "clusters": clusters, "identity": identity.name})
+
+
+def _production(request: web.Request, cluster: str) -> dict[str, list[str]]:
+    """Returns the patterns of the cluster's namespaces where the page warns, if there are any."""
+    split = (pattern.partition("/") for pattern in request.app[PRODUCTION])
+    found = [namespaces or "*" for clusters, _, namespaces in split if fnmatchcase(cluster, clusters)]
+    return {"production": found} if found else {}
 
 
 @routes.get("/gateway/v1/clusters/{cluster}/namespace")
