@@ -46,3 +46,16 @@ async def test_kubectl_reads_and_runs_a_command(gateway_env):
     assert await kubectl("exec", "bash-0", "--", "echo", "here") == (0, b"here\n", b"")
     done = await asyncio.gather(*(kubectl("get", "pod", "bash-0", "-o", "name") for _ in range(5)))
     assert done == [(0, b"pod/bash-0\n", b"")] * 5
+
+
+@pytest.mark.usefixtures("gateway_env")
+async def test_curl_asks_a_pod_through_the_api_and_addresses_from_the_runner(home):
+    """web-0 serves HTTP on 8099."""
+    done = await home.dap("curl", "-f", "pod/web-0:8099/")
+    assert (done.code, done.out) == (0, b"hello-from-pod\n"), done.err
+    done = await home.dap("curl", "-f", "pod/web-0:8099/none")
+    assert (done.code, done.out) == (22, b""), done.err
+    done = await home.dap("curl", "http://host.invalid/")
+    assert (done.code, done.out) == (6, b""), done.err
+    listed = await home.dap("pods", "--json")
+    assert '"web-0"' in listed.out.decode(), listed.err
