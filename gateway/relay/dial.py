@@ -72,13 +72,9 @@ class DialStream(Stream):
         return {}
 
     def _found(self, addresses: list[tuple[int, Any]]) -> None:
-        if self.over:
-            return
-        if not addresses:
-            self._finish({"error": "no address is found for this name", "errno": errno.ENOENT})
-            return
-        self._addresses.extend(addresses)
-        self._try(errno.ENOENT)
+        if not self.over:
+            self._addresses.extend(addresses)
+            self._try(errno.ENOENT)
 
     def _try(self, number: int) -> None:
         """Connects to the next address; fails with `number`, the errno of the address before, where none is

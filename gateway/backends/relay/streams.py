@@ -91,11 +91,7 @@ class RelayStreams:
         try:
             await self.start(stream)
             if stream.exit:
-                code = (
-                    "address_unknown" if stream.exit.get("errno") == errno.ENOENT else "address_unreachable"
-                )
-                message = f"{address.partition(':')[2]} cannot be reached: {stream.exit.get('error')}"
-                raise HopFailed(code, message)
+                raise _unreached(address, stream.exit)
             yield RelayBytes(stream)
         finally:
             await self.end(link, stream)
@@ -130,3 +126,13 @@ class RelayStreams:
             await channel.start()
             channel.write_eof()
             yield channel
+
+
+def _unreached(address: str, ended: Mapping[str, Any]) -> HopFailed:
+    """Returns the error for an address that took no connection. ENOENT stands for a name without an address."""
+    scheme, _, where = address.partition(":")
+    unknown, reason = ended.get("errno") == errno.ENOENT, ended.get("error")
+    if unknown and scheme == "tcp":
+        reason = "no address is found for this name"
+    code = "address_unknown" if unknown else "address_unreachable"
+    return HopFailed(code, f"{where} cannot be reached: {reason}")
