@@ -22,6 +22,7 @@ _REFUSAL = 64 << 10  # bytes
 _ANSWER = 30.0  # seconds for the head of an answer
 _OURS = re.compile(r"(?P<hop>[a-z]+): (?P<message>.*) \((?P<code>[a-z_]+)\)", re.DOTALL)
 _BUSY = (408, 410, 429)  # refusals that pass
+_NOT_PASSING = (Hop.CLIENT, Hop.POD)
 _UNAUTHORIZED = 401
 _OF_THE_GATEWAY = (404, 405)  # which the API server says of an object alone, with its name
 _LASTING = (
@@ -95,6 +96,8 @@ def passes(error: Exception) -> bool:
     """Returns True if what failed may work in a moment: a hop that is gone comes back, a pod that there is not does not."""
     if isinstance(error, GatewayFailed):
         return error.passing
-    if not isinstance(error, DapError) or error.code in _LASTING or error.hop == Hop.POD:
+    if isinstance(error, DapError) and error.code == "slow_client":
+        return True  # what was held up may go on from where it was
+    if not isinstance(error, DapError) or error.code in _LASTING or error.hop in _NOT_PASSING:
         return False
     return error.status is None or error.status.code >= 500 or error.status.code in _BUSY

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.masking import mask
+from gateway.errors import DapError
 from gateway.protocol.outcome import CODES, Hop
 from gateway.protocol.status import Status
 
@@ -55,7 +55,7 @@ class End:
         return f"{self.hop}: {self.message} ({self.code})"
 
 
-class GatewayFailed(Exception):  # noqa: N818  # said of a hop, as HopFailed is
+class GatewayFailed(DapError):  # noqa: N818  # said of a hop, as HopFailed is
     """Raised when the gateway itself could not be reached, refused us, or was lost. Credentials in the
     message are masked.
 
@@ -63,9 +63,14 @@ class GatewayFailed(Exception):  # noqa: N818  # said of a hop, as HopFailed is
     """
 
     def __init__(self, code: str, message: str, *, passing: bool = False) -> None:
-        self.end = End(code, Hop.GATEWAY, mask(message))
-        super().__init__(self.end.message)
+        super().__init__(code, message)
+        self.end = End(code, Hop.GATEWAY, self.message)
         self.passing = passing
+
+    @property
+    def hop(self) -> Hop:
+        """Returns the gateway, whatever the code: some codes only a client knows."""
+        return Hop.GATEWAY
 
 
 class GivenUp(Exception):  # noqa: N818  # a decision, not a mistake

@@ -121,4 +121,4 @@ async def test_a_hop_that_fails_is_no_answer_of_the_service(endpoint):
 async def test_the_exit_code_of_an_address_is_curls(endpoint):
     with pytest.raises(CurlFailed, match=r"^other:80: Connection refused$") as failed:
         await fetch(endpoint, "http://other/")
-    assert failed.value.status == 7
+    assert failed.value.exit_status == 7

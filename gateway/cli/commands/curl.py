@@ -57,8 +57,8 @@ def run(options: Options) -> int:
         return signals.run(_limited(options))
     except CurlFailed as error:
         if not options.silent:
-            say(f"({error.status}) {error}")
-        return error.status
+            say(f"({error.exit_status}) {error}")
+        return error.exit_status
 
 
 async def _limited(options: Options) -> int:

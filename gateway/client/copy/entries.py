@@ -7,12 +7,23 @@ import stat
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.errors import DapError
+from gateway.protocol.outcome import Hop
+
 Kind = Literal["file", "dir", "link", "other"]
 _LONGEST = 4096  # bytes of a path
 
 
-class CopyFailed(Exception):  # noqa: N818  # said of a copy, as HopFailed is of a hop
+class CopyFailed(DapError):  # noqa: N818  # said of a copy, as HopFailed is of a hop
     """Raised with a sentence about what cannot be copied."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("copy_failed", message)
+
+    @property
+    def hop(self) -> Hop:
+        """Returns the client, which alone knows what a copy is."""
+        return Hop.CLIENT
 
 
 class Changed(Exception):  # noqa: N818

@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from gateway.errors import DapError
+from gateway.protocol.outcome import Hop
+
 UNSUPPORTED: Final = 1  # another protocol than http and https, or an answer that is no HTTP/1
 URL: Final = 3
 NAME: Final = 6
@@ -21,9 +24,14 @@ SEND_AGAIN: Final = 65
 CA_FILE: Final = 77
 
 
-class CurlFailed(Exception):  # noqa: N818  # said of a request, as HopFailed is of a hop
-    """Raised when a request failed behind the last hop. `status`: the exit code that curl has for the same."""
+class CurlFailed(DapError):  # noqa: N818  # said of a request, as HopFailed is of a hop
+    """Raised when a request failed behind the last hop. `exit_status`: the exit code that curl has for the same."""
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+        super().__init__("request_failed", message)
+        self.exit_status = status
+
+    @property
+    def hop(self) -> Hop:
+        """Returns the pod: what answers stands behind all hops."""
+        return Hop.POD
