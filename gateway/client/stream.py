@@ -3,23 +3,18 @@ cancelled ends, and nothing waits for another's reader.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import h11
-
 from gateway import __version__
 from gateway.client.endpoint import Endpoint
-from gateway.client.exit_status import LOST, UNREACHABLE, GatewayFailed, first
+from gateway.client.exchange import Body, Broken, Connection, Headers, Request, exchanged
+from gateway.client.exit_status import LOST, UNREACHABLE, GatewayFailed
 from gateway.client.reach import trust
 from gateway.client.websocket import OPEN, explained, notice_loss, socket_to
-from gateway.errors import why
 
-PART = 64 * 1024  # bytes that are read at once
-
-Headers = Sequence[tuple[str, str]]
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -78,90 +73,42 @@ async def requested(
     """Sends a request and enters once the head of the answer is there, while a `body` that is a stream is still sent;
     leaving ends both. `seconds`: for the head to come; None: for ever. Raises GatewayFailed, and what the stream raises.
     """
-    async with dialled(endpoint) as (reader, writer):
-        exchange = _Exchange(endpoint, reader, writer)
+    request = _request(endpoint, method, path, headers, body)
+    late = f"no answer from the gateway at {endpoint} within {seconds or 0:g} s"
+    async with dialled(endpoint) as pair, AsyncExitStack() as stack:
         try:
-            async with asyncio.TaskGroup() as tasks:
-                sending = tasks.create_task(exchange.send(method, path, headers, body))
-                head = await _within(exchange.head(), seconds, endpoint)
-                names = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers]
-                yield Answer(head.status_code, names, exchange.body(), head.reason.decode("latin-1"))
-                sending.cancel()
-        except BaseExceptionGroup as group:
-            raise first(group) from None
-
-
-async def _within(
-    head: Coroutine[None, None, h11.Response], seconds: float | None, endpoint: Endpoint
-) -> h11.Response:
-    try:
-        async with asyncio.timeout(seconds):
-            return await head
-    except TimeoutError:
-        message = f"no answer from the gateway at {endpoint} within {seconds:g} s"
-        raise GatewayFailed(UNREACHABLE, message, passing=True) from None
-
-
-class _Exchange:
-    """Speaks HTTP/1.1 on one connection, for one request."""
-
-    def __init__(
-        self, endpoint: Endpoint, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._endpoint = endpoint
-        self._reader, self._writer = reader, writer
-        self._http1 = h11.Connection(h11.CLIENT)
-
-    async def send(
-        self, method: str, path: str, headers: Headers, body: bytes | AsyncIterable[bytes]
-    ) -> None:
-        """Sends the request. An answer that comes before the end of the body ends the sending, not the request."""
-        url = urlsplit(self._endpoint.url)
-        streams = not isinstance(body, bytes)
-        framing = ("Transfer-Encoding", "chunked") if streams else ("Content-Length", str(len(body)))  # type: ignore[arg-type]
-        given = {name.lower() for name, _ in headers}
-        ours = [
-            ("Host", url.netloc), *({"User-Agent": f"dap/{__version__}"}.items() if "user-agent" not in given else ()),
-            *([framing] if body or method in ("POST", "PUT", "PATCH") else []),
-            *self._endpoint.headers.items(), ("Connection", "close"),
-        ]  # fmt: skip
-        request = h11.Request(method=method, target=url.path + path, headers=[*ours, *headers])
-        await self._write(self._http1.send(request))
-        if isinstance(body, bytes):
-            await self._write(self._http1.send(h11.Data(data=body)) if body else b"")
-        else:
-            async for part in body:
-                await self._write(self._http1.send(h11.Data(data=part)) if part else b"")
-        await self._write(self._http1.send(h11.EndOfMessage()))
-
-    async def head(self) -> h11.Response:
-        """Returns the answer's head. Raises GatewayFailed."""
-        try:
-            while not isinstance(event := await self._next(), h11.Response):
-                pass
-        except (OSError, h11.RemoteProtocolError) as error:
-            message = f"no answer from the gateway at {self._endpoint}: {why(error)}"
+            async with asyncio.timeout(seconds):
+                answer = await stack.enter_async_context(exchanged(Connection(*pair), request))
+        except TimeoutError:
+            raise GatewayFailed(UNREACHABLE, late, passing=True) from None
+        except Broken as broken:
+            message = f"no answer from the gateway at {endpoint}: {broken}"
             raise GatewayFailed(UNREACHABLE, message, passing=True) from None
-        return event
+        names = [(name.lower(), value) for name, value in answer.headers]
+        yield Answer(answer.status, names, _body(answer.parts), answer.reason)
 
-    async def body(self) -> AsyncIterator[bytes]:
-        """Yields the body's parts. Raises GatewayFailed."""
-        try:
-            while isinstance(event := await self._next(), h11.Data):
-                yield bytes(event.data)
-        except (OSError, h11.RemoteProtocolError):
-            raise GatewayFailed(LOST, "the answer was cut before its end", passing=True) from None
 
-    async def _write(self, data: bytes | None) -> None:
-        try:
-            self._writer.write(data or b"")
-            await self._writer.drain()
-        except OSError:
-            await asyncio.Event().wait()  # whoever reads the answer says what became of the connection
+def _request(
+    endpoint: Endpoint, method: str, path: str, headers: Headers, body: bytes | AsyncIterable[bytes]
+) -> Request:
+    url, given = urlsplit(endpoint.url), {name.lower() for name, _ in headers}
+    agent = () if "user-agent" in given else (("User-Agent", f"dap/{__version__}"),)
+    ours = [("Host", url.netloc), *agent, *endpoint.headers.items(), ("Connection", "close")]
+    if isinstance(body, bytes):
+        sent = Body(lambda: _once(body), len(body)) if body or method in ("POST", "PUT", "PATCH") else None
+    else:
+        sent = Body(lambda: aiter(body), None, again=False)
+    return Request(method, url.path + path, [*ours, *headers], sent)
 
-    async def _next(self) -> h11.Event:
-        while (event := self._http1.next_event()) is h11.NEED_DATA:
-            self._http1.receive_data(await self._reader.read(PART))
-        if not isinstance(event, h11.Event):
-            raise h11.RemoteProtocolError("the connection was closed")
-        return event
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    if data:
+        yield data
+
+
+async def _body(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for part in parts:
+            yield part
+    except Broken:
+        raise GatewayFailed(LOST, "the answer was cut before its end", passing=True) from None

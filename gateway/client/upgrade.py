@@ -11,8 +11,9 @@ import h11
 from gateway import __version__
 from gateway.client import http
 from gateway.client.endpoint import Endpoint
+from gateway.client.exchange import Headers
 from gateway.client.exit_status import UNREACHABLE, GatewayFailed
-from gateway.client.stream import Headers, dialled
+from gateway.client.stream import dialled
 from gateway.client.websocket import OPEN
 from gateway.errors import why
 

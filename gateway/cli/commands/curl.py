@@ -14,11 +14,12 @@ from gateway.cli.console import say
 from gateway.cli.terminal import tty
 from gateway.cli.terminal.stdio import OutputClosed, Sink, Source
 from gateway.client.cluster import Cluster
-from gateway.client.curl.exchange import Body, Reply
+from gateway.client.curl.exchange import Reply
 from gateway.client.curl.failure import CA_FILE, HTTP_ERROR, READ, TIMEOUT, WRITE, CurlFailed
 from gateway.client.curl.transfer import Asked, fetched
 from gateway.client.curl.way import Trust, parse
 from gateway.client.endpoint import Endpoint
+from gateway.client.exchange import Body
 from gateway.errors import why
 from gateway.protocol.errors import BadRequest
 from gateway.settings.loader import load

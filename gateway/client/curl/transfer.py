@@ -9,10 +9,11 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from gateway import __version__
 from gateway.client import http
-from gateway.client.curl.exchange import Body, Headers, Reply, Request, exchanged
+from gateway.client.curl.exchange import Reply, exchanged
 from gateway.client.curl.failure import REDIRECTS, SEND_AGAIN, CurlFailed
 from gateway.client.curl.way import Place, Trust, connected_to, parse
 from gateway.client.endpoint import Endpoint
+from gateway.client.exchange import Body, Headers, Request
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.outcome import CODES
 from gateway.protocol.status import Status

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from gateway.client.curl.exchange import Connection
 from gateway.client.curl.failure import CERTIFICATE, CONNECT, NAME, TLS, UNSUPPORTED, URL, CurlFailed
 from gateway.client.endpoint import Endpoint
+from gateway.client.exchange import Connection
 from gateway.client.exit_status import GatewayFailed
 from gateway.client.runner_dial import from_runner
 from gateway.client.stream import dialled

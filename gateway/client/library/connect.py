@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 from gateway.client import http
 from gateway.client.cluster import Cluster
-from gateway.client.curl.exchange import Body, Reply
+from gateway.client.curl.exchange import Reply
 from gateway.client.curl.transfer import Asked, fetched
 from gateway.client.curl.way import Trust, parse
 from gateway.client.endpoint import Endpoint, gateway
+from gateway.client.exchange import Body
 from gateway.client.forward.spec import Wanted
 from gateway.client.library.forwarded import Forwarded, forwarded
 from gateway.client.library.pod import LIMIT, Place, Pod, Stdin
