@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.browser import open_tab
+from support.repeated import again
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 POD = "/default/default/web-0"
+# What the page does by itself: against the gateway this only repeats
+page_alone = pytest.mark.parametrize("site", ["scripted", again("demo")], indirect=True)
 
 
 async def signed_in(tab, site, path=POD, **options):
@@ -37,6 +40,7 @@ async def test_a_reload_keeps_the_token_and_opens_a_new_shell(tab, site):
     await tab.state("connected")
 
 
+@page_alone
 async def test_a_token_stays_in_its_tab(tab, site, new_tab):
     await signed_in(tab, site)
     async with new_tab() as other:
@@ -58,6 +62,7 @@ async def test_the_exit_code_is_shown_and_enter_opens_a_new_shell(tab, site):
     await tab.state(re.compile("ended, exit 0"))
 
 
+@page_alone
 async def test_the_size_follows_the_window(tab, site):
     await signed_in(tab, site)
     await tab.page.set_viewport_size({"width": 640, "height": 400})
@@ -67,6 +72,7 @@ async def test_the_size_follows_the_window(tab, site):
     await tab.shows(f"{rows} {columns}")
 
 
+@page_alone
 @pytest.mark.parametrize("query", ["?renderer=dom", ""], ids=["dom", "webgl"])
 async def test_true_colours_under_the_policy(tab, site, query):
     await signed_in(tab, site, query=query)
@@ -81,6 +87,7 @@ async def test_true_colours_under_the_policy(tab, site, query):
     assert seen.get("255,100,50", 0) > 5
 
 
+@page_alone
 async def test_a_count_that_no_screen_has_does_not_stop_the_page(tab, site):
     """xterm.js would count to it, and nothing that was typed could end that."""
     await signed_in(tab, site)
@@ -136,6 +143,7 @@ async def test_an_unknown_token_leads_to_the_sign_in_and_back(tab, site):
     await tab.state("connected")
 
 
+@page_alone
 async def test_the_form_opens_a_pod(tab, site):
     await tab.visit(f"#ticket={site.ticket()}&path=/?")
     await tab.page.get_by_label("Pod").fill("Web_0")
@@ -162,6 +170,7 @@ async def test_a_pod_without_a_namespace_is_in_the_clusters_and_that_is_shown(ta
     assert await tab.page.title() == "web-0 · default · dap"
 
 
+@page_alone
 async def test_the_form_opens_a_pod_in_a_namespace(tab, site):
     await tab.visit(f"#ticket={site.ticket()}&path=/?")
     await tab.page.get_by_label("Namespace").fill("default")
@@ -194,6 +203,7 @@ async def test_signing_out_ends_the_token_and_what_the_tab_keeps(tab, site):
     await tab.state("connected")
 
 
+@page_alone
 async def test_without_a_shell_signing_out_asks_nothing(tab, site):
     await tab.visit(f"#ticket={site.ticket()}&path=/?")
     await tab.page.get_by_role("button", name="Sign out", exact=True).click()
