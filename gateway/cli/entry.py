@@ -2,9 +2,19 @@
 
 import sys
 
+from gateway import garbage
+
 
 def main() -> None:
     """Runs the command line and exits the process."""
+    garbage.look_seldom()
+    try:
+        _run()
+    finally:
+        garbage.look_no_more()
+
+
+def _run() -> None:
     if sys.argv[1:] == ["token"]:
         from gateway.cli import token  # noqa: PLC0415  # each starts without the other
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway import unix_peer
+from gateway import garbage, unix_peer
 from gateway.client import remote
 from gateway.client.exit_status import UNREACHABLE, GatewayFailed, first
 from gateway.client.proof import Unproved, prove
@@ -137,6 +137,7 @@ async def gateway(
     from gateway.client.own_log import own_log  # noqa: PLC0415
     from gateway.server.run import embedded  # noqa: PLC0415
 
+    garbage.look_as_usual()
     if say:
         say("no gateway is running, so this command runs its own (dap serve keeps one ready)")
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gateway import garbage
 from gateway.cli.terminal.tty import ask
 from gateway.server import listen_names
 from gateway.settings.config import Cluster, Config, check_clusters
@@ -32,14 +33,12 @@ def run(listen: str | None, *, demo: bool, log: "Format") -> None:
 
 
 async def _serve(config: Config, *, demo: bool, log: "Format") -> None:
-    # here, since they load SSH and HTTP servers, which no other command needs. What an import makes stays: to look for
-    # garbage among it takes a tenth of the start
-    gc.disable()
+    # here, since they load SSH and HTTP servers, which no other command needs
     from gateway import log as logs  # noqa: PLC0415
     from gateway.server.run import serve  # noqa: PLC0415
 
-    gc.freeze()
-    gc.enable()
+    gc.freeze()  # no later look goes through what the imports have made
+    garbage.look_as_usual()
     logs.setup(log)
     async with AsyncExitStack() as stack:
         if demo:
