@@ -140,7 +140,7 @@ class Link:
             return
         self._heard = time.monotonic()
         try:
-            for frame in self._decoder.feed(data):
+            for frame in wire.joined(self._decoder.feed(data)):
                 self._frame(*frame)
         except wire.WireError as error:
             self.close(f"broken rule: {error}")

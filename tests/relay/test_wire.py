@@ -52,6 +52,12 @@ def body(one: dict) -> bytes:
     return bytes.fromhex(one.get("hex", ""))
 
 
+def test_input_of_one_stream_is_joined_and_nothing_else():
+    parts = [(0, 1, b"a"), (0, 1, b"b"), (0, 2, b"c"), (0, 1, b"d"), (6, 1, b""), (1, 1, b"e"), (1, 1, b"f")]
+
+    assert wire.joined(parts) == [(0, 1, b"ab"), *parts[2:]]
+
+
 @given(frames, st.data())
 def test_frames_come_back_however_they_are_cut(some, data):
     raw = b"".join(wire.encode(*frame) for frame in some)
