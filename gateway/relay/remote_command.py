@@ -121,6 +121,11 @@ class RemoteCommand(Running):
             self._fail({"error": f"the API server broke a rule: {error}", "lost": True})
             return
         for opcode, channel, body in parts:
+            if opcode == websocket.BINARY and channel > _STATUS:
+                self._fail(
+                    {"error": f"the API server broke a rule: a message of stream {channel}", "lost": True}
+                )
+                return
             if opcode == websocket.BINARY:
                 self._take_output(channel, body)
             elif opcode == websocket.PING:

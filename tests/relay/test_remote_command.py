@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from support import scripted_api
@@ -128,11 +129,11 @@ def test_a_refusal_is_passed_on_and_no_command_has_begun(ask, steps, code, body)
     [
         frame(b"\1x", first=0xC2), frame(b"\1x", first=0x81), frame(b"\1x", first=0x83), frame(b"\1x", first=0x80),
         frame(b"\1x", first=2) + frame(b"\1x"), frame(b"", first=9), frame(b"x" * 126, first=0x89), frame(b"\3", first=0x88),
-        b"\x82\x82\1\2\3\4xx", b"\x82\x7e\0\2xx", b"\x82\x7f" + bytes(7) + b"\2xx", b"\x82\x7f\xff" + bytes(7),
+        frame(b"\5x"), b"\x82\x82\1\2\3\4xx", b"\x82\x7e\0\2xx", b"\x82\x7f" + bytes(7) + b"\2xx", b"\x82\x7f\xff" + bytes(7),
     ],
     ids=[
         "reserved", "text", "opcode", "continues-nothing", "begins-within", "fragmented-ping", "long-ping", "half-code",
-        "masked", "length-16", "length-64", "length-63",
+        "no-stream", "masked", "length-16", "length-64", "length-63",
     ],
 )  # fmt: skip
 def test_a_broken_rule_ends_the_command_by_name(ask, sent):
@@ -202,6 +203,17 @@ def test_a_proxy_that_does_not_start_is_said(far):
 
     assert said.exit["proxy"]["errno"] == 2
     assert said.started is None
+
+
+def test_commands_wait_where_the_proxys_socket_is_full(ask, kubectl):
+    text = scripted_api.PROGRAM.replace("{python}", sys.executable)
+    slow = text.replace("listen(64)", "listen(0)").replace(
+        "\nwhile True:\n", "\ntime.sleep(0.2)\nwhile True:\n"
+    )
+    Path(kubectl).write_text(slow)
+    said = [ask.link.finish(number) for number in [ask(OPEN, send(status())) for _ in range(5)]]
+
+    assert [one.exit["code"] for one in said] == [0] * 5
 
 
 def test_end_closes_the_connection_and_what_comes_after_is_run(ask, far):
