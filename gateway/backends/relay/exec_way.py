@@ -1,7 +1,8 @@
 """Chooses how a command gets into a pod: the relay asks the cluster's API, or runs kubectl."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -22,6 +23,9 @@ from gateway.settings.config import Cluster, Limits
 
 FEATURE = "exec"  # in HELLO: the relay takes the request
 PROBE = 3.0  # seconds: what answers later is a proxy on the way that swallows upgrades (kubernetes#120318)
+AGAIN = (
+    60.0  # seconds until what did not answer is probed anew: an API server restarts, a kubeconfig is mended
+)
 _NO_V5 = "the API server does not speak v5.channel.k8s.io, which ends a command's input"
 log = structlog.get_logger()
 
@@ -33,6 +37,7 @@ class _Known:
     relay: object
     generation: int
     broken: str = ""  # why no command can go this way
+    since: float = field(default_factory=time.monotonic)
     without_v5: bool = False
 
 
@@ -142,9 +147,12 @@ class ExecWay:
         return {"generation": self._known.generation} if probed and self._known else {}
 
     async def _probed(self, link: Link) -> _Known:
-        """Returns what is known of the relay's proxy, which is probed where it is another. Raises HopFailed."""
-        if self._known and self._known.relay == link.relay:
-            return self._known
+        """Returns what is known of the relay's proxy, which is probed where it is another, and anew where no command could
+        go this way some time ago. Raises HopFailed.
+        """
+        known = self._known
+        if known and known.relay == link.relay and not (known.broken and _ago(known.since) > AGAIN):
+            return known
         asked = {**remote_exec.probe(), "answer": PROBE, "proxy": self._proxy.wanted(link)}
         async with self._streams.aside_on(link, {"exec": asked}) as stream:
             exit_ = stream.exit or {}
@@ -168,9 +176,13 @@ class ExecWay:
         self._say(why)
 
     def _say(self, why: str) -> None:
-        if why != self._said:
+        if why != self._said:  # once, also where it is found out again
             self._said = why
             log.warning("api_exec_impossible", cluster=self._cluster.name, reason=why, instead="kubectl")
+
+
+def _ago(since: float) -> float:
+    return time.monotonic() - since
 
 
 def _drop(link: Link, stream: LinkStream) -> None:

@@ -99,6 +99,15 @@ async def test_what_does_not_work_is_left_to_kubectl_and_said_once(
     assert ("exec api" in note) == (by == b"api" or command is STDIN)
 
 
+async def test_what_did_not_answer_is_probed_anew_and_taken_once_it_does(demo, kubectl, monkeypatch):
+    async with backend_on(demo, kubectl(http(502), GRANTED)) as backend:
+        assert (await run(backend))[0] == b"kubectl"
+        kubectl(http(404, MISSING), GRANTED)
+        assert (await run(backend))[0] == b"kubectl"
+        monkeypatch.setattr("gateway.backends.relay.exec_way.AGAIN", -1.0)
+        assert (await run(backend))[0] == b"api"
+
+
 async def test_a_terminal_goes_over_the_api_where_input_with_an_end_does_not(demo, kubectl):
     v4 = [["open", "v4.channel.k8s.io"], send(frame(b"\1api"), status())]
     async with backend_on(demo, kubectl(http(404, MISSING), v4)) as backend:
