@@ -31,7 +31,9 @@ async def use(client: Client, seconds: float) -> None:
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(client.run())
         await client.opened(seconds)
-        await end(client, 10)
+        await end(
+            client, 30
+        )  # containerd keeps a batch of execs that begin at once, and their ends, for many seconds
         task.cancel()
 
 
