@@ -11,23 +11,32 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))
 
 from conversation import BenchError, Way
 from raw import Raw
 from report import Result, machine, table
 from rows import MEASURES, MIB, Measure, check_content
-from served import serving
+from served import Served, serving
+from support.lab import kubeconfig_access
 
-MODES = ("plain", "relay")
+MODES = {  # the gateway's chains: the setting's `mode` and `exec`
+    "plain": ("plain", "kubectl"),
+    "relay": ("relay", "kubectl"),
+    "api": ("relay", "api"),
+}
 _POD, _CONTAINER = "web-0", "main"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code."""
     given = _parse(argv)
-    missing = [name for name in ("DAP_LAB", "DAP_LAB_SSH_CONFIG") if not os.environ.get(name)]
+    missing = [
+        name for name in ("DAP_LAB", "DAP_LAB_SSH_CONFIG", "DAP_LAB_KUBECONFIG") if not os.environ.get(name)
+    ]
     if missing:
         print(
             f"chain.py: needs a real chain: {' and '.join(missing)} not set; see hack/bench/README.md",
@@ -41,10 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with ExitStack() as stack:
             gateways = [
-                stack.enter_context(serving(mode, _POD, _CONTAINER, given.subprotocol))
-                for mode in given.mode or MODES
+                stack.enter_context(serving_way(name, given.subprotocol)) for name in given.mode or MODES
             ]
-            results = _measure(chosen, [raw, *gateways], given.runs, check=not given.row)
+            results = _measure(chosen, [raw, *gateways, spot()], given.runs, check=not given.row)
     except BenchError as error:
         print(f"chain.py: {error}", file=sys.stderr)
         return 3
@@ -53,6 +61,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         body = {"machine": machine(), "runs": given.runs, "rows": [result.as_json() for result in results]}
         given.json.write_text(json.dumps(body, indent=1) + "\n")
     return 1 if any(result.missed for result in results) else 0
+
+
+def serving_way(name: str, subprotocol: str) -> AbstractContextManager[Served]:
+    mode, way = MODES[name]
+    return serving(mode, _POD, _CONTAINER, subprotocol, {"DAP_RUNNER_EXEC": way}, name)
+
+
+def spot() -> Served:
+    """The API server itself, on the spot: what no way can be faster than."""
+    access = kubeconfig_access(os.environ["DAP_LAB_KUBECONFIG"])
+    return Served("spot", access.url, "", _POD, _CONTAINER, "v5.channel.k8s.io", access.tls)
 
 
 def _measure(chosen: Sequence[Measure], ways: list[Way], runs: int, *, check: bool) -> list[Result]:
@@ -82,7 +101,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--row", action="append", choices=names, help="only this; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there")
     parser.add_argument(
-        "--mode", action="append", choices=MODES, help="only this chain of the gateway's; may be repeated"
+        "--mode",
+        action="append",
+        choices=list(MODES),
+        help="only this chain of the gateway's; may be repeated",
     )
     protocols = ["v5.channel.k8s.io", "v1.dap-gateway"]
     parser.add_argument(

@@ -25,12 +25,16 @@ def main() -> int:
     """The exit code: 2 without a chain."""
     parser = argparse.ArgumentParser(prog="idle.py", description="What idle sessions cost.")
     parser.add_argument("--sessions", type=int, default=200, metavar="N")
-    parser.add_argument("--mode", default="relay", choices=["plain", "relay"])
+    parser.add_argument("--mode", default="relay", choices=["plain", "relay", "api"])
     given = parser.parse_args()
     if not os.environ.get("DAP_LAB"):
         print("idle.py: needs a real chain; see README.md beside this file", file=sys.stderr)
         return 2
-    with serving(given.mode, "web-0", "main", "v5.channel.k8s.io") as way, ExitStack() as stack:
+    mode, way_in = ("relay", "api") if given.mode == "api" else (given.mode, "kubectl")
+    with (
+        serving(mode, "web-0", "main", "v5.channel.k8s.io", {"DAP_RUNNER_EXEC": way_in}) as way,
+        ExitStack() as stack,
+    ):
 
         def begin(_: int) -> Conversation:
             return way.open(Asked(("sh",), tty=True))

@@ -6,6 +6,7 @@ import secrets
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -39,8 +40,18 @@ class Served:
     pid = 0
     directory = Path()
 
-    def __init__(self, name: str, url: str, token: str, pod: str, container: str, subprotocol: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        token: str,
+        pod: str,
+        container: str,
+        subprotocol: str,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.name = name
+        self._tls = tls
         self.url = url
         self.token = token
         self._pod = pod
@@ -54,7 +65,7 @@ class Served:
         query += [(name, "true") for name in streams]
         path = f"/api/v1/namespaces/default/pods/{quote(self._pod, safe='')}/exec?{urlencode(query)}"
         return ServedConversation(
-            self.url.replace("http", "ws", 1) + path, self.token, self._subprotocol, tty=asked.tty
+            self.url.replace("http", "ws", 1) + path, self.token, self._subprotocol, self._tls, tty=asked.tty
         )
 
 
@@ -63,7 +74,9 @@ class ServedConversation:
     loop here would be measured as if it were the gateway's.
     """
 
-    def __init__(self, url: str, token: str, subprotocol: str, *, tty: bool) -> None:
+    def __init__(
+        self, url: str, token: str, subprotocol: str, tls: ssl.SSLContext | None, *, tty: bool
+    ) -> None:
         self._buffer = b""
         self._status: dict[str, Any] | None = None
         self._frames: deque[bytes] = deque()
@@ -72,8 +85,11 @@ class ServedConversation:
         self._protocol = ClientProtocol(place, subprotocols=[Subprotocol(subprotocol)], max_size=None)
         self._socket = socket.create_connection((place.host, place.port), LIMIT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self._socket = tls.wrap_socket(self._socket, server_hostname=place.host)
         request = self._protocol.connect()
-        request.headers["Authorization"] = f"Bearer {token}"
+        if token:
+            request.headers["Authorization"] = f"Bearer {token}"
         self._protocol.send_request(request)
         self._flush()
         while self._protocol.state is State.CONNECTING and not self._ended:
@@ -126,14 +142,19 @@ class ServedConversation:
 
     def end(self) -> bytes:
         """See `Conversation.end`."""
+        rest, status = self.finish()
+        if status.get("status") != "Success" or self._protocol.close_code != _NORMAL:
+            raise BenchError(f"gateway: ended with {status} and {rest[-200:]!r}")
+        return rest
+
+    def finish(self) -> tuple[bytes, dict[str, Any]]:
+        """Reads to the end, and returns what was left and the Status, whatever that says."""
         rest = self._buffer
         while self._status is None:
             rest += self._more()
         while not self._ended:
             self._receive()
-        if self._status.get("status") != "Success" or self._protocol.close_code != _NORMAL:
-            raise BenchError(f"gateway: ended with {self._status} and {rest[-200:]!r}")
-        return rest
+        return rest, self._status
 
     def close(self) -> None:
         """See `Conversation.close`."""
@@ -188,10 +209,10 @@ class ServedConversation:
 
 @contextmanager
 def serving(
-    mode: str, pod: str, container: str, subprotocol: str, settings: Mapping[str, str] = {}
+    mode: str, pod: str, container: str, subprotocol: str, settings: Mapping[str, str] = {}, name: str = ""
 ) -> Iterator[Served]:
     """A gateway of this checkout, with one kind of chain, on a free loopback port, with directories and a token of its own.
-    `settings`: more variables of its environment.
+    `settings`: more variables of its environment; `name`: of the way, else the mode.
     """
     with tempfile.TemporaryDirectory(prefix="dap-bench-") as directory:
         token = secrets.token_urlsafe(32)
@@ -206,7 +227,7 @@ def serving(
         try:
             url = _banner(process, log)
             _await_ready(url, token)
-            served = Served(mode, url, token, pod, container, subprotocol)
+            served = Served(name or mode, url, token, pod, container, subprotocol)
             served.pid, served.directory = process.pid, Path(directory)
             yield served
         finally:
