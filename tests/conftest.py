@@ -3,7 +3,6 @@
 import gc
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from support import leaks
 from support.beside import demo_beside
 from support.compiled_relay import compiled
 from support.dap import Home
-from support.repeated import examples
+from support.repeated import LAB_CHAINS, examples
 from support.served import cluster_at, config_for, served
 
 from gateway.backends.relay import bootstrap
@@ -65,17 +64,7 @@ async def own_demo():
         yield settings
 
 
-CHAINS = [
-    "demo-plain",
-    "demo-relay",
-    "demo-api",
-    pytest.param("lab-plain", marks=pytest.mark.lab),
-    pytest.param("lab-relay", marks=pytest.mark.lab),
-    pytest.param("lab-api", marks=pytest.mark.lab),
-]
-
-
-@pytest.fixture(params=CHAINS)
+@pytest.fixture(params=["demo-plain", "demo-relay", "demo-api", *LAB_CHAINS])
 def cluster(request, demo):
     """The cluster that a test works on: the embedded demo, and the real chain where there is one, each way (`api`: over a
     relay, without kubectl).
@@ -83,14 +72,12 @@ def cluster(request, demo):
     where, mode = request.param.split("-")
     mode, way = ("relay", "api") if mode == "api" else (mode, "kubectl")
     if where == "demo":
-        made = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
-        return replace(made, exec=way)
+        return cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode, way=way)
     if not os.environ.get("DAP_LAB"):
         pytest.skip(NO_LAB)
     names = ("DAP_RUNNER_SSH_HOST", "DAP_RUNNER_SSH_KEY", "DAP_RUNNER_SSH_KNOWN_HOSTS", "DAP_RUNNER_VM")
     host, key, known_hosts, instance = (os.environ[name] for name in names)
-    made = cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode)
-    return replace(made, exec=way)
+    return cluster_at(host, Path(key), Path(known_hosts), instance, mode=mode, way=way)
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ from support import shorter
 from support.exec_client import Access, Request, run
 from support.marks import marked
 from support.opened import PIPES, TTY, opened
-from support.repeated import again
+from support.repeated import LAB_CHAINS, again
 from support.served import config_for, served
 from support.waiting import until
 
 from gateway.protocol.subprotocols import OWN
 
-pytestmark = pytest.mark.timeout(120)
+CHAINS = ["demo-plain", again("demo-relay"), "demo-api", *LAB_CHAINS]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.parametrize("cluster", CHAINS, indirect=True)]
 STUBBORN = "trap : HUP TERM; while :; do sleep 0.2; done"  # ends by KILL alone
 TRAPPED = "sleep 0.2"  # runs once its traps are set
 NOHUP = "(trap '' HUP; exec sleep 1111)"  # the lab's images have no program of that name

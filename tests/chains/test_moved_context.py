@@ -46,7 +46,9 @@ def demo(own_demo):
 
 
 async def test_one_answer_for_reads_and_commands_and_a_line_in_the_log(demo, tmp_path):
-    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay")
+    cluster = cluster_at(  # kubectl, since each proxy leads to the same pods here
+        demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay", way="kubectl"
+    )
     ran = demo.directory / "ran"
     async with served(config_for(cluster), tmp_path) as gateway, AsyncExitStack() as streams:
         access, api = Access(gateway.url, gateway.token), gateway.gateway.backends["default"].kube

@@ -30,6 +30,7 @@ async def serving(home, demo, mode):
     env = {
         "DAP_RUNNER_SSH_HOST": demo.ssh_host, "DAP_RUNNER_SSH_KEY": str(demo.ssh_key),
         "DAP_RUNNER_SSH_KNOWN_HOSTS": str(demo.known_hosts), "DAP_RUNNER_VM": demo.instance, "DAP_RUNNER_MODE": mode,
+        "DAP_RUNNER_EXEC": "kubectl",
     }  # fmt: skip
     words = ("serve", "--listen", "127.0.0.1:0", "--log", "json")
     process = await home.start(*words, env=env, stdin=asyncio.subprocess.DEVNULL)

@@ -37,7 +37,9 @@ def with_plugin(demo, does, mode):
     kubectl.rename(kubectl.with_name("kubectl-here"))
     program(kubectl, KUBECTL)
     program(kubectl.with_name("plugin"), f"#!/bin/sh\n{does}\n")
-    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
+    cluster = cluster_at(
+        demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode, way="kubectl"
+    )
     return config_for(cluster, limits=Limits(start=3.0, sessions_per_identity=0))
 
 

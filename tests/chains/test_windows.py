@@ -26,7 +26,9 @@ async def access(request, own_demo, tmp_path):
     kubectl.rename(kubectl.with_name("kubectl-here"))
     kubectl.write_text(KUBECTL)
     kubectl.chmod(0o700)
-    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=request.param)
+    cluster = cluster_at(
+        demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=request.param, way="kubectl"
+    )
     async with served(config_for(cluster), tmp_path) as gateway:
         yield Access(gateway.url, gateway.token)
 

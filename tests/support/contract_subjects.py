@@ -6,7 +6,6 @@ mypy holds the fakes and the real backends to the types of `Backend` here.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -186,8 +185,8 @@ def _command(argv: tuple[str, ...], kind: str, verb: Verb = "exec") -> Command:
 @asynccontextmanager
 async def chain(demo: DemoSettings, mode: str, directory: Path) -> AsyncIterator[Chain]:
     """The demo's chain in that mode, and a broken one whose instance does not exist. `auto`, alone, asks the API for exec."""
-    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode)
-    cluster = replace(cluster, exec="auto" if mode == "auto" else "kubectl")
+    way = "auto" if mode == "auto" else "kubectl"
+    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode=mode, way=way)
     wrong = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, "nowhere", mode=mode)
     async with (
         make(cluster, LIMITS, None, throw_away()) as backend,

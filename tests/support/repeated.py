@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 FEW = not os.environ.get("DAP_EXAMPLES")  # set by hack/check-lab
+LAB_CHAINS = [pytest.param(f"lab-{way}", marks=pytest.mark.lab) for way in ("plain", "relay", "api")]
 SHARE = 5  # of the examples, the first run has one in this many
 
 

@@ -46,11 +46,17 @@ def config_for(*clusters: Cluster, limits: Limits | None = None) -> Config:
 
 
 def cluster_at(
-    host: str, key: Path, known_hosts: Path, vm: str, name: str = "default", mode: str = "plain"
+    host: str,
+    key: Path,
+    known_hosts: Path,
+    vm: str,
+    name: str = "default",
+    mode: str = "plain",
+    way: str = "auto",
 ) -> Cluster:
-    """A cluster with every setting explicit, and no file of ssh's own settings."""
+    """A cluster with every setting explicit, and no file of ssh's own settings. `way`: `Cluster.exec`."""
     keys = frozenset({"ssh_host", "ssh_key", "ssh_known_hosts", "vm", "ssh_config"})
-    return Cluster(name, host, key, known_hosts, vm, "", mode, keys, "none")
+    return Cluster(name, host, key, known_hosts, vm, "", mode, keys, "none", exec=way)
 
 
 @asynccontextmanager

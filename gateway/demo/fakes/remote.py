@@ -19,6 +19,8 @@ from .terminal import read_after_eio
 
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .objects import Object
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -51,7 +53,7 @@ class Remote:
     def run(self, container: Container, command: "list[str]") -> None:
         """Runs the command until its end, or until the client has gone, at which the command gets a hangup."""
         try:
-            if self._terminal and select.select([self._connection], [], [], _SIZE / 1000)[0]:
+            if self._terminal and _readable([self._connection.fileno()], _SIZE):
                 self._receive()
             pid = self._start(container, command)
         except StartError as error:
@@ -63,12 +65,14 @@ class Remote:
             self._carry(over)
         except OSError:
             pass
+        try:
+            if self._code is None:
+                _hang_up(pid)
+                self._drain()
         finally:
             for fd in {over, *self._outputs, self._into} - {-1}:
                 os.close(fd)
-        if self._code is None:
-            _hang_up(pid)
-        else:
+        if self._code is not None:
             self._finish(_status(self._code))
 
     def fail(self, why: str) -> None:
@@ -120,9 +124,8 @@ class Remote:
 
     def _poll(self, over: "int | None") -> "dict[int, int]":
         """Waits for what is ready, without `over` at most as long as something else may hold the output open."""
-        if self._ended and not self._input and self._into >= 0 and not self._terminal:
-            os.close(self._into)
-            self._into = -1
+        if self._ended and not self._input and not self._terminal:
+            self._end_input()
         poll = select.poll()
         poll.register(self._connection, select.POLLIN if len(self._input) < _PART else 0)
         for fd in self._outputs:
@@ -170,6 +173,11 @@ class Remote:
             self._input.clear()
             self._ended = True
 
+    def _end_input(self) -> None:
+        if self._into >= 0:
+            os.close(self._into)
+        self._into = -1
+
     def _send(self, fd: int) -> int:
         """Sends output, and returns how much. EIO says that nobody has the terminal open any more."""
         try:
@@ -184,6 +192,16 @@ class Remote:
                 os.close(fd)
         return len(data)
 
+    def _drain(self) -> None:
+        """Reads on for what ignores the hangup: its pipes stay open in a cluster, too."""
+        if not self._terminal:
+            self._end_input()
+        while self._outputs and not self._terminal:
+            for fd in _readable(self._outputs, None):
+                if not os.read(fd, _PART):
+                    del self._outputs[fd]
+                    os.close(fd)
+
     def _finish(self, status: "Object") -> None:
         text = json.dumps(status, separators=(",", ":")).encode()
         end = websocket.frame(websocket.CLOSE, (1000).to_bytes(2, "big"))
@@ -191,6 +209,14 @@ class Remote:
             self._connection.sendall(websocket.frame(websocket.BINARY, bytes([_STATUS]) + text) + end)
         except OSError:
             pass
+
+
+def _readable(fds: "Iterable[int]", milliseconds: "int | None") -> "list[int]":
+    """Returns those that can be read, or have ended, within the time."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    return [fd for fd, _ in poll.poll(milliseconds)]
 
 
 def _hang_up(pid: int) -> None:
