@@ -88,7 +88,7 @@ class Cluster:
     incus_project: str = ""  # of `vm`; empty: incus' current one
     kubectl: tuple[str, ...] = ("kubectl",)  # the command that is kubectl in the runner
     impersonate: str = "none"  # one of IMPERSONATED: in whose name the cluster is asked
-    exec: str = "kubectl"  # one of EXEC_WAYS: how a command gets into a pod
+    exec: str = "auto"  # one of EXEC_WAYS: how a command gets into a pod
 
     @property
     def kubectl_argv(self) -> tuple[str, ...]:

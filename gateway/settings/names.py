@@ -76,8 +76,8 @@ CLUSTER_SETTINGS = (
     Setting(
         "exec",
         "DAP_RUNNER_EXEC",
-        "kubectl",
-        "kubectl: a process in the runner for each command; api: the relay asks the cluster's API; auto: api where it can be",
+        "auto",
+        "auto: the relay asks the cluster's API where that answers, else kubectl; api; kubectl: a process in the runner each",
     ),
 )
 GATEWAY_SETTINGS = (

@@ -125,7 +125,7 @@ async def test_a_shell_in_a_pod_goes_on_over_a_kill(gateway):
     hello = [one for one in client.controls if one["type"] == "hello"][-1]
     assert hello["target"]["pod"] == "bash-0"
     assert hello["command"] is None
-    assert hello["way"] == "kubectl"  # of the session's record
+    assert hello["way"] == "api"  # of the session's record
     mark = len(client.output)
     await client.type(b"echo $a; exit 3\n")
     await client.until(lambda: client.over)

@@ -291,7 +291,7 @@ async def test_without_python_the_plain_chain_is_taken_and_says_so(cluster, lab,
                 await until(lambda: backend.stats().connections["links"] == 1, 20)
                 await works_again(access)
                 assert [one.note for one in await backend.check() if one.note] == [
-                    "relay (mode auto; exec kubectl)"
+                    "relay (mode auto; exec api)"
                 ]
     finally:
         await asyncio.to_thread(lab, "fault", "runner-python")

@@ -69,7 +69,7 @@ async def test_the_relay_is_taken_where_there_is_python(own_demo):
 
         assert (out, outcome.exit_code) == (b"hi\n", 0)
         assert backend.stats().connections["links"] == 1
-        assert [hop.note for hop in hops if hop.hop is Hop.RUNNER] == ["relay (mode auto; exec kubectl)"]
+        assert [hop.note for hop in hops if hop.hop is Hop.RUNNER] == ["relay (mode auto; exec api)"]
         assert all(hop.ok for hop in hops)
 
 
@@ -172,6 +172,7 @@ async def test_a_profile_that_ends_the_shell_is_the_hops_error(own_demo):
 async def test_a_relay_that_is_killed_ends_its_sessions_and_comes_again(demo, target):
     async with backend_on(demo, "relay") as backend:
         link = await backend.link()
+        await run(backend, "true", target=target)  # so that the next one starts at once
         began = time.monotonic()
         killer = asyncio.get_running_loop().call_later(0.5, os.kill, link.about["pid"], signal.SIGKILL)
         _, outcome = await run(backend, "sleep", "1000", target=target)
