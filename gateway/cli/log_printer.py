@@ -8,7 +8,7 @@ from gateway.protocol.messages import Stream
 
 _COLORS = (b"36", b"33", b"32", b"35", b"34", b"91", b"96")  # of terminals: in turn
 _TEXTS = {
-    "waits": "{source} waits: {why}",
+    "waits": "{source} {why}",
     "joined": "{source} joins",
     "ended": "{source} has ended{why}",
     "restarted": "{source} was restarted",

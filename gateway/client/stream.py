@@ -111,4 +111,6 @@ async def _body(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for part in parts:
             yield part
     except Broken:
-        raise GatewayFailed(LOST, "the answer was cut before its end", passing=True) from None
+        raise GatewayFailed(
+            LOST, "the connection was lost in the middle of an answer", passing=True
+        ) from None

@@ -1,7 +1,9 @@
 """Stands for a container: runs commands on this machine, in a directory, with the programs that are named; links can be cut."""
 
 import asyncio
+import os
 import shutil
+import signal
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -35,6 +37,7 @@ class LocalProcess:
         self._process = process
         self._shell = shell
         self._ready: asyncio.Queue[Output | None] = asyncio.Queue(8)
+        self._open = 2  # streams that have not ended
         self.exit_code: int | None = None
 
     async def feed(self, stdin: AsyncIterable[bytes] | None) -> None:
@@ -55,14 +58,12 @@ class LocalProcess:
 
     async def read(self) -> Output | None:
         """See `Process`."""
-        while self.exit_code is None:
+        while self._open:
             if output := await self._ready.get():
                 self._shell.count(len(output.data))
                 return output
-            if output := await self._ready.get():  # one of the streams is at its end
-                await self._ready.put(None)
-                return output
-            self.exit_code = await self._process.wait()
+            self._open -= 1
+        self.exit_code = await self._process.wait()
         return None
 
 
@@ -99,8 +100,9 @@ class LocalShell:
             raise HopFailed("start_failed", f'exec: "{argv[0]}": executable file not found in $PATH')
         process = await asyncio.create_subprocess_exec(
             self.path / argv[0], *argv[1:], cwd=self.directory, env={"PATH": str(self.path)},
-            stdin=PIPE, stdout=PIPE, stderr=PIPE,
+            stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True,
         )  # fmt: skip
+        assert process.stdin
         assert process.stdout
         assert process.stderr
         one = LocalProcess(process, self)
@@ -117,7 +119,12 @@ class LocalShell:
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
-            process._transport.close()  # type: ignore[attr-defined]  # kills it; its pipes may hold what nobody reads
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.stdin.close()
+            for reader in (process.stdout, process.stderr):
+                while await reader.read(65536):
+                    pass
             await process.wait()
 
 

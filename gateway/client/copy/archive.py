@@ -1,6 +1,5 @@
 """Unpacks archives from a container, and packs local files into archives for one, a bounded number of bytes at a time."""
 
-import asyncio
 import hashlib
 import tarfile
 import tempfile
@@ -9,7 +8,7 @@ from typing import IO
 
 from gateway.client.copy.entries import CopyFailed, Entry, refused_link
 from gateway.client.copy.local_tree import LocalTree
-from gateway.client.copy.work import Work
+from gateway.client.copy.work import Work, in_thread
 
 _PART = 256 * 1024
 
@@ -31,7 +30,7 @@ async def unpack(work: Work, tree: LocalTree, source: str, wanted: Mapping[str, 
             known = dict(zip(names, hashes, strict=True)) if len(hashes) == len(names) else {}
             if not known and not content:
                 return []
-            return await asyncio.to_thread(_unpack, work, tree, file, wanted, known)
+            return await in_thread(_unpack, work, tree, file, wanted, known)
         except tarfile.TarError as error:
             raise CopyFailed(f"{work.container.name}:{source}: its tar writes no archive ({error})") from None
         except BaseException:

@@ -14,7 +14,7 @@ from gateway.protocol.messages import Stream
 BLOCK = 1 << 20  # bytes by which files are addressed
 _SAID = 8 * 1024  # bytes of what programs say, of which the last line is told
 _LIST = 256 << 20  # bytes of the list of a directory
-_NOISE = (b"+", b"records", b"copied")  # of dd
+_NOISE = (b"records in", b"records out", b" copied, ", b"Exiting with failure status")  # of dd and GNU tar
 
 Start = Callable[[tuple[str, ...], AsyncIterable[bytes] | None], AbstractAsyncContextManager[Process]]
 Take = Callable[[bytes], Awaitable[None]]
@@ -137,9 +137,7 @@ class Container:
                     for line in lines:
                         if line.startswith(mark):
                             reports.append(line.removeprefix(mark).decode().split(" "))
-                        elif (
-                            line and not all(noise in line for noise in _NOISE[:2]) and _NOISE[2] not in line
-                        ):
+                        elif line and not any(noise in line for noise in _NOISE):
                             said = line[:_SAID]
                     held = held[-_SAID:]
                 if process.exit_code:

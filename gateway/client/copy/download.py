@@ -2,7 +2,6 @@
 the image can tell, its SHA-256 is the container's.
 """
 
-import asyncio
 import hashlib
 import os
 import posixpath
@@ -87,18 +86,25 @@ async def _window(
     """
     block, known = divmod(file.written, BLOCK) if blocks else (0, file.written)
 
+    held = bytearray()
+
     async def take(data: bytes) -> None:
         nonlocal known
         skipped, known = min(known, len(data)), max(0, known - len(data))
-        if rest := data[skipped:]:
-            await asyncio.to_thread(_put, rest)
+        held.extend(data[skipped:])
+        if len(held) >= BLOCK:
+            put()
 
-    def _put(data: bytes) -> None:
-        digest.update(data)
-        file.write(data)
-        work.came(len(data), source)
+    def put() -> None:  # not in a thread: to wake one takes longer than this, and nothing else waits
+        digest.update(held)
+        file.write(bytes(held))
+        work.came(len(held), source)
+        held.clear()
 
-    now = await work.container.read(source, block, WINDOW, take)
+    try:
+        now = await work.container.read(source, block, WINDOW, take)
+    finally:
+        put()
     if now.identity != entry.identity:
         raise Changed
     if file.written < (min(entry.size, (block + WINDOW) * BLOCK) if blocks else entry.size):

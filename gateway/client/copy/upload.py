@@ -2,7 +2,6 @@
 gets its name once its length and, where the image can tell, its SHA-256 are right.
 """
 
-import asyncio
 import posixpath
 import tempfile
 from collections.abc import AsyncIterator
@@ -12,7 +11,7 @@ from typing import IO
 from gateway.client.copy import local_files
 from gateway.client.copy.container import BLOCK, Look
 from gateway.client.copy.entries import Changed, CopyFailed, Entry, refused_link, refused_name
-from gateway.client.copy.work import ATTEMPTS, CHANGES, LARGE, WINDOW, Work, batches
+from gateway.client.copy.work import ATTEMPTS, CHANGES, LARGE, WINDOW, Work, batches, in_thread
 from gateway.errors import why
 
 
@@ -21,7 +20,7 @@ async def upload(work: Work, source: Path, target: str) -> None:
     Raises CopyFailed, GatewayFailed, HopFailed.
     """
     try:
-        entry = await asyncio.to_thread(local_files.entry_of, source, "", follow=True)
+        entry = await in_thread(local_files.entry_of, source, "", follow=True)
     except OSError as error:
         raise CopyFailed(f"{source}: {why(error)}") from None
     if entry.kind == "other":
@@ -70,7 +69,7 @@ def _check(work: Work, look: Look, entry: Entry, to: str) -> None:
 
 async def _file(work: Work, look: Look, path: Path, to: str, beside: str) -> None:
     """Copies one file to `to`, by way of `beside`. Raises Changed."""
-    entry = await asyncio.to_thread(local_files.entry_of, path, "", follow=True)
+    entry = await in_thread(local_files.entry_of, path, "", follow=True)
     work.total = max(work.total, work.done + entry.size)
     with path.open("rb") as file:
         await work.bridge(lambda: work.container.remove(beside))
@@ -80,8 +79,8 @@ async def _file(work: Work, look: Look, path: Path, to: str, beside: str) -> Non
             await work.bridge(
                 lambda: work.container.write(beside, 0, _parts(work, file, 0, entry.size, path))
             )
-    digest = await asyncio.to_thread(local_files.sha256, path)
-    if (await asyncio.to_thread(local_files.entry_of, path, "", follow=True)).identity != entry.identity:
+    digest = await in_thread(local_files.sha256, path)
+    if (await in_thread(local_files.entry_of, path, "", follow=True)).identity != entry.identity:
         raise Changed
     verified = "sha256sum" in look.tools
     if verified:
@@ -146,9 +145,7 @@ async def _parts(
 
 
 async def _directory(work: Work, look: Look, source: Path, to: str, stage: str) -> None:
-    entries = [
-        one for one in await asyncio.to_thread(local_files.below, source) if not _refused(work, source, one)
-    ]
+    entries = [one for one in await in_thread(local_files.below, source) if not _refused(work, source, one)]
     files = [one for one in entries if one.kind == "file"]
     directories = [one for one in entries if one.kind == "dir"]
     work.total = sum(one.size for one in files)
@@ -191,7 +188,7 @@ async def _batch(work: Work, look: Look, source: Path, to: str, place: str, batc
     for attempt in range(ATTEMPTS):
         beside = f"{place}-{attempt}"
         before = work.done
-        left = [await asyncio.to_thread(local_files.entry_of, source / one.name, one.name) for one in left]
+        left = [await in_thread(local_files.entry_of, source / one.name, one.name) for one in left]
         try:
             hashes = await _unpack(work, source, beside, left, make=True)
         except Changed:
@@ -222,7 +219,7 @@ async def _unpack(
 ) -> dict[str, str]:
     """Has the container unpack an archive of files, and returns the SHA-256 that they have here. Raises Changed."""
     with tempfile.TemporaryFile(prefix="dap-cp-") as file:
-        hashes = await asyncio.to_thread(local_files.pack, source, entries, file)
+        hashes = await in_thread(local_files.pack, source, entries, file)
         size = file.tell()
 
         async def write() -> None:

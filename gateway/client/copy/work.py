@@ -1,9 +1,10 @@
 """Holds what a copy in either direction goes by: how it bridges lost hops, what it tells, and what came of it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from gateway.client.copy.container import BLOCK, Container
 from gateway.client.copy.entries import Changed, CopyFailed, CopyResult, Entry
@@ -21,6 +22,7 @@ ATTEMPTS = 3  # at a file that changes meanwhile
 CHANGES = f"changes while it is copied: {ATTEMPTS} attempts were not of one piece"
 
 T = TypeVar("T")
+P = ParamSpec("P")
 Progress = Callable[
     [int, int, str], None
 ]  # bytes that were copied, of how many, and the name that is being copied
@@ -71,6 +73,18 @@ class Work:
             except Changed:
                 self.came(before - self.done, name)
         raise CopyFailed(f"{name} {CHANGES}")
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Returns what `work` returns, which runs in a thread. A task that is cancelled waits for the thread to be done: it uses
+    what is closed next.
+    """
+    done = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))  # noqa: TID251  # it does not outlive this call
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await asyncio.wait((done,))
+        raise
 
 
 def batches(entries: list[Entry]) -> list[list[Entry]]:
