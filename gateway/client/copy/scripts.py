@@ -66,7 +66,8 @@ tar -cf - "$@"
 echo "$mark tar $?" >&2
 command -v sha256sum >/dev/null 2>&1 || exit 0
 for one; do
-  set -- $(sha256sum <"$one")
+  set -- ""
+  [ -f "$one" ] && [ ! -h "$one" ] && set -- $(sha256sum <"$one")
   echo "$mark sha256 $1" >&2
 done
 """
@@ -77,7 +78,8 @@ mark=$1
 cd -- "$2" || exit 1
 shift 2
 for one; do
-  set -- $(sha256sum <"$one")
+  set -- ""
+  [ -f "$one" ] && [ ! -h "$one" ] && set -- $(sha256sum <"$one")
   echo "$mark sha256 $1" >&2
 done
 """
