@@ -114,7 +114,7 @@ class PageServer:
     async def _info(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             return _unauthorized("the token is unknown")
-        clusters = [{"name": "default"}, {"name": "east"}]
+        clusters = [{"name": "default"}, {"name": "east", "production": ["sh*"]}]
         return web.json_response({"version": "0", "clusters": clusters, "identity": "tester"})
 
     async def _namespace(self, request: web.Request) -> web.Response:

@@ -1,5 +1,6 @@
 """The list of pods, which a person sees first: found by keyboard alone, and left and found again as it was."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +61,10 @@ async def test_two_keys_and_enter_lead_to_a_prompt_and_back_to_the_list_as_it_wa
     await expect(search).to_be_focused()
     await tab.page.keyboard.press("Escape")
     await expect(rows(tab).first).to_contain_text("bash-0")  # opened lately, so the first
+    await tab.page.get_by_role("button", name="Sessions").click()
+    await tab.page.get_by_role("button", name=re.compile("Go on here|Take over")).click()
+    await tab.state("connected")
+    assert len(gateway.gateway.registry.sessions) == 1
 
 
 async def test_a_container_is_chosen_by_keyboard_where_axe_finds_nothing(tab, gateway):

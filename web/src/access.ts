@@ -6,6 +6,7 @@ import { clusterPath } from "./protocol/target.ts";
 const KEY = storageKey("dap-gateway.token");
 const NAME = storageKey("dap-gateway.identity");
 const LISTS = "/gateway/v1/lists";
+const SESSIONS = "/gateway/v1/sessions";
 const TOKEN = "/gateway/v1/token";
 const INFO = "/gateway/v1/info";
 
@@ -90,8 +91,43 @@ export async function clusters(): Promise<Answer<string[]>> {
   const answer = await ask(INFO, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
   if (answer.type !== "ok") return answer;
   const listed = field(answer.value, "clusters");
-  const names = Array.isArray(listed) ? listed.map((each) => field(each, "name")) : [];
-  return { type: "ok", value: names.filter((name) => typeof name === "string") };
+  const found: readonly unknown[] = Array.isArray(listed) ? listed : [];
+  const names = found.map((each) => field(each, "name")).filter((name) => typeof name === "string");
+  production = new Map(found.map((each) => [String(field(each, "name")), patterns(field(each, "production"))]));
+  return { type: "ok", value: names };
+}
+
+/** Patterns of the namespaces in each cluster where one is to be careful, as far as the gateway has said. */
+let production: ReadonlyMap<string, readonly string[]> | undefined;
+
+/** Returns true if the gateway's settings call a namespace of a cluster production. */
+export async function isProduction(cluster: string, namespace: string): Promise<boolean> {
+  if (!production) await clusters();
+  const known = cluster === "default" && !production?.has(cluster) ? [...(production?.values() ?? [])][0] : production?.get(cluster);
+  return known?.some((pattern) => fits(namespace, pattern)) ?? false;
+}
+
+/** Returns the sessions that one may list, as the gateway describes them. */
+export async function sessions(): Promise<Answer<readonly unknown[]>> {
+  const answer = await ask(SESSIONS, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
+  if (answer.type !== "ok") return answer;
+  const found = field(answer.value, "sessions");
+  return { type: "ok", value: Array.isArray(found) ? found : [] };
+}
+
+/** Ends a session of anybody's whom one may end. */
+export async function endSession(name: string): Promise<Answer<unknown>> {
+  return ask(`${SESSIONS}/${encodeURIComponent(name)}`, { method: "DELETE", headers: { Authorization: `Bearer ${token() ?? ""}` } });
+}
+
+function patterns(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
+}
+
+/** Returns true if `name` is what `pattern` describes, in which * stands for anything. */
+function fits(name: string, pattern: string): boolean {
+  const parts = pattern.split("*").map((part) => part.replace(/[^a-z0-9-]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`).test(name);
 }
 
 /** Says why the gateway took no WebSocket for lists, which a browser hides; `unauthorized` where the token is refused. */

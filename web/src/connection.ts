@@ -23,6 +23,8 @@ export interface SocketListener {
 export interface ConnectionListener {
   opened(): void;
   received(message: ServerMessage): void;
+  /** Hears how many milliseconds the gateway took to answer. */
+  measured(milliseconds: number): void;
   /** Handles the loss of the connection, which closed or fell silent. `opened` is false if the connection never
    * opened: a browser hides the reason.
    */
@@ -41,6 +43,7 @@ export class Connection implements Outlet, Disposable {
     this.#heartbeat = new Heartbeat(
       () => this.say({ type: "control", control: { type: "ping" } }),
       () => this.#lost(),
+      (milliseconds) => this.#listener?.measured(milliseconds),
     );
     socket.listen({
       opened: () => {
@@ -89,7 +92,8 @@ export class Connection implements Outlet, Disposable {
     if (!this.#listener) return;
     this.#heartbeat.heard();
     const message = decode(payload);
-    if (message.type !== "control" || message.control.type !== "pong") this.#listener.received(message);
+    if (message.type === "control" && message.control.type === "pong") this.#heartbeat.answered();
+    else this.#listener.received(message);
   }
 
   #lost(): void {

@@ -29,6 +29,8 @@ export type SessionEvent =
     }
   | { readonly type: "started" }
   | { readonly type: "output"; readonly data: Uint8Array }
+  /** The gateway took so many milliseconds to answer. */
+  | { readonly type: "pulse"; readonly milliseconds: number }
   /** Output is missing: `bytes` bytes between the output before and after this event. */
   | { readonly type: "gap"; readonly bytes: number }
   /** The connection is lost; the session retries until `until`, in milliseconds of the epoch. */

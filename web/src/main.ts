@@ -10,11 +10,16 @@ import { forgetListMemory } from "./lists/memory.ts";
 import { forgetRecent, remember } from "./lists/recent.ts";
 import { fragmentOf, parseFragment, type Route } from "./route.ts";
 import { execPath, type Target } from "./protocol/target.ts";
+import { isPaletteKey, isPaletteKeyElsewhere } from "./keys.ts";
+import { onSettings, settings, type Settings } from "./settings.ts";
 import { StatusLine } from "./status.ts";
-import { find, forgetAll } from "./tab_storage.ts";
+import { find, forgetAll, keep } from "./tab_storage.ts";
 import { chooseView } from "./views/choose.ts";
 import { confirmView } from "./views/confirm.ts";
 import { FindView } from "./views/find.ts";
+import { openPalette } from "./views/palette.ts";
+import { sessionsDialog, type ListedSession } from "./views/sessions_dialog.ts";
+import { settingsDialog } from "./views/settings_dialog.ts";
 import { signInView } from "./views/signin.ts";
 import { visible } from "./words.ts";
 
@@ -25,6 +30,8 @@ interface View extends Disposable {
 
 /** Milliseconds after which the terminal's code is fetched, so that a shell opens at once. */
 const AHEAD = 1000;
+/** Milliseconds for which an attach to a listed session is retried. */
+const ATTACH = 30_000;
 
 const host = part("main");
 const status = new StatusLine();
@@ -39,6 +46,7 @@ function clear(): void {
   status.clear();
   status.who(visible(access.identity()));
   status.signOut(access.token() === null ? undefined : leave);
+  status.sessions(access.token() === null ? undefined : () => sessionsDialog({ attach, unauthorized }));
 }
 
 function show(element: HTMLElement): void {
@@ -87,6 +95,17 @@ async function run({ target, argv }: Extract<Route, { type: "exec" }>): Promise<
     if (error instanceof Error && !/import|fetch|load/i.test(error.message)) throw error;
     name("The terminal of this page could not be loaded: the gateway does not answer, or is another one now. Reload the page.", target);
   }
+}
+
+/** Goes on here with a session that another tab or program has, or that nobody has now. */
+function attach({ name, cluster, namespace, pod, container, command }: ListedSession): void {
+  const target = { cluster, namespace, pod, container: container || undefined };
+  const kept = { name, secret: null, grace: 0, offset: null, until: Date.now() + ATTACH };
+  keep(execPath(target, command), { kept, taken: false });
+  const words = command.map((word) => `command=${encodeURIComponent(word)}`).join("&");
+  const fragment = fragmentOf(target) + (words && `?${words}`);
+  if (location.hash === fragment) follow();
+  else location.hash = fragment;
 }
 
 function list({ cluster, namespace }: Extract<Route, { type: "find" }>): void {
@@ -160,5 +179,27 @@ function goTo(path: string): void {
   history.replaceState(null, "", location.pathname + location.search + fragment);
 }
 
+function showTheme({ theme }: Settings): void {
+  document.documentElement.dataset["theme"] = theme;
+}
+
+/** Opens the palette over any view but the list itself, whose field gets the keyboard. */
+function palette(event: KeyboardEvent): void {
+  const inTerminal = event.target instanceof Element && event.target.closest(".xterm") !== null;
+  if (!(inTerminal ? isPaletteKey(event) : isPaletteKeyElsewhere(event)) || access.token() === null) return;
+  event.preventDefault();
+  if (document.querySelector("dialog.palette")) return;
+  if (view instanceof FindView) view.focus();
+  else openPalette({ open, unauthorized });
+
+  function open(target: Target): void {
+    location.hash = fragmentOf(target);
+  }
+}
+
+showTheme(settings());
+onSettings(showTheme);
+part("settings").addEventListener("click", settingsDialog);
+window.addEventListener("keydown", palette);
 window.addEventListener("hashchange", follow);
 follow();

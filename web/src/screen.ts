@@ -6,9 +6,10 @@ import { FitAddon } from "@xterm/addon-fit";
 import { SerializeAddon } from "@xterm/addon-serialize";
 import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebglAddon } from "@xterm/addon-webgl";
-import { Terminal } from "@xterm/xterm";
+import { Terminal, type ITerminalOptions } from "@xterm/xterm";
 import { Store, type Disposable } from "./lifecycle.ts";
 import { restore, take, Unserialized, type Drawn, type Snapshot } from "./snapshot.ts";
+import { settings, type Settings } from "./settings.ts";
 import { onThemeChange, theme } from "./theme.ts";
 
 export interface Screen extends Disposable {
@@ -19,8 +20,6 @@ export interface Screen extends Disposable {
   restore(snapshot: Snapshot, drawn: () => void): void;
 }
 
-/** Lines kept above the screen. */
-const SCROLLBACK = 10_000;
 /** Last bytes of the CSI sequences whose count xterm.js works off one by one, so that a count of 2³¹ would stop the
  * page: CHT, IL, DL, SU, SD, CBT, REP.
  */
@@ -34,11 +33,8 @@ export function createScreen(host: HTMLElement): Screen {
   const terminal = new Terminal({
     allowProposedApi: true, // to choose a Unicode version
     cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
-    fontFamily: FONTS,
-    fontSize: 14,
     lineHeight: 1.1, // at 1.0 the DOM renderer cuts the underscores of some fonts off
-    scrollback: SCROLLBACK,
-    theme: theme(),
+    ...chosen(settings()),
   });
   store.add(terminal);
   terminal.loadAddon(new Unicode11Addon());
@@ -52,7 +48,10 @@ export function createScreen(host: HTMLElement): Screen {
   terminal.open(host);
   render(terminal, host);
   const size = store.add(follow(terminal, host));
-  store.onDispose(onThemeChange(() => (terminal.options.theme = theme())));
+  store.onDispose(onThemeChange(() => {
+    terminal.options = chosen(settings());
+    size.hold(false); // a font of another size leaves room for more, or less
+  }));
   return {
     terminal,
     copy: (output) => take(terminal, serializer, unserialized, output),
@@ -65,6 +64,11 @@ export function createScreen(host: HTMLElement): Screen {
     },
     dispose: () => store.dispose(),
   };
+}
+
+function chosen({ font, fontSize, cursor, scrollback, screenReader }: Settings): ITerminalOptions {
+  const fontFamily = font ? `${font}, ${FONTS}` : FONTS;
+  return { fontFamily, fontSize, cursorStyle: cursor, scrollback, screenReaderMode: screenReader, theme: theme() };
 }
 
 /** Renders with WebGL where the browser has WebGL; disposing of the addon brings xterm.js' DOM renderer back. */

@@ -126,6 +126,7 @@ export class Session implements Disposable {
     this.#connection = new Connection(this.#open(path), {
       opened: () => this.#opened(),
       received: (message) => this.#received(message),
+      measured: (milliseconds) => this.#emit({ type: "pulse", milliseconds }),
       lost: (opened) => this.#lost(opened),
     });
   }

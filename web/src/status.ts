@@ -1,5 +1,6 @@
 /** Shows the line above the terminal: the pod, the state of the session, the size of the terminal. */
 
+import * as access from "./access.ts";
 import { part } from "./elements.ts";
 import type { Size } from "./protocol/messages.ts";
 import type { Target } from "./protocol/target.ts";
@@ -15,6 +16,10 @@ export class StatusLine {
   readonly #kept = part("kept");
   readonly #end = part("end");
   readonly #signOut = part("signout");
+  readonly #sessions = part("sessions");
+  readonly #pulse = part("pulse");
+  readonly #head = part("head");
+  #target: Target | undefined;
 
   /** Shows the identity in whose name this page acts; an empty name hides the field. */
   who(name: string): void {
@@ -26,6 +31,17 @@ export class StatusLine {
   signOut(press: (() => void) | undefined): void {
     this.#signOut.hidden = press === undefined;
     this.#signOut.onclick = press ?? null;
+  }
+
+  /** Shows the button that lists sessions, which calls `press`; undefined hides the button. */
+  sessions(press: (() => void) | undefined): void {
+    this.#sessions.hidden = press === undefined;
+    this.#sessions.onclick = press ?? null;
+  }
+
+  /** Shows how long the gateway took to answer; undefined while nobody knows. */
+  pulse(milliseconds: number | undefined): void {
+    this.#pulse.textContent = milliseconds === undefined ? "" : `${Math.max(1, Math.round(milliseconds))} ms`;
   }
 
   /** Shows the target's names, with the pod in bold as the name that a person looks for, and sets the page's title. */
@@ -40,6 +56,7 @@ export class StatusLine {
         return [element];
       }),
     );
+    void this.#warn({ cluster, namespace, pod, container });
     document.title = [pod, ...(namespace ? [namespace] : []), "dap"].join(" · ");
   }
 
@@ -63,8 +80,18 @@ export class StatusLine {
     this.#end.onclick = end;
   }
 
+  /** Makes the head red in production. */
+  async #warn(target: Target): Promise<void> {
+    this.#target = target;
+    const careful = await access.isProduction(target.cluster, target.namespace);
+    if (this.#target === target) this.#head.toggleAttribute("data-production", careful);
+  }
+
   clear(): void {
+    this.#target = undefined;
+    this.#head.removeAttribute("data-production");
     this.kept(undefined);
+    this.pulse(undefined);
     this.#place.replaceChildren();
     this.#size.textContent = "";
     this.state("none", "");

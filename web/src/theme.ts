@@ -1,6 +1,7 @@
 /** Chooses the terminal's colours; the page's own colours are in style.css. */
 
 import type { ITheme } from "@xterm/xterm";
+import { onSettings, settings } from "./settings.ts";
 
 const DARK: ITheme = {
   background: "#0f1216",
@@ -50,14 +51,38 @@ const LIGHT: ITheme = {
   brightWhite: "#3d444c",
 };
 
+const CONTRAST: ITheme = {
+  ...DARK,
+  background: "#000000",
+  foreground: "#ffffff",
+  cursor: "#ffff00",
+  cursorAccent: "#000000",
+  selectionBackground: "#0050b0",
+  brightBlack: "#b8b8b8",
+  red: "#ff8a85",
+  green: "#8ff57a",
+  yellow: "#ffd75e",
+  blue: "#8cc2ff",
+};
+
 const light = matchMedia("(prefers-color-scheme: light)");
 
 export function theme(): ITheme {
-  return light.matches ? LIGHT : DARK;
+  if (settings().theme === "contrast") return CONTRAST;
+  return isLight() ? LIGHT : DARK;
+}
+
+export function isLight(): boolean {
+  const chosen = settings().theme;
+  return chosen === "light" || (chosen === "system" && light.matches);
 }
 
 /** Calls `changed` whenever the person switches between dark and light; returns a function that stops the calls. */
 export function onThemeChange(changed: () => void): () => void {
+  const stop = onSettings(changed);
   light.addEventListener("change", changed);
-  return () => light.removeEventListener("change", changed);
+  return () => {
+    stop();
+    light.removeEventListener("change", changed);
+  };
 }

@@ -348,7 +348,7 @@ test("a connection that does not answer any more is given up", () => {
   pass(10_000);
   last(sockets).receive(5, { type: "pong" });
   pass(17_000);
-  assert.equal(last(types()), "output");
+  assert.equal(last(types()), "pulse");
   pass(2000);
   assert.equal(last(types()), "away");
   assert.equal(sockets[0]?.closed, 4001);

@@ -7,12 +7,14 @@ import { listen, onVisible, Store, type Disposable } from "../lifecycle.ts";
 import { listsOf, targetOf, type Lists } from "../lists/lists.ts";
 import { keepListMemory, listMemory } from "../lists/memory.ts";
 import { recent } from "../lists/recent.ts";
-import { arrange, search, type Column, type Row } from "../lists/row.ts";
+import { Found } from "../lists/found.ts";
+import type { Column, Row } from "../lists/row.ts";
 import { isName, type Target } from "../protocol/target.ts";
 import { formFragment, listFragment } from "../route.ts";
-import { blank, loadingWords } from "./blank.ts";
 import { insidePanel } from "./inside.ts";
-import { ListNotice } from "./list_notice.ts";
+import { findAction } from "./find_keys.ts";
+import { FindWords } from "./find_words.ts";
+import { Places } from "./places.ts";
 import { PodTable } from "./pod_table.ts";
 
 /** Milliseconds between two updates of the ages. */
@@ -22,6 +24,8 @@ export interface Find {
   /** Cluster and namespace that a link names; undefined: as the tab had them. */
   readonly cluster: string | undefined;
   readonly namespace: string | undefined;
+  /** True in a dialog over another view, whose link stays in the address bar. */
+  readonly inPalette?: boolean;
   open(target: Target): void;
   unauthorized(message: string): void;
 }
@@ -37,16 +41,11 @@ export class FindView implements Disposable {
     "aria-controls": "pods", "aria-autocomplete": "list", placeholder: "Find a pod: name, namespace, status, node, owner",
     autocomplete: "off", autocapitalize: "none", spellcheck: "false",
   });
-  readonly #count = make("span", { class: "count", role: "status" });
-  readonly #clusters = make("select", { "aria-label": "Cluster" });
-  readonly #namespaces = make("select", { "aria-label": "Namespace" });
-  readonly #notice: ListNotice;
+  readonly #places = new Places((cluster, namespace) => this.#look(cluster ?? this.#memory.cluster, namespace));
+  readonly #words: FindWords;
   readonly #middle = make("div", { class: "middle" });
-  readonly #blank = make("div", { class: "place" });
   #panel: HTMLElement | undefined;
-  #arranged: Row[] = [];
-  #arrangedAs = "";
-  #found: readonly Row[] = [];
+  readonly #found = new Found();
   #frame = 0;
   #trouble = "";
   #suggested = "";
@@ -54,7 +53,7 @@ export class FindView implements Disposable {
   constructor(host: HTMLElement, find: Find) {
     this.#find = find;
     this.#lists = listsOf(() => this.#later(), () => void this.#askWhy());
-    this.#notice = new ListNotice(() => this.#lists.retry());
+    this.#words = new FindWords(() => this.#lists.retry());
     this.#table = this.#store.add(new PodTable({
       sort: (column) => this.#sort(column),
       open: (row) => this.#open(row),
@@ -80,23 +79,13 @@ export class FindView implements Disposable {
   }
 
   #make(): HTMLElement {
-    const field = make("div", { class: "search" }, icon("search"), this.#input, this.#count);
-    const places = make("div", { class: "places" }, this.#clusters, this.#namespaces);
-    this.#clusters.hidden = true;
-    this.#middle.append(make("div", { class: "list" }, this.#table.element, this.#blank));
-    return make("section", { class: "find", "aria-label": "Find a pod" }, make("h1", { class: "unseen" }, "Find a pod"), make("div", { class: "tools" }, field, places), this.#notice.element, this.#middle, this.#hints());
-  }
-
-  #hints(): HTMLElement {
-    const keys = [["↑↓", "choose"], ["Enter", "shell"], ["→", "containers"], ["Esc", "clear"]] as const;
-    const shown = keys.map(([key, what]) => make("span", {}, make("kbd", {}, key), what));
-    return make("footer", { class: "hints" }, ...shown, make("a", { href: formFragment({}) }, "Type a name"));
+    const field = make("div", { class: "search" }, icon("search"), this.#input, this.#words.count);
+    this.#middle.append(make("div", { class: "list" }, this.#table.element, this.#words.place));
+    return make("section", { class: "find", "aria-label": "Find a pod" }, make("h1", { class: "unseen" }, "Find a pod"), make("div", { class: "tools" }, field, this.#places.element), this.#words.notice, this.#middle, hints());
   }
 
   #listen(): void {
     this.#input.addEventListener("input", () => this.#typed());
-    this.#clusters.addEventListener("change", () => this.#look(this.#clusters.value, ""));
-    this.#namespaces.addEventListener("change", () => this.#look(this.#memory.cluster, this.#namespaces.value));
     this.#store.add(listen(window, "keydown", (event) => this.#keyed(event)));
     this.#store.add(listen(window, "pagehide", () => keepListMemory()));
     this.#store.add(listen(window, "online", () => this.#lists.check()));
@@ -117,11 +106,9 @@ export class FindView implements Disposable {
     if (answer.type !== "ok") return;
     const names = answer.value.filter(isName);
     const shown = cluster && !names.includes(cluster) && cluster !== "default" ? [...names, cluster] : names;
-    this.#clusters.replaceChildren(...shown.map((name) => make("option", { value: name }, name)));
-    this.#clusters.hidden = shown.length < 2;
     const [first = "default"] = names;
     if (!cluster || (cluster === "default" && !names.includes("default"))) this.#look(first, this.#memory.namespace);
-    this.#clusters.value = this.#memory.cluster;
+    this.#places.offerClusters(shown, this.#memory.cluster);
   }
 
   #aim(cluster: string, namespace: string): void {
@@ -135,7 +122,7 @@ export class FindView implements Disposable {
     if (!isName(cluster) || (namespace && !isName(namespace))) return;
     this.#aim(cluster, namespace);
     this.#closePanel();
-    history.replaceState(null, "", location.pathname + location.search + listFragment(cluster, namespace));
+    if (!this.#find.inPalette) history.replaceState(null, "", location.pathname + location.search + listFragment(cluster, namespace));
     this.#lists.look(cluster, this.#lists.cluster === cluster ? this.#lists.namespace : "");
     if (this.#lists.namespace && this.#lists.namespace !== namespace) this.#lists.look(cluster, namespace);
     this.#table.scroller.scrollTop = 0;
@@ -165,27 +152,22 @@ export class FindView implements Disposable {
 
   /** Shows the lists as they are now. */
   #refresh(): void {
-    const { cluster, namespace, sort, query, active } = this.#memory;
+    const { cluster, namespace, query, active } = this.#memory;
     const { state } = this.#lists;
     if (state.name === "live") this.#trouble = "";
     if (query) this.#lists.lookAtWorkloads();
     if ((state.name === "forbidden" || state.name === "refused") && !this.#lists.namespace) this.#narrow();
-    const known = recent(access.identity(), cluster);
-    const as = `${this.#lists.version} ${JSON.stringify(sort)} ${[...known.values()].join()}`;
-    if (as !== this.#arrangedAs) this.#arranged = arrange(this.#lists.rows(), sort, known);
-    this.#arrangedAs = as;
-    this.#found = search(this.#arranged, query, namespace);
-    const at = active === undefined ? 0 : this.#found.findIndex(({ key }) => key === active);
-    this.#showNamespaces();
-    this.#draw(Math.max(0, at));
+    this.#found.update(this.#lists, this.#memory, recent(access.identity(), cluster));
+    this.#places.offerNamespaces(this.#lists.pods.values(), namespace, this.#lists.version);
+    this.#draw(this.#found.indexOf(active));
     this.#say();
   }
 
-  #draw(active = this.#found.findIndex((row) => row === this.#table.active)): void {
+  #draw(active = this.#found.indexOf(this.#table.active?.key)): void {
     const { query, sort, cluster } = this.#memory;
     const words = query.toLowerCase().split(/\s+/).filter(Boolean);
     const drawing = { words, sort, recent: recent(access.identity(), cluster), now: this.#lists.now };
-    this.#table.show(this.#found, active, drawing);
+    this.#table.show(this.#found.rows, active, drawing);
     this.#input.setAttribute("aria-activedescendant", this.#table.activeId);
   }
 
@@ -205,66 +187,42 @@ export class FindView implements Disposable {
   #say(): void {
     const { state, cluster } = this.#lists;
     const { namespace, query } = this.#memory;
-    const none = this.#found.length === 0;
-    this.#table.element.hidden = none;
-    this.#blank.hidden = !none;
+    this.#table.element.hidden = this.#found.rows.length === 0;
     const view = {
       state, cluster, namespace, query: query.trim(), trouble: this.#trouble, suggested: this.#suggested.trim(),
       retry: () => this.#lists.retry(),
       clear: () => this.#clear(),
       look: (name: string) => this.#look(cluster, name),
     };
-    const as = JSON.stringify(view);
-    if (none && this.#blank.dataset["as"] !== as) {
-      this.#blank.dataset["as"] = as;
-      this.#blank.replaceChildren(blank(view));
-    }
-    this.#notice.show(state, this.#trouble, none);
-    const all = namespace ? "" : state.of !== undefined && state.name !== "loading" ? ` of ${state.of.toLocaleString("en")}` : "";
-    const count = this.#found.length.toLocaleString("en");
-    this.#count.textContent = state.name === "loading" ? loadingWords(state) : none ? "" : query ? `${count} found` : `${count}${all} pods`;
-    this.#count.dataset["state"] = state.name;
-  }
-
-  #showNamespaces(): void {
-    const { namespace } = this.#memory;
-    const seen = `${this.#lists.version} ${namespace}`;
-    if (seen === this.#namespaces.dataset["seen"]) return;
-    this.#namespaces.dataset["seen"] = seen;
-    const known = new Set(namespace ? [namespace] : []);
-    for (const row of this.#lists.pods.values()) known.add(row.namespace);
-    const names = [...known].sort();
-    const as = names.join();
-    if (this.#namespaces.dataset["as"] !== as) {
-      this.#namespaces.dataset["as"] = as;
-      this.#namespaces.replaceChildren(make("option", { value: "" }, "All namespaces"), ...names.map((name) => make("option", { value: name }, name)));
-    }
-    this.#namespaces.value = namespace;
+    this.#words.show(view, this.#found.rows.length);
   }
 
   #keyed(event: KeyboardEvent): void {
-    const { key, target } = event;
-    if (event.defaultPrevented || event.altKey || event.isComposing || target instanceof HTMLSelectElement) return;
-    const typing = target === this.#input;
-    if (event.ctrlKey || event.metaKey) return;
-    if (target instanceof HTMLInputElement && !typing) return;
-    const moves: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1, PageDown: this.#table.page, PageUp: -this.#table.page };
-    const by = moves[key];
+    const action = findAction(event, this.#input, this.#table.page);
     const row = this.#table.active;
-    if (by !== undefined) this.#move(by);
-    else if (key === "Enter" && (typing || target === document.body)) this.#enter(row);
-    else if (key === "ArrowRight" && row && row.kind === "pods" && this.#atEnd) this.#inside(row, true);
-    else if (key === "Escape") this.#escape();
-    else if (key === "/" && !typing) this.#input.focus();
-    else {
-      if (key.length === 1 && key !== " " && !typing) this.#input.focus(); // and the key is typed there
-      return;
+    switch (action?.type) {
+      case undefined:
+        return;
+      case "type":
+        return this.#input.focus();
+      case "move":
+        this.#move(action.by);
+        break;
+      case "open":
+        this.#enter(row);
+        break;
+      case "inside":
+        if (row?.kind !== "pods") return;
+        this.#inside(row, true);
+        break;
+      case "leave":
+        if (this.#find.inPalette && !this.#panel && !this.#memory.query) return; // closes the dialog
+        this.#escape();
+        break;
+      case "search":
+        this.#input.focus();
     }
     event.preventDefault();
-  }
-
-  get #atEnd(): boolean {
-    return this.#input.selectionStart === this.#input.value.length;
   }
 
   #move(by: number): void {
@@ -301,7 +259,7 @@ export class FindView implements Disposable {
   #inside(row: Row, focus: boolean): void {
     this.#panel?.remove();
     this.#memory.active = row.key;
-    this.#draw(this.#found.indexOf(row));
+    this.#draw(this.#found.indexOf(row.key));
     this.#panel = insidePanel(this.#lists.cluster, row, focus, {
       open: (container) => this.#open(row, container),
       close: () => this.#escape(),
@@ -324,4 +282,10 @@ export class FindView implements Disposable {
     this.#trouble = answer.words;
     this.#refresh();
   }
+}
+
+function hints(): HTMLElement {
+  const keys = [["↑↓", "choose"], ["Enter", "shell"], ["→", "containers"], ["Esc", "clear"]] as const;
+  const shown = keys.map(([key, what]) => make("span", {}, make("kbd", {}, key), what));
+  return make("footer", { class: "hints" }, ...shown, make("a", { href: formFragment({}) }, "Type a name"));
 }

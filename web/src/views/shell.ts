@@ -11,7 +11,10 @@ import { createScreen, type Screen } from "../screen.ts";
 import type { StatusLine } from "../status.ts";
 import { say } from "../terminal.ts";
 import { describeTarget, visible } from "../words.ts";
+import { isPaletteKey, isSearch } from "../keys.ts";
+import { guardPaste } from "../paste.ts";
 import { Run, type Start } from "./run.ts";
+import { SearchBar } from "./search_bar.ts";
 import { LiveNotices } from "./live_notices.ts";
 
 const RED = "\x1b[31m";
@@ -31,6 +34,7 @@ export class ShellView implements Disposable {
   readonly #screen: Screen;
   readonly #notices: LiveNotices;
   readonly #bar: HTMLElement;
+  readonly #search: SearchBar;
   #run: Run | undefined;
   /** True while Enter opens a new session. */
   #invites = false;
@@ -47,6 +51,9 @@ export class ShellView implements Disposable {
     this.#notices.element.addEventListener("click", () => this.#screen.terminal.focus());
     host.replaceChildren(make("div", { class: "stage" }, place, this.#notices.element), this.#bar);
     this.#screen = this.#store.add(createScreen(place));
+    this.#search = this.#store.add(new SearchBar(this.#screen.terminal));
+    place.after(this.#search.element);
+    this.#store.add(guardPaste(this.#screen.terminal, place));
     this.#listen();
     shell.status.target(shell.target);
     const record = tabStorage.find(this.#path);
@@ -75,6 +82,7 @@ export class ShellView implements Disposable {
     this.#store.add(terminal.onResize(showSize));
     this.#store.add(terminal.onData((keys) => keys === "\r" && this.#invites && this.#again()));
     terminal.attachCustomKeyEventHandler((event) => {
+      if (this.#isShortcut(event)) return false;
       // An Enter held down since before the end opens nothing; Tab leads to the buttons once the session has ended
       if (event.key === "Tab") return this.#live;
       return !(this.#invites && event.key === "Enter" && event.repeat);
@@ -85,6 +93,17 @@ export class ShellView implements Disposable {
     this.#store.add(listen(window, "pagehide", () => this.#live && this.#run?.keep()));
     this.#store.add(listen(window, "online", () => this.#run?.session.check()));
     this.#store.add(onVisible(() => this.#run?.session.check()));
+  }
+
+  /** Does what the page's own keys ask for: search, and a way out of the terminal for the keyboard. */
+  #isShortcut(event: KeyboardEvent): boolean {
+    if (event.key === "Escape" && event.shiftKey) {
+      if (event.type === "keydown") document.querySelector<HTMLElement>("header a, header button")?.focus();
+    } else if (isSearch(event)) {
+      event.preventDefault();
+      if (event.type === "keydown") this.#search.open();
+    } else return isPaletteKey(event);
+    return true;
   }
 
   get #live(): boolean {
@@ -145,6 +164,7 @@ export class ShellView implements Disposable {
         return status.state("good", "connected");
       case "away":
         status.kept(undefined);
+        status.pulse(undefined);
         status.state("busy", "reconnecting");
         return this.#notices.away(event, () => this.#run?.session.check());
       case "unopened":
@@ -158,6 +178,8 @@ export class ShellView implements Disposable {
         return this.#notices.hop(event);
       case "warning":
         return this.#notices.warning(event);
+      case "pulse":
+        return status.pulse(event.milliseconds);
       case "held":
         return session && this.#notices.held(session);
       case "tooMuch":
@@ -170,6 +192,7 @@ export class ShellView implements Disposable {
   async #ended(ending: Ending): Promise<void> {
     const run = this.#run;
     this.#shell.status.kept(undefined);
+    this.#shell.status.pulse(undefined);
     this.#notices.clear();
     const words = ending.type === "unopened" ? await this.#askWhy({ quiet: false }) : describeEnding(ending, this.#what);
     if (!words || !run || run !== this.#run) return;

@@ -1,0 +1,67 @@
+"""What is around the terminal: what is pasted, searched and set, and the head that warns."""
+
+import pytest
+from playwright.async_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest.fixture
+def site(server):
+    return server
+
+
+async def opened(tab, server, path):
+    await tab.visit(f"#ticket={server.ticket()}&path={path}")
+    await tab.state("connected")
+
+
+async def stdin(tab, server, text):
+    for _ in range(100):
+        if bytes(server.sessions[-1].stdin) == text:
+            return
+        await tab.page.wait_for_timeout(50)
+    raise AssertionError(bytes(server.sessions[-1].stdin))
+
+
+async def test_lines_are_shown_before_they_are_pasted_and_cannot_end_their_paste(tab, server):
+    await opened(tab, server, "/default/default/web-0")
+    await tab.paste("rm \x1b[20\x1b[201~1~x\necho y\n")
+    await expect(tab.page.get_by_label("What is pasted")).to_have_text("rm x\necho y")
+    await tab.page.keyboard.press("Escape")
+    assert server.sessions[0].stdin == b""
+    await tab.paste("one \x1b[201~line")
+    await stdin(tab, server, b"one line")
+    await tab.page.keyboard.press("Control+c")
+    await tab.paste("a\nb\n")
+    await tab.page.get_by_role("button", name="Paste").click()
+    await stdin(tab, server, b"one line\x03a\rb\r")
+
+
+async def test_the_terminal_is_searched_and_set_as_a_person_likes_it(tab, server):
+    await opened(tab, server, "/default/default/web-0")
+    await tab.keys("echo needle\r")
+    await tab.page.keyboard.press("Control+Shift+F")
+    await tab.page.keyboard.type("needle")
+    await expect(tab.page.locator(".searchbar .count")).to_have_text("2 of 2")
+    await tab.page.keyboard.press("Escape")
+    columns, _ = await tab.size()
+    await tab.page.get_by_role("button", name="Settings").click()
+    await tab.page.get_by_label("Font size").fill("28")
+    await tab.page.get_by_label("Colours").select_option("contrast")
+    await tab.page.keyboard.press("Escape")
+    await expect(tab.page.locator("#size")).not_to_have_text(f"{columns}\u00d7{(await tab.size())[1]}")
+    assert (await tab.size())[0] < columns * 0.6
+    await tab.page.reload()
+    assert await tab.page.evaluate("document.documentElement.dataset.theme") == "contrast"
+    await tab.state("connected")
+    await tab.keys("x")  # the keyboard is in the terminal again
+    await stdin(tab, server, b"x")
+
+
+async def test_the_head_warns_in_production_alone(tab, server):
+    await opened(tab, server, "/east/shop/web-0")
+    await expect(tab.page.locator("#head[data-production]")).to_have_count(1)
+    await tab.visit("#/east/lab/web-0")
+    await tab.state("connected")
+    await expect(tab.page.locator("#head[data-production]")).to_have_count(0)
