@@ -202,6 +202,8 @@ async def test_a_terminal_that_is_left_behind_stays_quiet(tab, server):
     await tab.page.wait_for_timeout(60)
     await tab.page.evaluate("location.hash = '#/?'")
     await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
-    await tab.page.wait_for_timeout(500)
+    await expect(tab.page.locator(".tab[data-mood='ended']")).to_have_count(1)  # how it ended
     await tab.page.go_back()
+    await tab.state("ended, exit 0")
+    await tab.page.get_by_role("button", name="New shell").click()
     await tab.state("connected")

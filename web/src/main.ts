@@ -13,29 +13,28 @@ import { execPath, type Target } from "./protocol/target.ts";
 import { isPaletteKey, isPaletteKeyElsewhere } from "./keys.ts";
 import { onSettings, settings, type Settings } from "./settings.ts";
 import { StatusLine } from "./status.ts";
+import { confirmDialog } from "./dialogs.ts";
+import { fragmentWith, keepTabs, keptTabs } from "./tab_list.ts";
 import { find, forgetAll, keep } from "./tab_storage.ts";
 import { chooseView } from "./views/choose.ts";
 import { confirmView } from "./views/confirm.ts";
 import { FindView } from "./views/find.ts";
 import { openPalette } from "./views/palette.ts";
+import { MOST, Shells, type MakeShell } from "./views/shells.ts";
 import { sessionsDialog, type ListedSession } from "./views/sessions_dialog.ts";
 import { settingsDialog } from "./views/settings_dialog.ts";
 import { signInView } from "./views/signin.ts";
 import { visible } from "./words.ts";
-
-/** A view of the page. One that has something open asks the person before the tab signs out. */
-interface View extends Disposable {
-  beforeSignOut?(go: () => void): void;
-}
 
 /** Milliseconds after which the terminal's code is fetched, so that a shell opens at once. */
 const AHEAD = 1000;
 /** Milliseconds for which an attach to a listed session is retried. */
 const ATTACH = 30_000;
 
-const host = part("main");
+const host = part("view");
 const status = new StatusLine();
-let view: View | undefined;
+const shells = new Shells(part("shells"), part("tabs"), status);
+let view: Disposable | undefined;
 /** Number of the current view: an answer to an earlier view comes too late, and is dropped. */
 let turn = 0;
 
@@ -43,6 +42,8 @@ function clear(): void {
   turn += 1;
   view?.dispose();
   view = undefined;
+  shells.hide();
+  host.replaceChildren();
   status.clear();
   status.who(visible(access.identity()));
   status.signOut(access.token() === null ? undefined : leave);
@@ -80,20 +81,41 @@ function open(route: Exclude<Route, { type: "ticket" }>): void {
   }
 }
 
-/** Opens the terminal, whose code comes when it is needed first. */
+/** Shows the shell that is open there, or opens it; the terminal's code comes when it is needed first. */
 async function run({ target, argv }: Extract<Route, { type: "exec" }>): Promise<void> {
   const mine = turn;
+  const path = execPath(target, argv);
+  if (shells.has(path)) return shells.show(path);
+  if (shells.full) return name(`At most ${MOST} shells can be open in one page: close one first, or open another page.`, target);
   status.target(target);
   status.state("busy", "connecting");
+  const makeShell = await terminal();
+  if (mine !== turn) return;
+  if (!makeShell) return name("The terminal of this page could not be loaded: the gateway does not answer, or is another one now. Reload the page.", target);
+  if (argv.length === 0) remember(access.identity(), target);
+  if (shells.has(path)) shells.show(path); // opened again by now
+  else shells.open(target, argv, makeShell);
+}
+
+/** Fetches the terminal's code; undefined if the gateway does not have it any more, or does not answer. */
+async function terminal(): Promise<MakeShell | undefined> {
   try {
     const { ShellView } = await import("./views/shell.ts");
-    if (mine !== turn) return;
-    if (argv.length === 0) remember(access.identity(), target);
-    view = new ShellView(host, { target, argv, status, unauthorized });
-  } catch (error) {
-    if (mine !== turn) return;
-    if (error instanceof Error && !/import|fetch|load/i.test(error.message)) throw error;
-    name("The terminal of this page could not be loaded: the gateway does not answer, or is another one now. Reload the page.", target);
+    return (place, tab, target, argv, active) => new ShellView(place, { target, argv, status: tab, unauthorized, active });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Opens the shells again that the page had before a reload, behind the one that the link names. */
+async function reopen(): Promise<void> {
+  const routes = keptTabs().map((fragment) => parseFragment(fragment.slice(1)));
+  const known = routes.filter((route) => route.type === "exec" && find(execPath(route.target, route.argv)) !== undefined);
+  if (known.length === 0 || access.token() === null) return;
+  const makeShell = await terminal();
+  for (const route of known) {
+    if (route.type !== "exec" || !makeShell || shells.full || shells.has(execPath(route.target, route.argv))) continue;
+    shells.open(route.target, route.argv, makeShell, { behind: true });
   }
 }
 
@@ -101,9 +123,9 @@ async function run({ target, argv }: Extract<Route, { type: "exec" }>): Promise<
 function attach({ name, cluster, namespace, pod, container, command }: ListedSession): void {
   const target = { cluster, namespace, pod, container: container || undefined };
   const kept = { name, secret: null, grace: 0, offset: null, until: Date.now() + ATTACH };
+  if (shells.has(execPath(target, command))) shells.leave();
   keep(execPath(target, command), { kept, taken: false });
-  const words = command.map((word) => `command=${encodeURIComponent(word)}`).join("&");
-  const fragment = fragmentOf(target) + (words && `?${words}`);
+  const fragment = fragmentWith(fragmentOf(target), command);
   if (location.hash === fragment) follow();
   else location.hash = fragment;
 }
@@ -124,7 +146,9 @@ async function enter(ticket: string): Promise<void> {
   status.state("busy", "signing in");
   host.replaceChildren();
   const mine = turn;
+  const before = access.identity();
   const answer = await access.exchange(ticket);
+  if (before && before !== access.identity()) forgetAllOf();
   if (mine !== turn) return;
   clear();
   if (answer.type === "unreachable") return signIn(`The gateway does not answer at ${location.origin}.`, ticket);
@@ -135,17 +159,26 @@ async function enter(ticket: string): Promise<void> {
 
 /** Signs this tab out and ends what the tab has open; asks the person first while a session runs. */
 function leave(): void {
-  if (view?.beforeSignOut) view.beforeSignOut(() => void signOut());
-  else void signOut();
+  const go = (): void => void signOut();
+  if (shells.shown?.live && shells.live === 1) shells.shown.beforeSignOut(go);
+  else if (shells.live === 0) go();
+  else confirmDialog(`Sign out, and end ${shells.live === 1 ? "the shell" : `all ${shells.live} shells`}, and what runs in them?`, [], "End them and sign out", go);
+}
+
+/** Forgets what the tab has of the person before: no screen is shown to another. */
+function forgetAllOf(): void {
+  shells.leave();
+  forgetAll();
+  keepTabs([]);
+  forgetListMemory();
+  forgetLists();
 }
 
 async function signOut(): Promise<void> {
   forgetRecent(access.identity());
   const revoked = access.signOut();
+  forgetAllOf();
   clear();
-  forgetAll();
-  forgetListMemory();
-  forgetLists();
   const mine = turn;
   host.replaceChildren();
   const { type } = await revoked;
@@ -156,6 +189,7 @@ async function signOut(): Promise<void> {
 
 function unauthorized(message: string): void {
   access.forget();
+  shells.leave();
   clear();
   forgetListMemory();
   forgetLists();
@@ -183,6 +217,18 @@ function showTheme({ theme }: Settings): void {
   document.documentElement.dataset["theme"] = theme;
 }
 
+/** Ctrl-Shift-Left and Right lead from one open shell to the next. */
+function switchShell(event: KeyboardEvent): void {
+  if (event.target instanceof HTMLInputElement) return; // there these keys choose words
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (by === undefined || !event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return;
+  const fragment = shells.next(by);
+  if (fragment === undefined) return;
+  event.preventDefault();
+  event.stopPropagation();
+  location.hash = fragment;
+}
+
 /** Opens the palette over any view but the list itself, whose field gets the keyboard. */
 function palette(event: KeyboardEvent): void {
   const inTerminal = event.target instanceof Element && event.target.closest(".xterm") !== null;
@@ -201,5 +247,7 @@ showTheme(settings());
 onSettings(showTheme);
 part("settings").addEventListener("click", settingsDialog);
 window.addEventListener("keydown", palette);
+window.addEventListener("keydown", switchShell, { capture: true });
 window.addEventListener("hashchange", follow);
+void reopen();
 follow();

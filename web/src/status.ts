@@ -98,3 +98,54 @@ export class StatusLine {
     document.title = "dap";
   }
 }
+
+/** What the line says of one shell, which it shows while the shell is shown. */
+export class TabStatus {
+  readonly #line: StatusLine;
+  readonly #changed: (mood: Mood, text: string) => void;
+  /** What was said last of each kind. */
+  readonly #said = new Map<keyof TabStatus, () => void>();
+  #shown = false;
+
+  /** `changed` hears each change of the state, shown or not. */
+  constructor(line: StatusLine, changed: (mood: Mood, text: string) => void) {
+    this.#line = line;
+    this.#changed = changed;
+  }
+
+  show(): void {
+    this.#shown = true;
+    for (const say of this.#said.values()) say();
+  }
+
+  hide(): void {
+    this.#shown = false;
+    this.#line.clear();
+  }
+
+  target(target: Target): void {
+    this.#say("target", () => this.#line.target(target));
+  }
+
+  state(mood: Mood, text: string): void {
+    this.#changed(mood, text);
+    this.#say("state", () => this.#line.state(mood, text));
+  }
+
+  size(size: Size): void {
+    this.#say("size", () => this.#line.size(size));
+  }
+
+  pulse(milliseconds: number | undefined): void {
+    this.#say("pulse", () => this.#line.pulse(milliseconds));
+  }
+
+  kept(seconds: number | undefined, what = "", end = (): void => {}): void {
+    this.#say("kept", () => this.#line.kept(seconds, what, end));
+  }
+
+  #say(kind: keyof TabStatus, say: () => void): void {
+    this.#said.set(kind, say);
+    if (this.#shown) say();
+  }
+}

@@ -8,7 +8,7 @@ import * as tabStorage from "../tab_storage.ts";
 import { listen, onVisible, Store, type Disposable } from "../lifecycle.ts";
 import { execPath, isName, type Argv, type Target } from "../protocol/target.ts";
 import { createScreen, type Screen } from "../screen.ts";
-import type { StatusLine } from "../status.ts";
+import type { TabStatus } from "../status.ts";
 import { say } from "../terminal.ts";
 import { describeTarget, visible } from "../words.ts";
 import { isPaletteKey, isSearch } from "../keys.ts";
@@ -22,7 +22,9 @@ const RED = "\x1b[31m";
 export interface Shell {
   readonly target: Target;
   readonly argv: Argv;
-  readonly status: StatusLine;
+  readonly status: TabStatus;
+  /** Hears that there is new output. */
+  active(): void;
   unauthorized(message: string): void;
 }
 
@@ -69,9 +71,30 @@ export class ShellView implements Disposable {
     this.#store.dispose();
   }
 
+  /** True while another client has the session, which can be taken back. */
+  get elsewhere(): boolean {
+    return this.#taken;
+  }
+
+  focus(): void {
+    this.#screen.terminal.focus();
+    this.#run?.session.check();
+  }
+
+  /** Ends what runs here, after the person has agreed, and calls `ended`. */
+  end(ended: () => void): void {
+    if (!this.live) return ended();
+    this.#notices.end(() => {
+      this.#run?.dispose();
+      this.#run = undefined;
+      tabStorage.forget(this.#path);
+      ended();
+    });
+  }
+
   /** Calls `go` at once if nothing runs here; otherwise asks the person first. */
   beforeSignOut(go: () => void): void {
-    if (this.#live) this.#notices.signOut(go);
+    if (this.live) this.#notices.signOut(go);
     else go();
   }
 
@@ -80,17 +103,18 @@ export class ShellView implements Disposable {
     const showSize = (): void => this.#shell.status.size({ columns: terminal.cols, rows: terminal.rows });
     showSize();
     this.#store.add(terminal.onResize(showSize));
+    this.#store.add(terminal.onWriteParsed(() => this.#shell.active()));
     this.#store.add(terminal.onData((keys) => keys === "\r" && this.#invites && this.#again()));
     terminal.attachCustomKeyEventHandler((event) => {
       if (this.#isShortcut(event)) return false;
       // An Enter held down since before the end opens nothing; Tab leads to the buttons once the session has ended
-      if (event.key === "Tab") return this.#live;
+      if (event.key === "Tab") return this.live;
       return !(this.#invites && event.key === "Enter" && event.repeat);
     });
     this.#store.add(listen(window, "beforeunload", (event) => {
-      if (this.#live) event.preventDefault(); // Ctrl-W, which deletes a word in a shell, closes a tab
+      if (this.live) event.preventDefault(); // Ctrl-W, which deletes a word in a shell, closes a tab
     }));
-    this.#store.add(listen(window, "pagehide", () => this.#live && this.#run?.keep()));
+    this.#store.add(listen(window, "pagehide", () => this.live && this.#run?.keep()));
     this.#store.add(listen(window, "online", () => this.#run?.session.check()));
     this.#store.add(onVisible(() => this.#run?.session.check()));
   }
@@ -106,7 +130,8 @@ export class ShellView implements Disposable {
     return true;
   }
 
-  get #live(): boolean {
+  /** True while the session has not ended. */
+  get live(): boolean {
     return this.#run !== undefined && !this.#run.session.ended;
   }
 
