@@ -140,7 +140,7 @@ class Link:
             return
         self._heard = time.monotonic()
         try:
-            for frame in wire.joined(self._decoder.feed(data)):
+            for frame in joined(self._decoder.feed(data)):
                 self._frame(*frame)
         except wire.WireError as error:
             self.close(f"broken rule: {error}")
@@ -182,3 +182,14 @@ class Link:
             self.close(f"no word from the gateway for {self._lease:g} s")
         else:
             self._loop.later(self._lease / 4, self._check_lease)
+
+
+def joined(frames: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+    """Returns the frames with input of one stream that came in several joined: each part of it wakes whoever reads it."""
+    found: list[tuple[int, int, bytes]] = []
+    for kind, stream, body in frames:
+        before = b""
+        if kind == wire.STDIN and found and found[-1][:2] == (kind, stream):
+            before = found.pop()[2]
+        found.append((kind, stream, before + body))
+    return found

@@ -194,17 +194,6 @@ def _check(kind: int, length: int) -> None:
         raise WireError(f"a frame of {length} bytes")
 
 
-def joined(frames: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
-    """Returns the frames with input of one stream that came in several joined: each part of it wakes whoever reads it."""
-    found: list[tuple[int, int, bytes]] = []
-    for kind, stream, body in frames:
-        before = b""
-        if kind == STDIN and found and found[-1][:2] == (kind, stream):
-            before = found.pop()[2]
-        found.append((kind, stream, before + body))
-    return found
-
-
 class Allowance:
     """Counts the sender's side of credit: how many bytes may still be sent."""
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.relay import wire
+from gateway.relay import link, wire
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "relay.json").read_text())
 KINDS = {name: getattr(wire, name) for name in (
@@ -55,7 +55,7 @@ def body(one: dict) -> bytes:
 def test_input_of_one_stream_is_joined_and_nothing_else():
     parts = [(0, 1, b"a"), (0, 1, b"b"), (0, 2, b"c"), (0, 1, b"d"), (6, 1, b""), (1, 1, b"e"), (1, 1, b"f")]
 
-    assert wire.joined(parts) == [(0, 1, b"ab"), *parts[2:]]
+    assert link.joined(parts) == [(0, 1, b"ab"), *parts[2:]]
 
 
 @given(frames, st.data())
