@@ -21,7 +21,9 @@ async def accesses(cluster, tmp_path):
     """To a gateway of each kind."""
     async with (
         served(config_for(replace(cluster, mode="plain")), tmp_path / "plain", alone=False) as plain,
-        served(config_for(replace(cluster, mode="relay")), tmp_path / "relay", alone=False) as relay,
+        served(
+            config_for(replace(cluster, mode="relay", exec="kubectl")), tmp_path / "relay", alone=False
+        ) as relay,
     ):
         yield [Access(one.url, one.token) for one in (plain, relay)]
 
