@@ -287,7 +287,7 @@ async def test_a_client_that_pauses_loses_nothing(cluster, tmp_path):
 
 async def test_echo_many_times_without_a_lost_output(access):
     """Close never overtakes output (1,000 times on the real chain: DAP_ECHO=1000)."""
-    times = int(os.environ.get("DAP_ECHO", "20"))
+    times = int(os.environ.get("DAP_ECHO", "10"))
     turns = asyncio.Semaphore(8)
 
     async def one(number: int):

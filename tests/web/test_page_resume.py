@@ -402,8 +402,8 @@ async def test_ctrl_c_under_a_flood(tab, server):
 
 async def test_what_is_drawn_is_told_in_large_steps(tab, server):
     session = await opened(tab, server)
-    await tab.keys("bulk 200\r")
-    await until(lambda: session.heard.seen[-1:] == [len(session.output)] and len(session.output) > 6_000_000)
+    await tab.keys("bulk 80\r")
+    await until(lambda: session.heard.seen[-1:] == [len(session.output)] and len(session.output) > 2_400_000)
     assert len(session.heard.seen) < len(session.output) / (session.window / 4) + 50
     assert session.heard.seen == sorted(session.heard.seen)
 
