@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 DAP = (sys.executable, "-m", "gateway")
+_HERE = Path(__file__).parent
+_IMPORTS = f"{_HERE / 'installed'}{os.pathsep}{_HERE.parents[1]}"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Home:
         return {
             "HOME": str(self.path), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "xterm",
             "XDG_RUNTIME_DIR": str(self.path / "run"), "XDG_CONFIG_HOME": str(self.path / "config"),
-            "XDG_STATE_HOME": str(self.path / "state"), "PYTHONPATH": str(Path(__file__).parents[2]),
+            "XDG_STATE_HOME": str(self.path / "state"), "PYTHONPATH": _IMPORTS,
             "PYTHONWARNINGS": "error", "DAP_GATEWAY_TLS_LISTEN": "none",  # a fixed port is one test's at a time
             "SSL_CERT_FILE": os.devnull,  # to read all public authorities takes each process 0.1 s of a processor
         }  # fmt: skip
