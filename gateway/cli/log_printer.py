@@ -71,7 +71,7 @@ class LogPrinter:
                 else why
             )
             text = _TEXTS[event].format(source=source, why=words)
-            self._say(text, error=event in ("failed", "gap"))
+            self._say(text.strip(), error=event in ("failed", "gap"))
 
     def _say(self, text: str, *, error: bool = False) -> None:
         if error or not self._quiet:

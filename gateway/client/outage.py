@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Literal, ParamSpec, TypeVar
 
 from gateway.client.cluster import passes
 from gateway.client.exit_status import GatewayFailed
@@ -10,6 +10,8 @@ from gateway.errors import DapError
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between attempts; the last one again and again
 
+T = TypeVar("T")
+P = ParamSpec("P")
 Say = Callable[[Literal["lost", "back"], str], None]
 
 
@@ -46,11 +48,11 @@ class Outage:
         self._attempts += 1
         await asyncio.sleep(pause)
 
-    async def bridge(self, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Returns what `work` returns, which is begun again after a lost hop. Raises what `endure` raises."""
+    async def bridge(self, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Returns what `work` returns, which is called again after a lost hop. Raises what `endure` raises."""
         while True:
             try:
-                done = await work()
+                done = await work(*args, **kwargs)
             except (GatewayFailed, DapError) as error:
                 await self.endure(error)
             else:

@@ -5,9 +5,8 @@ import os
 import random
 
 import pytest
-from support.local_shell import TOOLS, LocalShell
+from support.local_shell import LocalShell
 
-from gateway.client.copy import work as works
 from gateway.client.copy.container import Container
 from gateway.client.copy.download import download
 from gateway.client.copy.entries import CopyFailed, Entry, refused_link, refused_name
@@ -82,12 +81,8 @@ async def test_a_directory_is_the_same_there_also_through_lost_hops(shell, tmp_p
 
 @pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
 async def test_a_large_file_goes_on_where_the_hop_was_lost(shell, tmp_path, monkeypatch, up):
-    for module in (
-        works,
-        __import__("gateway.client.copy.upload", fromlist=["x"]),
-        __import__("gateway.client.copy.download", fromlist=["x"]),
-    ):
-        monkeypatch.setattr(module, "WINDOW", 8)
+    for module in ("upload_file", "download"):
+        monkeypatch.setattr(f"gateway.client.copy.{module}.WINDOW", 8)
     origin = tmp_path / "f" if up else shell.directory / "f"
     origin.write_bytes(b"".join(NOISE[n:] + NOISE[:n] for n in range(20)) + b"end")
     shell.cuts = [5_500_000, 200_000, 6_000_000]
@@ -247,4 +242,3 @@ def test_batches_are_bounded():
         for number, size in enumerate([40 * BLOCK, 30 * BLOCK, *[1] * 700])
     ]
     assert [len(batch) for batch in batches(files)] == [1, 500, 201]
-    assert TOOLS

@@ -152,8 +152,8 @@ async def test_a_container_that_has_not_started_is_waited_for(server):
 
 
 async def test_pods_that_join_are_read_from_their_beginning(server):
-    server.pod("a").write(b"a\n", 0)
     async with reading(server, [Selection(labels="app=x")], tail=0, sort=0) as (log, one, _):
+        await log.heard("waits", "")
         await one.ready.wait()
         server.pod("b").write(b"b\n", 1)
         await log.has(b"b\n")

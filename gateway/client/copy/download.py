@@ -19,7 +19,7 @@ async def download(work: Work, source: str, target: Path) -> None:
     """Copies `source` of the container to `target`: below it where that is a directory, as cp does, else under that name.
     Raises CopyFailed, GatewayFailed, HopFailed.
     """
-    look = await work.bridge(lambda: work.container.look(source))
+    look = await work.bridge(work.container.look, source)
     if look.kind == "none":
         raise CopyFailed(f"{work.container.name}:{source}: no such file or directory")
     if look.kind == "other":
@@ -55,7 +55,7 @@ async def _file(
     digest, blocks = hashlib.sha256(), "dd" in look.tools
     with tree.file(entry, name) as file:
         while True:
-            await work.bridge(lambda: _window(work, entry, file, digest, source, blocks=blocks))
+            await work.bridge(_window, work, entry, file, digest, source, blocks=blocks)
             if file.written >= entry.size or not blocks:
                 break
         if file.written != entry.size and entry.size:
@@ -66,7 +66,7 @@ async def _file(
         )  # what is in /proc has no size, and changes
         if verified:
             directory, last = posixpath.split(source)
-            hashes = await work.bridge(lambda: work.container.hashes(directory or ".", [last]))
+            hashes = await work.bridge(work.container.hashes, directory or ".", [last])
             if hashes != [found]:
                 raise Changed
         file.commit()
@@ -75,7 +75,7 @@ async def _file(
 
 
 async def _stat(work: Work, source: str) -> Entry:
-    return await work.bridge(lambda: work.container.stat(source))
+    return await work.bridge(work.container.stat, source)
 
 
 async def _window(
@@ -117,7 +117,7 @@ async def _directory(work: Work, look: Look, source: str, to: Path) -> None:
         raise CopyFailed(
             f"{work.container.name} has no {' and no '.join(missing)}, without which no directory is copied: copy its files one by one"
         )
-    entries = await work.bridge(lambda: work.container.listing(source))
+    entries = await work.bridge(work.container.listing, source)
     kept = [one for one in entries if not one.name or not _refused(work, one)]
     files = [one for one in kept if one.kind == "file"]
     work.total = sum(one.size for one in files)
@@ -152,7 +152,7 @@ async def _batch(work: Work, tree: LocalTree, source: str, batch: list[Entry]) -
     """Copies small files or links by an archive; those that change meanwhile again."""
     left = {one.name: one for one in batch}
     for _ in range(ATTEMPTS):
-        for name in await work.bridge(lambda: unpack(work, tree, source, left)):
+        for name in await work.bridge(unpack, work, tree, source, left):
             del left[name]
         if not left:
             return
@@ -163,7 +163,7 @@ async def _batch(work: Work, tree: LocalTree, source: str, batch: list[Entry]) -
 async def _large(work: Work, look: Look, tree: LocalTree, source: str, entry: Entry) -> None:
     path = posixpath.join(source, entry.name)
     try:
-        await work.attempts(path, lambda: _file(work, look, tree, path, entry.name))
+        await work.attempts(path, _file, work, look, tree, path, entry.name)
     except CopyFailed as error:
         work.skip(entry.name, str(error))
 

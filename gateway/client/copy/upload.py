@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import IO
 
 from gateway.client.copy import local_files
-from gateway.client.copy.container import BLOCK, Look
+from gateway.client.copy.container import Look
 from gateway.client.copy.entries import Changed, CopyFailed, Entry, refused_link, refused_name
-from gateway.client.copy.work import ATTEMPTS, CHANGES, LARGE, WINDOW, Work, batches, in_thread
+from gateway.client.copy.upload_file import upload_file
+from gateway.client.copy.work import ATTEMPTS, CHANGES, LARGE, Work, batches, in_thread
 from gateway.errors import why
 
 
@@ -25,18 +26,18 @@ async def upload(work: Work, source: Path, target: str) -> None:
         raise CopyFailed(f"{source}: {why(error)}") from None
     if entry.kind == "other":
         raise CopyFailed(f"{source} is neither a file nor a directory")
-    look = await work.bridge(lambda: work.container.look(target))
+    look = await work.bridge(work.container.look, target)
     to = target
     if look.kind == "dir":
         to = posixpath.join(target, _last(source))
-        look = await work.bridge(lambda: work.container.look(to))
+        look = await work.bridge(work.container.look, to)
     _check(work, look, entry, to)
     stage = posixpath.join(posixpath.dirname(to) or ".", f".dap-cp-{work.container.token}")
     try:
         if entry.kind == "dir":
             await _directory(work, look, source, to, stage)
         else:
-            await work.attempts(str(source), lambda: _file(work, look, source, to, stage))
+            await work.attempts(str(source), upload_file, work, look, source, to, stage)
     except OSError as error:
         raise CopyFailed(f"{error.filename or source}: {why(error)}") from None
     finally:
@@ -67,92 +68,15 @@ def _check(work: Work, look: Look, entry: Entry, to: str) -> None:
         )
 
 
-async def _file(work: Work, look: Look, path: Path, to: str, beside: str) -> None:
-    """Copies one file to `to`, by way of `beside`. Raises Changed."""
-    entry = await in_thread(local_files.entry_of, path, "", follow=True)
-    work.total = max(work.total, work.done + entry.size)
-    with path.open("rb") as file:
-        await work.bridge(lambda: work.container.remove(beside))
-        if "dd" in look.tools:
-            await _blocks(work, entry, file, path, beside)
-        else:
-            await work.bridge(
-                lambda: work.container.write(beside, 0, _parts(work, file, 0, entry.size, path))
-            )
-    digest = await in_thread(local_files.sha256, path)
-    if (await in_thread(local_files.entry_of, path, "", follow=True)).identity != entry.identity:
-        raise Changed
-    verified = "sha256sum" in look.tools
-    if verified:
-        directory, name = posixpath.split(beside)
-        if await work.bridge(lambda: work.container.hashes(directory or ".", [name])) != [digest]:
-            raise Changed
-    await work.bridge(lambda: work.container.commit(beside, to, entry.mode & 0o777, entry.mtime))
-    work.result.sha256 = digest
-    work.copied(entry.size, verified=verified)
-
-
-async def _blocks(work: Work, entry: Entry, file: IO[bytes], path: Path, beside: str) -> None:
-    """Writes a file window by window, but for its holes. Raises Changed."""
-    passed = 0  # bytes that were written, or are a hole
-    for first, last in list(local_files.extents(file.fileno(), entry.size, sparse=entry.sparse)) or [(0, 1)]:
-        work.came(first * BLOCK - passed, str(path))
-        for at in range(first, last, WINDOW):
-            window = _Window(at, min(at + WINDOW, last))
-            reached = await work.bridge(lambda window=window: _write(work, entry, file, path, beside, window))  # type: ignore[misc]
-            passed = min(window.end * BLOCK, entry.size)
-            if reached < passed:
-                raise Changed
-    if passed < entry.size:
-        await work.bridge(lambda: work.container.extend(beside, entry.size))
-        work.came(entry.size - passed, str(path))
-
-
-async def _write(
-    work: Work, entry: Entry, file: IO[bytes], path: Path, beside: str, window: "_Window"
-) -> int:
-    """Writes a window, and returns how long the file is there. What was written before a lost hop is looked at, and not sent
-    again.
-    """
-    if window.begun:
-        size = (await work.container.stat(beside)).size
-        window.begin = min(max(window.begin, size // BLOCK), window.sent // BLOCK)
-        work.came(window.begin * BLOCK - window.sent, str(path))
-    window.begun, window.sent = True, window.begin * BLOCK
-    end = min(window.end * BLOCK, entry.size)
-    return await work.container.write(
-        beside, window.begin, _parts(work, file, window.sent, end, path, window)
-    )
-
-
-class _Window:
-    """Holds which blocks are written by one command, and how far they were sent."""
-
-    def __init__(self, begin: int, end: int) -> None:
-        self.begin, self.end = begin, end
-        self.sent = begin * BLOCK
-        self.begun = False
-
-
-async def _parts(
-    work: Work, file: IO[bytes], begin: int, end: int, path: Path, window: "_Window | None" = None
-) -> AsyncIterator[bytes]:
-    for part in local_files.parts(file, begin, end):
-        yield part
-        work.came(len(part), str(path))
-        if window:
-            window.sent += len(part)
-
-
 async def _directory(work: Work, look: Look, source: Path, to: str, stage: str) -> None:
     entries = [one for one in await in_thread(local_files.below, source) if not _refused(work, source, one)]
     files = [one for one in entries if one.kind == "file"]
     directories = [one for one in entries if one.kind == "dir"]
     work.total = sum(one.size for one in files)
-    await work.bridge(lambda: work.container.make_stage(stage))
+    await work.bridge(work.container.make_stage, stage)
     made = [("d", ""), *(("d", one.name) for one in directories)]
     for at in range(0, len(made), 500):
-        await work.bridge(lambda at=at: work.container.move(stage, to, made[at : at + 500]))  # type: ignore[misc]
+        await work.bridge(work.container.move, stage, to, made[at : at + 500])
     small = [one for one in entries if one.kind == "link" or (one.kind == "file" and one.size <= LARGE)]
     for number, batch in enumerate(batches(small)):
         await _batch(work, look, source, to, f"{stage}/{number}", batch)
@@ -160,10 +84,7 @@ async def _directory(work: Work, look: Look, source: Path, to: str, stage: str) 
         beside = f"{stage}/large-{number}"
         try:
             await work.attempts(
-                one.name,
-                lambda one=one, beside=beside: _file(
-                    work, look, source / one.name, posixpath.join(to, one.name), beside
-                ),  # type: ignore[misc]
+                one.name, upload_file, work, look, source / one.name, posixpath.join(to, one.name), beside
             )
         except CopyFailed as error:
             work.skip(one.name, str(error))
@@ -186,24 +107,23 @@ async def _batch(work: Work, look: Look, source: Path, to: str, place: str, batc
     """Copies small files and links by an archive; those that change meanwhile again."""
     left = batch
     for attempt in range(ATTEMPTS):
-        beside = f"{place}-{attempt}"
         before = work.done
         left = [await in_thread(local_files.entry_of, source / one.name, one.name) for one in left]
         try:
-            hashes = await _unpack(work, source, beside, left, make=True)
+            hashes, beside = await _unpack(work, source, f"{place}-{attempt}", left, make=True)
         except Changed:
             work.came(before - work.done, str(source))
             continue
         files = [one for one in left if one.kind == "file"]
         verified = "sha256sum" in look.tools
-        found = await work.bridge(lambda at=beside, of=files: work.container.hashes(at, [one.name for one in of])) if verified and files else []  # type: ignore[misc]  # fmt: skip
+        found = await work.bridge(work.container.hashes, beside, [one.name for one in files]) if verified and files else []  # fmt: skip
         whole = (
             {one.name for one, has in zip(files, found, strict=True) if hashes[one.name] == has}
             if verified
             else hashes.keys()
         )
         moves = [(one.kind[0], one.name) for one in left if one.kind == "link" or one.name in whole]
-        await work.bridge(lambda at=beside, moves=moves: work.container.move(at, to, moves))  # type: ignore[misc]
+        await work.bridge(work.container.move, beside, to, moves)
         for one in files:
             if one.name in whole:
                 work.copied(one.size, verified=verified)
@@ -216,24 +136,28 @@ async def _batch(work: Work, look: Look, source: Path, to: str, place: str, batc
 
 async def _unpack(
     work: Work, source: Path, to: str, entries: list[Entry], *, make: bool = False
-) -> dict[str, str]:
-    """Has the container unpack an archive of files, and returns the SHA-256 that they have here. Raises Changed."""
+) -> tuple[dict[str, str], str]:
+    """Has the container unpack an archive of files, and returns the SHA-256 that they have here, and where they are. `make`:
+    in a new directory for each attempt, since a tar of before a lost hop may write on for a while. Raises Changed.
+    """
     with tempfile.TemporaryFile(prefix="dap-cp-") as file:
         hashes = await in_thread(local_files.pack, source, entries, file)
-        size = file.tell()
+        size, tries = file.tell(), 0
 
-        async def write() -> None:
-            before = work.done
-            if make:
-                await work.container.make_stage(to)
+        async def write() -> str:
+            nonlocal tries
+            tries, before = tries + 1, work.done
+            where = f"{to}-{tries}" if make else to
             try:
-                await work.container.write_tar(to, _counted(work, file, size, entries))
+                if make:
+                    await work.container.make_stage(where)
+                await work.container.write_tar(where, _counted(work, file, size, entries))
             except BaseException:
                 work.came(before - work.done, str(source))
                 raise
+            return where
 
-        await work.bridge(write)
-    return hashes
+        return hashes, await work.bridge(write)
 
 
 async def _counted(work: Work, file: IO[bytes], size: int, entries: list[Entry]) -> AsyncIterator[bytes]:

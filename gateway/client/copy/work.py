@@ -39,10 +39,9 @@ class Work:
     total: int = 0
     done: int = 0
 
-    async def bridge(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Returns what `work` returns, begun again after a lost hop. Raises GatewayFailed, HopFailed, CopyFailed."""
-        found: T = await self.outage.bridge(work)
-        return found
+    async def bridge(self, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Returns what `work` returns, called again after a lost hop. Raises GatewayFailed, HopFailed, CopyFailed."""
+        return await self.outage.bridge(work, *args, **kwargs)
 
     async def tidy(self, path: str) -> None:
         """Removes what is only beside a copy in the container, within a few seconds, also while this task is cancelled."""
@@ -64,12 +63,14 @@ class Work:
         self.result.bytes += size
         self.result.unverified += not verified
 
-    async def attempts(self, name: str, copy: Callable[[], Awaitable[None]]) -> None:
+    async def attempts(
+        self, name: str, copy: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
         """Copies a file, and tries again where it changes meanwhile. Raises CopyFailed where it does so again and again."""
         for _ in range(ATTEMPTS):
             before = self.done
             try:
-                return await copy()
+                return await copy(*args, **kwargs)
             except Changed:
                 self.came(before - self.done, name)
         raise CopyFailed(f"{name} {CHANGES}")

@@ -48,7 +48,7 @@ class ContainerLog:
         wait mends.
         """
         if self._wish.previous and not self._joined:
-            await self._outage.bridge(lambda: self._read_part(previous=True))
+            await self._outage.bridge(self._read_part, previous=True)
         elif not self._wish.follow:
             await self._outage.bridge(self._read_once)
         elif not self._joined and (self._wish.since, self._wish.tail) != (None, None):

@@ -48,6 +48,9 @@ class Reading:
         if not self._wish.follow and not any(pods for pods, _ in found):
             names = ", ".join(map(str, selected))
             raise HopFailed("pod_not_found", f"there are no pods of {names} in namespace {self._namespace}")
+        for selection, (pods, _) in zip(selected, found, strict=True):
+            if not pods:
+                self._say("waits", f"there are no pods of {selection} in namespace {self._namespace} yet")
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
