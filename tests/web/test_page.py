@@ -7,6 +7,8 @@ import pytest
 from support.browser import open_tab
 from support.repeated import again
 
+from gateway.access.identity import Identity
+
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 POD = "/default/default/web-0"
 # What the page does by itself: against the gateway this only repeats
@@ -220,3 +222,16 @@ async def test_a_revoked_tab_is_told_and_led_to_the_sign_in(browser, real):
         await tab.shows("dap open")
         await tab.keys("\r")
         await tab.page.get_by_text("does not know this tab any more").wait_for()
+
+
+async def test_a_link_of_somebody_else_asks_before_the_tab_is_theirs(browser, real):
+    async with open_tab(browser, real.url) as tab:
+        await signed_in(tab, real)
+        who = await tab.page.locator("#who").text_content()
+        for answer, then in ((f"Stay {who}", who), ("Go on as ann", "ann")):
+            ticket = real.tokens.ticket(Identity("ann", "uid"))
+            await tab.page.evaluate("ticket => { location.hash = `#ticket=${ticket}&path=/?` }", ticket)
+            await tab.page.get_by_role("button", name=answer).click()
+            await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
+            assert await tab.page.locator("#who").text_content() == then
+        assert [grant.identity.name for grant in real.tokens.pages()] == ["ann"]

@@ -33,7 +33,8 @@ export function forget(): void {
   stored((storage) => [KEY, NAME].forEach((key) => storage.removeItem(key)));
 }
 
-function keep(value: string, name: string): void {
+/** Keeps a token: from now on this tab is its owner. */
+export function keep({ token: value, name }: Given): void {
   unstored = value;
   stored((storage) => {
     storage.setItem(KEY, value);
@@ -49,8 +50,14 @@ function stored<T>(use: (storage: Storage) => T): T | undefined {
   }
 }
 
-/** Exchanges the ticket, which works once, for a token, and keeps the token. */
-export async function exchange(ticket: string): Promise<Answer<void>> {
+/** A token that a ticket was exchanged for, and the name of its owner. */
+export interface Given {
+  readonly token: string;
+  readonly name: string;
+}
+
+/** Exchanges the ticket, which works once, for a token, which `keep` keeps. */
+export async function exchange(ticket: string): Promise<Answer<Given>> {
   const answer = await ask(TOKEN, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -60,14 +67,18 @@ export async function exchange(ticket: string): Promise<Answer<void>> {
   const given = field(answer.value, "token");
   if (typeof given !== "string") return { type: "refused", status: 200, message: "the answer held no token" };
   const name = field(answer.value, "identity");
-  keep(given, typeof name === "string" ? name : "");
-  return { type: "ok", value: undefined };
+  return { type: "ok", value: { token: given, name: typeof name === "string" ? name : "" } };
 }
 
 /** Forgets the token here, then revokes the token: the gateway ends the sessions that were opened with the token. */
 export async function signOut(): Promise<Answer<void>> {
   const given = token() ?? "";
   forget();
+  return revoke(given);
+}
+
+/** Revokes a token: the gateway ends the sessions that were opened with the token. */
+export async function revoke(given: string): Promise<Answer<void>> {
   const answer = await ask(TOKEN, { method: "DELETE", headers: { Authorization: `Bearer ${given}` } });
   return answer.type === "ok" ? { type: "ok", value: undefined } : answer;
 }

@@ -23,7 +23,7 @@ import { openPalette } from "./views/palette.ts";
 import { MOST, Shells, type MakeShell } from "./views/shells.ts";
 import { sessionsDialog, type ListedSession } from "./views/sessions_dialog.ts";
 import { settingsDialog } from "./views/settings_dialog.ts";
-import { signInView } from "./views/signin.ts";
+import { otherView, signInView } from "./views/signin.ts";
 import { visible } from "./words.ts";
 
 /** Milliseconds after which the terminal's code is fetched, so that a shell opens at once. */
@@ -146,15 +146,35 @@ async function enter(ticket: string): Promise<void> {
   status.state("busy", "signing in");
   host.replaceChildren();
   const mine = turn;
-  const before = access.identity();
+  const before = access.token() === null ? "" : access.identity();
   const answer = await access.exchange(ticket);
-  if (before && before !== access.identity()) forgetAllOf();
+  if (answer.type === "ok" && before && before !== answer.value.name) {
+    if (mine !== turn) return void access.revoke(answer.value.token);
+    return askWho(before, answer.value);
+  }
+  if (answer.type === "ok") access.keep(answer.value);
   if (mine !== turn) return;
   clear();
   if (answer.type === "unreachable") return signIn(`The gateway does not answer at ${location.origin}.`, ticket);
   // a link opened twice in one tab: the token of the first time is still good
   if (answer.type === "ok" || (answer.status === 401 && access.token() !== null)) return follow();
   signIn(`The gateway did not take the ticket: ${visible(answer.message)}`);
+}
+
+/** Asks before the tab becomes another person's: a link may come from anybody. */
+function askWho(before: string, given: access.Given): void {
+  clear();
+  const stay = (): void => {
+    void access.revoke(given.token);
+    follow();
+  };
+  const change = (): void => {
+    void access.revoke(access.token() ?? "");
+    forgetAllOf();
+    access.keep(given);
+    follow();
+  };
+  show(otherView(visible(before), visible(given.name), stay, change));
 }
 
 /** Signs this tab out and ends what the tab has open; asks the person first while a session runs. */

@@ -51,7 +51,7 @@ async function fill(place: HTMLElement, close: () => void, hooks: SessionsHooks)
   if (listed.length === 0) return place.replaceChildren(make("p", { class: "hint" }, "Nothing is open."));
   const again = (): void => void fill(place, close, hooks);
   const several = new Set(listed.map(({ identity }) => identity)).size > 1;
-  const head = make("tr", {}, ...["Where", ...(several ? ["Whose"] : []), "Open for", "Quiet for", ""].map((title) => make("th", { scope: "col" }, title)));
+  const head = make("tr", {}, ...["Where", ...(several ? ["Whose"] : []), "Open for", "Quiet for"].map((title) => make("th", { scope: "col" }, title)), make("td"));
   const rows = listed.map((session) => row(session, several, close, again, hooks));
   place.replaceChildren(make("table", { class: "sessions" }, make("thead", {}, head), make("tbody", {}, ...rows)));
 }

@@ -226,7 +226,7 @@ export class ShellView implements Disposable {
       if (run !== this.#run) return;
       if (words.elsewhere) return this.#elsewhere(words, run.kept);
       tabStorage.forget(this.#path);
-      this.#invite(words);
+      this.#invite(words, ending.type === "failed" && ending.code === "too_many_sessions");
     });
   }
 
@@ -252,12 +252,14 @@ export class ShellView implements Disposable {
     return this.#screen.terminal.buffer.active.type === "alternate";
   }
 
-  #invite({ mood, sentence }: EndingWords): void {
+  /** `full`: no more sessions can be had, so those that there are are what to look at next. */
+  #invite({ mood, sentence }: EndingWords, full: boolean): void {
     const invitation = this.#what === "shell" ? "for a new shell" : "to run the command again";
     const colour = mood === "bad" ? RED : "";
     say(this.#screen.terminal, [colour + sentence, `Press Enter ${invitation}.`], () => {
       this.#invites = true;
       this.#bar.hidden = false;
+      this.#bar.toggleAttribute("data-full", full);
     });
   }
 
@@ -280,6 +282,8 @@ export class ShellView implements Disposable {
   #makeBar(): HTMLElement {
     const button = make("button", {}, this.#what === "shell" ? "New shell" : "Run again");
     button.addEventListener("click", () => this.#invites && this.#again());
-    return make("div", { class: "bar", hidden: "" }, button, make("a", { href: "#/" }, "Another pod"));
+    const mine = make("button", { type: "button", class: "quiet mine" }, "Your sessions");
+    mine.addEventListener("click", () => document.getElementById("sessions")?.click());
+    return make("div", { class: "bar", hidden: "" }, button, mine, make("a", { href: "#/" }, "Another pod"));
   }
 }

@@ -32,3 +32,15 @@ export function signInView({ reason, ticket, enter }: SignIn): HTMLElement {
     make("p", { class: "hint" }, "A link works once and for five minutes. What it gives stays in this tab, until the tab is closed."),
   );
 }
+
+/** Asks whether the tab of one person should become another's, whose link was opened in it. */
+export function otherView(before: string, after: string, stay: () => void, change: () => void): HTMLElement {
+  const [staying, changing] = [make("button", { type: "button" }, `Stay ${before}`), make("button", { type: "button", class: "quiet" }, `Go on as ${after}`)];
+  staying.addEventListener("click", stay);
+  changing.addEventListener("click", change);
+  return card(
+    `This link signs in as ${after}`,
+    make("p", {}, "This tab is signed in as ", make("strong", {}, before), ". To go on as somebody else ends what it has open, and forgets it."),
+    make("div", { class: "next" }, staying, changing),
+  );
+}
