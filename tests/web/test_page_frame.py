@@ -65,3 +65,24 @@ async def test_the_head_warns_in_production_alone(tab, server):
     await tab.visit("#/east/lab/web-0")
     await tab.state("connected")
     await expect(tab.page.locator("#head[data-production]")).to_have_count(0)
+
+
+async def test_a_link_says_where_it_leads_before_it_opens_and_no_script_is_one(tab, server):
+    await opened(tab, server, "/default/default/web-0")
+    hidden = r"\033]8;;javascript:alert(1)\033\\bad\033]8;;\033\\ \033]8;;https://example.com/hidden\033\\good\033]8;;\033\\"
+    await tab.keys(rf"printf '\033[2J\033[H{hidden} https://example.com/seen '" + "\r")
+    await tab.shows("bad good https://example.com/seen")
+    box = await tab.page.locator(".xterm-rows > div").first.bounding_box()
+    columns, _ = await tab.size()
+    screen = await tab.page.locator(".xterm-screen").bounding_box()
+    address = tab.page.get_by_label("Address")
+    for column, leads in ((1, None), (6, "https://example.com/hidden"), (15, "https://example.com/seen")):
+        at = screen["x"] + screen["width"] / columns * (column + 0.5), box["y"] + box["height"] / 2
+        await tab.page.mouse.move(at[0] + 20, at[1] + 40)
+        await tab.page.mouse.move(*at)
+        await tab.page.wait_for_timeout(300)
+        await tab.page.mouse.click(*at)
+        if leads:
+            await expect(address).to_have_text(leads)
+            await tab.page.keyboard.press("Escape")
+        await expect(address).to_have_count(0)

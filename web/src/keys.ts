@@ -7,12 +7,41 @@ export function isPaletteKey(event: KeyboardEvent): boolean {
   return event.code === "KeyK" && (MAC ? event.metaKey && !event.ctrlKey : event.ctrlKey && event.shiftKey);
 }
 
-/** Ctrl-K where no terminal has the keyboard. */
-export function isPaletteKeyElsewhere(event: KeyboardEvent): boolean {
-  return isPaletteKey(event) || (event.code === "KeyK" && event.ctrlKey && !event.shiftKey && !event.altKey);
-}
-
 /** Cmd-F on a Mac; else Ctrl-Shift-F, since Ctrl-F goes on by a letter, or a page. */
 export function isSearch(event: KeyboardEvent): boolean {
   return event.code === "KeyF" && (MAC ? event.metaKey && !event.ctrlKey : event.ctrlKey && event.shiftKey);
+}
+
+export interface PageKeys {
+  /** Opens the palette. */
+  palette(): void;
+  /** Returns the fragment of the shell so many places after the one that is shown; undefined if none is open. */
+  next(by: number): string | undefined;
+}
+
+/** Listens for the page's keys everywhere. */
+export function listenForKeys(keys: PageKeys): void {
+  window.addEventListener("keydown", (event) => openPalette(event, keys));
+  window.addEventListener("keydown", (event) => switchShell(event, keys), { capture: true }); // before the terminal has it
+}
+
+/** Where no terminal has the keyboard, Ctrl-K is good for the palette, too. */
+function openPalette(event: KeyboardEvent, { palette }: PageKeys): void {
+  const inTerminal = event.target instanceof Element && event.target.closest(".xterm") !== null;
+  const plain = event.code === "KeyK" && event.ctrlKey && !event.shiftKey && !event.altKey;
+  if (!isPaletteKey(event) && (inTerminal || !plain)) return;
+  event.preventDefault();
+  if (!document.querySelector("dialog.palette")) palette();
+}
+
+/** Ctrl-Shift-Left and Right lead from one open shell to the next. */
+function switchShell(event: KeyboardEvent, { next }: PageKeys): void {
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (by === undefined || !event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return;
+  if (event.target instanceof HTMLInputElement) return; // there these keys choose words
+  const fragment = next(by);
+  if (fragment === undefined) return;
+  event.preventDefault();
+  event.stopPropagation();
+  location.hash = fragment;
 }

@@ -4,15 +4,15 @@ import "./boot.ts";
 import "./style.css";
 import * as access from "./access.ts";
 import { part } from "./elements.ts";
+import { listenForKeys } from "./keys.ts";
 import type { Disposable } from "./lifecycle.ts";
 import { forgetLists } from "./lists/lists.ts";
 import { forgetListMemory } from "./lists/memory.ts";
 import { forgetRecent, remember } from "./lists/recent.ts";
 import { fragmentOf, parseFragment, type Route } from "./route.ts";
 import { execPath, type Target } from "./protocol/target.ts";
-import { isPaletteKey, isPaletteKeyElsewhere } from "./keys.ts";
-import { onSettings, settings, type Settings } from "./settings.ts";
 import { StatusLine } from "./status.ts";
+import { followTheme } from "./theme.ts";
 import { confirmDialog } from "./dialogs.ts";
 import { fragmentWith, keepTabs, keptTabs } from "./tab_list.ts";
 import { find, forgetAll, keep } from "./tab_storage.ts";
@@ -233,41 +233,16 @@ function goTo(path: string): void {
   history.replaceState(null, "", location.pathname + location.search + fragment);
 }
 
-function showTheme({ theme }: Settings): void {
-  document.documentElement.dataset["theme"] = theme;
-}
-
-/** Ctrl-Shift-Left and Right lead from one open shell to the next. */
-function switchShell(event: KeyboardEvent): void {
-  if (event.target instanceof HTMLInputElement) return; // there these keys choose words
-  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (by === undefined || !event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return;
-  const fragment = shells.next(by);
-  if (fragment === undefined) return;
-  event.preventDefault();
-  event.stopPropagation();
-  location.hash = fragment;
-}
-
-/** Opens the palette over any view but the list itself, whose field gets the keyboard. */
-function palette(event: KeyboardEvent): void {
-  const inTerminal = event.target instanceof Element && event.target.closest(".xterm") !== null;
-  if (!(inTerminal ? isPaletteKey(event) : isPaletteKeyElsewhere(event)) || access.token() === null) return;
-  event.preventDefault();
-  if (document.querySelector("dialog.palette")) return;
-  if (view instanceof FindView) view.focus();
-  else openPalette({ open, unauthorized });
-
-  function open(target: Target): void {
-    location.hash = fragmentOf(target);
-  }
-}
-
-showTheme(settings());
-onSettings(showTheme);
 part("settings").addEventListener("click", settingsDialog);
-window.addEventListener("keydown", palette);
-window.addEventListener("keydown", switchShell, { capture: true });
+followTheme();
+listenForKeys({
+  next: (by) => shells.next(by),
+  palette: () => {
+    if (access.token() === null) return;
+    if (view instanceof FindView) view.focus();
+    else openPalette({ open: (target) => void (location.hash = fragmentOf(target)), unauthorized });
+  },
+});
 window.addEventListener("hashchange", follow);
 void reopen();
 follow();

@@ -7,6 +7,7 @@ import { SerializeAddon } from "@xterm/addon-serialize";
 import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebglAddon } from "@xterm/addon-webgl";
 import { Terminal, type ITerminalOptions } from "@xterm/xterm";
+import { findLinks, LINKS } from "./links.ts";
 import { Store, type Disposable } from "./lifecycle.ts";
 import { restore, take, Unserialized, type Drawn, type Snapshot } from "./snapshot.ts";
 import { settings, type Settings } from "./settings.ts";
@@ -34,11 +35,13 @@ export function createScreen(host: HTMLElement): Screen {
     allowProposedApi: true, // to choose a Unicode version
     cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
     lineHeight: 1.1, // at 1.0 the DOM renderer cuts the underscores of some fonts off
+    linkHandler: LINKS,
     ...chosen(settings()),
   });
   store.add(terminal);
   terminal.loadAddon(new Unicode11Addon());
   terminal.unicode.activeVersion = "11";
+  findLinks(terminal);
   const serializer = new SerializeAddon();
   terminal.loadAddon(serializer);
   for (const final of COUNTED) {

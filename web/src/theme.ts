@@ -86,3 +86,10 @@ export function onThemeChange(changed: () => void): () => void {
     light.removeEventListener("change", changed);
   };
 }
+
+/** Has the page itself follow the person's choice of colours. */
+export function followTheme(): void {
+  const show = (): void => void (document.documentElement.dataset["theme"] = settings().theme);
+  onSettings(show);
+  show();
+}
