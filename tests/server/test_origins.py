@@ -462,6 +462,8 @@ KINDS = {
     "/readyz": JSON,
 }
 """Of the routes that are neither ours nor Kubernetes'."""
+REFUSED = {401: {"www-authenticate": "Bearer"}, 426: {"upgrade": "tcp.dap-gateway"}}
+"""What a refusal has to name (RFC 9110, 15.5.2 and 15.5.22)."""
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["with a credential", "without"])
@@ -477,12 +479,12 @@ async def test_every_route_has_its_headers_and_no_others(edge, monkeypatch, know
         if method == "HEAD":
             headers = {name: value for name, value in headers.items() if name != "transfer-encoding"}
         if answer.code >= 400:
-            headers = STATUS | ({"www-authenticate": "Bearer"} if answer.code == 401 else {})
+            headers = STATUS | REFUSED.get(answer.code, {})
         elif answer.code == 204:
             headers = PLAIN
         assert fields(answer) == headers, (method, path, answer.code)
         codes.add(answer.code)
-    assert codes == ({200, 201, 204, 400, 401, 404} if known else {200, 401})
+    assert codes == ({200, 201, 204, 400, 401, 404, 426} if known else {200, 401})
 
 
 async def test_what_a_route_does_not_do_names_what_it_does(edge):
