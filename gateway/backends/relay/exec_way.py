@@ -1,5 +1,6 @@
 """Chooses how a command gets into a pod: the relay asks the cluster's API, or runs kubectl."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,11 @@ class _Known:
     generation: int
     broken: str = ""  # why no command can go this way
     since: float = field(default_factory=time.monotonic)
+
+    def holds(self, link: Link) -> bool:
+        """True if it is known of the link's relay, and need not be found out anew."""
+        return self.relay == link.relay and not (self.broken and time.monotonic() - self.since > AGAIN)
+
     without_v5: bool = False
 
 
@@ -55,6 +61,7 @@ class ExecWay:
         self._kube = kube
         self._proxy = proxy
         self._known: _Known | None = None
+        self._probing = asyncio.Lock()
         self._said = ""
 
     async def describe(self, link: Link) -> str:
@@ -150,16 +157,17 @@ class ExecWay:
         """Returns what is known of the relay's proxy, which is probed where it is another, and anew where no command could
         go this way some time ago. Raises HopFailed.
         """
-        known = self._known
-        if known and known.relay == link.relay and not (known.broken and _ago(known.since) > AGAIN):
+        async with self._probing:  # of many commands that are the first one asks
+            known = self._known
+            if known and known.holds(link):
+                return known
+            asked = {**remote_exec.probe(), "answer": PROBE, "proxy": self._proxy.wanted(link)}
+            async with self._streams.aside_on(link, {"exec": asked}) as stream:
+                exit_ = stream.exit or {}
+            self._known = known = _Known(link.relay, int(exit_.get("generation", 0)))
+            if not remote_exec.answered(exit_):
+                self._break(known, str(exit_.get("error", "the API server granted what there is not")))
             return known
-        asked = {**remote_exec.probe(), "answer": PROBE, "proxy": self._proxy.wanted(link)}
-        async with self._streams.aside_on(link, {"exec": asked}) as stream:
-            exit_ = stream.exit or {}
-        self._known = known = _Known(link.relay, int(exit_.get("generation", 0)))
-        if not remote_exec.answered(exit_):
-            self._break(known, str(exit_.get("error", "the API server granted what there is not")))
-        return known
 
     def _failed(self, exit_: Mapping[str, Any], command: Command) -> None:
         """Takes a command that did not begin: another proxy is probed anew, a refusal stands for this one."""
@@ -179,10 +187,6 @@ class ExecWay:
         if why != self._said:  # once, also where it is found out again
             self._said = why
             log.warning("api_exec_impossible", cluster=self._cluster.name, reason=why, instead="kubectl")
-
-
-def _ago(since: float) -> float:
-    return time.monotonic() - since
 
 
 def _drop(link: Link, stream: LinkStream) -> None:
