@@ -1,6 +1,7 @@
 """Clients by library, each a program of its own that is asked for one action after the other, at one side."""
 
 import json
+import os
 import re
 import select
 import subprocess
@@ -47,7 +48,7 @@ class Side:
         )
         return self.home | {
             "KUBECONFIG": str(self.config), "CONFORMANCE_SPACE": self.space, "CONFORMANCE_MANY": self.many,
-            "CONFORMANCE_POD": pods, "PYTHONPATH": str(PROGRAMS),
+            "CONFORMANCE_POD": pods, "CONFORMANCE_MIB": os.environ.get("CONFORMANCE_MIB", "1"), "PYTHONPATH": str(PROGRAMS),
             "PYTHONWARNINGS": "default",  # kr8s warns of the version that the cluster has
         }  # fmt: skip
 
@@ -91,7 +92,7 @@ class Talk:
         assert self._process.stdin
         self._process.stdin.write(f"{action}\n")
 
-    def outcome(self, seconds: float = 60.0) -> Any:
+    def outcome(self, seconds: float = 170.0) -> Any:
         """Returns how the action ended, with SPACE and POD for the names that are this side's alone."""
         assert self._process.stdout
         ready, _, _ = select.select([self._process.stdout], [], [], seconds)

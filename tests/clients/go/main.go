@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -288,8 +289,11 @@ func execute() object {
 	return object{"streams": streams, "codes": codes, "killed": killed, "none": err.Error()}
 }
 
-func megabyte() object {
+func bulk() object {
 	size := 1 << 20
+	if wanted := os.Getenv("CONFORMANCE_MIB"); wanted != "" {
+		size *= must(strconv.Atoi(wanted))
+	}
 	there := run([]string{"sh", "-c", "md5sum"}, strings.Repeat("0123456789abcdef", size/16), true, true, false)
 	back := run([]string{"sh", "-c", fmt.Sprintf("yes | head -c %d", size)}, "", true, true, false)
 	text := back[0].(string)
@@ -354,7 +358,7 @@ func main() {
 	api = must(kubernetes.NewForConfig(config))
 	actions := map[string]func() object{
 		"get": get, "missing": missing, "list": list, "watch": watch, "apply": apply, "patch": patch, "delete": remove,
-		"scale": scale, "rollout": rollout, "logs": logs, "attach": attach, "exec": execute, "megabyte": megabyte,
+		"scale": scale, "rollout": rollout, "logs": logs, "attach": attach, "exec": execute, "bulk": bulk,
 		"port-forward": forward, "top": top,
 	}
 	lines := bufio.NewScanner(os.Stdin)

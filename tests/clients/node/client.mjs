@@ -209,8 +209,8 @@ async function execute() {
   return { streams, codes, killed: await run(["sh", "-c", "kill -9 $$"]), none };
 }
 
-async function megabyte() {
-  const size = 1 << 20;
+async function bulk() {
+  const size = Number(process.env.CONFORMANCE_MIB ?? 1) << 20;
   const there = await run(["sh", "-c", `head -c ${size} | md5sum`], "0123456789abcdef".repeat(size / 16));
   const [out, , code] = await run(["sh", "-c", `yes | head -c ${size}`]);
   return { there, back: [out.length, digest(out.split("\n")), code] };
@@ -247,7 +247,7 @@ async function top() {
 }
 
 const actions = {
-  get, missing, list, watch, apply, patch, delete: remove, scale, rollout, logs, attach, exec: execute, megabyte,
+  get, missing, list, watch, apply, patch, delete: remove, scale, rollout, logs, attach, exec: execute, bulk,
   "port-forward": portForward, top,
 };
 for await (const line of createInterface({ input: process.stdin })) {

@@ -16,9 +16,11 @@ from kubernetes_asyncio.stream import WsApiClient
 from talk import (
     CODES,
     INPUT,
+    LINES,
     MANY,
     NAME,
     POD,
+    SIZE,
     SPACE,
     TERMINAL,
     attachable,
@@ -195,13 +197,14 @@ async def run(client, command, given="", **streams):
     connecting = await CoreV1Api(client).connect_get_namespaced_pod_exec(
         POD, SPACE, command=command, _preload_content=False, **wanted
     )
-    found = {1: b"", 2: b"", 3: b""}
+    found = {1: [], 2: [], 3: []}
     async with connecting as call:
         for at in range(0, len(given), 65536):
             await call.send_bytes(b"\0" + given[at : at + 65536].encode())
         async for message in call:
-            found[message.data[0]] += message.data[1:]
-    return [found[1].decode(), found[2].decode(), client.parse_error_data(found[3])]
+            found[message.data[0]].append(message.data[1:])
+    out, err, status = (b"".join(parts) for parts in found.values())
+    return [out.decode(), err.decode(), client.parse_error_data(status)]
 
 
 async def execute(*_):
@@ -221,11 +224,10 @@ async def execute(*_):
     return {"streams": combinations, "codes": codes, "killed": killed}
 
 
-async def megabyte(*_):
-    size = 1 << 20
+async def bulk(*_):
     async with WsApiClient() as client:
-        there = await run(client, ["sh", "-c", f"head -c {size} | md5sum"], "0123456789abcdef" * (size // 16))
-        out, _, code = await run(client, ["sh", "-c", f"yes | head -c {size}"])
+        there = await run(client, ["sh", "-c", f"head -c {SIZE} | md5sum"], LINES)
+        out, _, code = await run(client, ["sh", "-c", f"yes | head -c {SIZE}"])
     return {"there": there, "back": [len(out), digest(out.splitlines()), code]}
 
 
@@ -241,6 +243,6 @@ async def top(core, _):
 
 ACTIONS = {
     "get": get, "missing": missing, "list": long_list, "watch": watched, "apply": apply, "patch": patch, "delete": delete,
-    "scale": scale, "rollout": rollout, "logs": logs, "attach": attach, "exec": execute, "megabyte": megabyte, "top": top,
+    "scale": scale, "rollout": rollout, "logs": logs, "attach": attach, "exec": execute, "bulk": bulk, "top": top,
 }  # fmt: skip
 serve({name: with_client(action) for name, action in ACTIONS.items()})

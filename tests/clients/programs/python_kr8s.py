@@ -4,7 +4,7 @@ import asyncio
 
 import kr8s
 from kr8s.asyncio.objects import ConfigMap, Deployment, Pod
-from talk import CODES, MANY, NAME, POD, SPACE, config_map, digest, refusal, script, serve
+from talk import CODES, MANY, NAME, POD, SIZE, SPACE, config_map, digest, refusal, script, serve
 
 
 async def refused(call):
@@ -159,10 +159,9 @@ async def execute():
     return {"streams": {"stdout+stderr": both}, "codes": codes, "killed": killed, "input": given}
 
 
-async def megabyte():
-    size = 1 << 20
+async def bulk():
     pod = await Pod.get(POD, namespace=SPACE)
-    done = await pod.exec(["sh", "-c", f"yes | head -c {size}"])
+    done = await pod.exec(["sh", "-c", f"yes | head -c {SIZE}"])
     return {"back": [len(done.stdout), digest(done.stdout.decode().splitlines()), done.returncode]}
 
 
@@ -195,5 +194,5 @@ async def top():
 
 serve({
     "get": get, "missing": missing, "list": long_list, "watch": watch, "patch": patch, "delete": delete, "scale": scale,
-    "rollout": rollout, "logs": logs, "exec": execute, "megabyte": megabyte, "port-forward": port_forward, "top": top,
+    "rollout": rollout, "logs": logs, "exec": execute, "bulk": bulk, "port-forward": port_forward, "top": top,
 })  # fmt: skip

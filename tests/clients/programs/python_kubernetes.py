@@ -11,9 +11,11 @@ from kubernetes.stream import portforward, stream
 from talk import (
     CODES,
     INPUT,
+    LINES,
     MANY,
     NAME,
     POD,
+    SIZE,
     SPACE,
     TERMINAL,
     attachable,
@@ -196,14 +198,18 @@ def run(command, given="", pod=POD, space=SPACE, **streams):
         CORE.connect_get_namespaced_pod_exec, pod, space, command=command, _preload_content=False, **wanted
     )
     if given:
-        call.write_stdin(given)
+        for at in range(0, len(given), 1 << 16):
+            call.write_stdin(given[at : at + (1 << 16)])
         if not wanted[
             "tty"
         ]:  # a terminal's kubelet loses output at a half-close, straight at the API server, too
             call.close_channel(0)
-    call.run_forever(timeout=30)
+    out = []
+    while call.is_open():  # its run_forever joins each piece to all before
+        call.update(timeout=30)
+        out.append(call.read_channel(1))
     call.sock.shutdown()  # of an end that the server begins, it leaves its socket open
-    return [call.read_channel(1), call.read_channel(2), call.returncode]
+    return ["".join(out), call.read_channel(2), call.returncode]
 
 
 def execute():
@@ -226,11 +232,10 @@ def execute():
     return {"streams": combinations, "codes": codes, "killed": killed, "refused": refused}
 
 
-def megabyte():
-    """A mebibyte there, and its half back. Text, for the client decodes what it reads."""
-    size = 1 << 20
-    there = run(["sh", "-c", f"head -c {size} | md5sum"], "0123456789abcdef" * (size // 16))
-    out, _, code = run(["sh", "-c", f"yes | head -c {size}"])
+def bulk():
+    """So much there, and as much back. Text, for the client decodes what it reads."""
+    there = run(["sh", "-c", f"head -c {SIZE} | md5sum"], LINES)
+    out, _, code = run(["sh", "-c", f"yes | head -c {SIZE}"])
     return {"there": there, "back": [len(out), digest(out.splitlines()), code]}
 
 
@@ -269,6 +274,6 @@ def top():
 
 serve({
     "get": get, "missing": missing, "list": long_list, "watch": watch, "apply": apply, "patch": patch, "delete": delete,
-    "scale": scale, "rollout": rollout, "logs": logs, "attach": attach, "exec": execute, "megabyte": megabyte,
+    "scale": scale, "rollout": rollout, "logs": logs, "attach": attach, "exec": execute, "bulk": bulk,
     "port-forward": port_forward, "top": top,
 })  # fmt: skip

@@ -16,7 +16,9 @@ MANY = os.environ.get("CONFORMANCE_MANY", "")
 POD = os.environ.get("CONFORMANCE_POD", "")  # of the deployment `d` in SPACE
 NAME = os.environ.get("CONFORMANCE_CLIENT", "")  # begins the names of what the client makes
 CODES = (0, 1, 3, 126, 127, 137, 255)
-DEADLINE = 40.0
+SIZE = int(os.environ.get("CONFORMANCE_MIB", "1")) << 20  # bytes that go each way
+LINES = "0123456789abcdef" * (SIZE // 16)
+DEADLINE = 160.0
 # Commands of a shell that read a line: with three pipes, and in a terminal
 INPUT = ["sh", "-c", "head -n1; echo out; echo err >&2; exit 3"]
 TERMINAL = ["sh", "-c", "read line; test -t 0 && test -t 1 && echo terminal; exit 3"]
