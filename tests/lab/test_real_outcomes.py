@@ -17,8 +17,8 @@ from support.real_kubectl import RACE, programs
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 # SPDY and WebSocket; those between only repeat
 NAMES = [
-    pytest.param(name, marks=[] if name in ("1.27", "own") else pytest.mark.repetition)
-    for name in ("1.27", "1.29", "1.33", "own")
+    pytest.param(name, marks=[] if name in ("1.27", "1.37", "own") else pytest.mark.repetition)
+    for name in ("1.27", "1.29", "1.33", "1.37", "own")
     if name in programs()
 ]
 SCRIPT = "cat; echo out; echo err >&2; exit %d"
@@ -85,6 +85,37 @@ async def _in_terminal(one, script):
             output += data
     os.close(ours)
     return await process.wait(), output
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_exit_codes(both, name):
+    for one in both:
+        one.program = programs()[name]
+
+    async def code(number):
+        return (await _at_both(both, "exec", "bash-0", "--", "sh", "-c", f"exit {number}"))[0]
+
+    for some in ((0, 1, 3, 126), (127, 137, 255)):
+        assert await asyncio.gather(*map(code, some)) == [*some]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_debug_makes_a_copy_of_a_pod_with_another_container(both, space, name):
+    pod = chain.kubectl("get", "pods", "-n", space, "-o", "jsonpath={.items[0].metadata.name}")
+
+    async def debugged(one, copy):
+        one.program = programs()[name]
+        extra = ("--container=extra", "--image=docker.io/lab/busybox:1", "--image-pull-policy=Never")
+        made = await one(
+            "debug", "-n", space, pod, f"--copy-to={copy}", *extra, "--attach=false", "--", "sleep", "60"
+        )
+        chain.kubectl("wait", "-n", space, "--for=condition=Ready", f"pod/{copy}", "--timeout=60s")
+        return made, await one("exec", "-n", space, copy, "-c", "extra", "--", "ps", "-o", "args")
+
+    ours, straight = await asyncio.gather(*map(debugged, both, (f"ours-{name}", f"straight-{name}")))
+    assert ours == straight
+    assert (ours[0][0], ours[1][0]) == (0, 0)
+    assert b"sleep 60" in ours[1][1]
 
 
 async def test_ends_of_another_kind(both):

@@ -43,13 +43,19 @@ class Kubectl:
         )  # fmt: skip
 
 
+# where `hack/clients kubectl` puts it
+_INSTALLED = Path(__file__).parents[1] / "clients" / "kubectl" / "bin" / "kubectl"
+
+
 def programs() -> dict[str, Path]:
-    """Returns the real chain's own kubectl, and every kubectl.1.NN beside a kubectl of this machine."""
+    """Returns the real chain's own kubectl, every kubectl.1.NN beside a kubectl of this machine, and what `hack/clients` has
+    installed.
+    """
     found = {"own": Path(os.environ.get("DAP_LAB_KUBECONFIG", "/none/none")).parents[1] / "bin" / "kubectl"}
     for name in filter(None, (shutil.which("kubectl"),)):
         for path in sorted(Path(name).resolve().parent.glob("kubectl.1.*")):
             found[path.name.removeprefix("kubectl.")] = path
-    return found
+    return found | ({"1.37": _INSTALLED} if _INSTALLED.exists() else {})
 
 
 def any_kubectl() -> Path | None:
