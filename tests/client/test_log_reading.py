@@ -111,6 +111,16 @@ async def test_a_rotation_meanwhile_is_told(server):
         await log.has(b"old\n", b"new\n")
 
 
+async def test_what_a_kubelet_says_in_place_of_a_log_is_no_line(server):
+    pod = server.pod("web-0")
+    pod.restart()
+    pod.write(b"again\n", 1)
+    pod.runs[0].lost = True
+    async with reading(server, previous=True) as (log, _, _):
+        await log.has(b"again\n")
+        assert log.notices == [("gap", "web-0")]
+
+
 async def test_a_log_that_stands_still_while_another_request_sees_more_is_opened_again(server):
     pod = server.pod("web-0")
     async with reading(server, silence=0.1) as (log, _, _):
@@ -161,6 +171,16 @@ async def test_pods_that_join_are_read_from_their_beginning(server):
         server.pod("c").write(b"c\n", 2)
         await log.has(b"b\n", b"c\n")
         assert [name for event, name in log.notices if event == "joined"] == ["b", "c"]
+
+
+async def test_the_logs_of_a_job_end_with_it_though_it_ends_after_its_pods(server):
+    server.pod("a").write(b"a\n", 0)
+    async with reading(server, [Selection(Target("default", "", "job/j"))]) as (log, _, task):
+        await log.has(b"a\n")
+        server.pods["a"].end()
+        await log.heard("ended", "a")
+        server.job_is_over = True
+        await task
 
 
 async def test_lines_of_several_come_in_the_order_of_their_times(server):

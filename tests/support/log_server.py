@@ -24,12 +24,12 @@ def stamp(time: int) -> str:
 
 
 class Run:
-    """One run of a container. `deaf`: what is followed does not see what is written."""
+    """One run of a container. `deaf`: what is followed does not see what is written; `lost`: the node has no log of it."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[int, bytes]] = []
         self.over = False
-        self.deaf = False
+        self.deaf = self.lost = False
 
 
 class Pod:
@@ -82,6 +82,7 @@ class LogServer:
         self.pods: dict[str, Pod] = {}
         self.asked: list[dict[str, str]] = []
         self.down = False
+        self.job_is_over = False
         self.endpoint = Endpoint("")
         self._changed = asyncio.Event()
         self._open: list[web.Request] = []
@@ -126,6 +127,12 @@ class LogServer:
             await changed.wait()
         return answer
 
+    async def job(self, _: web.Request) -> web.StreamResponse:
+        """A job that selects all pods."""
+        conditions = [{"type": "Complete", "status": "True"}] if self.job_is_over else []
+        spec = {"selector": {"matchLabels": {"job-name": "j"}}}
+        return web.json_response({"spec": spec, "status": {"conditions": conditions}})
+
     async def one(self, request: web.Request) -> web.StreamResponse:
         """A pod."""
         if pod := self.pods.get(request.match_info["pod"]):
@@ -149,6 +156,9 @@ class LogServer:
         lines = [line for line in run.lines if line[0] >= since]
         lines = lines[-int(query["tailLines"]) :] if "tailLines" in query else lines
         answer, done = await self._begun(request), len(run.lines)
+        if run.lost:
+            await answer.write(b"unable to retrieve container logs for containerd://1")
+            return answer
         await answer.write(b"".join(_line(*line) for line in lines))
         while query.get("follow") and not run.over and request.transport:
             changed = self._changed
@@ -192,6 +202,7 @@ async def log_server() -> AsyncIterator[LogServer]:
     pods = "/clusters/default/api/v1/namespaces/default/pods"
     app.router.add_get(pods, server.list)
     app.router.add_get(f"{pods}/{{pod}}", server.one)
+    app.router.add_get("/clusters/default/apis/batch/v1/namespaces/default/jobs/j", server.job)
     app.router.add_get(f"{pods}/{{pod}}/log", server.log)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()

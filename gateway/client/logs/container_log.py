@@ -23,6 +23,10 @@ from gateway.errors import DapError, HopFailed
 
 _FIRST, _MOST = 0.25, 4.0  # seconds between looks at a container that does not run, or whose log has ended
 _HEAD = 30.0  # seconds for a log that is not followed to begin
+_GONE = (  # what a kubelet says in place of a log, with status 200
+    b"unable to retrieve container logs for ",
+    b"failed to try resolving symlinks in path ",
+)
 _NOT_FOUND = 404
 _REFUSED = (400, 404)  # there is no run before this one
 
@@ -146,6 +150,9 @@ class ContainerLog:
         came, source, name = 0, self._source, str(self._source)
         async for line in stamped(answer.body):
             self._silence.heard()
+            if not line.time and line.data.startswith(_GONE):
+                self._say("gap", "the node has this log no more")
+                continue
             if not self._position.take(line.time):
                 continue
             if expects and self._position.missing:

@@ -13,6 +13,7 @@ from gateway.client.outage import Outage
 from gateway.errors import DapError, HopFailed
 
 _GONE = 410  # the version of the list, which the API server has no more
+_LOOK = 1.0  # seconds between looks at a job whose pods have ended
 _NONE = Source("", "", "", "")
 
 
@@ -120,8 +121,7 @@ class Reading:
             await self._until_ended()
             if self._known and await search.is_over():
                 return
-            self._ended.clear()
-            await self._ended.wait()
+            await asyncio.sleep(_LOOK)
 
     async def _until_ended(self) -> None:
         while self._running:
