@@ -255,3 +255,14 @@ async def test_bad_input_is_refused_in_words(edge, api):
             pass
     assert refused.value.response.status_code == 403
     assert api.asked == []
+
+
+async def test_a_list_that_ends_before_its_viewer_leaves_nothing_behind(edge, api):
+    async with looking(edge) as page_:
+        await page_.at("live")
+        edge.gateway.lists.stop()
+    await asyncio.sleep(0.1)
+    assert len(edge.gateway.lists) == 0
+    async with looking(edge) as page_:
+        await page_.at("live")
+    assert len(api.lists) == 2

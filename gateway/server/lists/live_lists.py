@@ -58,7 +58,7 @@ class LiveLists:
             yield kept.live, viewer
         finally:
             kept.live.viewers.discard(viewer)
-            if not kept.live.viewers:
+            if not kept.live.viewers and self._kept.get(key) is kept:  # else it has ended
                 later = asyncio.get_running_loop().call_later
                 kept.linger = later(self._limits.list_linger, self._end, key)
 
