@@ -4,6 +4,7 @@ import "./boot.ts";
 import "./style.css";
 import * as access from "./access.ts";
 import { part } from "./elements.ts";
+import { keepKeys } from "./early_keys.ts";
 import { listenForKeys } from "./keys.ts";
 import type { Disposable } from "./lifecycle.ts";
 import { forgetLists } from "./lists/lists.ts";
@@ -89,12 +90,15 @@ async function run({ target, argv }: Extract<Route, { type: "exec" }>): Promise<
   if (shells.full) return name(`At most ${MOST} shells can be open in one page: close one first, or open another page.`, target);
   status.target(target);
   status.state("busy", "connecting");
+  const typedSoFar = keepKeys();
   const makeShell = await terminal();
+  const typed = typedSoFar();
   if (mine !== turn) return;
   if (!makeShell) return name("The terminal of this page could not be loaded: the gateway does not answer, or is another one now. Reload the page.", target);
   if (argv.length === 0) remember(access.identity(), target);
   if (shells.has(path)) shells.show(path); // opened again by now
   else shells.open(target, argv, makeShell);
+  if (typed) shells.shown?.type(typed);
 }
 
 /** Fetches the terminal's code; undefined if the gateway does not have it any more, or does not answer. */

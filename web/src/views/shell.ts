@@ -81,6 +81,11 @@ export class ShellView implements Disposable {
     this.#run?.session.check();
   }
 
+  /** Takes text as typed here. */
+  type(text: string): void {
+    this.#screen.terminal.input(text);
+  }
+
   /** Ends what runs here, after the person has agreed, and calls `ended`. */
   end(ended: () => void): void {
     if (!this.live) return ended();
