@@ -36,9 +36,10 @@ def tree(root):
     (root / "sub" / "deep").mkdir(parents=True)
     (root / "a").write_bytes(b"hello")
     (root / "a").chmod(0o640)
+    (root / "-rf").write_bytes(b"-")
+    (root / "-rf").chmod(0o4755)
     (root / "sub" / "b c\n-d").write_bytes(NOISE)
     (root / "sub" / "empty").touch()
-    (root / "-rf").write_bytes(b"-")
     (root / "sub" / "in").symlink_to("../a")
     (root / "in").symlink_to("sub/deep")
     with (root / "holes").open("wb") as file:
@@ -56,7 +57,7 @@ def described(root):
         stat = path.lstat()
         content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else ""
         time = 0 if path.is_symlink() else int(stat.st_mtime)
-        found[str(path.relative_to(root))] = (oct(stat.st_mode), time, content)
+        found[str(path.relative_to(root))] = (oct(stat.st_mode & ~0o4000), time, content)
     return found
 
 
@@ -73,6 +74,7 @@ async def test_a_directory_is_the_same_there_also_through_lost_hops(shell, tmp_p
     await (upload(work, origin, "copy") if up else download(work, "x", here / "copy"))
     copy = shell.directory / "copy" if up else here / "copy"
     assert described(copy) == described(origin)
+    assert (copy / "-rf").stat().st_mode & 0o7777 == 0o755
     assert (copy / "holes").stat().st_blocks < 2048
     assert (work.result.files, work.result.unverified, work.result.skipped, shell.cuts) == (5, 0, {}, [])
     assert work.done == work.total == work.result.bytes

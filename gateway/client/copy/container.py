@@ -125,29 +125,21 @@ class Container:
         self, script: str, *args: str, take: Take | None = None, stdin: AsyncIterable[bytes] | None = None
     ) -> list[list[str]]:
         """Runs a script and returns its reports. Raises CopyFailed where it fails, with what its programs said last."""
-        mark, said, reports, held = self._mark.encode() + b" ", b"", list[list[str]](), b""
+        heard = _Heard(self._mark)
         try:
             async with self._start(("sh", "-c", script, "sh", self._mark, *args), stdin) as process:
-                while output := await process.read():
-                    if output.stream == Stream.STDOUT:
-                        if take:
-                            await take(output.data)
-                        continue
-                    *lines, held = (held + output.data).split(b"\n")
-                    for line in lines:
-                        if line.startswith(mark):
-                            reports.append(line.removeprefix(mark).decode().split(" "))
-                        elif line and not any(noise in line for noise in _NOISE):
-                            said = line[:_SAID]
-                    held = held[-_SAID:]
-                if process.exit_code:
-                    words = (said or held or b"exit code %d" % process.exit_code).decode("utf-8", "replace")
-                    raise CopyFailed(f"{self.name}: {words}")
+                while not heard.failed and (output := await process.read()):
+                    if output.stream == Stream.STDERR:
+                        heard.take(output.data)
+                    elif take:
+                        await take(output.data)
+                if heard.failed or process.exit_code:
+                    raise CopyFailed(f"{self.name}: {heard.words or f'exit code {process.exit_code}'}")
         except HopFailed as error:
             if error.code == "start_failed":
                 raise CopyFailed(f"{self.name} has no sh, without which nothing can be copied") from None
             raise
-        return reports
+        return heard.reports
 
     def _stat(self, reports: list[list[str]], path: str) -> Entry:
         words = next((words[1:] for words in reports if words[0] == "stat"), [])
@@ -155,6 +147,35 @@ class Container:
             return parsed("", " ".join(words))
         except ValueError:
             raise CopyFailed(f"{self.name}:{path}: it is not there, or cannot be read") from None
+
+
+class _Heard:
+    """Tells a script's reports, which begin with `mark`, from what its programs say."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark.encode() + b" "
+        self._held = self._said = b""
+        self.reports: list[list[str]] = []
+
+    def take(self, data: bytes) -> None:
+        """Takes a part of stderr."""
+        *lines, self._held = (self._held + data).split(b"\n")
+        for line in lines:
+            if line.startswith(self._mark):
+                self.reports.append(line.removeprefix(self._mark).decode().split(" "))
+            elif line and not any(noise in line for noise in _NOISE):
+                self._said = line[:_SAID]
+        self._held = self._held[-_SAID:]
+
+    @property
+    def failed(self) -> bool:
+        """True if the script has failed, and reads its input on."""
+        return self.reports[-1:] == [["failed"]]
+
+    @property
+    def words(self) -> str:
+        """Returns what a program said last."""
+        return (self._said or self._held).decode("utf-8", "replace")
 
 
 def _hashes(reports: list[list[str]]) -> list[str]:

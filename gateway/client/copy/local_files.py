@@ -46,6 +46,7 @@ def pack(root: Path, entries: list[Entry], file: IO[bytes]) -> dict[str, str]:
             path = root / entry.name
             member = archive.gettarinfo(path, f"./{entry.name}" if entry.name else ".")
             member.uid = member.gid = 0
+            member.mode &= 0o777
             member.uname = member.gname = ""
             if entry.kind != "file":
                 archive.addfile(member)

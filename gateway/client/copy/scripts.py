@@ -1,6 +1,7 @@
 """Holds the scripts that run in the container's sh, which is any POSIX shell. What they are given are arguments: no name is
 ever part of a script. What they report goes to stderr, each report a line that begins with the mark that is their first
-argument: what programs say themselves stands there too.
+argument: what programs say themselves stands there too. One that fails before it has read its input says so, and reads on: while
+input is on its way the end of a command may come late.
 """
 
 # Size and time of one file, and 0 for both where there is no stat
@@ -95,9 +96,9 @@ WRITE = """\
 mark=$1 path=$2
 umask 077
 if command -v dd >/dev/null 2>&1
-then dd of="$path" bs="$3" seek="$4" conv=notrunc || exit 1
-else cat >"$path" || exit 1
-fi
+then dd of="$path" bs="$3" seek="$4" conv=notrunc
+else cat >"$path"
+fi || { echo "$mark failed" >&2; cat >/dev/null; exit 1; }
 echo "$mark size $(wc -c <"$path")" >&2
 """
 
@@ -110,7 +111,7 @@ dd if=/dev/null of="$2" bs=1 seek="$3" count=0 || exit 1
 WRITE_TAR = """\
 mark=$1
 cd -- "$2" || exit 1
-tar -xpf - || exit 1
+tar -xpf - || { echo "$mark failed" >&2; cat >/dev/null; exit 1; }
 cat >/dev/null
 echo "$mark tar 0" >&2
 """
