@@ -39,12 +39,11 @@ class _Known:
     generation: int
     broken: str = ""  # why no command can go this way
     since: float = field(default_factory=time.monotonic)
+    without_v5: bool = False
 
     def holds(self, link: Link) -> bool:
         """True if it is known of the link's relay, and need not be found out anew."""
         return self.relay == link.relay and not (self.broken and time.monotonic() - self.since > AGAIN)
-
-    without_v5: bool = False
 
 
 class ExecWay:
