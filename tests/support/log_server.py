@@ -86,10 +86,12 @@ class LogServer:
         self.endpoint = Endpoint("")
         self._changed = asyncio.Event()
         self._open: list[web.Request] = []
+        self._added: list[str] = []  # pods, in order: a version of the list counts them
 
     def pod(self, name: str, *, runs: bool = True) -> Pod:
         """Adds a pod."""
         self.pods[name] = Pod(self, name, runs=runs)
+        self._added.append(name)
         self.wake()
         return self.pods[name]
 
@@ -115,9 +117,10 @@ class LogServer:
         if "watch" not in request.query:
             items = [pod.object() for pod in self.pods.values()]
             return self._refused() or web.json_response(
-                {"metadata": {"resourceVersion": "1"}, "items": items}
+                {"metadata": {"resourceVersion": str(len(self._added))}, "items": items}
             )
-        known, answer = set(self.pods), await self._begun(request)
+        known = set(self._added[: int(request.query["resourceVersion"])])
+        answer = await self._begun(request)
         while request.transport:
             changed = self._changed
             for name in set(self.pods) - known:
