@@ -149,8 +149,8 @@ async def test_a_terminal_is_shown_a_link(home):
         assert b"dap open" not in shown
         (row,) = json.loads((await home.dap("access", "--json")).out)["access"]
         assert row["kind"] == "ticket"
-        screen.type(b"\x03")
-        assert await screen.ended() == 0
+        # the shell that leads the session does not pass SIGHUP on, as make does not
+        assert await screen.hang_up() in (0, 120)  # 120 is Python's own: its last flush fails
 
 
 async def test_a_closed_stderr_ends_no_session(home):

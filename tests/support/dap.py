@@ -120,6 +120,14 @@ class Screen:
         """As a shell does when its job stops."""
         termios.tcsetattr(self._slave, termios.TCSANOW, self._found)
 
+    async def hang_up(self) -> int:
+        """Closes the person's end, for good, and returns the exit status."""
+        nothing, writer = os.pipe()
+        os.dup2(nothing, self.master)
+        for fd in (nothing, writer):
+            os.close(fd)
+        return int(await self._reports.readline())
+
     async def started(self) -> None:
         """Waits for its pid."""
         self.pid = int(await self._reports.readline())

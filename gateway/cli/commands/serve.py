@@ -2,7 +2,11 @@
 
 import asyncio
 import gc
+import os
+import select
+import signal
 import sys
+import threading
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -40,6 +44,7 @@ async def _serve(config: Config, *, demo: bool, log: "Format") -> None:
     gc.freeze()  # no later look goes through what the imports have made
     garbage.look_as_usual()
     logs.setup(log)
+    _end_with_terminal()
     async with AsyncExitStack() as stack:
         if demo:
             from gateway.demo import WARNING, demo_chain  # noqa: PLC0415
@@ -47,6 +52,21 @@ async def _serve(config: Config, *, demo: bool, log: "Format") -> None:
             print(WARNING, file=sys.stderr, flush=True)
             config = demo_config(config, await stack.enter_async_context(demo_chain()))
         await serve(config, banner=_banner, prompt=_prompt, outlived=not demo)
+
+
+def _end_with_terminal() -> None:
+    """Sends this process SIGHUP once its terminal is gone: the kernel tells the leader of the session alone, and make, where
+    a window was opened for it, waits for us instead of passing that on.
+    """
+
+    def wait() -> None:
+        poll = select.poll()
+        poll.register(0, 0)  # nothing but errors, which are always told
+        if any(event & select.POLLHUP for _, event in poll.poll()):
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    if os.isatty(0):
+        threading.Thread(target=wait, name="terminal", daemon=True).start()
 
 
 def demo_config(config: Config, demo: "DemoSettings") -> Config:
