@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -58,6 +59,15 @@ def connected(link, kubectl, **more):
     link.until(lambda: said.exit or said.stdout.endswith(b"\n"))
     assert said.exit is None
     return number, said.started["generation"], int(said.stdout)
+
+
+def takes_connections(path):
+    with socket.socket(socket.AF_UNIX) as one:
+        try:
+            one.connect(str(path))
+        except OSError:
+            return False
+        return True
 
 
 def started(link, number):
@@ -156,6 +166,8 @@ def test_one_that_has_died_is_started_again(far, link, kubectl):
     os.kill(before, signal.SIGKILL)
     link.until(lambda: link.streams[number].eof)
     assert gone(before)
+    while takes_connections(far.places[0] / "kubectl-1.sock"):
+        time.sleep(0.001)  # the kernel closes what a killed process had one by one
     _, generation, after = connected(link, kubectl)
 
     assert generation > 1
