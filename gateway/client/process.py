@@ -3,25 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gateway.client.connection import Connection, attach
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import End, GatewayFailed, first
 from gateway.client.request import path
 from gateway.errors import HopFailed
-from gateway.protocol.messages import Control, Output, Stream
+from gateway.protocol.messages import Control, Output
 from gateway.protocol.outcome import CODES
 from gateway.protocol.target import Command, Target
-
-
-@dataclass(frozen=True)
-class Completed:
-    """Holds how a command ended, and what it wrote."""
-
-    exit_code: int
-    stdout: bytes
-    stderr: bytes
 
 
 class Process:
@@ -111,30 +102,6 @@ class Pod:
                 yield one
             finally:
                 self.target = one.target
-
-
-async def run(
-    endpoint: Endpoint,
-    target: Target,
-    argv: tuple[str, ...],
-    stdin: bytes | None = None,
-    *,
-    limit: int = 64 << 20,
-) -> Completed:
-    """Runs a command to its end. Raises GatewayFailed, HopFailed, also for more output than `limit` bytes."""
-    command = Command(argv, stdin=stdin is not None, stdout=True, stderr=True, kill_on_disconnect=False)
-    said: dict[int, bytearray] = {Stream.STDOUT: bytearray(), Stream.STDERR: bytearray()}
-    async with process(endpoint, target, command, None if stdin is None else _once(stdin)) as one:
-        while output := await one.read():
-            said[output.stream] += output.data
-            if len(said[output.stream]) > limit:
-                raise HopFailed("slow_client", f"the command wrote more than {limit} bytes")
-        assert one.exit_code is not None
-        return Completed(one.exit_code, bytes(said[Stream.STDOUT]), bytes(said[Stream.STDERR]))
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 async def _feed(one: Process, stdin: AsyncIterable[bytes]) -> None:

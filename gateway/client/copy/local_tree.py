@@ -36,12 +36,6 @@ class LocalFile:
                     part = part[os.write(self._fd, part) :]
         self.written += len(view)
 
-    def restart(self) -> None:
-        """Forgets what was written."""
-        os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        self.written = 0
-
     def commit(self) -> None:
         """Gives the file its length, mode, time and name. Raises OSError."""
         os.ftruncate(self._fd, self.written)

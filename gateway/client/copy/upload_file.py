@@ -71,9 +71,7 @@ async def _write(
         work.came(window.begin * BLOCK - window.sent, str(path))
     window.begun, window.sent = True, window.begin * BLOCK
     end = min(window.end * BLOCK, entry.size)
-    return await work.container.write(
-        beside, window.begin, _parts(work, file, window.sent, end, path, window)
-    )
+    return await work.container.write(beside, window.begin, _parts(work, file, end, path, window))
 
 
 class _Window:
@@ -85,11 +83,8 @@ class _Window:
         self.begun = False
 
 
-async def _parts(
-    work: Work, file: IO[bytes], begin: int, end: int, path: Path, window: "_Window | None" = None
-) -> AsyncIterator[bytes]:
-    for part in local_files.parts(file, begin, end):
+async def _parts(work: Work, file: IO[bytes], end: int, path: Path, window: _Window) -> AsyncIterator[bytes]:
+    for part in local_files.parts(file, window.sent, end):
         yield part
         work.came(len(part), str(path))
-        if window:
-            window.sent += len(part)
+        window.sent += len(part)
