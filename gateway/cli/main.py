@@ -10,7 +10,7 @@ import click
 from gateway.cli import options
 from gateway.cli.app import dap
 from gateway.cli.console import say
-from gateway.client.exit_status import HOP_FAILED, USAGE, GatewayFailed, first
+from gateway.client.exit_status import HOP_FAILED, USAGE, first
 from gateway.errors import ConfigError, DapError, why
 from gateway.masking import mask
 from gateway.protocol.errors import BadRequest
@@ -57,8 +57,6 @@ def _explain(error: BaseException) -> int:
             return error.exit_code
         case ConfigError() | BadRequest():
             said, status = str(error), USAGE
-        case GatewayFailed():
-            said = str(error.end)
         case DapError():
             said = f"{error.hop}: {error.message} ({error.code})"
         case OSError():

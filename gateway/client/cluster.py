@@ -83,7 +83,7 @@ async def _checked(answer: Answer) -> bytes:
     return body
 
 
-def refusal(code: int, body: bytes) -> DapError | GatewayFailed:
+def refusal(code: int, body: bytes) -> DapError:
     """Returns the error for an answer that is none: by its hop where the gateway names one, else the cluster's own."""
     failed = answers.refusal(code, body)
     if (ours := _OURS.fullmatch(failed.message)) and ours["code"] in CODES:

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, ParamSpec, TypeVar
 
 from gateway.client.cluster import passes
-from gateway.client.exit_status import GatewayFailed
 from gateway.errors import DapError
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between attempts; the last one again and again
@@ -34,7 +33,7 @@ class Outage:
             self._attempts = 0
             self._say("back", "")
 
-    async def endure(self, error: GatewayFailed | DapError) -> None:
+    async def endure(self, error: DapError) -> None:
         """Waits until the next attempt. Raises the error where no attempt is left, or none would help."""
         now = asyncio.get_running_loop().time()
         if not self._worked or not passes(error):
@@ -53,7 +52,7 @@ class Outage:
         while True:
             try:
                 done = await work(*args, **kwargs)
-            except (GatewayFailed, DapError) as error:
+            except DapError as error:
                 await self.endure(error)
             else:
                 self.over()

@@ -12,10 +12,10 @@ from gateway.cli.console import say
 from gateway.cli.copy_progress import CopyProgress, amount
 from gateway.client.copy.container import Container
 from gateway.client.copy.download import download
-from gateway.client.copy.entries import CopyFailed, CopyResult
+from gateway.client.copy.entries import CopyResult
 from gateway.client.copy.upload import upload
 from gateway.client.copy.work import Work
-from gateway.client.exit_status import End, GatewayFailed
+from gateway.client.exit_status import End
 from gateway.client.outage import Outage
 from gateway.client.process import Pod
 from gateway.errors import DapError
@@ -92,10 +92,6 @@ async def _copy(source: Place, destination: Place, options: Options) -> int:
                 await download(work, source.path, Path(destination.path))
             else:
                 await upload(work, Path(source.path), destination.path)
-        except CopyFailed as error:
-            failed = End("copy_failed", "client", str(error))
-        except GatewayFailed as error:
-            failed = error.end
         except DapError as error:
             failed = End(error.code, error.hop, error.message)
         finally:

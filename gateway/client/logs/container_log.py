@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from gateway.client.cluster import Cluster
-from gateway.client.exit_status import GatewayFailed
 from gateway.client.logs.container_state import ContainerState, container_state
 from gateway.client.logs.lines import LogLine, stamped
 from gateway.client.logs.merge import Lane
@@ -101,8 +100,8 @@ class ContainerLog:
                     return
                 pause = _FIRST if came else min(2 * pause, _MOST)
                 await asyncio.sleep(pause)
-            except (GatewayFailed, DapError) as error:
-                if not isinstance(error, DapError) or not error.status or error.status.code not in _REFUSED:
+            except DapError as error:
+                if not error.status or error.status.code not in _REFUSED:
                     await self._outage.endure(error)
                 await asyncio.sleep(pause)  # the next look says whether the container starts, or is gone
                 pause = min(2 * pause, _MOST)

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from gateway.client.cluster import Cluster
-from gateway.client.exit_status import GatewayFailed, first
+from gateway.client.exit_status import first
 from gateway.client.logs.container_log import ContainerLog
 from gateway.client.logs.merge import Deliver, Lane, Merge
 from gateway.client.logs.pods import PodSearch
@@ -93,8 +93,8 @@ class Reading:
             try:
                 if await self._over_before(search, version):
                     return
-            except (GatewayFailed, DapError) as error:
-                if not (isinstance(error, DapError) and error.status and error.status.code == _GONE):
+            except DapError as error:
+                if not (error.status and error.status.code == _GONE):
                     await outage.endure(error)
             pods, version = await outage.bridge(search.first)
             for pod in pods:
@@ -153,7 +153,7 @@ class Reading:
     async def _read(self, log: ContainerLog, source: Source, lane: Lane) -> None:
         try:
             await log.run()
-        except (GatewayFailed, DapError) as error:
+        except DapError as error:
             if self._alone and source.only:
                 raise
             self.failed += 1

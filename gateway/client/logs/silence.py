@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
-from gateway.client.exit_status import GatewayFailed, first
+from gateway.client.exit_status import first
 from gateway.errors import DapError
 
 _GRACE = 2.0  # seconds in which a line that another request has seen has to come
@@ -61,7 +61,7 @@ class Silence:
         while True:
             await self._silent(self._seconds)
             heard = self._heard
-            with suppress(GatewayFailed, DapError):
+            with suppress(DapError):
                 if await newer():
                     await asyncio.sleep(self._grace)
                     if not self._busy and self._heard == heard and await newer():
