@@ -46,6 +46,17 @@ class Body:
     length: int | None
     again: bool = True
 
+    @classmethod
+    def of(cls, data: bytes) -> "Body":
+        """Returns the body that is these bytes."""
+        return cls(lambda: once(data), len(data))
+
+
+async def once(data: bytes) -> AsyncIterator[bytes]:
+    """Yields the bytes, if there are any."""
+    if data:
+        yield data
+
 
 @dataclass(frozen=True)
 class Request:

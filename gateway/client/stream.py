@@ -95,15 +95,10 @@ def _request(
     agent = () if "user-agent" in given else (("User-Agent", f"dap/{__version__}"),)
     ours = [("Host", url.netloc), *agent, *endpoint.headers.items(), ("Connection", "close")]
     if isinstance(body, bytes):
-        sent = Body(lambda: _once(body), len(body)) if body or method in ("POST", "PUT", "PATCH") else None
+        sent = Body.of(body) if body or method in ("POST", "PUT", "PATCH") else None
     else:
         sent = Body(lambda: aiter(body), None, again=False)
     return Request(method, url.path + path, [*ours, *headers], sent)
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    if data:
-        yield data
 
 
 async def _body(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -186,8 +186,8 @@ def _body(options: Options) -> Body | None:
         given = options.data_binary
         if given.startswith("@") and Path(given[1:]).is_file():
             return _file(given[1:])
-        return _constant(_content(given[1:]) if given.startswith("@") else os.fsencode(given))
-    return _constant(b"&".join(map(_field, options.data))) if options.data else None
+        return Body.of(_content(given[1:]) if given.startswith("@") else os.fsencode(given))
+    return Body.of(b"&".join(map(_field, options.data))) if options.data else None
 
 
 def _field(given: str) -> bytes:
@@ -201,13 +201,6 @@ def _content(name: str) -> bytes:
             return file.read()
     except OSError as error:
         raise CurlFailed(READ, f"cannot read {name}: {why(error)}") from None
-
-
-def _constant(content: bytes) -> Body:
-    async def parts() -> AsyncIterator[bytes]:
-        yield content
-
-    return Body(parts, len(content))
 
 
 def _file(name: str) -> Body:

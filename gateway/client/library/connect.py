@@ -74,7 +74,7 @@ class Gateway:
         try:
             if not namespace and parse(url, "x").api:
                 namespace = await Cluster(self._endpoint, self._cluster).default_namespace()
-            sent = _body(body) if isinstance(body, bytes) else body
+            sent = Body.of(body) if isinstance(body, bytes) else body
             asked = Asked(
                 url, self._cluster, method, tuple(headers), sent, user=user, follow=follow, namespace=namespace,
                 trust=Trust(insecure, ca),
@@ -139,10 +139,3 @@ async def connect(*, cluster: str = "default", config: Config | None = None) -> 
     """
     async with gateway(config or load()) as endpoint:
         yield Gateway(endpoint, cluster)
-
-
-def _body(data: bytes) -> Body:
-    async def parts() -> AsyncIterator[bytes]:
-        yield data
-
-    return Body(parts, len(data))

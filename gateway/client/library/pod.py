@@ -1,7 +1,7 @@
 """Describes a pod, or what leads to one, for programs: nothing is asked before one of the methods is called."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from gateway.client.copy.entries import CopyResult
 from gateway.client.copy.upload import upload
 from gateway.client.copy.work import Work
 from gateway.client.endpoint import Endpoint
+from gateway.client.exchange import once
 from gateway.client.library.log_lines import log_lines
 from gateway.client.library.running import CommandFailed, Completed, Running, completed, running
 from gateway.client.logs.lines import LogLine
@@ -57,7 +58,7 @@ class Place:
         after `timeout` seconds, and DapError where it did not end by itself.
         """
         wanted = self._command(argv, stdin=stdin is not None, kill=kill)
-        given = _parts(stdin) if isinstance(stdin, bytes) else stdin
+        given = once(stdin) if isinstance(stdin, bytes) else stdin
         async with asyncio.timeout(timeout):
             done = await completed(self.endpoint, self.target, wanted, given, capture=capture, limit=limit)
         told = _text(done) if text else done
@@ -121,10 +122,6 @@ class Pod(Place):
     def _work(self, progress: Progress | None, patience: float) -> Work:
         container = Container(Starter(self.endpoint, self.target).start, self.target.pod)
         return Work(container, Outage(patience, lambda *_: None), progress or (lambda *_: None))
-
-
-async def _parts(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 def _text(done: Completed[bytes]) -> Completed[str]:
