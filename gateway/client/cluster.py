@@ -92,12 +92,12 @@ def refusal(code: int, body: bytes) -> DapError:
     return failed if named and code != _UNAUTHORIZED else http.refusal(code, body)
 
 
-def passes(error: Exception) -> bool:
+def passes(error: DapError) -> bool:
     """Returns True if what failed may work in a moment: a hop that is gone comes back, a pod that there is not does not."""
     if isinstance(error, GatewayFailed):
         return error.passing
-    if isinstance(error, DapError) and error.code == "slow_client":
+    if error.code == "slow_client":
         return True  # what was held up may go on from where it was
-    if not isinstance(error, DapError) or error.code in _LASTING or error.hop in _NOT_PASSING:
+    if error.code in _LASTING or error.hop in _NOT_PASSING:
         return False
     return error.status is None or error.status.code >= 500 or error.status.code in _BUSY

@@ -62,7 +62,7 @@ class Place:
 
 
 def run(source: str, destination: str, options: Options) -> int:
-    """Copies, and returns the exit status: 1 where not all was copied. Raises BadRequest, GatewayFailed, DapError, ConfigError."""
+    """Copies, and returns the exit status: 1 where not all was copied. Raises BadRequest, DapError, ConfigError."""
     places = Place.parse(source, options), Place.parse(destination, options)
     if (places[0].target is None) == (places[1].target is None):
         raise BadRequest(

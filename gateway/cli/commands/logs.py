@@ -60,7 +60,7 @@ class Options:
 
 def run(targets: tuple[str, ...], options: Options) -> int:
     """Prints the logs and returns the exit status: the command's, where one runs; 125 where a log could not be read.
-    Raises BadRequest, GatewayFailed, DapError, ConfigError.
+    Raises BadRequest, DapError, ConfigError.
     """
     selected = selections(
         options.cluster, options.namespace, targets, options.labels, everything=options.everything
