@@ -40,9 +40,8 @@ def _names(context: click.Context, kind: str, end: float, *, everywhere: bool = 
     from gateway.client import tables
 
     endpoint, cluster = _gateway(), _given(context, "cluster") or "default"
-    path = "/api/v1/namespaces"
-    if not everywhere:
-        path = workloads.collection(quote(_namespace(context, endpoint, cluster, end), safe=""), kind)
+    namespace = "" if everywhere else quote(_namespace(context, endpoint, cluster, end), safe="")
+    path = workloads.collection(namespace, kind)
     for page in tables.pages(endpoint, cluster, path, seconds=end - time.monotonic()):
         yield from (row.name for row in page.rows)
 
@@ -54,7 +53,7 @@ def _pods(context: click.Context, incomplete: str, end: float) -> Iterator[str]:
 
 
 def _namespaces(context: click.Context, _: str, end: float) -> Iterator[str]:
-    yield from _names(context, "", end, everywhere=True)
+    yield from _names(context, "namespaces", end, everywhere=True)
 
 
 def _containers(context: click.Context, _: str, end: float) -> Iterator[str]:

@@ -8,13 +8,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from gateway.backends.contract import READ, SIZE, ClusterApi
-from gateway.backends.kube import answers, pod
+from gateway.backends.kube import answers, pod, workloads
 from gateway.errors import HopFailed
 
-PATHS = {
-    "pods": "/api/v1", "services": "/api/v1", "namespaces": "/api/v1", "deployments": "/apis/apps/v1",
-    "statefulsets": "/apis/apps/v1", "daemonsets": "/apis/apps/v1", "jobs": "/apis/batch/v1",
-}  # fmt: skip
+KINDS = ("pods", "services", "namespaces", "deployments", "statefulsets", "daemonsets", "jobs")
 PAGE = 500  # rows of one answer: to decode these takes 15 ms
 _HEADERS = (
     ("Accept", "application/json;as=Table;g=meta.k8s.io;v=v1,application/json"),
@@ -67,7 +64,7 @@ class Table:
     def __init__(self, api: ClusterApi, kind: str, namespace: str) -> None:
         self._api = api
         self._kind = kind
-        self._path = path_of(kind, namespace)
+        self._path = workloads.collection(namespace, kind)
         self._columns: dict[str, int] = {}
 
     @property
@@ -148,11 +145,6 @@ class Table:
             restarts=int(restarts[0]) if restarts else 0,
             node="" if node == "<none>" else node,
         )
-
-
-def path_of(kind: str, namespace: str) -> str:
-    """Returns the path of a list. Both names were checked; a kind is one of PATHS."""
-    return f"{PATHS[kind]}/namespaces/{namespace}/{kind}" if namespace else f"{PATHS[kind]}/{kind}"
 
 
 def expired(error: HopFailed) -> bool:

@@ -1,9 +1,9 @@
-"""Knows where the API has what leads to pods: workloads and services, by the words that kubectl takes for their kinds."""
+"""Knows where the API has pods, namespaces, and what leads to pods, by the words that kubectl takes for their kinds."""
 
 _PATHS = {
     "deployments": "/apis/apps/v1", "statefulsets": "/apis/apps/v1", "replicasets": "/apis/apps/v1",
     "daemonsets": "/apis/apps/v1", "jobs": "/apis/batch/v1", "services": "/api/v1", "replicationcontrollers": "/api/v1",
-    "pods": "/api/v1",
+    "pods": "/api/v1", "namespaces": "/api/v1",
 }  # fmt: skip
 _SHORT = {
     "deploy": "deployments", "sts": "statefulsets", "rs": "replicasets", "ds": "daemonsets", "svc": "services",

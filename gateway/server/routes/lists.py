@@ -7,7 +7,8 @@ from typing import Any, Final
 from aiohttp import WSMsgType, hdrs, web
 
 from gateway.access.bearer import offered_protocols
-from gateway.backends.kube.tables import PATHS, path_of
+from gateway.backends.kube import workloads
+from gateway.backends.kube.tables import KINDS
 from gateway.errors import DapError
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.request_info import RequestInfo
@@ -137,14 +138,14 @@ class Window:
 
     def _permitted(self, cluster: str, kind: str, namespace: str) -> Key:
         """Returns the list that is meant. Raises Refused and BadRequest."""
-        if kind not in PATHS:
-            raise BadRequest(f"{kind!a} cannot be looked at: use one of {', '.join(PATHS)}")
+        if kind not in KINDS:
+            raise BadRequest(f"{kind!a} cannot be looked at: use one of {', '.join(KINDS)}")
         request, app = self._request, self._request.app
         identity = request[IDENTITY]
         backends = app[BACKENDS]
         cluster = cluster_called(cluster, backends)
         where = Target.parse(cluster, namespace, "any", None) if namespace else Target(cluster)
-        path = path_of(kind, where.namespace)
+        path = workloads.collection(where.namespace, kind)
         group = path.split("/")[2] if path.startswith("/apis/") else ""
         target = Target(cluster, where.namespace, "" if kind == "pods" else kind)
         for verb in ("list", "watch"):
