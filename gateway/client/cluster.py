@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,13 +13,12 @@ from gateway.client import http
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import GatewayFailed
 from gateway.client.stream import Answer, requested
-from gateway.errors import DapError, HopFailed
-from gateway.protocol.outcome import CODES, Hop
+from gateway.errors import DapError
+from gateway.protocol.outcome import Hop
 
 _SIZE = 64 << 20  # bytes of an object or a list
 _REFUSAL = 64 << 10  # bytes
 _ANSWER = 30.0  # seconds for the head of an answer
-_OURS = re.compile(r"(?P<hop>[a-z]+): (?P<message>.*) \((?P<code>[a-z_]+)\)", re.DOTALL)
 _BUSY = (408, 410, 429)  # refusals that pass
 _NOT_PASSING = (Hop.CLIENT, Hop.POD)
 _UNAUTHORIZED = 401
@@ -86,8 +84,8 @@ async def _checked(answer: Answer) -> bytes:
 def refusal(code: int, body: bytes) -> DapError:
     """Returns the error for an answer that is none: by its hop where the gateway names one, else the cluster's own."""
     failed = answers.refusal(code, body)
-    if (ours := _OURS.fullmatch(failed.message)) and ours["code"] in CODES:
-        return HopFailed(ours["code"], ours["message"])
+    if ours := http.named(failed.message):
+        return ours
     named = failed.status and (failed.status.details or code not in _OF_THE_GATEWAY)
     return failed if named and code != _UNAUTHORIZED else http.refusal(code, body)
 

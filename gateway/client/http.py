@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -15,7 +16,8 @@ from gateway.client.exit_status import REFUSED, UNREACHABLE, GatewayFailed
 from gateway.client.proof import Unproved, prove
 from gateway.client.proxy import ProxyUnusable
 from gateway.client.reach import ProxyRefused, proxy_of, reach, trust
-from gateway.errors import why
+from gateway.errors import HopFailed, why
+from gateway.protocol.outcome import CODES
 from gateway.protocol.status import Status
 
 _ANSWER_LIMIT = 16 << 20  # bytes
@@ -23,6 +25,11 @@ TOO_LONG = (414, 431)  # a URL, or all header lines
 _LIMIT = (
     "a proxy in front of the gateway limits the length of a request's URL and headers (nginx: large_client_header_buffers, "
     "HAProxy: tune.bufsize)"
+)
+_REFUSED = "the gateway refused: "
+# as `Outcome.as_status` words it, and Kubernetes puts words before it where the code is 500
+_OUTCOME = re.compile(
+    rf"(?:{_REFUSED})?(?:Internal error occurred: )?[a-z]+: (?P<message>.*) \((?P<code>[a-z_]+)\)", re.DOTALL
 )
 _PASSING = (404, 408, 429)  # what a proxy says while there is no gateway behind it
 
@@ -103,7 +110,15 @@ def refusal(status: int, answer: bytes) -> GatewayFailed:
     if status == 401:
         message += ": check DAP_GATEWAY_TOKEN, or sign in again with dap login"
     passing = status >= 500 or status in _PASSING
-    return GatewayFailed(REFUSED, f"the gateway refused: {message}", passing=passing)
+    return GatewayFailed(REFUSED, f"{_REFUSED}{message}", passing=passing)
+
+
+def named(message: str) -> HopFailed | None:
+    """Returns the failure that a refusal's message names, by the outcome's code; None for a message that is not the gateway's
+    own.
+    """
+    found = _OUTCOME.fullmatch(message)
+    return HopFailed(found["code"], found["message"]) if found and found["code"] in CODES else None
 
 
 class _TcpConnection(http.client.HTTPConnection):

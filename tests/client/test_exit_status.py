@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.client import cluster, http
 from gateway.client.exit_status import End, from_control, from_status
 from gateway.protocol.outcome import CODES, Outcome
 from gateway.protocol.status import SUCCESS, failure, internal_error, non_zero_exit
@@ -61,3 +62,22 @@ def test_a_server_that_only_sends_a_status_is_understood():
         "gateway_error", "gateway", "Internal error occurred: gone"
     )
     assert from_status(failure(403, "no")).exit_status == 125
+
+
+@pytest.mark.parametrize("code", ["ssh_lost", "relay_failed", "ssh_unreachable", "address_unknown"])
+@pytest.mark.parametrize("direct", [True, False])
+def test_the_hop_that_a_refusal_names_is_the_failure(code, direct):
+    """Kubernetes puts words before the message where the code is 500."""
+    status = Outcome(code, "these (words)").as_status()
+    body = status.json(http=True)
+    failed = (
+        cluster.refusal(status.code, body) if direct else http.named(str(http.refusal(status.code, body)))
+    )
+    assert (failed.code, failed.message) == (code, "these (words)")
+
+
+@pytest.mark.parametrize(
+    "message", ["", 'pods "x" not found', "ssh: words (no_such_code)", "words (ssh_lost)"]
+)
+def test_anothers_words_name_no_hop(message):
+    assert http.named(message) is None

@@ -1,7 +1,6 @@
 """Fetches a URL: makes the request, follows redirects where that is asked, and tells the gateway's refusals from answers."""
 
 import base64
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,6 @@ from gateway.client.curl.way import Place, Trust, connected_to, parse
 from gateway.client.endpoint import Endpoint
 from gateway.client.exchange import Body, Headers, Request
 from gateway.protocol.errors import BadRequest
-from gateway.protocol.outcome import CODES
 from gateway.protocol.status import Status
 
 _MOST = 50  # redirects, as curl's --max-redirs
@@ -23,7 +21,6 @@ _MOVED = (301, 302, 303, 307, 308)
 _SAME = (307, 308)  # the method and the body stay (RFC 9110, 15.4)
 _SECRETS = ("authorization", "cookie")  # for the host alone that they were given for
 _STATUS = 64 * 1024  # bytes of a Status
-_OURS = re.compile(r"\((\w+)\)$")  # ends the message of a Status that the gateway made
 
 
 @dataclass(frozen=True)
@@ -136,8 +133,7 @@ async def _checked(reply: Reply) -> Reply:
         if size > _STATUS:
             return replace(reply, body=_joined(parts, reply.body))
     said = Status.parse(b"".join(parts))
-    found = _OURS.search(said.message) if said else None
-    if said and (reply.status == 401 or (found and found[1] in CODES)):
+    if said and (reply.status == 401 or http.named(said.message)):
         raise http.refusal(reply.status, b"".join(parts))
     return replace(reply, body=_joined(parts, reply.body))
 

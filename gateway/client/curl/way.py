@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
+from gateway.client import http
 from gateway.client.curl.failure import CERTIFICATE, CONNECT, NAME, TLS, UNSUPPORTED, URL, CurlFailed
 from gateway.client.endpoint import Endpoint
 from gateway.client.exchange import Connection
@@ -30,7 +31,7 @@ _KINDS = {
 _OBJECT = re.compile(rf"({'|'.join(_KINDS)})/([^/?#]+)(/[^?#]*)?(\?[^#]*)?(#.*)?", re.DOTALL)
 _PORTS = {"http": 80, "https": 443}
 _HANDSHAKE = 30.0  # seconds for TLS
-_CODES = {"(address_unknown)": NAME, "(address_unreachable)": CONNECT}
+_CODES = {"address_unknown": NAME, "address_unreachable": CONNECT}
 _KEPT = "/!$&'()*+,;=:@%~"  # of a path, as it was written
 
 
@@ -122,10 +123,11 @@ async def connected_to(
         async with from_runner(endpoint, cluster, host, place.port) as made:
             yield await _with_tls(Connection(made.reader, made.writer, made.early), place, trust)
     except GatewayFailed as error:
-        known = [code for words, code in _CODES.items() if words in str(error)]
-        if not known:
+        failed = http.named(str(error))
+        if failed is None or failed.code not in _CODES:
             raise
-        raise CurlFailed(known[0], f"{host_port(host, place.port)}: {_reason(str(error))}") from None
+        reason = failed.message.partition("cannot be reached: ")[2] or failed.message
+        raise CurlFailed(_CODES[failed.code], f"{host_port(host, place.port)}: {reason}") from None
 
 
 async def _with_tls(made: Connection, place: Place, trust: Trust) -> Connection:
@@ -141,8 +143,3 @@ async def _with_tls(made: Connection, place: Place, trust: Trust) -> Connection:
     except (OSError, asyncio.IncompleteReadError) as error:
         raise CurlFailed(TLS, f"TLS could not be begun: {why(error)}") from None
     return Connection(made.reader, made.writer)
-
-
-def _reason(words: str) -> str:
-    """Returns why an address took no connection, without what the refusal puts around it."""
-    return words.partition("cannot be reached: ")[2].rpartition(" (")[0] or words
