@@ -24,9 +24,7 @@ from gateway.settings.config import Cluster, Limits
 
 FEATURE = "exec"  # in HELLO: the relay takes the request
 PROBE = 3.0  # seconds: what answers later is a proxy on the way that swallows upgrades (kubernetes#120318)
-AGAIN = (
-    60.0  # seconds until what did not answer is probed anew: an API server restarts, a kubeconfig is mended
-)
+AGAIN = 60.0  # seconds until what did not answer is probed anew: an API server may only restart
 _NO_V5 = "the API server does not speak v5.channel.k8s.io, which ends a command's input"
 log = structlog.get_logger()
 

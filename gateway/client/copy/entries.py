@@ -11,6 +11,7 @@ from gateway.errors import DapError
 from gateway.protocol.outcome import Hop
 
 Kind = Literal["file", "dir", "link", "other"]
+_KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}
 _LONGEST = 4096  # bytes of a path
 
 
@@ -48,6 +49,12 @@ class Entry:
         """Returns by what a file that changes is noticed."""
         return self.size, self.mtime
 
+    @classmethod
+    def of(cls, name: str, mode: int, size: int, mtime: int, blocks: int) -> "Entry":
+        """Returns the entry of what stat tells: `mode` with the kind in it, `blocks` of 512 bytes."""
+        kind = _KINDS.get(stat.S_IFMT(mode), "other")
+        return cls(name, kind, stat.S_IMODE(mode), size, mtime, kind == "file" and blocks * 512 < size)
+
 
 @dataclass
 class CopyResult:
@@ -67,17 +74,7 @@ def parsed(name: str, words: str) -> Entry:
     ValueError.
     """
     mode, size, mtime, blocks = words.split()
-    bits = int(mode, 16)
-    kind = _kind(bits)
-    sparse = kind == "file" and int(blocks) * 512 < int(size)
-    return Entry(name, kind, stat.S_IMODE(bits), int(size), int(mtime), sparse)
-
-
-def _kind(mode: int) -> Kind:
-    for test, kind in ((stat.S_ISREG, "file"), (stat.S_ISDIR, "dir"), (stat.S_ISLNK, "link")):
-        if test(mode):
-            return kind  # type: ignore[return-value]  # the literals above
-    return "other"
+    return Entry.of(name, int(mode, 16), int(size), int(mtime), int(blocks))
 
 
 def refused_name(name: str) -> str:

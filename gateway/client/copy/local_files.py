@@ -2,14 +2,13 @@
 
 import hashlib
 import os
-import stat
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from gateway.client.copy.container import BLOCK
-from gateway.client.copy.entries import Changed, Entry, Kind
+from gateway.client.copy.entries import Changed, Entry
 
 _PART = 256 * 1024
 
@@ -17,10 +16,7 @@ _PART = 256 * 1024
 def entry_of(path: Path, name: str, *, follow: bool = False) -> Entry:
     """Returns the entry of a local path. `follow`: of what a link leads to. Raises OSError."""
     found = path.stat() if follow else path.lstat()
-    kinds: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}
-    kind = kinds.get(stat.S_IFMT(found.st_mode), "other")
-    sparse = kind == "file" and found.st_blocks * 512 < found.st_size
-    return Entry(name, kind, stat.S_IMODE(found.st_mode), found.st_size, int(found.st_mtime), sparse)
+    return Entry.of(name, found.st_mode, found.st_size, int(found.st_mtime), found.st_blocks)
 
 
 def below(root: Path) -> list[Entry]:
