@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from support.dap import DAP, Home
 from support.tls_front import server_tls
 
 from gateway.cli.main import main
@@ -96,28 +94,12 @@ def servers():
         one.server_close()
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A home with a demo that runs."""
-    home = Home(tmp_path_factory.mktemp("home"))
-    process = subprocess.Popen(
-        [*DAP, "serve", "--demo", "--listen", "127.0.0.1:0"],
-        env=home.env,
-        stdout=-1,
-        stderr=subprocess.DEVNULL,
-    )
-    assert b"http://" in process.stdout.readline()
-    yield home
-    process.send_signal(signal.SIGTERM)
-    process.communicate()
-
-
 @pytest.fixture
-def ours(home, monkeypatch, capfdbinary):
+def ours(demo_home, monkeypatch, capfdbinary):
     """Runs `dap curl` in this process; (exit code, stdout, stderr)."""
 
     def run(*words, stdin=b""):
-        for name, value in home.env.items():
+        for name, value in demo_home.env.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["dap", "curl", *words])
         reader, writer = os.pipe()

@@ -2,37 +2,19 @@
 
 import json
 import logging
-import signal
-import subprocess
 import sys
 
 import pytest
 from click.shell_completion import ShellComplete
-from support.dap import DAP, Home
+from support.dap import Home
 
 from gateway.cli.app import dap
 from gateway.cli.main import main
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    """A home with a demo that runs."""
-    home = Home(tmp_path_factory.mktemp("home"))
-    process = subprocess.Popen(
-        [*DAP, "serve", "--demo", "--listen", "127.0.0.1:0"],
-        env=home.env,
-        stdout=-1,
-        stderr=subprocess.DEVNULL,
-    )
-    assert b"http://" in process.stdout.readline()
-    yield home
-    process.send_signal(signal.SIGTERM)
-    process.communicate()
-
-
 @pytest.fixture(autouse=True)
-def here(running, monkeypatch):
-    for name, value in running.env.items():
+def here(demo_home, monkeypatch):
+    for name, value in demo_home.env.items():
         monkeypatch.setenv(name, value)
 
 
