@@ -121,12 +121,19 @@ def ours(demo_home, monkeypatch, capfdbinary):
     return run
 
 
-def curl(*words, stdin=b""):
-    """The same of curl itself, which has no settings here."""
-    done = subprocess.run(
-        [CURL, "-q", "-sS", "--noproxy", "*", *words], input=stdin, capture_output=True, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture(scope="module")
+def curl(tmp_path_factory):
+    """Runs curl itself, which has no settings here, and trusts another authority than the server's."""
+    other = tmp_path_factory.mktemp("curl") / "ca"
+    other.write_text(server_tls()[0])
+    env = {"PATH": os.environ["PATH"], "CURL_CA_BUNDLE": str(other)}
+
+    def run(*words, stdin=b""):
+        line = [CURL, "-q", "-sS", "--noproxy", "*", *words]
+        done = subprocess.run(line, input=stdin, capture_output=True, check=False, env=env)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
 
 
 def plain(out):
@@ -188,7 +195,7 @@ ROWS = [
 
 @pytest.mark.skipif(not CURL, reason="no curl here to compare with")
 @pytest.mark.parametrize("words", ROWS, ids=" ".join)
-def test_as_curl_itself(words, servers, ours, tmp_path):
+def test_as_curl_itself(words, servers, ours, curl, tmp_path):
     file, ca = tmp_path / "file", tmp_path / "ca"
     file.write_bytes(SECRET)
     ca.write_text(servers["certificate"])
