@@ -17,7 +17,7 @@ from support.many import make_config_maps
 MANY = 5000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served_home(tmp_path_factory) -> Iterator[Home]:
     """A home in which `dap serve` runs, on the real chain, with a relay."""
     if not os.environ.get("DAP_LAB"):
@@ -42,7 +42,7 @@ def served_home(tmp_path_factory) -> Iterator[Home]:
             process.terminate()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gateway_kubeconfig(served_home) -> Path:
     """What `dap kubeconfig` writes: `dap token` is its credential."""
     done = subprocess.run(
@@ -51,9 +51,11 @@ def gateway_kubeconfig(served_home) -> Path:
     return Path(shlex.split(done.stdout)[1].partition("=")[2])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sides(served_home, gateway_kubeconfig, tmp_path_factory) -> Iterator[tuple[Side, Side]]:
-    """The gateway's and the API server's: namespaces with the same in them, whose names are equally long."""
+    """The gateway's and the API server's: namespaces with the same in them, whose names are equally long. They are gone
+    before tests/lab breaks hops: `lab fault api-restart` waits a second for all pods, in which kubectl asks for nine.
+    """
     mark = secrets.token_hex(4)
     configs = {"gateway": gateway_kubeconfig, "direct": Path(os.environ["DAP_LAB_KUBECONFIG"])}
     with ExitStack() as stack:

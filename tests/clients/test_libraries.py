@@ -47,7 +47,7 @@ CLIENTS = {
 ROWS = [(client, action) for client, (_, actions) in CLIENTS.items() for action in actions]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def both(request, sides):
     """The client's program at the gateway and at the API server."""
     argv = CLIENTS[request.param][0]()
