@@ -3,10 +3,11 @@
 import asyncio
 import os
 import selectors
+from pathlib import Path
 
 import pytest
 
-from gateway.cli.terminal.stdio import WAITING_LIMIT, OutputClosed, Sink, Source
+from gateway.cli.terminal.stdio import WAITING_LIMIT, OutputClosed, Sink, Source, gives_nothing
 
 
 @pytest.fixture
@@ -64,6 +65,16 @@ async def test_what_cannot_be_read_is_no_end(tmp_path):
             await Source(fd).read()
     finally:
         os.close(fd)
+
+
+def test_the_null_device_and_a_closed_stdin_give_nothing(pipe):
+    with Path(os.devnull).open() as null, Path("/dev/zero").open() as zeroes:
+        assert gives_nothing(null.fileno())
+        assert not gives_nothing(zeroes.fileno())
+    assert not gives_nothing(pipe[0])
+    os.close(pipe[0])
+    assert gives_nothing(pipe[0])
+    pipe[0] = None
 
 
 async def test_a_closed_stdin_is_an_end(pipe):

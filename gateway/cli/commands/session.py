@@ -17,7 +17,7 @@ from gateway.cli.console import say, say_target
 from gateway.cli.terminal import tty
 from gateway.cli.terminal.pipes import Pipes
 from gateway.cli.terminal.shell import Shell
-from gateway.cli.terminal.stdio import OutputClosed, Sink, write_at_once
+from gateway.cli.terminal.stdio import OutputClosed, Sink, gives_nothing, write_at_once
 from gateway.cli.terminal.tty import Terminal
 from gateway.client.endpoint import Endpoint
 from gateway.client.exit_status import End, GatewayFailed, GivenUp
@@ -42,10 +42,16 @@ def command(
 ) -> Command:
     """Returns the command with all of its output asked for. As with kubectl, a terminal needs one here:
     without, prints so and leaves it out. Raises BadRequest for unusable argv.
+
+    Where stdin is the null device, none is asked for: the command reads nothing either way, and no end of input is sent, which
+    may cost the exit code. An end that reaches the kubelet when the command has just ended makes the kubelet close what
+    still carries the status, and the API server takes a missing status for success
+    (k8s.io/apimachinery/pkg/util/proxy/upgradeaware.go, k8s.io/client-go/tools/remotecommand/v4.go).
     """
     if tty and stdin and not os.isatty(0):
         say("stdin is no terminal, so the command gets none either")
         tty = False
+    stdin = stdin and not gives_nothing(0)
     return Command(
         argv, verb, stdin=stdin, stdout=True, stderr=not tty, tty=tty, kill_on_disconnect=kill, exact=exact
     )

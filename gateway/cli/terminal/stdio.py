@@ -13,6 +13,7 @@ import selectors
 import stat
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from gateway.client.screen_state import ScreenState
@@ -52,6 +53,15 @@ class Source:
                 if error.errno not in self._ends:
                     raise
                 return b""  # a terminal that hung up, a stdin that was closed: no more will come
+
+
+def gives_nothing(fd: int) -> bool:
+    """Whether a file descriptor is the null device, or closed."""
+    try:
+        found, null = os.fstat(fd), Path(os.devnull).stat()
+    except OSError:
+        return True
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == null.st_rdev
 
 
 async def readable(fd: int) -> None:
