@@ -23,6 +23,7 @@ class Asked:
 
     argv: tuple[str, ...]
     tty: bool = False
+    stdin: bool = True
 
 
 class Conversation(Protocol):

@@ -1,7 +1,7 @@
 """What is lost: exit codes and last lines of commands that end at once, and bytes of long transfers, read at full speed or by
 a client that pauses.
 
-    .venv/bin/python hack/bench/exits.py [--way NAME]... [--commands N] [--transfers N] [--pauses N] [--seconds S]
+    .venv/bin/python hack/bench/exits.py [--way NAME]... [--commands N] [--at-once N] [--transfers N] [--pauses N] [--seconds S]
 
 Each part of each way stops after so many seconds, and the table says how many there were.
 """
@@ -14,13 +14,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from chain import MODES, serving_way, spot
 from conversation import Asked, BenchError
 from rows import MIB, opened
 from served import Served
 
-_AT_ONCE = 40
 _SIZE = 256 * MIB
 _PAUSE = 6.0  # seconds
 _FILE = f"/tmp/dap-bench-{_SIZE}"
@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument(
         "--way", action="append", choices=[*MODES, "spot"], help="may be repeated (api, relay)"
     )
-    for name, count in (("commands", 10_000), ("transfers", 100), ("pauses", 20)):
+    for name, count in (("commands", 10_000), ("at-once", 40), ("transfers", 100), ("pauses", 20)):
         parser.add_argument(f"--{name}", type=int, default=count, metavar="N", help=f"({count})")
     parser.add_argument("--seconds", type=float, default=480.0, metavar="S", help="for each part (480)")
     given = parser.parse_args()
@@ -53,7 +53,9 @@ def main() -> int:
 def _measure(way: Served, given: argparse.Namespace) -> Counter[str]:
     lost = Counter[str]()
     if given.commands:
-        lost += _row(way, "commands", _AT_ONCE, given.commands, given.seconds, lambda n: _command(way, n))
+        for what, stdin in (("commands", False), ("commands whose input ends at once", True)):
+            run = partial(_command, way, stdin)
+            lost += _row(way, what, given.at_once, given.commands, given.seconds, run)
     if given.transfers or given.pauses:
         digest = _in_pod(
             way, f"[ -s {_FILE} ] || head -c {_SIZE} /dev/urandom >{_FILE}; sha256sum {_FILE}"
@@ -90,11 +92,13 @@ def _named(run: Callable[[int], str], number: int) -> str:
         return f"failed ({str(error)[:120]})"
 
 
-def _command(way: Served, number: int) -> str:
+def _command(way: Served, stdin: bool, number: int) -> str:
     """Runs a command that writes a last line and ends with a code of its own; returns what was wrong."""
     code, line = 1 + number % 255, b"last %d\n" % number
-    with opened(way, Asked(("sh", "-c", f"echo last {number}; exit {code}"))) as conversation:
-        conversation.send_eof()
+    asked = Asked(("sh", "-c", f"echo last {number}; exit {code}"), stdin=stdin)
+    with opened(way, asked) as conversation:
+        if stdin:
+            conversation.send_eof()
         rest, status = conversation.finish()
     causes = status.get("details", {}).get("causes", [])
     told = next((one["message"] for one in causes if one.get("reason") == "ExitCode"), status.get("status"))

@@ -60,7 +60,7 @@ class Served:
 
     def open(self, asked: Asked) -> "ServedConversation":
         """See `Way.open`."""
-        streams = ("stdin", "stdout", "tty") if asked.tty else ("stdin", "stdout", "stderr")
+        streams = ("stdin",) * asked.stdin + ("stdout", "tty" if asked.tty else "stderr")
         query = [("command", word) for word in asked.argv] + [("container", self._container)]
         query += [(name, "true") for name in streams]
         path = f"/api/v1/namespaces/default/pods/{quote(self._pod, safe='')}/exec?{urlencode(query)}"
