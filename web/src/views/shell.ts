@@ -1,6 +1,5 @@
 /** Shows a terminal and its session; after the end, opens a new session only when the person asks. */
 
-import * as access from "../access.ts";
 import { make } from "../elements.ts";
 import { describeEnding, type EndingWords } from "../endings.ts";
 import type { Ending, Kept, SessionEvent } from "../events.ts";
@@ -11,9 +10,11 @@ import { createScreen, type Screen } from "../screen.ts";
 import type { TabStatus } from "../status.ts";
 import { say } from "../terminal.ts";
 import { describeTarget, visible } from "../words.ts";
-import { isPaletteKey, isSearch } from "../keys.ts";
 import { guardPaste } from "../paste.ts";
+import { askWhy } from "./ask_why.ts";
+import { EndBar } from "./end_bar.ts";
 import { Run, type Start } from "./run.ts";
+import { takeKeys } from "./shell_keys.ts";
 import { SearchBar } from "./search_bar.ts";
 import { LiveNotices } from "./live_notices.ts";
 
@@ -35,10 +36,9 @@ export class ShellView implements Disposable {
   readonly #store = new Store();
   readonly #screen: Screen;
   readonly #notices: LiveNotices;
-  readonly #bar: HTMLElement;
+  readonly #bar: EndBar;
   readonly #search: SearchBar;
   #run: Run | undefined;
-  /** True while Enter opens a new session. */
   #invites = false;
   /** True while another client has the session. */
   #taken = false;
@@ -49,9 +49,9 @@ export class ShellView implements Disposable {
     this.#path = execPath(shell.target, shell.argv);
     const place = make("div", { class: "screen" });
     this.#notices = this.#store.add(new LiveNotices(this.#what));
-    this.#bar = this.#makeBar();
+    this.#bar = new EndBar(this.#what === "shell" ? "New shell" : "Run again", () => this.#invites && this.#again());
     this.#notices.element.addEventListener("click", () => this.#screen.terminal.focus());
-    host.replaceChildren(make("div", { class: "stage" }, place, this.#notices.element), this.#bar);
+    host.replaceChildren(make("div", { class: "stage" }, place, this.#notices.element), this.#bar.element);
     this.#screen = this.#store.add(createScreen(place));
     this.#search = this.#store.add(new SearchBar(this.#screen.terminal));
     place.after(this.#search.element);
@@ -74,6 +74,16 @@ export class ShellView implements Disposable {
   /** True while another client has the session, which can be taken back. */
   get elsewhere(): boolean {
     return this.#taken;
+  }
+
+  /** True while Enter opens a new session. */
+  get invites(): boolean {
+    return this.#invites;
+  }
+
+  /** Opens the search of what the terminal has. */
+  search(): void {
+    this.#search.open();
   }
 
   focus(): void {
@@ -110,29 +120,13 @@ export class ShellView implements Disposable {
     this.#store.add(terminal.onResize(showSize));
     this.#store.add(terminal.onWriteParsed(() => this.#shell.active()));
     this.#store.add(terminal.onData((keys) => keys === "\r" && this.#invites && this.#again()));
-    terminal.attachCustomKeyEventHandler((event) => {
-      if (this.#isShortcut(event)) return false;
-      // An Enter held down since before the end opens nothing; Tab leads to the buttons once the session has ended
-      if (event.key === "Tab") return this.live;
-      return !(this.#invites && event.key === "Enter" && event.repeat);
-    });
+    takeKeys(terminal, this);
     this.#store.add(listen(window, "beforeunload", (event) => {
       if (this.live) event.preventDefault(); // Ctrl-W, which deletes a word in a shell, closes a tab
     }));
     this.#store.add(listen(window, "pagehide", () => this.live && this.#run?.keep()));
     this.#store.add(listen(window, "online", () => this.#run?.session.check()));
     this.#store.add(onVisible(() => this.#run?.session.check()));
-  }
-
-  /** Does what the page's own keys ask for: search, and a way out of the terminal for the keyboard. */
-  #isShortcut(event: KeyboardEvent): boolean {
-    if (event.key === "Escape" && event.shiftKey) {
-      if (event.type === "keydown") document.querySelector<HTMLElement>("header a, header button")?.focus();
-    } else if (isSearch(event)) {
-      event.preventDefault();
-      if (event.type === "keydown") this.#search.open();
-    } else return isPaletteKey(event);
-    return true;
   }
 
   /** True while the session has not ended. */
@@ -157,7 +151,7 @@ export class ShellView implements Disposable {
   #start(how: Omit<Start, "path" | "drops"> = {}): void {
     if (this.#store.disposed) return;
     const { status } = this.#shell;
-    this.#bar.hidden = true;
+    this.#bar.hide();
     this.#invites = this.#taken = false;
     this.#notices.clear();
     this.#run?.dispose();
@@ -257,38 +251,24 @@ export class ShellView implements Disposable {
     return this.#screen.terminal.buffer.active.type === "alternate";
   }
 
-  /** `full`: no more sessions can be had, so those that there are are what to look at next. */
   #invite({ mood, sentence }: EndingWords, full: boolean): void {
     const invitation = this.#what === "shell" ? "for a new shell" : "to run the command again";
     const colour = mood === "bad" ? RED : "";
     say(this.#screen.terminal, [colour + sentence, `Press Enter ${invitation}.`], () => {
       this.#invites = true;
-      this.#bar.hidden = false;
-      this.#bar.toggleAttribute("data-full", full);
+      this.#bar.show(full);
     });
   }
 
-  /** Asks the gateway with an ordinary request why a handshake failed, which a browser hides. Returns the words for the
-   * person; undefined if the token was refused, another session has begun, or `quiet` asks about the token alone.
+  /** Returns why the gateway did not take the WebSocket, in words for the person; undefined if the token was refused,
+   * another session has begun, or `quiet` asks about the token alone.
    */
   async #askWhy({ quiet }: { quiet: boolean }): Promise<EndingWords | undefined> {
     const run = this.#run;
-    const answer = await access.clusters();
+    const why = await askWhy();
     if (run !== this.#run) return undefined;
-    const words = (sentence: string): EndingWords => ({ state: "failed: gateway", sentence, mood: "bad" });
-    if (answer.type === "refused" && answer.status === 401) this.#shell.unauthorized(answer.message);
-    else if (quiet) return undefined;
-    else if (answer.type === "refused") return words(`The gateway refuses: ${visible(answer.message)}`);
-    else if (answer.type === "unreachable") return words(`The gateway does not answer at ${location.origin}.`);
-    else return words("The gateway did not take the WebSocket, though it answers. Is a proxy in between?");
+    if (why.type === "words") return quiet ? undefined : why.words;
+    this.#shell.unauthorized(why.message);
     return undefined;
-  }
-
-  #makeBar(): HTMLElement {
-    const button = make("button", {}, this.#what === "shell" ? "New shell" : "Run again");
-    button.addEventListener("click", () => this.#invites && this.#again());
-    const mine = make("button", { type: "button", class: "quiet mine" }, "Your sessions");
-    mine.addEventListener("click", () => document.getElementById("sessions")?.click());
-    return make("div", { class: "bar", hidden: "" }, button, mine, make("a", { href: "#/" }, "Another pod"));
   }
 }

@@ -1,0 +1,32 @@
+/** Keeps from a running program the keys that the page takes for itself. */
+
+import type { Terminal } from "@xterm/xterm";
+import { isPaletteKey, isSearch } from "../keys.ts";
+
+export interface ShellKeys {
+  /** True while the session has not ended. */
+  readonly live: boolean;
+  /** True while Enter opens a new session. */
+  readonly invites: boolean;
+  search(): void;
+}
+
+export function takeKeys(terminal: Terminal, keys: ShellKeys): void {
+  terminal.attachCustomKeyEventHandler((event) => {
+    if (isShortcut(event, keys)) return false;
+    // An Enter held down since before the end opens nothing; Tab leads to the buttons once the session has ended
+    if (event.key === "Tab") return keys.live;
+    return !(keys.invites && event.key === "Enter" && event.repeat);
+  });
+}
+
+/** Does what the page's own keys ask for: search, and a way out of the terminal for the keyboard. */
+function isShortcut(event: KeyboardEvent, keys: ShellKeys): boolean {
+  if (event.key === "Escape" && event.shiftKey) {
+    if (event.type === "keydown") document.querySelector<HTMLElement>("header a, header button")?.focus();
+  } else if (isSearch(event)) {
+    event.preventDefault();
+    if (event.type === "keydown") keys.search();
+  } else return isPaletteKey(event);
+  return true;
+}
