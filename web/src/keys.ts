@@ -1,5 +1,7 @@
 /** Names the keys that the page takes for itself. A running terminal gets every other key. */
 
+import { paneAction, type PaneAction } from "./panes/keys.ts";
+
 const MAC = typeof navigator !== "undefined" && /Mac|iPhone|iPad/.test(navigator.platform);
 
 /** Cmd-K on a Mac; else Ctrl-Shift-K, since Ctrl-K ends lines in shells and editors. */
@@ -17,12 +19,15 @@ export interface PageKeys {
   palette(): void;
   /** Returns the fragment of the shell so many places after the one that is shown; undefined if none is open. */
   next(by: number): string | undefined;
+  /** Divides the view, or moves in it; returns false if there is nothing to do. */
+  panes(action: PaneAction): boolean;
 }
 
 /** Listens for the page's keys everywhere. */
 export function listenForKeys(keys: PageKeys): void {
   window.addEventListener("keydown", (event) => openPalette(event, keys));
   window.addEventListener("keydown", (event) => switchShell(event, keys), { capture: true }); // before the terminal has it
+  window.addEventListener("keydown", (event) => movePanes(event, keys), { capture: true });
 }
 
 /** Where no terminal has the keyboard, Ctrl-K is good for the palette, too. */
@@ -44,4 +49,12 @@ function switchShell(event: KeyboardEvent, { next }: PageKeys): void {
   event.preventDefault();
   event.stopPropagation();
   location.hash = fragment;
+}
+
+function movePanes(event: KeyboardEvent, { panes }: PageKeys): void {
+  if (event.target instanceof HTMLInputElement || document.querySelector("dialog[open]")) return;
+  const action = paneAction(event);
+  if (!action || (action.type === "split" && event.repeat) || !panes(action)) return;
+  event.preventDefault();
+  event.stopPropagation();
 }

@@ -17,11 +17,14 @@ import { followTheme } from "./theme.ts";
 import { confirmDialog } from "./dialogs.ts";
 import { fragmentWith, keepTabs, keptTabs } from "./tab_list.ts";
 import { find, forgetAll, keep } from "./tab_storage.ts";
+import { actionsDialog } from "./views/actions_dialog.ts";
 import { chooseView } from "./views/choose.ts";
 import { confirmView } from "./views/confirm.ts";
 import { FindView } from "./views/find.ts";
 import { openPalette } from "./views/palette.ts";
-import { MOST, Shells, type MakeShell } from "./views/shells.ts";
+import { loadShell } from "./views/load_shell.ts";
+import { MOST, Shells } from "./views/shells.ts";
+import { actOnPanes, shellActions } from "./views/shell_actions.ts";
 import { sessionsDialog, type ListedSession } from "./views/sessions_dialog.ts";
 import { settingsDialog } from "./views/settings_dialog.ts";
 import { otherView, signInView } from "./views/signin.ts";
@@ -85,49 +88,34 @@ function open(route: Exclude<Route, { type: "ticket" }>): void {
 /** Shows the shell that is open there, or opens it; the terminal's code comes when it is needed first. */
 async function run({ target, argv }: Extract<Route, { type: "exec" }>): Promise<void> {
   const mine = turn;
-  const path = execPath(target, argv);
-  if (shells.has(path)) return shells.show(path);
+  if (shells.has(target, argv)) return shells.show(target, argv);
   if (shells.full) return name(`At most ${MOST} shells can be open in one page: close one first, or open another page.`, target);
   status.target(target);
   status.state("busy", "connecting");
   const typedSoFar = keepKeys();
-  const makeShell = await terminal();
+  const makeShell = await loadShell(unauthorized);
   const typed = typedSoFar();
   if (mine !== turn) return;
   if (!makeShell) return name("The terminal of this page could not be loaded: the gateway does not answer, or is another one now. Reload the page.", target);
   if (argv.length === 0) remember(access.identity(), target);
-  if (shells.has(path)) shells.show(path); // opened again by now
+  if (shells.has(target, argv)) shells.show(target, argv); // opened again by now
   else shells.open(target, argv, makeShell);
   if (typed) shells.shown?.type(typed);
 }
 
-/** Fetches the terminal's code; undefined if the gateway does not have it any more, or does not answer. */
-async function terminal(): Promise<MakeShell | undefined> {
-  try {
-    const { ShellView } = await import("./views/shell.ts");
-    return (place, tab, target, argv, active) => new ShellView(place, { target, argv, status: tab, unauthorized, active });
-  } catch {
-    return undefined;
-  }
-}
-
 /** Opens the shells again that the page had before a reload, behind the one that the link names. */
 async function reopen(): Promise<void> {
-  const routes = keptTabs().map((fragment) => parseFragment(fragment.slice(1)));
-  const known = routes.filter((route) => route.type === "exec" && find(execPath(route.target, route.argv)) !== undefined);
-  if (known.length === 0 || access.token() === null) return;
-  const makeShell = await terminal();
-  for (const route of known) {
-    if (route.type !== "exec" || !makeShell || shells.full || shells.has(execPath(route.target, route.argv))) continue;
-    shells.open(route.target, route.argv, makeShell, { behind: true });
-  }
+  const layouts = keptTabs();
+  if (layouts.length === 0 || access.token() === null) return;
+  const makeShell = await loadShell(unauthorized);
+  if (makeShell) for (const layout of layouts) shells.reopen(layout, makeShell);
 }
 
 /** Goes on here with a session that another tab or program has, or that nobody has now. */
 function attach({ name, cluster, namespace, pod, container, command }: ListedSession): void {
   const target = { cluster, namespace, pod, container: container || undefined };
   const kept = { name, secret: null, grace: 0, offset: null, until: Date.now() + ATTACH };
-  if (shells.has(execPath(target, command))) shells.leave();
+  if (shells.has(target, command)) shells.leave();
   keep(execPath(target, command), { kept, taken: false });
   const fragment = fragmentWith(fragmentOf(target), command);
   if (location.hash === fragment) follow();
@@ -138,7 +126,7 @@ function list({ cluster, namespace }: Extract<Route, { type: "find" }>): void {
   const opened = new FindView(host, { cluster, namespace, open: (target: Target) => void (location.hash = fragmentOf(target)), unauthorized });
   view = opened;
   opened.focus();
-  setTimeout(() => void import("./views/shell.ts").catch(() => undefined), AHEAD);
+  setTimeout(() => void loadShell(unauthorized), AHEAD);
 }
 
 function name(problem: string, given: Partial<Target>): void {
@@ -237,16 +225,26 @@ function goTo(path: string): void {
   history.replaceState(null, "", location.pathname + location.search + fragment);
 }
 
+function palette(open: (target: Target) => void): void {
+  openPalette({ open, unauthorized, actions: shells.tab && actions });
+}
+
+function actions(): void {
+  actionsDialog(shellActions(shells, palette));
+}
+
 part("settings").addEventListener("click", settingsDialog);
 followTheme();
 listenForKeys({
   next: (by) => shells.next(by),
+  panes: (action) => actOnPanes(shells, action),
   palette: () => {
     if (access.token() === null) return;
     if (view instanceof FindView) view.focus();
-    else openPalette({ open: (target) => void (location.hash = fragmentOf(target)), unauthorized });
+    else palette((target) => void (location.hash = fragmentOf(target)));
   },
 });
+part("actions").addEventListener("click", actions);
 window.addEventListener("hashchange", follow);
 void reopen();
 follow();

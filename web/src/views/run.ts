@@ -16,8 +16,10 @@ const REPORT = /^\x1b\[([IO]$|<)/;
 const SETTLED = 500;
 
 export interface Start {
-  /** Path of the exec endpoint, under which the tab stores the session, too. */
+  /** Path of the exec endpoint. */
   readonly path: string;
+  /** Names the session in the tab's storage. */
+  readonly key: string;
   /** True if Ctrl-C and its like drop a flood: the gateway has started the shell. */
   readonly drops: boolean;
   /** Session to attach to; undefined opens a new session. */
@@ -67,7 +69,7 @@ export class Run implements Disposable {
   /** Stores session and screen, so that this tab finds both again; with `taken`, the tab attaches only when asked. */
   keep(taken = false): void {
     const { kept } = this;
-    if (kept) tabStorage.keep(this.#start.path, { kept, screen: this.#screen.copy(this.#output), taken });
+    if (kept) tabStorage.keep(this.#start.key, { kept, screen: this.#screen.copy(this.#output), taken });
   }
 
   /** Stores and detaches a session that outlives its connection, and ends any other session. */
@@ -93,8 +95,8 @@ export class Run implements Disposable {
       case "hello": {
         // a tab that crashes has no time to copy the screen: it gets the newest output that the gateway has
         const { kept } = this;
-        if (kept) tabStorage.keep(this.#start.path, { kept: { ...kept, offset: null, input: undefined }, taken: false });
-        else tabStorage.forget(this.#start.path);
+        if (kept) tabStorage.keep(this.#start.key, { kept: { ...kept, offset: null, input: undefined }, taken: false });
+        else tabStorage.forget(this.#start.key);
         break;
       }
       case "back":

@@ -23,16 +23,19 @@ const RED = "\x1b[31m";
 export interface Shell {
   readonly target: Target;
   readonly argv: Argv;
+  /** Names the session in this tab's storage. */
+  readonly key: string;
   readonly status: TabStatus;
   /** Hears that there is new output. */
   active(): void;
+  /** Returns true if the terminal should take the keyboard once it is ready. */
+  front(): boolean;
   unauthorized(message: string): void;
 }
 
 export class ShellView implements Disposable {
   readonly #shell: Shell;
   readonly #what: "shell" | "command";
-  readonly #path: string;
   readonly #store = new Store();
   readonly #screen: Screen;
   readonly #notices: LiveNotices;
@@ -46,7 +49,6 @@ export class ShellView implements Disposable {
   constructor(host: HTMLElement, shell: Shell) {
     this.#shell = shell;
     this.#what = shell.argv.length > 0 ? "command" : "shell";
-    this.#path = execPath(shell.target, shell.argv);
     const place = make("div", { class: "screen" });
     this.#notices = this.#store.add(new LiveNotices(this.#what));
     this.#bar = new EndBar(this.#what === "shell" ? "New shell" : "Run again", () => this.#invites && this.#again());
@@ -58,7 +60,7 @@ export class ShellView implements Disposable {
     this.#store.add(guardPaste(this.#screen.terminal, place));
     this.#listen();
     shell.status.target(shell.target);
-    const record = tabStorage.find(this.#path);
+    const record = tabStorage.find(shell.key);
     if (record) this.#resume(record);
     else this.#start();
   }
@@ -100,11 +102,16 @@ export class ShellView implements Disposable {
   end(ended: () => void): void {
     if (!this.live) return ended();
     this.#notices.end(() => {
-      this.#run?.dispose();
-      this.#run = undefined;
-      tabStorage.forget(this.#path);
+      this.finish();
       ended();
     });
+  }
+
+  /** Ends what runs here. */
+  finish(): void {
+    this.#run?.dispose();
+    this.#run = undefined;
+    tabStorage.forget(this.#shell.key);
   }
 
   /** Calls `go` at once if nothing runs here; otherwise asks the person first. */
@@ -148,7 +155,7 @@ export class ShellView implements Disposable {
     else go();
   }
 
-  #start(how: Omit<Start, "path" | "drops"> = {}): void {
+  #start(how: Omit<Start, "path" | "key" | "drops"> = {}): void {
     if (this.#store.disposed) return;
     const { status } = this.#shell;
     this.#bar.hide();
@@ -156,14 +163,16 @@ export class ShellView implements Disposable {
     this.#notices.clear();
     this.#run?.dispose();
     status.state("busy", how.kept ? "reconnecting" : "connecting");
-    this.#run = new Run(this.#screen, { path: this.#path, drops: this.#what === "shell", ...how }, (event) => this.#handle(event));
-    this.#screen.terminal.focus();
+    const { target, argv, key, front } = this.#shell;
+    const start = { path: execPath(target, argv), key, drops: this.#what === "shell", ...how };
+    this.#run = new Run(this.#screen, start, (event) => this.#handle(event));
+    if (front()) this.#screen.terminal.focus();
   }
 
   /** Opens a new session, because the person asks for a new session. */
   #again(): void {
     const ended = this.#run;
-    tabStorage.forget(this.#path);
+    tabStorage.forget(this.#shell.key);
     this.#invites = false;
     this.#notices.clear();
     say(this.#screen.terminal, [`New ${this.#what} in ${describeTarget(this.#shell.target)}`], () => {
@@ -224,7 +233,7 @@ export class ShellView implements Disposable {
     run.whenDrawn(() => {
       if (run !== this.#run) return;
       if (words.elsewhere) return this.#elsewhere(words, run.kept);
-      tabStorage.forget(this.#path);
+      tabStorage.forget(this.#shell.key);
       this.#invite(words, ending.type === "failed" && ending.code === "too_many_sessions");
     });
   }
@@ -237,7 +246,7 @@ export class ShellView implements Disposable {
     this.#invites = !this.#taken;
     this.#shell.status.state(words.mood, words.state);
     if (this.#taken) this.#run?.keep(true);
-    else tabStorage.forget(this.#path);
+    else tabStorage.forget(this.#shell.key);
     const again = { label: this.#what === "shell" ? "New shell" : "Run again", press: (): void => this.#again() };
     if (!kept) return this.#notices.elsewhere(words, [again]);
     const label = this.#taken ? "Take it back" : "Try again";
