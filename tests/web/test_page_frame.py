@@ -1,5 +1,7 @@
 """What is around the terminal: what is pasted, searched and set, and the head that warns."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
@@ -41,6 +43,7 @@ async def test_lines_are_shown_before_they_are_pasted_and_cannot_end_their_paste
 async def test_the_terminal_is_searched_and_set_as_a_person_likes_it(tab, server):
     await opened(tab, server, "/default/default/web-0")
     await tab.keys("echo needle\r")
+    await tab.shows(re.compile(r"needle\s*needle"))
     await tab.page.keyboard.press("Control+Shift+F")
     await tab.page.keyboard.type("needle")
     await expect(tab.page.locator(".searchbar .count")).to_have_text("2 of 2")
@@ -86,3 +89,22 @@ async def test_a_link_says_where_it_leads_before_it_opens_and_no_script_is_one(t
             await expect(address).to_have_text(leads)
             await tab.page.keyboard.press("Escape")
         await expect(address).to_have_count(0)
+
+
+async def test_what_the_terminal_has_is_saved_as_text_and_as_a_page_in_which_nothing_runs(
+    tab, server, tmp_path
+):
+    await opened(tab, server, "/default/default/web-0")
+    await tab.keys(r"printf '\033[31mred\033[0m <b>&\n'" + "\r")
+    await tab.shows("red <b>&")
+    for kind, begin in (("text", "$ printf"), ("HTML", "<!doctype html>")):
+        await tab.page.get_by_role("button", name="Actions").click()
+        await tab.page.keyboard.type(f"save {kind}")
+        async with tab.page.expect_download() as download:
+            await tab.page.keyboard.press("Enter")
+        saved = await download.value
+        await saved.save_as(tmp_path / kind)
+        assert (tmp_path / kind).read_text().startswith(begin)
+        assert saved.suggested_filename.startswith("default_web-0_")
+    assert "red <b>&\n" in (tmp_path / "text").read_text()
+    assert "&lt;b>&amp;" in (tmp_path / "HTML").read_text()

@@ -17,6 +17,8 @@ export interface Screen extends Disposable {
   readonly terminal: Terminal;
   /** Returns a copy of the screen; undefined if the screen is too large for a copy. */
   copy(output: Drawn): Snapshot | undefined;
+  /** Returns what the terminal has as HTML, in the colours of the page. */
+  html(): string;
   /** Draws a copy, takes the size of the place again, then calls `drawn`. */
   restore(snapshot: Snapshot, drawn: () => void): void;
 }
@@ -58,6 +60,7 @@ export function createScreen(host: HTMLElement): Screen {
   return {
     terminal,
     copy: (output) => take(terminal, serializer, unserialized, output),
+    html: () => serializer.serializeAsHTML({ includeGlobalBackground: true }),
     restore: (snapshot, drawn) => {
       size.hold(true);
       restore(terminal, snapshot, () => {

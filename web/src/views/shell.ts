@@ -5,15 +5,16 @@ import { describeEnding, type EndingWords } from "../endings.ts";
 import type { Ending, Kept, SessionEvent } from "../events.ts";
 import * as tabStorage from "../tab_storage.ts";
 import { listen, onVisible, Store, type Disposable } from "../lifecycle.ts";
-import { execPath, isName, type Argv, type Target } from "../protocol/target.ts";
+import { execPath, type Argv, type Target } from "../protocol/target.ts";
 import { createScreen, type Screen } from "../screen.ts";
 import type { TabStatus } from "../status.ts";
 import { say } from "../terminal.ts";
-import { describeTarget, visible } from "../words.ts";
+import { describeTarget } from "../words.ts";
 import { guardPaste } from "../paste.ts";
 import { askWhy } from "./ask_why.ts";
 import { EndBar } from "./end_bar.ts";
 import { Run, type Start } from "./run.ts";
+import { tell } from "./shell_events.ts";
 import { takeKeys } from "./shell_keys.ts";
 import { SearchBar } from "./search_bar.ts";
 import { LiveNotices } from "./live_notices.ts";
@@ -37,7 +38,7 @@ export class ShellView implements Disposable {
   readonly #shell: Shell;
   readonly #what: "shell" | "command";
   readonly #store = new Store();
-  readonly #screen: Screen;
+  readonly screen: Screen;
   readonly #notices: LiveNotices;
   readonly #bar: EndBar;
   readonly #search: SearchBar;
@@ -52,12 +53,12 @@ export class ShellView implements Disposable {
     const place = make("div", { class: "screen" });
     this.#notices = this.#store.add(new LiveNotices(this.#what));
     this.#bar = new EndBar(this.#what === "shell" ? "New shell" : "Run again", () => this.#invites && this.#again());
-    this.#notices.element.addEventListener("click", () => this.#screen.terminal.focus());
+    this.#notices.element.addEventListener("click", () => this.screen.terminal.focus());
     host.replaceChildren(make("div", { class: "stage" }, place, this.#notices.element), this.#bar.element);
-    this.#screen = this.#store.add(createScreen(place));
-    this.#search = this.#store.add(new SearchBar(this.#screen.terminal));
+    this.screen = this.#store.add(createScreen(place));
+    this.#search = this.#store.add(new SearchBar(this.screen.terminal));
     place.after(this.#search.element);
-    this.#store.add(guardPaste(this.#screen.terminal, place));
+    this.#store.add(guardPaste(this.screen.terminal, place));
     this.#listen();
     shell.status.target(shell.target);
     const record = tabStorage.find(shell.key);
@@ -89,13 +90,13 @@ export class ShellView implements Disposable {
   }
 
   focus(): void {
-    this.#screen.terminal.focus();
+    this.screen.terminal.focus();
     this.#run?.session.check();
   }
 
   /** Takes text as typed here. */
   type(text: string): void {
-    this.#screen.terminal.input(text);
+    this.screen.terminal.input(text);
   }
 
   /** Ends what runs here, after the person has agreed, and calls `ended`. */
@@ -121,7 +122,7 @@ export class ShellView implements Disposable {
   }
 
   #listen(): void {
-    const { terminal } = this.#screen;
+    const { terminal } = this.screen;
     const showSize = (): void => this.#shell.status.size({ columns: terminal.cols, rows: terminal.rows });
     showSize();
     this.#store.add(terminal.onResize(showSize));
@@ -151,7 +152,7 @@ export class ShellView implements Disposable {
       else this.#start({ kept, redraw: screen?.alternate ?? false });
     };
     this.#shell.status.state("busy", "reconnecting");
-    if (screen) this.#screen.restore(screen, go);
+    if (screen) this.screen.restore(screen, go);
     else go();
   }
 
@@ -165,8 +166,8 @@ export class ShellView implements Disposable {
     status.state("busy", how.kept ? "reconnecting" : "connecting");
     const { target, argv, key, front } = this.#shell;
     const start = { path: execPath(target, argv), key, drops: this.#what === "shell", ...how };
-    this.#run = new Run(this.#screen, start, (event) => this.#handle(event));
-    if (front()) this.#screen.terminal.focus();
+    this.#run = new Run(this.screen, start, (event) => this.#handle(event));
+    if (front()) this.screen.terminal.focus();
   }
 
   /** Opens a new session, because the person asks for a new session. */
@@ -175,51 +176,16 @@ export class ShellView implements Disposable {
     tabStorage.forget(this.#shell.key);
     this.#invites = false;
     this.#notices.clear();
-    say(this.#screen.terminal, [`New ${this.#what} in ${describeTarget(this.#shell.target)}`], () => {
+    say(this.screen.terminal, [`New ${this.#what} in ${describeTarget(this.#shell.target)}`], () => {
       if (ended === this.#run) this.#start();
     });
   }
 
   #handle(event: SessionEvent): void {
-    const { status, target } = this.#shell;
-    const session = this.#run?.session;
-    switch (event.type) {
-      case "hello":
-        status.target({
-          ...target,
-          ...(isName(event.namespace) && { namespace: event.namespace }),
-          ...(isName(event.container) && { container: event.container }),
-        });
-        if (event.note) say(this.#screen.terminal, [visible(event.note)]);
-        status.kept(event.grace, this.#what, () => this.#notices.end(() => this.#run?.session.finish()));
-        return status.state("busy", "starting");
-      case "started":
-        return status.state("good", "connected");
-      case "away":
-        status.kept(undefined);
-        status.pulse(undefined);
-        status.state("busy", "reconnecting");
-        return this.#notices.away(event, () => this.#run?.session.check());
-      case "unopened":
-        return void this.#askWhy({ quiet: true });
-      case "back":
-        this.#notices.back();
-        return status.state("good", "connected");
-      case "hop":
-        if (event.code) status.state("busy", `waiting: ${visible(event.hop)}`);
-        else status.state("good", "connected");
-        return this.#notices.hop(event);
-      case "warning":
-        return this.#notices.warning(event);
-      case "pulse":
-        return status.pulse(event.milliseconds);
-      case "held":
-        return session && this.#notices.held(session);
-      case "tooMuch":
-        return this.#notices.tooMuch(event);
-      case "ended":
-        return void this.#ended(event.ending);
-    }
+    if (event.type === "ended") return void this.#ended(event.ending);
+    if (event.type === "unopened") return void this.#askWhy({ quiet: true });
+    const { terminal } = this.screen;
+    tell(event, { shell: this.#shell, what: this.#what, notices: this.#notices, terminal, session: () => this.#run?.session });
   }
 
   async #ended(ending: Ending): Promise<void> {
@@ -257,13 +223,13 @@ export class ShellView implements Disposable {
   }
 
   get #alternate(): boolean {
-    return this.#screen.terminal.buffer.active.type === "alternate";
+    return this.screen.terminal.buffer.active.type === "alternate";
   }
 
   #invite({ mood, sentence }: EndingWords, full: boolean): void {
     const invitation = this.#what === "shell" ? "for a new shell" : "to run the command again";
     const colour = mood === "bad" ? RED : "";
-    say(this.#screen.terminal, [colour + sentence, `Press Enter ${invitation}.`], () => {
+    say(this.screen.terminal, [colour + sentence, `Press Enter ${invitation}.`], () => {
       this.#invites = true;
       this.#bar.show(full);
     });

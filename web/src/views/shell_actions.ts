@@ -3,6 +3,7 @@
 import { PANE_KEYS, type PaneAction } from "../panes/keys.ts";
 import type { Way } from "../panes/layout.ts";
 import type { Target } from "../protocol/target.ts";
+import { saveScrollback, type Kind } from "../scrollback_file.ts";
 import type { Action } from "./actions_dialog.ts";
 import type { Shells } from "./shells.ts";
 
@@ -12,6 +13,7 @@ export function shellActions(shells: Shells, choose: (open: (target: Target) => 
   if (!tab || !shown) return [];
   const beside = (way: Way) => (): void => choose((target) => shells.split(way, target, []));
   const act = (action: PaneAction) => (): void => void actOnPanes(shells, action);
+  const save = (kind: Kind): void => void (tab.focused && saveScrollback(shown.screen, tab.focused.opened.target, kind));
   const several: Action[] = [
     { label: "Next shell of this view", keys: PANE_KEYS.focus, run: () => tab.focusAfter() },
     { label: "Make this shell larger", keys: PANE_KEYS.larger, run: act({ type: "resize", sign: 1 }) },
@@ -25,6 +27,8 @@ export function shellActions(shells: Shells, choose: (open: (target: Target) => 
     ...(tab.panes.length > 1 ? several : []),
     { label: "Close this shell", run: () => tab.close() },
     { label: "Search in the terminal", keys: "Ctrl-Shift-F", run: () => shown.search() },
+    { label: "Save what the terminal has, as text", run: () => save("txt") },
+    { label: "Save what the terminal has, as HTML", run: () => save("html") },
   ];
 }
 
