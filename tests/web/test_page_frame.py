@@ -4,6 +4,7 @@ import re
 
 import pytest
 from playwright.async_api import expect
+from support.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -108,3 +109,16 @@ async def test_what_the_terminal_has_is_saved_as_text_and_as_a_page_in_which_not
         assert saved.suggested_filename.startswith("default_web-0_")
     assert "red <b>&\n" in (tmp_path / "text").read_text()
     assert "&lt;b>&amp;" in (tmp_path / "HTML").read_text()
+
+
+async def test_a_program_fills_the_clipboard_in_sight_and_never_reads_it(tab, server):
+    await tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await opened(tab, server, "/default/default/kept-0")
+    await tab.page.evaluate("navigator.clipboard.writeText('before')")
+    server.kept[0].write(b"\x1b]52;c;?\x07\x1b]52;c;b25l\x07")
+    await expect(tab.page.locator(".notice")).to_contain_text("put this into the clipboard: one")
+    assert await tab.page.evaluate("navigator.clipboard.readText()") == "one"
+    server.kept[0].write("\r\x1b[2K\U0001f468\u200d\U0001f469\u200d\U0001f467\x1b[6n".encode())
+    await until(
+        lambda: bytes(server.kept[0].taken) == b"\x1b[1;3R"
+    )  # one character, two columns wide; and no answer before

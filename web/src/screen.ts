@@ -4,7 +4,7 @@
 
 import { FitAddon } from "@xterm/addon-fit";
 import { SerializeAddon } from "@xterm/addon-serialize";
-import { Unicode11Addon } from "@xterm/addon-unicode11";
+import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
 import { WebglAddon } from "@xterm/addon-webgl";
 import { Terminal, type ITerminalOptions } from "@xterm/xterm";
 import { findLinks, LINKS } from "./links.ts";
@@ -41,8 +41,7 @@ export function createScreen(host: HTMLElement): Screen {
     ...chosen(settings()),
   });
   store.add(terminal);
-  terminal.loadAddon(new Unicode11Addon());
-  terminal.unicode.activeVersion = "11";
+  terminal.loadAddon(new UnicodeGraphemesAddon()); // a family of emoji is one character, two columns wide
   findLinks(terminal);
   const serializer = new SerializeAddon();
   terminal.loadAddon(serializer);

@@ -1,17 +1,23 @@
 /** Tells a person what happens to a running session, in bars that come and go by themselves. */
 
+import { MOST_COPIED } from "../clipboard.ts";
 import { hopName, type EndingWords } from "../endings.ts";
 import type { SessionEvent } from "../events.ts";
 import { MOST } from "../input.ts";
 import type { Disposable } from "../lifecycle.ts";
 import { Notices, until, type Button } from "../notices.ts";
 import type { Session } from "../session.ts";
-import { megabytes } from "../words.ts";
+import { megabytes, visible } from "../words.ts";
 
 /** Milliseconds before a bar mentions waiting input: most pastes are sent by then. */
 const PATIENCE = 1000;
 
-type Kind = "away" | "hop" | "warning" | "held" | "tooMuch" | "end" | "elsewhere";
+/** Milliseconds for which a bar says what is in the clipboard now. */
+const BRIEF = 8000;
+/** Characters of the clipboard that a bar shows. */
+const SHOWN = 80;
+
+type Kind = "away" | "hop" | "warning" | "held" | "tooMuch" | "clipboard" | "end" | "elsewhere";
 type Of<Type extends SessionEvent["type"]> = Extract<SessionEvent, { type: Type }>;
 
 export class LiveNotices implements Disposable {
@@ -72,6 +78,30 @@ export class LiveNotices implements Disposable {
     });
   }
 
+  /** Says for a while what the program has put into the clipboard. */
+  copied(text: string): void {
+    const end = Date.now() + BRIEF;
+    const count = (): string => {
+      if (Date.now() > end) this.#notices.hide("clipboard");
+      return "";
+    };
+    this.#clipboard("plain", `The program has put this into the clipboard: ${preview(text)}`, [], count);
+  }
+
+  /** Offers what the program would put into the clipboard. */
+  offered(text: string, again: () => void): void {
+    const press = (): void => {
+      this.#notices.hide("clipboard");
+      again();
+    };
+    this.#clipboard("plain", `The program would put this into the clipboard: ${preview(text)}`, [{ label: "Copy it", press }]);
+  }
+
+  refused(units: number): void {
+    const text = `The program would put ${megabytes(units * 0.75)} into the clipboard: at most ${megabytes(MOST_COPIED)} are taken.`;
+    this.#clipboard("bad", text, []);
+  }
+
   /** Asks the person whether to end the session, and calls `finish` after a yes. */
   end(finish: () => void): void {
     this.#ask(`End this ${this.#what}, and what runs in it?`, "End it", finish);
@@ -99,6 +129,11 @@ export class LiveNotices implements Disposable {
     this.#notices.dispose();
   }
 
+  #clipboard(mood: "plain" | "bad", text: string, buttons: readonly Button[], count = (): string => ""): void {
+    const hide = { label: "Hide", press: (): void => this.#notices.hide("clipboard") };
+    this.#notices.show("clipboard", { mood, text, count, buttons: [...buttons, hide] });
+  }
+
   #ask(text: string, label: string, finish: () => void): void {
     const hide = (): void => this.#notices.hide("end");
     const go = (): void => {
@@ -124,6 +159,11 @@ export class LiveNotices implements Disposable {
       buttons: [{ label: "Drop it", press: drop }],
     });
   }
+}
+
+/** Returns the beginning of a text, and how long the whole is. */
+function preview(text: string): string {
+  return text.length > SHOWN ? `${visible(text.slice(0, SHOWN))}… (${text.length.toLocaleString("en")} characters)` : visible(text);
 }
 
 function capital(text: string): string {

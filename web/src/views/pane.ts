@@ -29,7 +29,7 @@ export interface PaneEvents {
   active(): void;
   /** The person closes this pane. */
   close(pane: Pane): void;
-  /** Returns true if the pane should take the keyboard once it is ready. */
+  /** Returns true while the pane is the one to have the keyboard. */
   front(pane: Pane): boolean;
 }
 

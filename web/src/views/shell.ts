@@ -1,6 +1,7 @@
 /** Shows a terminal and its session; after the end, opens a new session only when the person asks. */
 
 import { make } from "../elements.ts";
+import { takeCopies } from "../clipboard.ts";
 import { describeEnding, type EndingWords } from "../endings.ts";
 import type { Ending, Kept, SessionEvent } from "../events.ts";
 import * as tabStorage from "../tab_storage.ts";
@@ -29,7 +30,7 @@ export interface Shell {
   readonly status: TabStatus;
   /** Hears that there is new output. */
   active(): void;
-  /** Returns true if the terminal should take the keyboard once it is ready. */
+  /** Returns true while this shell is the one to have the keyboard. */
   front(): boolean;
   unauthorized(message: string): void;
 }
@@ -59,6 +60,7 @@ export class ShellView implements Disposable {
     this.#search = this.#store.add(new SearchBar(this.screen.terminal));
     place.after(this.#search.element);
     this.#store.add(guardPaste(this.screen.terminal, place));
+    this.#store.add(takeCopies(this.screen.terminal, shell.front, this.#notices));
     this.#listen();
     shell.status.target(shell.target);
     const record = tabStorage.find(shell.key);
@@ -218,12 +220,8 @@ export class ShellView implements Disposable {
     const label = this.#taken ? "Take it back" : "Try again";
     const secret = this.#taken ? null : kept.secret;
     const until = this.#taken ? kept.until : Date.now(); // one retry: the grace is over, by this computer's clock
-    const back = { label, press: (): void => this.#start({ kept: { ...kept, secret, until }, redraw: this.#alternate }) };
+    const back = { label, press: (): void => this.#start({ kept: { ...kept, secret, until }, redraw: this.screen.terminal.buffer.active.type === "alternate" }) };
     this.#notices.elsewhere(words, [back, again]);
-  }
-
-  get #alternate(): boolean {
-    return this.screen.terminal.buffer.active.type === "alternate";
   }
 
   #invite({ mood, sentence }: EndingWords, full: boolean): void {

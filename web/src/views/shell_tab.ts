@@ -146,7 +146,7 @@ export class ShellTab {
       changed: () => this.#draw(),
       active: () => this.#events.active(),
       close: (one) => this.close(one),
-      front: (one) => this.#focused === undefined || this.#focused === one,
+      front: (one) => this.#shown && this.#focused === one,
     });
     this.#panes.set(pane.name, pane);
     this.host.append(pane.element);
