@@ -23,7 +23,7 @@ test-lab: $(VENV)/.ready web
 
 web: $(VENV)/.ready gateway/server/page/index.html
 
-gateway/server/page/index.html: web/package-lock.json web/build.mjs web/index.html $(shell find web/src -type f)
+gateway/server/page/index.html: web/package-lock.json web/build.mjs web/index.html web/icon.svg web/manifest.json $(shell find web/src -type f)
 	hack/node npm --prefix web ci --no-audit --no-fund
 	hack/node npm --prefix web run build
 	@touch $@

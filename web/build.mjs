@@ -1,4 +1,5 @@
 // Builds the page into the Python package, or, with --test, the tests into build/.
+import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -28,10 +29,24 @@ async function buildPage() {
   const built = Object.keys(metafile.outputs).map((path) => `assets/${basename(path)}`);
   const html = await readFile(join(here, "index.html"), "utf8");
   const linked = html
+    .replace("__MANIFEST__", `assets/${await manifest()}`)
     .replace("__SCRIPT__", built.find((path) => /main-\w+\.js$/.test(path)))
     .replace("__STYLE__", built.find((path) => path.endsWith(".css")));
   await writeFile(join(page, "index.html"), linked);
   await writeFile(join(page, "LICENSES.txt"), await licenses());
+}
+
+// Writes what an installed window of the page is made of, and returns the name of the manifest
+async function manifest() {
+  const icon = await asset("icon", "svg", await readFile(join(here, "icon.svg"), "utf8"));
+  const text = await readFile(join(here, "manifest.json"), "utf8");
+  return await asset("manifest", "webmanifest", text.replaceAll("__ICON__", icon));
+}
+
+async function asset(name, kind, content) {
+  const hash = createHash("sha256").update(content).digest("hex").slice(0, 8);
+  await writeFile(join(page, "assets", `${name}-${hash}.${kind}`), content);
+  return `${name}-${hash}.${kind}`;
 }
 
 // Returns the licenses of the packages that are inside the built page

@@ -122,3 +122,12 @@ async def test_a_program_fills_the_clipboard_in_sight_and_never_reads_it(tab, se
     await until(
         lambda: bytes(server.kept[0].taken) == b"\x1b[1;3R"
     )  # one character, two columns wide; and no answer before
+
+
+async def test_keys_that_the_browser_takes_are_sent_from_the_list_of_actions(tab, server):
+    await opened(tab, server, "/default/default/web-0")
+    await tab.page.get_by_role("button", name="Actions").click()
+    await tab.page.keyboard.type("ctrl-w")
+    await tab.page.keyboard.press("Enter")
+    await tab.keys("x")
+    await stdin(tab, server, b"\x17x")

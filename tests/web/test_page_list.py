@@ -110,3 +110,12 @@ async def test_the_page_works_below_a_path(browser, gateway):
         assert tab.page.url == f"{url}/?renderer=dom#/default/default/bash-0"
         await tab.page.reload()
         await tab.state("connected")
+        await tab.page.keyboard.press("Control+Shift+K")
+        await tab.page.keyboard.type(">")
+        await expect(tab.page.get_by_role("dialog", name="Actions")).to_be_visible()
+        # the window that is installed is of this path, and of nothing above it
+        client = await tab.page.context.new_cdp_session(tab.page)
+        found = await client.send("Page.getAppManifest")
+        assert (found["errors"], found["manifest"]["startUrl"]) == ([], f"{url}/")
+        assert found["manifest"]["scope"] == f"{url}/"
+        assert (await client.send("Page.getInstallabilityErrors"))["installabilityErrors"] == []

@@ -1,10 +1,12 @@
 /** Names what can be done with the shell that is shown, for the list of actions and for the keys. */
 
+import { isFullScreen, locksKeys, TAKEN, toggleFullScreen } from "../full_screen.ts";
 import { PANE_KEYS, type PaneAction } from "../panes/keys.ts";
 import type { Way } from "../panes/layout.ts";
 import type { Target } from "../protocol/target.ts";
 import { saveScrollback, type Kind } from "../scrollback_file.ts";
 import type { Action } from "./actions_dialog.ts";
+import type { ShellView } from "./shell.ts";
 import type { Shells } from "./shells.ts";
 
 /** `choose` lets a person find a pod, and calls its argument with the pod. */
@@ -14,6 +16,7 @@ export function shellActions(shells: Shells, choose: (open: (target: Target) => 
   const beside = (way: Way) => (): void => choose((target) => shells.split(way, target, []));
   const act = (action: PaneAction) => (): void => void actOnPanes(shells, action);
   const save = (kind: Kind): void => void (tab.focused && saveScrollback(shown.screen, tab.focused.opened.target, kind));
+  const full = isFullScreen() ? "Leave full screen" : `Full screen${locksKeys() ? ", with all keys for the shell" : ""}`;
   const several: Action[] = [
     { label: "Next shell of this view", keys: PANE_KEYS.focus, run: () => tab.focusAfter() },
     { label: "Make this shell larger", keys: PANE_KEYS.larger, run: act({ type: "resize", sign: 1 }) },
@@ -29,7 +32,14 @@ export function shellActions(shells: Shells, choose: (open: (target: Target) => 
     { label: "Search in the terminal", keys: "Ctrl-Shift-F", run: () => shown.search() },
     { label: "Save what the terminal has, as text", run: () => save("txt") },
     { label: "Save what the terminal has, as HTML", run: () => save("html") },
+    ...TAKEN.map(([key, text]) => ({ label: `Send ${key}, which the browser takes`, run: () => sendKey(shown, text) })),
+    { label: full, run: () => void toggleFullScreen().catch(() => undefined).finally(() => shown.focus()) },
   ];
+}
+
+function sendKey(shell: ShellView, text: string): void {
+  shell.type(text);
+  shell.focus();
 }
 
 /** Does what a key asks for; returns false if no shell is shown, or if its view has nothing to do it with. */
