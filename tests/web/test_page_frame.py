@@ -131,3 +131,20 @@ async def test_keys_that_the_browser_takes_are_sent_from_the_list_of_actions(tab
     await tab.page.keyboard.press("Enter")
     await tab.keys("x")
     await stdin(tab, server, b"\x17x")
+
+
+async def test_fingers_have_the_keys_that_their_keyboard_lacks(new_tab, server):
+    phone = {"has_touch": True, "is_mobile": True, "viewport": {"width": 390, "height": 844}}
+    async with new_tab(**phone) as tab:
+        await opened(tab, server, "/default/default/web-0")
+        for name in ("Esc", "Up", "Ctrl"):
+            await (
+                tab.page.get_by_role("region", name="Keys of the terminal")
+                .get_by_role("button", name=name, exact=True)
+                .tap()
+            )
+        await tab.keys("a-")
+        await stdin(tab, server, b"\x1b\x1b[A\x01-")
+        (_, rows) = await tab.size()
+        await tab.page.set_viewport_size({"width": 390, "height": 480})  # as the keyboard of the screen does
+        await until(lambda: server.sessions[-1].sizes[-1][1] < rows - 10)

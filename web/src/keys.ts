@@ -9,6 +9,8 @@ export function isPaletteKey(event: KeyboardEvent): boolean {
   return event.code === "KeyK" && (MAC ? event.metaKey && !event.ctrlKey : event.ctrlKey && event.shiftKey);
 }
 
+export const SEARCH_KEYS = MAC ? "Cmd-F" : "Ctrl-Shift-F";
+
 /** Cmd-F on a Mac; else Ctrl-Shift-F, since Ctrl-F goes on by a letter, or a page. */
 export function isSearch(event: KeyboardEvent): boolean {
   return event.code === "KeyF" && (MAC ? event.metaKey && !event.ctrlKey : event.ctrlKey && event.shiftKey);

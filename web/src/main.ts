@@ -10,7 +10,7 @@ import type { Disposable } from "./lifecycle.ts";
 import { forgetLists } from "./lists/lists.ts";
 import { forgetListMemory } from "./lists/memory.ts";
 import { forgetRecent, remember } from "./lists/recent.ts";
-import { fragmentOf, parseFragment, type Route } from "./route.ts";
+import { fragmentOf, parseFragment, replaceFragment, type Route } from "./route.ts";
 import { execPath, type Target } from "./protocol/target.ts";
 import { StatusLine } from "./status.ts";
 import { followTheme } from "./theme.ts";
@@ -28,6 +28,7 @@ import { actOnPanes, shellActions } from "./views/shell_actions.ts";
 import { sessionsDialog, type ListedSession } from "./views/sessions_dialog.ts";
 import { settingsDialog } from "./views/settings_dialog.ts";
 import { otherView, signInView } from "./views/signin.ts";
+import { followViewport } from "./viewport.ts";
 import { visible } from "./words.ts";
 
 /** Milliseconds after which the terminal's code is fetched, so that a shell opens at once. */
@@ -217,12 +218,9 @@ function signIn(reason: string, ticket = ""): void {
   show(signInView({ reason, ticket, enter: take }));
 }
 
-/** Puts `path` into the address bar alone, without an entry in the history and without an event; a `path` that begins
- * with anything but a slash empties the fragment.
- */
+/** Puts `path` into the address bar; one that begins with anything but a slash empties the fragment. */
 function goTo(path: string): void {
-  const fragment = path.startsWith("/") ? `#${path}` : "";
-  history.replaceState(null, "", location.pathname + location.search + fragment);
+  replaceFragment(path.startsWith("/") ? `#${path}` : "");
 }
 
 function palette(open: (target: Target) => void): void {
@@ -235,6 +233,7 @@ function actions(): void {
 
 part("settings").addEventListener("click", settingsDialog);
 followTheme();
+followViewport();
 listenForKeys({
   next: (by) => shells.next(by),
   panes: (action) => actOnPanes(shells, action),

@@ -48,6 +48,11 @@ export function formFragment(fields: Readonly<Record<string, string>>): string {
   return `#${FORM}${new URLSearchParams(Object.entries(fields).filter(([, value]) => value))}`;
 }
 
+/** Puts a fragment into the address bar alone, without an entry in the history and without an event. */
+export function replaceFragment(fragment: string): void {
+  history.replaceState(null, "", location.pathname + location.search + fragment);
+}
+
 function parsePath(fragment: string): Route {
   const question = fragment.indexOf("?");
   const path = question < 0 ? fragment : fragment.slice(0, question);

@@ -20,13 +20,16 @@ export interface Binding extends Disposable {
   replaying: boolean;
 }
 
-/** Sends the terminal's keys and sizes to the session until the result is disposed of. The caller writes the output. */
-export function bind(terminal: Terminal, session: Session): Binding {
+/** Sends the terminal's keys and sizes to the session until the result is disposed of. The caller writes the output.
+ * Each key passes through `typed`, which returns what is sent.
+ */
+export function bind(terminal: Terminal, session: Session, typed: (text: string) => string = (text) => text): Binding {
   const store = new Store();
   const binding = { replaying: false, dispose: () => store.dispose() };
   session.resize({ columns: terminal.cols, rows: terminal.rows });
   store.add(terminal.onData((text) => {
-    if (!binding.replaying || !REPLY.test(text)) session.write(text);
+    if (!REPLY.test(text)) session.write(typed(text));
+    else if (!binding.replaying) session.write(text);
   }));
   store.add(terminal.onBinary((text) => session.write(fromUnits(text))));
   store.add(terminal.onResize(({ cols, rows }) => session.resize({ columns: cols, rows })));

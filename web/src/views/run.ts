@@ -8,7 +8,8 @@ import { OutputQueue } from "../output.ts";
 import type { Screen } from "../screen.ts";
 import { Session } from "../session.ts";
 import { connect } from "../socket.ts";
-import { bind, nudge, REPLY, TIDY, type Binding } from "../terminal.ts";
+import { bind, nudge, TIDY, type Binding } from "../terminal.ts";
+import { modifiers } from "./touch_bar.ts";
 
 /** Matches reports of the focus and the mouse, which are no keys. */
 const REPORT = /^\x1b\[([IO]$|<)/;
@@ -52,8 +53,7 @@ export class Run implements Disposable {
     const drawn = (offset: number): void => this.session.drawn(offset);
     const gapped = (): void => this.#nudge();
     this.#output = this.#store.add(new OutputQueue(terminal, kept?.offset ?? 0, { drawn, gapped }, { drops }));
-    this.#binding = this.#store.add(bind(terminal, this.session));
-    this.#store.add(terminal.onData((text) => REPLY.test(text) || REPORT.test(text) || this.#output.typed(text)));
+    this.#binding = this.#store.add(bind(terminal, this.session, (text) => this.#typed(text)));
   }
 
   /** Calls `callback` once, as soon as all output received so far is on the screen. */
@@ -107,6 +107,13 @@ export class Run implements Disposable {
         break;
     }
     this.#tell(event);
+  }
+
+  #typed(text: string): string {
+    if (REPORT.test(text)) return text;
+    const sent = modifiers.apply(text);
+    this.#output.typed(sent);
+    return sent;
   }
 
   #nudge(): void {

@@ -1,6 +1,7 @@
 /** Names what can be done with the shell that is shown, for the list of actions and for the keys. */
 
 import { isFullScreen, locksKeys, TAKEN, toggleFullScreen } from "../full_screen.ts";
+import { SEARCH_KEYS } from "../keys.ts";
 import { PANE_KEYS, type PaneAction } from "../panes/keys.ts";
 import type { Way } from "../panes/layout.ts";
 import type { Target } from "../protocol/target.ts";
@@ -29,7 +30,7 @@ export function shellActions(shells: Shells, choose: (open: (target: Target) => 
     { label: "Split: a shell in another pod, below", run: beside("below") },
     ...(tab.panes.length > 1 ? several : []),
     { label: "Close this shell", run: () => tab.close() },
-    { label: "Search in the terminal", keys: "Ctrl-Shift-F", run: () => shown.search() },
+    { label: "Search in the terminal", keys: SEARCH_KEYS, run: () => shown.search() },
     { label: "Save what the terminal has, as text", run: () => save("txt") },
     { label: "Save what the terminal has, as HTML", run: () => save("html") },
     ...TAKEN.map(([key, text]) => ({ label: `Send ${key}, which the browser takes`, run: () => sendKey(shown, text) })),

@@ -4,13 +4,14 @@ import { openDialog } from "../dialogs.ts";
 import { make } from "../elements.ts";
 import { onlyPanes, type Layout, type Way } from "../panes/layout.ts";
 import { execPath, type Argv, type Target } from "../protocol/target.ts";
-import { fragmentOf, parseFragment } from "../route.ts";
+import { fragmentOf, parseFragment, replaceFragment } from "../route.ts";
 import type { StatusLine } from "../status.ts";
 import * as openTabs from "../tab_list.ts";
 import { find } from "../tab_storage.ts";
 import { nameOf, type MakeShell, type Opened, type Pane } from "./pane.ts";
 import type { ShellView } from "./shell.ts";
 import { ShellTab } from "./shell_tab.ts";
+import { touchBar } from "./touch_bar.ts";
 
 /** Shells that are open at once: browsers draw about 16 terminals with WebGL, and each keeps its lines in memory. */
 export const MOST = 16;
@@ -32,6 +33,7 @@ export class Shells {
     this.#place = place;
     this.#strip = strip;
     this.#status = status;
+    document.body.append(touchBar(() => this.shown?.screen));
   }
 
   /** The tab that is shown; undefined while another view is. */
@@ -187,7 +189,7 @@ export class Shells {
   #changed(tab: ShellTab): void {
     this.#keep();
     if (tab !== this.#shown || location.hash === tab.fragment) return;
-    history.replaceState(null, "", location.pathname + location.search + tab.fragment);
+    replaceFragment(tab.fragment);
   }
 
   #keep(): void {
