@@ -1,4 +1,4 @@
-"""Draws every state of the page's list, at three sizes, dark and light, and holds each against axe:
+"""Draws every state of the page's list and of its shells, at three sizes, dark and light, and holds each against axe:
 `python hack/page_states.py DIRECTORY [PODS]`. Needs a built page, Chromium and the packages of the tests.
 """
 
@@ -17,6 +17,7 @@ from playwright.async_api import Page, async_playwright
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
+import shell_states  # noqa: E402
 from support.browser import ARGUMENTS, chromium  # noqa: E402
 from support.scripted import Scripted  # noqa: E402
 from support.served import TOKEN, cluster_at, config_for, served  # noqa: E402
@@ -146,6 +147,13 @@ async def main(directory: Path, count: int) -> int:
             if found:
                 problems += 1
                 print(f"{state} {size} {scheme}: {', '.join(found)}")
+        for size, scheme, state in itertools.product(SIZES, ("dark", "light"), shell_states.STATES):
+            number += 1
+            async with shell_states.shown(browser, state, SIZES[size], scheme) as page:
+                found = await held_against(page, directory / f"{state}-{size}-{scheme}.png")
+            if found:
+                problems += 1
+                print(f"{state} {size} {scheme}: {', '.join(found)}")
         await browser.close()
     print(f"{number} pictures in {directory}, {problems} of them with what axe would not have")
     return 1 if problems else 0
@@ -160,6 +168,11 @@ async def drawn(page: Page, url: str, state: str, picture: Path) -> list[str]:
     for key in KEYS.get(state, ()):
         await (page.keyboard.press(key) if key.startswith("Arrow") else page.keyboard.type(key))
         await page.wait_for_timeout(800)
+    return await held_against(page, picture)
+
+
+async def held_against(page: Page, picture: Path) -> list[str]:
+    """Takes the picture of a page, and returns the names of the rules of axe that the page breaks."""
     await page.screenshot(path=picture)
     await page.evaluate(AXE.read_text())
     broken: list[str] = await page.evaluate(FOUND)

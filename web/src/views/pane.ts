@@ -41,6 +41,7 @@ export class Pane {
   readonly opened: Opened;
   readonly name: string;
   readonly fragment: string;
+  /** What runs here, for the strip; several of one pod have the same. */
   readonly title: string;
   readonly element: HTMLElement;
   readonly status: TabStatus;
@@ -53,12 +54,13 @@ export class Pane {
     this.opened = opened;
     this.name = nameOf(opened);
     this.fragment = fragmentWith(fragmentOf(target), argv);
+    this.title = visible(argv.length > 0 ? `${target.pod}: ${shellWords(argv)}` : target.pod);
     const which = number > 1 ? ` (${number})` : "";
-    this.title = visible(argv.length > 0 ? `${target.pod}: ${shellWords(argv)}` : target.pod) + which;
+    const named = this.title + which;
     const said = make("small");
-    const close = make("button", { type: "button", class: "iconic", "aria-label": `Close ${this.title}`, title: "Close" }, icon("close"));
+    const close = make("button", { type: "button", class: "iconic", "aria-label": `Close ${named}`, title: "Close" }, icon("close"));
     close.addEventListener("click", () => events.close(this));
-    const head = make("div", { class: "pane-head dot" }, make("span", { class: "text", title: describeTarget(target) }, this.title), said, close);
+    const head = make("div", { class: "pane-head dot" }, make("span", { class: "text", title: describeTarget(target) }, named), said, close);
     const body = make("div", { class: "pane-body" });
     this.element = make("section", { class: "pane", "aria-label": describeTarget(target) + which }, head, body);
     this.element.addEventListener("focusin", () => events.focused(this));
