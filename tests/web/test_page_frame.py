@@ -119,9 +119,20 @@ async def test_a_program_fills_the_clipboard_in_sight_and_never_reads_it(tab, se
     await expect(tab.page.locator(".notice")).to_contain_text("put this into the clipboard: one")
     assert await tab.page.evaluate("navigator.clipboard.readText()") == "one"
     server.kept[0].write("\r\x1b[2K\U0001f468\u200d\U0001f469\u200d\U0001f467\x1b[6n".encode())
-    await until(
-        lambda: bytes(server.kept[0].taken) == b"\x1b[1;3R"
-    )  # one character, two columns wide; and no answer before
+    # one character, two columns wide; and no answer before
+    await until(lambda: bytes(server.kept[0].taken) == b"\x1b[1;3R")
+
+
+async def test_hostile_output_does_nothing_to_the_page(tab, server):
+    await opened(tab, server, "/default/default/kept-0")
+    title = await tab.page.title()
+    server.kept[0].write(b"\x1b]0;evil\x07\x1b]2;evil\x07\x1bP" + b"q" * 1_000_000 + b"\x1b\\")
+    server.kept[0].write(b"\x1b]52;c;" + b"A" * 1_000_000 + b"\x07\x1b[?2026hstill here")  # and no end of it
+    await tab.shows("still here")
+    assert await tab.page.title() == title
+    await expect(tab.page.locator(".notice")).to_contain_text("at most 0.3 MB are taken")
+    await tab.keys("x")
+    await until(lambda: bytes(server.kept[0].taken) == b"x")
 
 
 async def test_keys_that_the_browser_takes_are_sent_from_the_list_of_actions(tab, server):
@@ -137,12 +148,9 @@ async def test_fingers_have_the_keys_that_their_keyboard_lacks(new_tab, server):
     phone = {"has_touch": True, "is_mobile": True, "viewport": {"width": 390, "height": 844}}
     async with new_tab(**phone) as tab:
         await opened(tab, server, "/default/default/web-0")
+        keys = tab.page.get_by_role("region", name="Keys of the terminal")
         for name in ("Esc", "Up", "Ctrl"):
-            await (
-                tab.page.get_by_role("region", name="Keys of the terminal")
-                .get_by_role("button", name=name, exact=True)
-                .tap()
-            )
+            await keys.get_by_role("button", name=name, exact=True).tap()
         await tab.keys("a-")
         await stdin(tab, server, b"\x1b\x1b[A\x01-")
         (_, rows) = await tab.size()
