@@ -123,6 +123,19 @@ async def test_a_program_fills_the_clipboard_in_sight_and_never_reads_it(tab, se
     await until(lambda: bytes(server.kept[0].taken) == b"\x1b[1;3R")
 
 
+async def test_what_is_selected_is_copied_as_in_a_terminal_and_ctrl_c_is_the_programs(tab, server):
+    await tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await opened(tab, server, "/default/default/kept-0")
+    server.kept[0].write(b"\r\x1b[2Kchosen\r\n")
+    await tab.shows("chosen")
+    await tab.page.locator(".xterm-screen").dblclick(position={"x": 20, "y": 8})
+    await tab.page.keyboard.press("Control+Shift+C")
+    assert await tab.page.evaluate("navigator.clipboard.readText()") == "chosen"
+    await tab.page.keyboard.press("Control+C")
+    await tab.page.keyboard.press("Control+Shift+V")
+    await until(lambda: bytes(server.kept[0].taken) == b"\x03chosen")
+
+
 async def test_hostile_output_does_nothing_to_the_page(tab, server):
     await opened(tab, server, "/default/default/kept-0")
     title = await tab.page.title()

@@ -2,7 +2,9 @@
 
 import { paneAction, type PaneAction } from "./panes/keys.ts";
 
-const MAC = typeof navigator !== "undefined" && /Mac|iPhone|iPad/.test(navigator.platform);
+const PLATFORM = typeof navigator === "undefined" ? "" : navigator.platform;
+const MAC = /Mac|iPhone|iPad/.test(PLATFORM);
+const WINDOWS = PLATFORM.startsWith("Win");
 
 /** Cmd-K on a Mac; else Ctrl-Shift-K, since Ctrl-K ends lines in shells and editors. */
 export function isPaletteKey(event: KeyboardEvent): boolean {
@@ -14,6 +16,16 @@ export const SEARCH_KEYS = MAC ? "Cmd-F" : "Ctrl-Shift-F";
 /** Cmd-F on a Mac; else Ctrl-Shift-F, since Ctrl-F goes on by a letter, or a page. */
 export function isSearch(event: KeyboardEvent): boolean {
   return event.code === "KeyF" && (MAC ? event.metaKey && !event.ctrlKey : event.ctrlKey && event.shiftKey);
+}
+
+/** Returns what a key does with the clipboard, as terminals of the platform do: Ctrl-Shift-C and -V; on Windows Ctrl-V, and
+ * Ctrl-C while something is selected, too. Cmd-C and Cmd-V are the browser's.
+ */
+export function clipboardKey({ key, ctrlKey, shiftKey, altKey, metaKey }: KeyboardEvent, selected: boolean): "copy" | "paste" | undefined {
+  if (MAC || !ctrlKey || altKey || metaKey) return undefined;
+  const letter = key.toLowerCase();
+  if (letter === "c" && (shiftKey || (WINDOWS && selected))) return "copy";
+  return letter === "v" && (shiftKey || WINDOWS) ? "paste" : undefined;
 }
 
 export interface PageKeys {
