@@ -50,8 +50,10 @@ async def test_a_view_is_split_resized_and_closed_and_survives_a_reload(tab, ser
     await expect(tab.page.locator(".pane")).to_have_count(3)
     await expect(pane(tab, 2).locator("small")).to_have_text("connected")
 
+    await tab.page.keyboard.press("Alt+Shift+ArrowRight")
     await tab.page.reload()
     await expect(tab.page.locator(".pane")).to_have_count(3)
+    await expect(tab.page.locator(".pane[data-focused] .text")).to_have_text("kept-0 (2)")
     await until(lambda: all(session.attached for session in server.kept))
     assert len(server.sessions) == 3  # none was opened anew
     await expect(pane(tab, 0).locator(".xterm-rows")).to_contain_text("here")

@@ -106,10 +106,10 @@ async function run({ target, argv }: Extract<Route, { type: "exec" }>): Promise<
 
 /** Opens the shells again that the page had before a reload, behind the one that the link names. */
 async function reopen(): Promise<void> {
-  const layouts = keptTabs();
-  if (layouts.length === 0 || access.token() === null) return;
+  const tabs = keptTabs();
+  if (tabs.length === 0 || access.token() === null) return;
   const makeShell = await loadShell(unauthorized);
-  if (makeShell) for (const layout of layouts) shells.reopen(layout, makeShell);
+  if (makeShell) for (const tab of tabs) shells.reopen(tab, makeShell);
 }
 
 /** Goes on here with a session that another tab or program has, or that nobody has now. */

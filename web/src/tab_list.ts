@@ -12,6 +12,12 @@ export interface PaneName {
   readonly number: number;
 }
 
+/** How a tab is divided among shells, by their names, and which of them has the keyboard. */
+export interface KeptTab {
+  readonly layout: Layout;
+  readonly focused: string;
+}
+
 /** Returns the fragment of a shell, or of a command. */
 export function fragmentWith(fragment: string, argv: Argv): string {
   return argv.length === 0 ? fragment : `${fragment}?${argv.map((word) => `command=${encodeURIComponent(word)}`).join("&")}`;
@@ -31,18 +37,27 @@ export function recordKey(path: string, number: number): string {
   return number > 1 ? `${path} ${number}` : path;
 }
 
-export function keepTabs(tabs: readonly Layout[]): void {
+export function keepTabs(tabs: readonly KeptTab[]): void {
   stored((items) => (tabs.length > 0 ? items.setItem(KEY, JSON.stringify(tabs)) : items.removeItem(KEY)));
 }
 
-/** Returns how the tabs that were open are divided, in their order. Their panes are names of shells. */
-export function keptTabs(): Layout[] {
+/** Returns the tabs that were open, in their order. */
+export function keptTabs(): KeptTab[] {
   try {
     const found: unknown = JSON.parse(stored((items) => items.getItem(KEY)) ?? "[]");
-    return Array.isArray(found) ? found.map((each) => parseLayout(each)).filter((layout) => layout !== undefined) : [];
+    return Array.isArray(found) ? found.map(parseTab).filter((tab) => tab !== undefined) : [];
   } catch {
     return [];
   }
+}
+
+/** An older page kept a tab as the fragment of its shell. */
+function parseTab(value: unknown): KeptTab | undefined {
+  if (typeof value === "string") return { layout: value, focused: value };
+  if (typeof value !== "object" || value === null) return undefined;
+  const { layout, focused } = value as Record<string, unknown>;
+  const parsed = parseLayout(layout);
+  return parsed !== undefined && typeof focused === "string" ? { layout: parsed, focused } : undefined;
 }
 
 function stored<T>(use: (items: Storage) => T): T | undefined {

@@ -6,6 +6,7 @@ import { icon } from "../icons.ts";
 import { Dividers, STEP } from "../panes/dividers.ts";
 import { grow, moveDivider, neighbour, onlyPanes, place, splitPane, type Direction, type Layout, type Way } from "../panes/layout.ts";
 import type { Mood, StatusLine } from "../status.ts";
+import type { KeptTab } from "../tab_list.ts";
 import { describeTarget, visible } from "../words.ts";
 import { nameOf, Pane, type MakeShell, type Opened } from "./pane.ts";
 
@@ -67,9 +68,9 @@ export class ShellTab {
   }
 
   /** Opens these shells, divided as `layout` says. */
-  open(shells: readonly Opened[], layout: Layout): void {
+  open(shells: readonly Opened[], { layout, focused }: KeptTab): void {
     for (const shell of shells) this.#add(shell);
-    this.#focused = this.panes[0];
+    this.#focused = this.#panes.get(focused) ?? this.panes[0];
     this.#lay(layout);
   }
 

@@ -2,7 +2,7 @@
 
 import { openDialog } from "../dialogs.ts";
 import { make } from "../elements.ts";
-import { onlyPanes, type Layout, type Way } from "../panes/layout.ts";
+import { onlyPanes, type Way } from "../panes/layout.ts";
 import { execPath, type Argv, type Target } from "../protocol/target.ts";
 import { fragmentOf, parseFragment, replaceFragment } from "../route.ts";
 import type { StatusLine } from "../status.ts";
@@ -75,7 +75,7 @@ export class Shells {
   /** Opens a shell in front, in a tab of its own. */
   open(target: Target, argv: Argv, makeShell: MakeShell): void {
     const shell = { target, argv, number: 1 };
-    this.#add([shell], nameOf(shell), makeShell);
+    this.#add([shell], { layout: nameOf(shell), focused: nameOf(shell) }, makeShell);
     this.show(target, argv);
   }
 
@@ -89,7 +89,7 @@ export class Shells {
   }
 
   /** Opens a tab again that the page had before a reload, behind: of its shells those that the gateway has kept. */
-  reopen(layout: Layout, makeShell: MakeShell): void {
+  reopen({ layout, focused }: openTabs.KeptTab, makeShell: MakeShell): void {
     const known = new Map(this.#panes.map((pane) => [pane.name, pane.opened]));
     const shells: Opened[] = [];
     const stays = (name: string): boolean => {
@@ -104,7 +104,7 @@ export class Shells {
       return nameOf(shell) === name;
     };
     const rest = onlyPanes(layout, stays);
-    if (rest !== undefined) this.#add(shells, rest, makeShell);
+    if (rest !== undefined) this.#add(shells, { layout: rest, focused }, makeShell);
   }
 
   /** Hides the shells: another view is shown. A tab in which nothing lives is closed. */
@@ -148,7 +148,7 @@ export class Shells {
     return undefined;
   }
 
-  #add(shells: readonly Opened[], layout: Layout, makeShell: MakeShell): void {
+  #add(shells: readonly Opened[], kept: openTabs.KeptTab, makeShell: MakeShell): void {
     const tab: ShellTab = new ShellTab(this.#status, makeShell, {
       changed: () => this.#changed(tab),
       active: () => {
@@ -159,7 +159,7 @@ export class Shells {
     });
     this.#place.append(tab.host);
     this.#tabs.push(tab);
-    tab.open(shells, layout);
+    tab.open(shells, kept);
     this.#draw();
   }
 
@@ -193,7 +193,7 @@ export class Shells {
   }
 
   #keep(): void {
-    openTabs.keepTabs(this.#tabs.map(({ layout }) => layout));
+    openTabs.keepTabs(this.#tabs.map(({ layout, focused }) => ({ layout, focused: focused?.name ?? "" })));
   }
 
   #draw(): void {
