@@ -36,6 +36,7 @@ async def tabs(at: View) -> None:
     await splits(at)
     await at.page.evaluate("location.hash = '#/east/shop/kept-1'")
     await at.page.wait_for_timeout(1200)
+    await at.page.keyboard.press("Control+Alt+Shift+Enter")
 
 
 async def actions(at: View) -> None:

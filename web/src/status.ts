@@ -103,14 +103,16 @@ export class StatusLine {
 export class TabStatus {
   readonly #line: StatusLine;
   readonly #changed: (mood: Mood, text: string) => void;
+  readonly #targeted: (target: Target) => void;
   /** What was said last of each kind. */
   readonly #said = new Map<keyof TabStatus, () => void>();
   #shown = false;
 
-  /** `changed` hears each change of the state, shown or not. */
-  constructor(line: StatusLine, changed: (mood: Mood, text: string) => void) {
+  /** `changed` hears each change of the state, shown or not, and `targeted` each change of the target. */
+  constructor(line: StatusLine, changed: (mood: Mood, text: string) => void, targeted: (target: Target) => void) {
     this.#line = line;
     this.#changed = changed;
+    this.#targeted = targeted;
   }
 
   show(): void {
@@ -124,6 +126,7 @@ export class TabStatus {
   }
 
   target(target: Target): void {
+    this.#targeted(target);
     this.#say("target", () => this.#line.target(target));
   }
 

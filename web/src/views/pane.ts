@@ -1,5 +1,6 @@
 /** Shows one shell of a tab; beside others, below a line that names it. */
 
+import * as access from "../access.ts";
 import { make } from "../elements.ts";
 import { icon } from "../icons.ts";
 import type { Area } from "../panes/layout.ts";
@@ -69,6 +70,8 @@ export class Pane {
       head.dataset["mood"] = mood;
       said.textContent = text;
       events.changed();
+    }, ({ cluster, namespace }) => {
+      void access.isProduction(cluster, namespace).then((careful) => head.toggleAttribute("data-production", careful));
     });
     const key = recordKey(execPath(target, argv), number);
     this.view = makeShell(body, { target, argv, key, status: this.status, active: () => events.active(), front: () => events.front(this) });

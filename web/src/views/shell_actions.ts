@@ -48,8 +48,8 @@ export function actOnPanes(shells: Shells, action: PaneAction): boolean {
   const { tab } = shells;
   if (!tab) return false;
   if (action.type === "split") {
-    const { target, argv } = tab.focused?.opened ?? {};
-    if (target && argv) shells.split(action.way, target, argv);
+    // a shell also beside a command, which a person agreed to once
+    if (tab.focused) shells.split(action.way, tab.focused.opened.target, []);
     return true;
   }
   if (tab.panes.length === 1) return false;
