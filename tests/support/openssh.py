@@ -20,6 +20,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ UseDNS no
 """
 
 
+@cache
 def version() -> tuple[int, int]:
     """The version of the OpenSSH that is installed, like (10, 0)."""
     said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, timeout=10, check=False).stderr
@@ -229,12 +231,8 @@ def _free_port(address: str) -> int:
 
 
 def _descendants(pid: int) -> list[int]:
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            parent = int((entry / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(entry.name))
     found = [pid]
     for one in found:
-        found += children.get(one, [])
+        with suppress(OSError):
+            found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text("ascii").split())
     return found[1:]

@@ -435,12 +435,12 @@ PUT_TO_SSH = [
 ]
 
 
-@pytest.mark.parametrize(("server", "row"), PUT_TO_SSH, indirect=["server"])
+@pytest.mark.parametrize(("server", "row"), PUT_TO_SSH, indirect=["server"], scope="module")
 def test_ssh_says_what_the_row_says(server, row, keys, tmp_path):
     assert ssh_says(Case(row, server, keys, tmp_path)) == row.expected
 
 
-@pytest.mark.parametrize(("server", "row"), CASES, indirect=["server"])
+@pytest.mark.parametrize(("server", "row"), CASES, indirect=["server"], scope="module")
 async def test_we_say_what_the_row_says(server, row, keys, tmp_path):
     case = Case(row, server, keys, tmp_path)
     refusal = await attempt(await case.settings(), server.port)
