@@ -57,7 +57,7 @@ def both(request, sides):
         talk.end()
 
 
-@pytest.mark.parametrize(("both", "action"), ROWS, indirect=["both"])
+@pytest.mark.parametrize(("both", "action"), ROWS, indirect=["both"], scope="module")
 def test_an_action_ends_as_it_does_at_the_api_server(both, action):
     for talk in both:
         talk.ask(action)
