@@ -10,6 +10,7 @@ from support.served import config_for, served
 
 from gateway.protocol.subprotocols import OWN
 
+pytestmark = pytest.mark.alone
 HOME = "/gateway/v1/clusters/default"
 
 

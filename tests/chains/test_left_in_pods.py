@@ -19,7 +19,11 @@ from support.waiting import until
 from gateway.protocol.subprotocols import OWN
 
 CHAINS = ["demo-plain", again("demo-relay"), "demo-api", *LAB_CHAINS]
-pytestmark = [pytest.mark.timeout(120), pytest.mark.parametrize("cluster", CHAINS, indirect=True)]
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.timeout(120),
+    pytest.mark.parametrize("cluster", CHAINS, indirect=True),
+]
 STUBBORN = "trap : HUP TERM; while :; do sleep 0.2; done"  # ends by KILL alone
 TRAPPED = "sleep 0.2"  # runs once its traps are set
 NOHUP = "(trap '' HUP; exec sleep 1111)"  # the lab's images have no program of that name

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from support.conformance import Talk, golang, node, python
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(180)]
 SIZE = int(os.environ.get("CONFORMANCE_MIB", "1")) << 20
 EXITS = {"0": 0, "1": 1, "3": 3, "126": 126, "127": 127, "137": 137, "255": 255}
 # What every client's outcome has to hold, so that two equal failures are none

@@ -10,7 +10,7 @@ import pytest
 from support import lab
 from support.conformance import CLIENTS, SERVES, deployment
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(180)]
 CONFIG = {
     "apiVersion": "v1",
     "kind": "ConfigMap",

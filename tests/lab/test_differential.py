@@ -55,6 +55,12 @@ async def test_the_gateway_answers_as_the_api_server(case, row, api, ours):
     assert not told.late
 
 
+async def of_both(api: Access, ours: Access, headers, **more) -> tuple[Answer, Answer]:
+    """The API server's answer to a request, and ours, asked at once."""
+    theirs, answer = await asyncio.gather(*(ask(access, EXEC, headers, **more) for access in (api, ours)))
+    return theirs, answer
+
+
 def refusal(answer: Answer) -> tuple[int, str | None, bytes]:
     return answer.code, answer.headers.get("content-type"), answer.body
 
@@ -64,7 +70,7 @@ CLOSE = (("Connection", "close"),)
 
 async def test_a_get_that_is_no_upgrade(api, ours):
     """The same Status, to the byte."""
-    theirs, answer = await ask(api, EXEC, CLOSE), await ask(ours, EXEC, CLOSE)
+    theirs, answer = await of_both(api, ours, CLOSE)
 
     assert theirs.code == 400
     assert refusal(answer) == refusal(theirs)
@@ -73,7 +79,7 @@ async def test_a_get_that_is_no_upgrade(api, ours):
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 async def test_other_verbs(method, api, ours):
     """`other-verbs`: a Status with 405 from both."""
-    theirs, answer = await ask(api, EXEC, CLOSE, method=method), await ask(ours, EXEC, CLOSE, method=method)
+    theirs, answer = await of_both(api, ours, CLOSE, method=method)
 
     assert (answer.code, answer.headers.get("content-type")) == (
         theirs.code,
@@ -89,8 +95,7 @@ async def test_post_is_spdy(api, ours, cluster):
         ("Upgrade", "SPDY/3.1"),
         ("X-Stream-Protocol-Version", "v4.channel.k8s.io"),
     )
-    theirs = await ask(api, EXEC, headers, method="POST", seconds=1)
-    answer = await ask(ours, EXEC, headers, method="POST", seconds=1)
+    theirs, answer = await of_both(api, ours, headers, method="POST", seconds=2)
 
     assert theirs.code == 101
     if cluster.mode != "plain":
@@ -107,7 +112,7 @@ async def test_post_is_spdy(api, ours, cluster):
 async def test_nothing_in_common(offered, api, ours):
     """`no-protocol-in-common`: 403 from both; ours says why."""
     headers = (*UPGRADE, ("Sec-WebSocket-Protocol", offered))
-    theirs, answer = await ask(api, EXEC, headers, seconds=1), await ask(ours, EXEC, headers, seconds=1)
+    theirs, answer = await of_both(api, ours, headers, seconds=2)
 
     assert (theirs.code, theirs.body) == (403, b"")
     assert answer.code == 403
@@ -121,7 +126,7 @@ async def test_nothing_in_common(offered, api, ours):
 async def test_the_subprotocol_that_is_named(lines, api, ours):
     """`empty-protocol-header`: only when none is offered do we leave out what the API server leaves empty."""
     headers = (*UPGRADE, *(("Sec-WebSocket-Protocol", line) for line in lines))
-    theirs, answer = await ask(api, EXEC, headers, seconds=1), await ask(ours, EXEC, headers, seconds=1)
+    theirs, answer = await of_both(api, ours, headers, seconds=2)
 
     assert (theirs.code, answer.code) == (101, 101)
     assert answer.headers.get("sec-websocket-accept") == theirs.headers.get("sec-websocket-accept")
@@ -134,7 +139,7 @@ async def test_the_subprotocol_that_is_named(lines, api, ours):
 async def test_who_closes_tcp(api, ours):
     """`tcp-close`: after its close frame the API server is gone; we wait for the client's."""
     headers = (*UPGRADE, V5_OFFERED)
-    theirs, answer = await ask(api, EXEC, headers, seconds=2), await ask(ours, EXEC, headers, seconds=2)
+    theirs, answer = await of_both(api, ours, headers, seconds=2)
 
     assert answer.body == theirs.body
     assert answer.body.endswith(b"\x88\x02\x03\xe8")
@@ -145,8 +150,8 @@ async def test_who_closes_tcp(api, ours):
 async def test_without_a_credential(token, api, ours):
     """`anonymous`: the API server lets nobody in as nobody, and refuses that later; an unknown token is 401 at both."""
     headers = (*UPGRADE, V5_OFFERED)
-    theirs = await ask(Access(api.url, token, bare(api)), EXEC, headers, seconds=1)
-    answer = await ask(Access(ours.url, token), EXEC, headers, seconds=1)
+    stranger = Access(api.url, token, bare(api))
+    theirs, answer = await of_both(stranger, Access(ours.url, token), headers, seconds=2)
 
     assert theirs.code == (401 if token else 403)
     assert answer.code == 401

@@ -11,7 +11,7 @@ from support.lab import LAB, LEFT, processes
 
 from gateway.protocol.subprotocols import OWN
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(240)]
 
 # fault, undo, hops that may be named, seconds from the fault to the end of the session
 FAULTS = [

@@ -16,7 +16,7 @@ from support.waiting import until
 from gateway.errors import HopFailed
 from gateway.protocol.target import Command, Target
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(240)]
 WITHIN = 30.0  # seconds
 NOHUP = "(trap '' HUP; exec sleep 1111)"
 RUNNER = ["DAP_RUNNER_SSH_HOST", "DAP_RUNNER_SSH_KEY", "DAP_RUNNER_SSH_KNOWN_HOSTS", "DAP_RUNNER_VM"]

@@ -25,7 +25,7 @@ from support.waiting import until
 from gateway.protocol.subprotocols import OWN
 from gateway.settings.config import Limits
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(240)]
 
 BOUND = 30.0  # seconds
 FAULTS = [

@@ -12,7 +12,7 @@ import pytest
 from support import lab as chain
 from support.real_kubectl import RACE, kubectl_at, programs
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(180)]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from playwright.async_api import async_playwright, expect
 from support.browser import ARGUMENTS, chromium, open_tab
 from support.dap import Home, on_a_terminal
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(150)]
 
 BACK = 30.0  # seconds, from when the hop is there again
 ESCAPE = 0.5  # seconds after which vi takes an escape for the key

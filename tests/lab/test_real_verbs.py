@@ -16,7 +16,7 @@ from support.waiting import until
 
 from gateway.client import connect
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(240)]
 TALKS = "i=0; while :; do i=$((i+1)); echo out $i; echo err $i >&2; [ $((i%20)) = 0 ] && usleep 50000; done"
 CRASHES = "for i in 1 2 3; do echo $(date +%s) $i; sleep 1; done; echo last words; exit 3"
 

@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol as Name
 from gateway.backends.relay import link_supervisor
 from gateway.protocol.subprotocols import OWN, V5
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(300)]
 
 SETTLE = 30.0  # seconds after which nothing of an ended session may be left
 LIFE = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.lab import LAB
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(120)]
 
 _RIG = Path(__file__).parents[2] / "hack" / "faults"
 

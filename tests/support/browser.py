@@ -117,7 +117,12 @@ class Tab:
 @asynccontextmanager
 async def open_tab(browser: Browser, url: str, **context: Any) -> AsyncIterator[Tab]:
     """A tab with its own storage. Fails at the end if the page had a problem."""
-    options = {"viewport": {"width": 1000, "height": 620}, "color_scheme": "dark", "reduced_motion": "reduce", **context}
+    options = {
+        "viewport": {"width": 1000, "height": 620},
+        "color_scheme": "dark",
+        "reduced_motion": "reduce",
+        **context,
+    }
     window = await browser.new_context(**options)
     try:
         await window.add_init_script(REPORT)
