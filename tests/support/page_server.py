@@ -326,6 +326,9 @@ class KeptShell(Shell):
                 await self._output(PROMPT)
             case ["yes"]:
                 self._busy = self._server.spawn(self._yes())
+            case ["list", last]:
+                await self._output(b"".join(b"number %06d\r\n" % number for number in range(1, int(last) + 1)))
+                await self._output(PROMPT)
             case ["count", last]:
                 self._busy = self._server.spawn(self._count(int(last)))
             case _:

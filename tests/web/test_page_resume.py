@@ -131,7 +131,7 @@ async def test_input_that_was_not_taken_is_sent_again(tab, server):
 
 async def test_a_reload_goes_on_in_the_same_shell_on_the_same_screen(tab, server):
     session = await opened(tab, server)
-    await tab.keys("count 300\r")
+    await tab.keys("list 300\r")
     await tab.shows("number 000300")
     await tab.keys(r"printf '\033[1;31mred'" + "\recho half a li")
     await tab.shows("echo half a li")
