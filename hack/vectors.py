@@ -44,6 +44,7 @@ HELLO = {
 RESUME = {"secret": "c2VjcmV0", "grace": 600, "offset": 70000, "received": 12, "window": 262144}
 ATTACH_REFUSALS = ("session_unknown", "resume_refused", "offset_gone")
 OWN_CONTROL: list[tuple[str, dict[str, Any]]] = [
+    ("opening", {"type": "opening", "hop": "incus"}),
     ("hello", HELLO),
     (
         "hello without container and command",

@@ -75,7 +75,8 @@ class AutoBackend:
             {**plain.connections, **relay.connections},
             {**plain.restarts, **relay.restarts},
         )
-        return Stats(connections, relay.leftovers, orphans, restarts)
+        reaching = (plain if self._relay.unsupported else relay).reaching
+        return Stats(connections, relay.leftovers, orphans, restarts, reaching)
 
     async def _has_relay(self) -> bool:
         try:

@@ -11,9 +11,11 @@ from support.scripted import pod_called
 from support.served import TOKEN
 
 from gateway.errors import HopFailed
+from gateway.protocol.outcome import Hop
 from gateway.protocol.status import failure
 from gateway.protocol.subprotocols import OWN, V4, V5
 from gateway.server import lookup
+from gateway.server.websocket import opening
 
 PODS = "/api/v1/namespaces/default/pods"
 NOT_FOUND = failure(404, 'pods "p" not found', details={"name": "p", "kind": "pods"})
@@ -46,6 +48,17 @@ async def test_a_missing_pod_is_refused_before_the_upgrade(edge, access, row):
     await edge.idle()
     assert edge.outcomes() == {"pod_not_found": 1}
     assert edge.metric('dap_refused_total{code="pod_not_found"}') == 1
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("reaching", "hop"), [(Hop.INCUS, "incus"), (None, "cluster")])
+async def test_our_own_clients_hear_which_hop_a_lookup_waits_for(edge, access, monkeypatch, reaching, hop):
+    monkeypatch.setattr(opening, "_LOOK", 0.005)
+    edge.backend.kube.slow, edge.backend.reaching = True, reaching
+
+    said = await run(access, request(pod="deploy/api"), row=OWN)
+
+    assert [said.controls[0], said.controls[1]["type"]] == [{"type": "opening", "hop": hop}, "hello"]
 
 
 async def test_our_own_clients_hear_it_in_band(edge, access):

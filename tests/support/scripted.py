@@ -37,7 +37,7 @@ class Scripted:
     defect      does not start: a bug
     late        says one byte, then: a bug
 
-    `sizes`, `read`: what the last command was given. `open`: commands that run.
+    `sizes`, `read`: what the last command was given. `open`: commands that run. `reaching`: as of `Stats`.
     """
 
     resume: Resume | None = None
@@ -52,6 +52,7 @@ class Scripted:
         self.default_namespace: str | Exception = "default"
         self.asked_namespace = 0
         self.changed = asyncio.Event()
+        self.reaching: Hop | None = None
         self.kube = Answers()
         self.fated = Monitor()
         self.hops = [HopCheck(hop, 1.0) for hop in (Hop.SSH, Hop.INCUS, Hop.RUNNER, Hop.CLUSTER)]
@@ -99,7 +100,8 @@ class Scripted:
         return self.hops
 
     def stats(self) -> Stats:
-        return Stats({"connections": 1, "channels": self.running}, {}, {"finish": 2, "lease": 1})
+        counts = {"connections": 1, "channels": self.running}
+        return Stats(counts, {}, {"finish": 2, "lease": 1}, reaching=self.reaching)
 
 
 class Monitor:

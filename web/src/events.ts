@@ -18,6 +18,8 @@ export type Ending =
   | { readonly type: "closed" };
 
 export type SessionEvent =
+  /** The connection of a new session is open: the gateway opens the way to the pod. */
+  | { readonly type: "reached" }
   /** The gateway accepted the session. `grace`: seconds that the session outlives its connection; undefined if none. */
   | {
       readonly type: "hello";
@@ -33,14 +35,14 @@ export type SessionEvent =
   | { readonly type: "pulse"; readonly milliseconds: number }
   /** Output is missing: `bytes` bytes between the output before and after this event. */
   | { readonly type: "gap"; readonly bytes: number }
-  /** The connection is lost; the session retries until `until`, in milliseconds of the epoch. */
+  /** The connection is lost; the session retries until `until`, in milliseconds of the epoch. `Session.retry` says when. */
   | { readonly type: "away"; readonly until: number }
   /** The connection of a retry never opened. */
   | { readonly type: "unopened" }
   /** `newest`: what follows may have been shown before, on a screen that is lost. `modes`: what sets a terminal that has
    * not drawn the output before, as that output has set it; empty for one that has. */
   | { readonly type: "back"; readonly newest: boolean; readonly modes: string }
-  | Extract<Control, { type: "hop" | "warning" }>
+  | Extract<Control, { type: "opening" | "hop" | "warning" }>
   /** So much input waits that the person should know; `Session.held` says how much. */
   | { readonly type: "held" }
   | { readonly type: "tooMuch"; readonly units: number }

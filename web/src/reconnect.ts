@@ -30,6 +30,8 @@ export interface Attempts {
 export class Reconnect implements Disposable {
   /** Time at which the session's grace ends, in milliseconds of the epoch. */
   readonly until: number;
+  /** Time of the next retry, in milliseconds of the epoch; undefined while one is under way. */
+  next: number | undefined;
   readonly #attempts: Attempts;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #trying = false;
@@ -64,13 +66,16 @@ export class Reconnect implements Disposable {
 
   #wait(): void {
     clearTimeout(this.#timer);
-    const pause = PAUSES[Math.min(this.#failures, PAUSES.length - 1)] ?? 0;
-    this.#timer = setTimeout(() => this.#try(), Math.max(0, Math.min(pause, this.until - Date.now())));
+    const longest = PAUSES[Math.min(this.#failures, PAUSES.length - 1)] ?? 0;
+    const pause = Math.max(0, Math.min(longest, this.until - Date.now()));
+    this.next = Date.now() + pause;
+    this.#timer = setTimeout(() => this.#try(), pause);
   }
 
   #try(): void {
     clearTimeout(this.#timer);
     this.#trying = true;
+    this.next = undefined;
     this.#timer = setTimeout(() => {
       this.#attempts.abandon();
       this.failed();

@@ -67,6 +67,11 @@ export class Session implements Disposable {
     return { ...this.#kept, offset, until, input: this.#input.state };
   }
 
+  /** Time of the next retry, in milliseconds of the epoch; undefined while one is under way, or the session is here. */
+  get retry(): number | undefined {
+    return this.#away?.next;
+  }
+
   /** Counts the input that waits to be sent, in UTF-16 units. */
   get held(): number {
     return this.#input.held;
@@ -143,6 +148,7 @@ export class Session implements Disposable {
       this.#connection?.say({ type: "control", control: { type: "attach", secret, offset: this.#arrivals.wanted } });
     }
     if (this.#size) this.resize(this.#size);
+    if (!this.#kept) this.#emit({ type: "reached" });
   }
 
   #received(message: ServerMessage): void {
@@ -172,6 +178,7 @@ export class Session implements Disposable {
       case "gap":
         this.#arrivals.skip(control.bytes);
         return this.#emit(control);
+      case "opening":
       case "hop":
       case "warning":
         return this.#emit(control);

@@ -60,7 +60,9 @@ export class StatusLine {
     document.title = [pod, ...(namespace ? [namespace] : []), "dap"].join(" · ");
   }
 
-  state(mood: Mood, text: string): void {
+  /** `more`: what is told of the state to who points at it. */
+  state(mood: Mood, text: string, more = ""): void {
+    this.#state.title = more;
     this.#state.dataset["mood"] = mood;
     this.#state.textContent = text;
   }
@@ -130,9 +132,9 @@ export class TabStatus {
     this.#say("target", () => this.#line.target(target));
   }
 
-  state(mood: Mood, text: string): void {
+  state(mood: Mood, text: string, more = ""): void {
     this.#changed(mood, text);
-    this.#say("state", () => this.#line.state(mood, text));
+    this.#say("state", () => this.#line.state(mood, text, more));
   }
 
   size(size: Size): void {

@@ -41,7 +41,7 @@ test("hello, started, output, end: in order", () => {
   socket.receive(5, { type: "end", code: "exited", hop: "pod", message: "", exitCode: 3 });
   socket.receive(3, { metadata: {}, status: "Success" });
   socket.lose();
-  assert.deepEqual(events.map(({ type }) => type), ["hello", "started", "output", "ended"]);
+  assert.deepEqual(events.map(({ type }) => type), ["reached", "hello", "started", "output", "ended"]);
   assert.deepEqual(endings(events), [{ type: "exited", exitCode: 3 }]);
 });
 
@@ -50,7 +50,7 @@ test("output before `started` counts as started", () => {
   socket.open();
   socket.receive(1, "x");
   socket.receive(5, { type: "started" });
-  assert.deepEqual(events.map(({ type }) => type), ["started", "output"]);
+  assert.deepEqual(events.map(({ type }) => type), ["reached", "started", "output"]);
 });
 
 test("what ends without a word has not begun; a hop that fails later has", () => {
@@ -95,7 +95,7 @@ test("after the end nothing is sent and nothing is told", () => {
   session.dispose();
   socket.lose();
   assert.deepEqual(socket.sent, []);
-  assert.equal(events.length, 1);
+  assert.equal(events.length, 2);
   assert.equal(socket.closed, 1000);
 });
 

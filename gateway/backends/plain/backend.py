@@ -76,7 +76,8 @@ class PlainBackend:
         connections = {**self._host.counts(), "leases": int(self._lease.up)}
         restarts = self._host.restarts | self._lease.restarts | self._pods.restarts
         killed = {"finish": self._killed, "lease": self._lease.ended}
-        return Stats(connections, self._reaper.counts, killed, restarts)
+        reaching = None if connections["connections"] else Hop.SSH
+        return Stats(connections, self._reaper.counts, killed, restarts, reaching)
 
     async def namespace(self) -> str:
         """See `Backend.namespace`."""

@@ -94,7 +94,8 @@ class RelayBackend:
         channels = counts["channels"] - bool(link) + streams
         connections = {**counts, "channels": channels, "links": int(bool(link))}
         restarts = self._host.restarts | self._links.restarts | self.kube.restarts | self._pods.restarts
-        return Stats(connections, self._reaper.counts, {"finish": self._streams.killed}, restarts)
+        killed = {"finish": self._streams.killed}
+        return Stats(connections, self._reaper.counts, killed, restarts, self._links.reaching)
 
     def _needed(self, link: Link) -> bool:
         return self._streams.sessions(link) + self.kube.asking > 0

@@ -50,6 +50,7 @@ class LinkSupervisor:
         self.restarts: dict[str, str] = {}  # see `supervise`
         self._outages = OutageLog(cluster.name, LINK)
         self._link: Link | None = None
+        self._hop = Hop.SSH  # which answers next, while there is no link
         self._failure: HopFailed | None = None
         self._settled = asyncio.Event()  # an attempt has succeeded or failed
         self._wanted = asyncio.Event()
@@ -59,6 +60,11 @@ class LinkSupervisor:
     def now(self) -> Link | None:
         """Returns the present link, which may just have been lost; None while the link is down."""
         return self._link
+
+    @property
+    def reaching(self) -> Hop | None:
+        """Returns the hop that answers next while a link is being made; None while there is one."""
+        return None if self._link else self._hop
 
     @property
     def failure(self) -> HopFailed | None:
@@ -151,7 +157,9 @@ class LinkSupervisor:
     async def _connected(self) -> AsyncIterator[Link]:
         nonce = secrets.token_hex(12)
         line = link_line(self._cluster.vm, nonce, self._cluster.incus_project)
+        self._hop = Hop.SSH
         async with self._host.process(line) as process:
+            self._hop = Hop.INCUS
             link = Link(process, self._reaper.on_report, self._host.sleeps.recent)
             try:
                 async with asyncio.timeout(self._limits.start):

@@ -36,6 +36,7 @@ from gateway.server.routes.clusters import cluster_api, requested_cluster
 from gateway.server.routes.kube_api import relay
 from gateway.server.websocket.attachment import Attachment, follow
 from gateway.server.websocket.delivery import AtOnce
+from gateway.server.websocket.opening import telling
 from gateway.server.websocket.socket import Socket, handshake, upgrade
 from gateway.sessions.quota import Slot
 from gateway.sessions.session import Session
@@ -67,7 +68,8 @@ async def serve_command(request: web.Request) -> web.StreamResponse:
             await upgrade(websocket, request, row)
         try:
             fields = await fields_of(request, websocket, row)
-            session = await _begin(request, row, fields)
+            async with telling(websocket, row, request.app[BACKENDS].get(requested_cluster(request))):
+                session = await _begin(request, row, fields)
         except Exception as error:  # noqa: BLE001  # the guard of who has been let in
             outcome = refusal(error, row)
             record_refusal(request, outcome)

@@ -25,6 +25,8 @@ export interface Reason {
 }
 
 export type Control =
+  /** Names the hop that answers next, before `hello` or `refused`. */
+  | { readonly type: "opening"; readonly hop: string }
   | {
       readonly type: "hello";
       readonly session: string;
@@ -69,6 +71,8 @@ export function parseControl(body: JsonObject): Control | undefined {
       const [session, note] = [asText(body["session"]), asText(body["note"])];
       return { type: "hello", session, namespace, container, window, resume, note };
     }
+    case "opening":
+      return { type: "opening", hop: asText(body["hop"]) };
     case "started":
     case "pong":
       return { type: body["type"] };

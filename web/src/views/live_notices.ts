@@ -6,8 +6,9 @@ import type { SessionEvent } from "../events.ts";
 import { MOST } from "../input.ts";
 import type { Disposable } from "../lifecycle.ts";
 import { Notices, until, type Button } from "../notices.ts";
+import type { Phases } from "../phases.ts";
 import type { Session } from "../session.ts";
-import { megabytes, visible } from "../words.ts";
+import { duration, megabytes, visible } from "../words.ts";
 
 /** Milliseconds before a bar mentions waiting input: most pastes are sent by then. */
 const PATIENCE = 1000;
@@ -16,14 +17,20 @@ const PATIENCE = 1000;
 const BRIEF = 8000;
 /** Characters of the clipboard that a bar shows. */
 const SHOWN = 80;
+/** Milliseconds without a connection that are worth a word, once it is back; and for which that is shown. */
+const ABSENCE = 2000;
+const GREETING = 6000;
 
-type Kind = "away" | "hop" | "warning" | "held" | "tooMuch" | "clipboard" | "end" | "elsewhere";
+type Kind = "opening" | "away" | "back" | "hop" | "warning" | "held" | "tooMuch" | "clipboard" | "end" | "elsewhere";
 type Of<Type extends SessionEvent["type"]> = Extract<SessionEvent, { type: Type }>;
 
 export class LiveNotices implements Disposable {
   readonly #what: string;
   readonly #notices = new Notices<Kind>();
   #patience: ReturnType<typeof setTimeout> | undefined;
+  #greeting: ReturnType<typeof setTimeout> | undefined;
+  /** When the connection was lost, in milliseconds of the epoch. */
+  #lost = 0;
 
   constructor(what: string) {
     this.#what = what;
@@ -33,19 +40,41 @@ export class LiveNotices implements Disposable {
     return this.#notices.element;
   }
 
-  away(event: Of<"away">, tryNow: () => void): void {
+  /** Shows how long each phase of a slow opening takes. */
+  opening(phases: Phases): void {
+    this.#notices.show("opening", { mood: "busy", text: "The way to the pod is being opened.", count: () => phases.text });
+  }
+
+  opened(): void {
+    this.#notices.hide("opening");
+  }
+
+  /** `retry`: when the next retry begins, in milliseconds of the epoch; undefined while one is under way. */
+  away(event: Of<"away">, retry: () => number | undefined, tryNow: () => void): void {
+    this.#lost = Date.now();
+    const left = until(event.until);
+    const next = (): string => {
+      const at = retry();
+      return at === undefined ? "trying" : `next try in ${Math.max(1, Math.ceil((at - Date.now()) / 1000))} s`;
+    };
     const lost = navigator.onLine ? "The connection to the gateway is lost." : "This computer is offline.";
-    this.#notices.hide("hop", "warning", "end"); // these bars may be out of date
+    this.#notices.hide("back", "hop", "warning", "end"); // these bars may be out of date
     this.#notices.show("away", {
       mood: "busy",
       text: `${lost} The ${this.#what} is kept, and this page tries to reach it again.`,
-      count: until(event.until),
+      count: () => `${next()}, ${left()}`,
       buttons: [{ label: "Try now", press: tryNow }],
     });
   }
 
   back(): void {
     this.#notices.hide("away");
+    const absent = Date.now() - this.#lost;
+    if (absent < ABSENCE) return;
+    const text = `The connection is back: this ${this.#what} goes on after ${duration(Math.round(absent / 1000))}.`;
+    this.#notices.show("back", { mood: "plain", text });
+    clearTimeout(this.#greeting);
+    this.#greeting = setTimeout(() => this.#notices.hide("back"), GREETING);
   }
 
   hop({ code, hop, seconds }: Of<"hop">): void {
@@ -120,6 +149,7 @@ export class LiveNotices implements Disposable {
 
   clear(): void {
     clearTimeout(this.#patience);
+    clearTimeout(this.#greeting);
     this.#patience = undefined;
     this.#notices.clear();
   }

@@ -19,6 +19,7 @@ import { tell } from "./shell_events.ts";
 import { takeKeys } from "./shell_keys.ts";
 import { SearchBar } from "./search_bar.ts";
 import { LiveNotices } from "./live_notices.ts";
+import { Opening } from "./opening.ts";
 
 const RED = "\x1b[31m";
 
@@ -41,6 +42,7 @@ export class ShellView implements Disposable {
   readonly #store = new Store();
   readonly screen: Screen;
   readonly #notices: LiveNotices;
+  readonly #opening: Opening;
   readonly #bar: EndBar;
   readonly #search: SearchBar;
   #run: Run | undefined;
@@ -53,6 +55,7 @@ export class ShellView implements Disposable {
     this.#what = shell.argv.length > 0 ? "command" : "shell";
     const place = make("div", { class: "screen" });
     this.#notices = this.#store.add(new LiveNotices(this.#what));
+    this.#opening = this.#store.add(new Opening(this.#what, shell.status, this.#notices));
     this.#bar = new EndBar(this.#what === "shell" ? "New shell" : "Run again", () => this.#invites && this.#again());
     this.#notices.element.addEventListener("click", () => this.screen.terminal.focus());
     host.replaceChildren(make("div", { class: "stage" }, place, this.#notices.element), this.#bar.element);
@@ -170,6 +173,7 @@ export class ShellView implements Disposable {
     const start = { path: execPath(target, argv), key, drops: this.#what === "shell", ...how };
     this.#run = new Run(this.screen, start, (event) => this.#handle(event));
     if (front()) this.screen.terminal.focus();
+    if (!how.kept) this.#opening.begin();
   }
 
   /** Opens a new session, because the person asks for a new session. */
@@ -184,10 +188,11 @@ export class ShellView implements Disposable {
   }
 
   #handle(event: SessionEvent): void {
+    this.#opening.hear(event);
     if (event.type === "ended") return void this.#ended(event.ending);
     if (event.type === "unopened") return void this.#askWhy({ quiet: true });
     const { terminal } = this.screen;
-    tell(event, { shell: this.#shell, what: this.#what, notices: this.#notices, terminal, session: () => this.#run?.session });
+    tell(event, { shell: this.#shell, what: this.#what, notices: this.#notices, opening: this.#opening, terminal, session: () => this.#run?.session });
   }
 
   async #ended(ending: Ending): Promise<void> {

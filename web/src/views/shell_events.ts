@@ -6,18 +6,20 @@ import type { Session } from "../session.ts";
 import { say, type Terminal } from "../terminal.ts";
 import { visible } from "../words.ts";
 import type { LiveNotices } from "./live_notices.ts";
+import type { Opening } from "./opening.ts";
 import type { Shell } from "./shell.ts";
 
 export interface Told {
   readonly shell: Shell;
   readonly what: string;
   readonly notices: LiveNotices;
+  readonly opening: Opening;
   readonly terminal: Terminal;
   /** The session that runs now. */
   session(): Session | undefined;
 }
 
-export function tell(event: SessionEvent, { shell, what, notices, terminal, session }: Told): void {
+export function tell(event: SessionEvent, { shell, what, notices, opening, terminal, session }: Told): void {
   const { status, target } = shell;
   switch (event.type) {
     case "hello":
@@ -30,12 +32,12 @@ export function tell(event: SessionEvent, { shell, what, notices, terminal, sess
       status.kept(event.grace, what, () => notices.end(() => session()?.finish()));
       return status.state("busy", "starting");
     case "started":
-      return status.state("good", "connected");
+      return status.state("good", "connected", opening.times);
     case "away":
       status.kept(undefined);
       status.pulse(undefined);
       status.state("busy", "reconnecting");
-      return notices.away(event, () => session()?.check());
+      return notices.away(event, () => session()?.retry, () => session()?.check());
     case "back":
       notices.back();
       return status.state("good", "connected");
