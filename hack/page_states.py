@@ -1,5 +1,5 @@
-"""Draws every state of the page's list and of its shells, at three sizes, dark and light, and holds each against axe:
-`python hack/page_states.py DIRECTORY [PODS]`. Needs a built page, Chromium and the packages of the tests.
+"""Draws every state of the page's list, of its shells and of what stands beside them, at three sizes, dark and light, and holds each
+against axe: `python hack/page_states.py DIRECTORY [PODS [STATE…]]`. Needs a built page, Chromium and the packages of the tests.
 """
 
 import asyncio
@@ -23,23 +23,32 @@ from support.scripted import Scripted  # noqa: E402
 from support.served import TOKEN, cluster_at, config_for, served  # noqa: E402
 from support.upstream import upstream_at  # noqa: E402
 
+from gateway.protocol.outcome import Hop  # noqa: E402
+from gateway.server import lookup  # noqa: E402
+
 SIZES = {"1440x900": (1440, 900), "1024x640": (1024, 640), "390x844": (390, 844)}
-STATES = ("all", "loading", "empty", "forbidden", "failed", "stale", "found", "nothing", "inside")
+LISTS = ("all", "loading", "empty", "forbidden", "failed", "stale", "found", "nothing", "inside")
+SHELLS = ("opening", "logs", "nologs")
 COLUMNS = [{"name": name} for name in ("Name", "Ready", "Status", "Restarts", "Age", "IP", "Node")]
 KEYS = {"found": ("checkout shop",), "nothing": ("nothing-of-that",), "inside": ("che", "ArrowRight")}
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 FOUND = "() => axe.run().then(({violations}) => violations.map(({id}) => id))"
 RANDOM = random.Random(4)
 REFUSED = 'pods is forbidden: User "ann" cannot list resource "pods" in API group "" at the cluster scope'
+NO_LOGS = (
+    'pods "x" is forbidden: User "ann" cannot get resource "pods/log" in API group "" in the namespace "shop"'
+)
 DEFAULT = {"kubectl.kubernetes.io/default-container": "app"}
 POD = {
     "metadata": {"name": "x", "annotations": DEFAULT},
     "spec": {
+        "nodeName": "node-07",
         "containers": [{"name": "metrics", "image": "registry.example.com/exporter:0.9"}, {"name": "app"}],
         "initContainers": [{"name": "migrate"}, {"name": "mesh", "restartPolicy": "Always"}],
         "ephemeralContainers": [{"name": "debugger-x7k2p", "image": "busybox"}],
     },
     "status": {
+        "phase": "Running",
         "containerStatuses": [
             {"name": "app", "ready": True, "restartCount": 3, "state": {"running": {}}},
             {"name": "metrics", "restartCount": 12, "state": {"waiting": {"reason": "CrashLoopBackOff"}}},
@@ -86,6 +95,10 @@ class Api:
             return self._send(writer, 403, status | {"message": REFUSED})
         if self.state == "failed":
             return self._send(writer, 503, "no route to host")
+        if self.state == "opening":
+            return None
+        if path.endswith("/log"):
+            return self._log(writer)
         if "/pods/" in path:
             return self._send(writer, 200, POD)
         if "watch=true" in query:
@@ -113,6 +126,18 @@ class Api:
         }
         return self._send(writer, 200, found)
 
+    def _log(self, writer: asyncio.StreamWriter) -> None:
+        if self.state == "nologs":
+            return self._send(writer, 403, {"kind": "Status", "message": NO_LOGS})
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for second in range(60):
+            what = (
+                f"GET /carts/{RANDOM.randrange(9999)} {RANDOM.choice([200, 200, 200, 404, 503])} {second} ms"
+            )
+            line = f"2026-01-02T03:04:{second:02}.000000001Z \x1b[32minfo\x1b[0m {what}\n".encode()
+            writer.write(b"%x\r\n%s\r\n" % (len(line), line))
+        return None
+
     def _send(self, writer: asyncio.StreamWriter, code: int, body: object) -> None:
         data = json.dumps(body).encode()
         writer.write(
@@ -122,32 +147,36 @@ class Api:
         writer.write(data)
 
 
-async def main(directory: Path, count: int) -> int:
+async def main(directory: Path, count: int, states: list[str]) -> int:
     problems, number = 0, 0
+    lookup.RESOLVE = lookup.VERIFY = 10.0  # seconds: a state that waits is to be looked at
     async with AsyncExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         running = await stack.enter_async_context(served(config_for(), place, alone=False))
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
-        for size, scheme, state in itertools.product(SIZES, ("dark", "light"), STATES):
+        lists = [state for state in states if state not in shell_states.STATES]
+        for size, scheme, state in itertools.product(SIZES, ("dark", "light"), lists):
             number += 1
             cluster = f"cluster-{number}"
             async with upstream_at(place / f"{number}.sock") as (upstream, api):
                 upstream.answer = Api(state, count).answer
                 backend = running.gateway.backends[cluster] = Scripted()
-                backend.kube = api
+                backend.kube, backend.reaching = api, Hop.INCUS if state == "opening" else None
                 running.gateway.config.clusters[cluster] = cluster_at("nobody", place, place, "vm")
                 viewport = dict(zip(("width", "height"), SIZES[size], strict=True))
                 page = await browser.new_page(viewport=viewport, color_scheme=scheme)
-                found = await drawn(
-                    page, f"{running.url}/#/{cluster}", state, directory / f"{state}-{size}-{scheme}.png"
-                )
+                where = f"#/{cluster}/shop/checkout-0" if state in SHELLS else f"#/{cluster}"
+                picture = directory / f"{state}-{size}-{scheme}.png"
+                found = await drawn(page, f"{running.url}/{where}", state, picture)
                 await page.close()
                 running.gateway.lists.stop()
             if found:
                 problems += 1
                 print(f"{state} {size} {scheme}: {', '.join(found)}")
-        for size, scheme, state in itertools.product(SIZES, ("dark", "light"), shell_states.STATES):
+        for size, scheme, state in itertools.product(
+            SIZES, ("dark", "light"), set(shell_states.STATES) & set(states)
+        ):
             number += 1
             async with shell_states.shown(browser, state, SIZES[size], scheme) as page:
                 found = await held_against(page, directory / f"{state}-{size}-{scheme}.png")
@@ -163,7 +192,10 @@ async def drawn(page: Page, url: str, state: str, picture: Path) -> list[str]:
     """Draws a state, and returns the names of the rules of axe that it breaks."""
     await page.add_init_script(f"sessionStorage.setItem('dap-gateway.token', '{TOKEN}')")
     await page.goto(url)
-    await page.locator(".count[data-state]").wait_for(state="attached")
+    if state in SHELLS:
+        await beside(page, state)
+    else:
+        await page.locator(".count[data-state]").wait_for(state="attached")
     await page.wait_for_timeout(4000 if state == "stale" else 1500)
     for key in KEYS.get(state, ()):
         await (page.keyboard.press(key) if key.startswith("Arrow") else page.keyboard.type(key))
@@ -179,7 +211,16 @@ async def held_against(page: Page, picture: Path) -> list[str]:
     return broken
 
 
+async def beside(page: Page, state: str) -> None:
+    """Opens what stands beside a shell."""
+    if state == "opening":
+        await page.locator("#state", has_text="Incus").wait_for()
+    else:
+        await page.get_by_role("button", name="Logs").click()
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
-    sys.exit(asyncio.run(main(target, int(sys.argv[2]) if len(sys.argv) > 2 else 2000)))
+    pods = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
+    sys.exit(asyncio.run(main(target, pods, sys.argv[3:] or [*LISTS, *SHELLS, *shell_states.STATES])))

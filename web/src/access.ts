@@ -1,7 +1,7 @@
 /** Exchanges a ticket for a token, keeps the token while the tab lives, and asks the gateway with the token. */
 
 import { at, storageKey } from "./base.ts";
-import { clusterPath } from "./protocol/target.ts";
+import { clusterPath, type Target } from "./protocol/target.ts";
 
 const KEY = storageKey("dap-gateway.token");
 const NAME = storageKey("dap-gateway.identity");
@@ -10,10 +10,16 @@ const SESSIONS = "/gateway/v1/sessions";
 const TOKEN = "/gateway/v1/token";
 const INFO = "/gateway/v1/info";
 
+/** A refusal, with the gateway's or the cluster's words; status 0 stands for no answer. */
+export interface Refused {
+  readonly status: number;
+  readonly message: string;
+}
+
 /** Answer of the gateway: `refused` carries the gateway's own words, `unreachable` stands for no answer. */
 export type Answer<T> =
   | { readonly type: "ok"; readonly value: T }
-  | { readonly type: "refused"; readonly status: number; readonly message: string }
+  | ({ readonly type: "refused" } & Refused)
   | { readonly type: "unreachable" };
 
 /** Copy of the token for a browser that lets a page store nothing; the copy is gone after a reload. */
@@ -97,6 +103,15 @@ export async function pod(cluster: string, namespace: string, name: string): Pro
   return ask(`${clusterPath(cluster)}/api/v1/namespaces/${namespace}/pods/${name}`, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
 }
 
+/** Asks for a container's log, to be read as it comes; `query` begins with a question mark, and may not name the container. */
+export async function log({ cluster, namespace, pod, container }: Target, query: string, signal: AbortSignal): Promise<Response | Refused> {
+  const named = container ? `&container=${encodeURIComponent(container)}` : "";
+  const path = `${clusterPath(cluster)}/api/v1/namespaces/${namespace}/pods/${pod}/log${query}${named}`;
+  const headers = { Authorization: `Bearer ${token() ?? ""}` };
+  const response = await fetch(at(path), { cache: "no-store", credentials: "omit", redirect: "error", headers, signal });
+  return response.ok ? response : refusalOf(response);
+}
+
 /** Returns the names of the gateway's clusters; the answer also tells whether the token is still good. */
 export async function clusters(): Promise<Answer<string[]>> {
   const answer = await ask(INFO, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
@@ -157,11 +172,13 @@ async function ask(path: string, options: RequestInit): Promise<Answer<unknown>>
   } catch {
     return { type: "unreachable" };
   }
-  const body: unknown = await response.json().catch(() => undefined);
-  if (response.ok) return { type: "ok", value: body };
-  const said = field(body, "message");
-  const message = typeof said === "string" ? said : `HTTP status ${response.status}`;
-  return { type: "refused", status: response.status, message };
+  if (!response.ok) return { type: "refused", ...(await refusalOf(response)) };
+  return { type: "ok", value: await response.json().catch(() => undefined) };
+}
+
+async function refusalOf(response: Response): Promise<Refused> {
+  const said = field(await response.json().catch(() => undefined), "message");
+  return { status: response.status, message: typeof said === "string" ? said : `HTTP status ${response.status}` };
 }
 
 function field(body: unknown, name: string): unknown {

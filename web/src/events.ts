@@ -24,6 +24,7 @@ export type SessionEvent =
   | {
       readonly type: "hello";
       readonly namespace: string | undefined;
+      readonly pod: string | undefined;
       readonly container: string | undefined;
       readonly grace: number | undefined;
       /** What is to be known of the pod: at the first hello alone. */

@@ -1,12 +1,17 @@
 /** Shows the line above the terminal: the pod, the state of the session, the size of the terminal. */
 
 import * as access from "./access.ts";
-import { part } from "./elements.ts";
+import { make, part } from "./elements.ts";
 import type { Size } from "./protocol/messages.ts";
 import type { Target } from "./protocol/target.ts";
 import { duration } from "./words.ts";
 
 export type Mood = "none" | "busy" | "good" | "ended" | "bad";
+
+export interface Tool {
+  readonly name: string;
+  press(): void;
+}
 
 export class StatusLine {
   readonly #who = part("who");
@@ -19,6 +24,7 @@ export class StatusLine {
   readonly #sessions = part("sessions");
   readonly #pulse = part("pulse");
   readonly #head = part("head");
+  readonly #tools = part("tools");
   #target: Target | undefined;
 
   /** Shows the identity in whose name this page acts; an empty name hides the field. */
@@ -82,6 +88,15 @@ export class StatusLine {
     this.#end.onclick = end;
   }
 
+  /** Shows buttons for what can stand beside the shell. */
+  tools(tools: readonly Tool[]): void {
+    this.#tools.replaceChildren(...tools.map(({ name, press }) => {
+      const button = make("button", { type: "button", class: "plain" }, name);
+      button.addEventListener("click", press);
+      return button;
+    }));
+  }
+
   /** Makes the head red in production. */
   async #warn(target: Target): Promise<void> {
     this.#target = target;
@@ -93,6 +108,7 @@ export class StatusLine {
     this.#target = undefined;
     this.#head.removeAttribute("data-production");
     this.kept(undefined);
+    this.tools([]);
     this.pulse(undefined);
     this.#place.replaceChildren();
     this.#size.textContent = "";
@@ -147,6 +163,10 @@ export class TabStatus {
 
   kept(seconds: number | undefined, what = "", end = (): void => {}): void {
     this.#say("kept", () => this.#line.kept(seconds, what, end));
+  }
+
+  tools(tools: readonly Tool[]): void {
+    this.#say("tools", () => this.#line.tools(tools));
   }
 
   #say(kind: keyof TabStatus, say: () => void): void {

@@ -31,6 +31,8 @@ export type Control =
       readonly type: "hello";
       readonly session: string;
       readonly namespace: string | undefined;
+      /** The pod that was found, where a workload was asked for. */
+      readonly pod: string | undefined;
       readonly container: string | undefined;
       /** Bytes of input that may be on their way unacknowledged; undefined if the gateway acknowledges no input. */
       readonly window: number | undefined;
@@ -65,11 +67,11 @@ export function parseControl(body: JsonObject): Control | undefined {
   switch (body["type"]) {
     case "hello": {
       const target = asObject(body["target"]);
-      const [namespace, container] = ["namespace", "container"].map((name) => asText(target?.[name]) || undefined);
+      const [namespace, pod, container] = ["namespace", "pod", "container"].map((name) => asText(target?.[name]) || undefined);
       const window = asCount(body["window"]) || undefined;
       const resume = parseResume(body["resume"]);
       const [session, note] = [asText(body["session"]), asText(body["note"])];
-      return { type: "hello", session, namespace, container, window, resume, note };
+      return { type: "hello", session, namespace, pod, container, window, resume, note };
     }
     case "opening":
       return { type: "opening", hop: asText(body["hop"]) };

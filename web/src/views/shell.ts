@@ -16,6 +16,7 @@ import { askWhy } from "./ask_why.ts";
 import { EndBar } from "./end_bar.ts";
 import { Run, type Start } from "./run.ts";
 import { tell } from "./shell_events.ts";
+import { ShellPanels } from "./shell_panels.ts";
 import { takeKeys } from "./shell_keys.ts";
 import { SearchBar } from "./search_bar.ts";
 import { LiveNotices } from "./live_notices.ts";
@@ -43,6 +44,7 @@ export class ShellView implements Disposable {
   readonly screen: Screen;
   readonly #notices: LiveNotices;
   readonly #opening: Opening;
+  readonly #panels: ShellPanels;
   readonly #bar: EndBar;
   readonly #search: SearchBar;
   #run: Run | undefined;
@@ -58,7 +60,9 @@ export class ShellView implements Disposable {
     this.#opening = this.#store.add(new Opening(this.#what, shell.status, this.#notices));
     this.#bar = new EndBar(this.#what === "shell" ? "New shell" : "Run again", () => this.#invites && this.#again());
     this.#notices.element.addEventListener("click", () => this.screen.terminal.focus());
-    host.replaceChildren(make("div", { class: "stage" }, place, this.#notices.element), this.#bar.element);
+    const stage = make("div", { class: "stage" }, place, this.#notices.element);
+    this.#panels = this.#store.add(new ShellPanels(stage, { ...shell, focus: () => this.focus() }));
+    host.replaceChildren(this.#panels.element, this.#bar.element);
     this.screen = this.#store.add(createScreen(place));
     this.#search = this.#store.add(new SearchBar(this.screen.terminal));
     place.after(this.#search.element);
@@ -189,6 +193,7 @@ export class ShellView implements Disposable {
 
   #handle(event: SessionEvent): void {
     this.#opening.hear(event);
+    this.#panels.hear(event);
     if (event.type === "ended") return void this.#ended(event.ending);
     if (event.type === "unopened") return void this.#askWhy({ quiet: true });
     const { terminal } = this.screen;
