@@ -16,7 +16,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gateway.client.copy.entries import CopyFailed, CopyResult
     from gateway.client.curl.failure import CurlFailed
     from gateway.client.exit_status import GatewayFailed
     from gateway.client.library.blocking import BlockingGateway, BlockingPod, connect_sync
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.client.library.pod import Pod
     from gateway.client.library.running import CommandFailed, Completed, Running
     from gateway.client.logs.lines import LogLine
+    from gateway.copying.entries import CopyFailed, CopyResult
     from gateway.errors import ConfigError, DapError, HopFailed, Refused
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
     "connect", "connect_sync",
 ]  # fmt: skip
 _MODULES = {
-    "gateway.client.copy.entries": ("CopyFailed", "CopyResult"),
+    "gateway.copying.entries": ("CopyFailed", "CopyResult"),
     "gateway.client.curl.failure": ("CurlFailed",),
     "gateway.client.exit_status": ("GatewayFailed",),
     "gateway.client.library.blocking": ("BlockingGateway", "BlockingPod", "connect_sync"),

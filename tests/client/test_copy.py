@@ -7,13 +7,13 @@ import random
 import pytest
 from support.local_shell import LocalShell
 
-from gateway.client.copy.container import Container
 from gateway.client.copy.download import download
-from gateway.client.copy.entries import CopyFailed, Entry, refused_link, refused_name
 from gateway.client.copy.local_tree import LocalTree
 from gateway.client.copy.upload import upload
 from gateway.client.copy.work import BLOCK, Work, batches
 from gateway.client.outage import Outage
+from gateway.copying.container import Container
+from gateway.copying.entries import CopyFailed, Entry, refused_link, refused_name
 from gateway.errors import HopFailed
 
 NOISE = random.Random(1).randbytes(1 << 20)

@@ -10,14 +10,14 @@ from gateway.cli import signals
 from gateway.cli.connect import gateway
 from gateway.cli.console import say
 from gateway.cli.copy_progress import CopyProgress, amount
-from gateway.client.copy.container import Container
 from gateway.client.copy.download import download
-from gateway.client.copy.entries import CopyResult
 from gateway.client.copy.upload import upload
 from gateway.client.copy.work import Work
 from gateway.client.exit_status import End
 from gateway.client.outage import Outage
 from gateway.client.process import Pod
+from gateway.copying.container import Container
+from gateway.copying.entries import CopyResult
 from gateway.errors import DapError
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target

@@ -1,1 +1,1 @@
-"""Copies files between this machine and containers: `download`, `upload`. `container` reads and writes bytes alone."""
+"""Copies files between this machine and containers, which `copying` reads and writes: `download`, `upload`."""

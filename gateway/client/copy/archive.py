@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Mapping
 from typing import IO
 
-from gateway.client.copy.entries import CopyFailed, Entry, refused_link
 from gateway.client.copy.local_tree import LocalTree
 from gateway.client.copy.work import Work, in_thread
+from gateway.copying.entries import CopyFailed, Entry, refused_link
 
 _PART = 256 * 1024
 

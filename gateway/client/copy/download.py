@@ -8,10 +8,10 @@ import posixpath
 from pathlib import Path
 
 from gateway.client.copy.archive import unpack
-from gateway.client.copy.container import BLOCK, Look
-from gateway.client.copy.entries import Changed, CopyFailed, Entry, refused_name
 from gateway.client.copy.local_tree import LocalFile, LocalTree
 from gateway.client.copy.work import ATTEMPTS, CHANGES, LARGE, WINDOW, Work, batches
+from gateway.copying.container import BLOCK, Look
+from gateway.copying.entries import Changed, CopyFailed, Entry, refused_name
 from gateway.errors import why
 
 

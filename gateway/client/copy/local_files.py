@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from gateway.client.copy.container import BLOCK
-from gateway.client.copy.entries import Changed, Entry
+from gateway.copying.container import BLOCK
+from gateway.copying.entries import Changed, Entry
 
 _PART = 256 * 1024
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gateway.client.copy.entries import Entry
+from gateway.copying.entries import Entry
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _HOLE = 64 * 1024  # bytes: a run of zeros of that size in a file with holes is a hole

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import IO
 
 from gateway.client.copy import local_files
-from gateway.client.copy.container import Look
-from gateway.client.copy.entries import Changed, CopyFailed, Entry, refused_link, refused_name
 from gateway.client.copy.upload_file import upload_file
 from gateway.client.copy.work import ATTEMPTS, CHANGES, LARGE, Work, batches, in_thread
+from gateway.copying.container import Look
+from gateway.copying.entries import Changed, CopyFailed, Entry, refused_link, refused_name
 from gateway.errors import why
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import IO
 
 from gateway.client.copy import local_files
-from gateway.client.copy.container import BLOCK, Look
-from gateway.client.copy.entries import Changed, Entry
 from gateway.client.copy.work import WINDOW, Work, in_thread
+from gateway.copying.container import BLOCK, Look
+from gateway.copying.entries import Changed, Entry
 
 
 async def upload_file(work: Work, look: Look, path: Path, to: str, beside: str) -> None:

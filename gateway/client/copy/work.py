@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
-from gateway.client.copy.container import BLOCK, Container
-from gateway.client.copy.entries import Changed, CopyFailed, CopyResult, Entry
 from gateway.client.exit_status import GatewayFailed
 from gateway.client.outage import Outage
+from gateway.copying.container import BLOCK, Container
+from gateway.copying.entries import Changed, CopyFailed, CopyResult, Entry
 from gateway.errors import HopFailed
 from gateway.timeouts import wait_within
 

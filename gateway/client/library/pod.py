@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Literal, overload
 
 from gateway.client.cluster import Cluster
-from gateway.client.copy.container import Container
 from gateway.client.copy.download import download
-from gateway.client.copy.entries import CopyResult
 from gateway.client.copy.upload import upload
 from gateway.client.copy.work import Work
 from gateway.client.endpoint import Endpoint
@@ -21,6 +19,8 @@ from gateway.client.logs.lines import LogLine
 from gateway.client.logs.wish import Selection, Wish
 from gateway.client.outage import Outage
 from gateway.client.process import Pod as Starter
+from gateway.copying.container import Container
+from gateway.copying.entries import CopyResult
 from gateway.errors import Refused
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Command, Target, Verb

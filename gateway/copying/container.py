@@ -4,17 +4,29 @@ import secrets
 from collections.abc import AsyncIterable, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from typing import Protocol
 
-from gateway.client.copy import scripts
-from gateway.client.copy.entries import CopyFailed, Entry, parsed
-from gateway.client.process import Process
+from gateway.copying import scripts
+from gateway.copying.entries import CopyFailed, Entry, parsed
 from gateway.errors import HopFailed
-from gateway.protocol.messages import Stream
+from gateway.protocol.messages import Output, Stream
 
 BLOCK = 1 << 20  # bytes by which files are addressed
 _SAID = 8 * 1024  # bytes of what programs say, of which the last line is told
 _LIST = 256 << 20  # bytes of the list of a directory
 _NOISE = (b"records in", b"records out", b" copied, ", b"Exiting with failure status")  # of dd and GNU tar
+
+
+class Process(Protocol):
+    """A command that runs, and takes the input that it was started with."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Returns the command's exit code; None before it has ended."""
+
+    async def read(self) -> Output | None:
+        """Returns the next output; None once the command has ended. Raises HopFailed."""
+
 
 Start = Callable[[tuple[str, ...], AsyncIterable[bytes] | None], AbstractAsyncContextManager[Process]]
 Take = Callable[[bytes], Awaitable[None]]
