@@ -27,10 +27,12 @@ from gateway.server.app_keys import (
     RELAYED,
     SPDY_EXEC,
     TLS,
+    TRANSFERS,
     UPGRADES,
 )
 from gateway.server.audit import AUDIT, Audit
 from gateway.server.connection import connection_of
+from gateway.server.files.transfer import Transfers
 from gateway.server.gateway import Gateway
 from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
@@ -38,6 +40,7 @@ from gateway.server.routes import (
     access,
     attach,
     dial,
+    files,
     forward,
     health,
     kube_api,
@@ -67,11 +70,12 @@ OPEN: Final = frozenset(
         ("GET", "/assets/{name}"),
         ALIVE,
         ("GET", "/gateway/v1/ca"),
+        ("GET", "/gateway/v1/downloads/{secret}"),
         ("GET", "/gateway/v1/proof"),
         ("POST", "/gateway/v1/token"),
     }
 )
-"""The only routes without a credential; tests hold the router against this list."""
+"""The only routes without a credential, but for a secret in the path; tests hold the router against this list."""
 
 
 def create_app(gateway: Gateway) -> web.Application:
@@ -93,6 +97,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[RELAYED] = gateway.relayed
     app[SPDY_EXEC] = gateway.config.spdy_exec
     app[TLS] = gateway.tls
+    app[TRANSFERS] = Transfers()
     app[UPGRADES] = Upgrades(gateway.config.limits.upgrades_per_identity)
     app.on_response_prepare.append(add_headers)
     for part in (
@@ -104,6 +109,7 @@ def create_app(gateway: Gateway) -> web.Application:
         state,
         access,
         dial,
+        files,
         forward,
         runner_kubectl,
         kubeconfig,

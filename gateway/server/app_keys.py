@@ -10,6 +10,7 @@ from gateway.access.identity import Identity
 from gateway.access.impersonation import Impersonation
 from gateway.access.peer import Peer
 from gateway.backends.contract import Backend
+from gateway.server.files.transfer import Transfers
 from gateway.server.health_cache import HealthCache
 from gateway.server.lists.live_lists import LiveLists
 from gateway.server.metrics import Metrics
@@ -38,6 +39,7 @@ REGISTRY: web.AppKey[SessionRegistry] = web.AppKey("registry", SessionRegistry)
 RELAYED: web.AppKey["Relayed"] = web.AppKey("relayed")
 SPDY_EXEC: web.AppKey[bool] = web.AppKey("spdy_exec", bool)
 TLS: web.AppKey[TlsListener] = web.AppKey("tls", TlsListener)
+TRANSFERS: web.AppKey[Transfers] = web.AppKey("transfers", Transfers)
 UPGRADES: web.AppKey[Upgrades] = web.AppKey("upgrades", Upgrades)
 PEER: web.RequestKey[Peer] = web.RequestKey("peer", Peer)
 IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity", Identity)

@@ -1,0 +1,116 @@
+"""Moves the bytes of a transfer: out of a container as they come, or into it by way of another name."""
+
+import posixpath
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+from gateway.copying.container import BLOCK, Container, Look
+from gateway.copying.entries import CopyFailed
+from gateway.errors import DapError
+from gateway.server.files.transfer import Transfer
+from gateway.timeouts import wait_within
+
+_WINDOW = 128  # blocks that one command reads: less than a session's journal holds
+_TIDY = 5.0  # seconds
+_MODE = 0o644  # of a file that is new
+Put = Callable[[bytes], Awaitable[None]]
+
+
+def checked_source(look: Look, path: str) -> None:
+    """Raises CopyFailed for what cannot be downloaded."""
+    if look.kind == "none":
+        raise CopyFailed(f"{path}: there is no such file")
+    if look.kind == "dir":
+        raise CopyFailed(f"{path} is a directory: the page copies single files, 'dap cp' whole directories")
+    if look.kind == "other" or look.file is None:
+        raise CopyFailed(f"{path} is not a file")
+
+
+async def checked_target(container: Container, path: str, name: str) -> tuple[str, Look]:
+    """Returns where an upload of the file `name` to `path` stands, below it where that is a directory, and what is there.
+    Raises CopyFailed for what cannot be written.
+    """
+    look = await container.look(path)
+    if look.kind == "dir":
+        path = posixpath.join(path, name)
+        look = await container.look(path)
+    if look.kind in ("dir", "other"):
+        raise CopyFailed(f"{path} is there already, and is no file")
+    if look.parent == "none":
+        raise CopyFailed(f"{posixpath.dirname(path)}: there is no such directory")
+    if look.parent != "writes":
+        raise CopyFailed(f"{posixpath.dirname(path) or '.'}: this directory cannot be written")
+    return path, look
+
+
+async def send(transfer: Transfer, put: Put) -> None:
+    """Hands the file's bytes to `put`, the last of them once the container has said the same SHA-256. Raises CopyFailed,
+    Refused, HopFailed.
+    """
+    look, container, path = transfer.look, transfer.container, transfer.path
+    assert look.file is not None
+    blocks, size, held = "dd" in look.tools, look.file.size, b""
+
+    async def take(data: bytes) -> None:
+        nonlocal held
+        transfer.passed(data)
+        if held:
+            await put(held)
+        held = data
+
+    while True:
+        begin = transfer.done
+        now = await container.read(path, begin // BLOCK, _WINDOW, take)
+        end = min(size, begin + _WINDOW * BLOCK) if blocks else size
+        if now.identity != look.file.identity or (size and transfer.done != end):
+            raise CopyFailed(f"{path} changes while it is copied: try again")
+        if transfer.done >= size:
+            break
+    verified = bool(size) and await _same(transfer, path)
+    if held:
+        await put(held)
+    transfer.settle(verified=verified)
+
+
+async def receive(transfer: Transfer, parts: AsyncIterable[bytes], modified: int | None) -> None:
+    """Writes the bytes beside the file, and gives them its name once the container has the same SHA-256. Raises
+    CopyFailed, Refused, HopFailed, and what `parts` raises.
+    """
+    container, path = transfer.container, transfer.path
+    beside = posixpath.join(posixpath.dirname(path) or ".", f".dap-cp-{container.token}")
+    try:
+        _check_whole(transfer, await container.write(beside, 0, _counted(transfer, parts)))
+        verified = await _same(transfer, beside)
+        mode = transfer.look.file.mode & 0o777 if transfer.look.file else _MODE
+        await container.commit(beside, path, mode, int(time.time()) if modified is None else modified)
+    except BaseException:
+        with suppress(DapError):
+            await wait_within(container.remove(beside), _TIDY)
+        raise
+    transfer.settle(verified=verified)
+
+
+async def _counted(transfer: Transfer, parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    async for part in parts:
+        transfer.passed(part)
+        yield part
+
+
+def _check_whole(transfer: Transfer, reached: int) -> None:
+    """Raises CopyFailed where the file in the container has not all bytes."""
+    if reached != transfer.done or transfer.total not in (None, transfer.done):
+        said = f"of {transfer.total} bytes " if transfer.total is not None else ""
+        raise CopyFailed(f"{transfer.path}: {said}{transfer.done} were sent, and {reached} are there")
+
+
+async def _same(transfer: Transfer, path: str) -> bool:
+    """Returns True if the container says the SHA-256 of the bytes that passed, False where its image cannot tell. Raises
+    CopyFailed where it says another.
+    """
+    if "sha256sum" not in transfer.look.tools:
+        return False
+    directory, name = posixpath.split(path)
+    if await transfer.container.hashes(directory or ".", [name]) != [transfer.digest.hexdigest()]:
+        raise CopyFailed(f"{transfer.path} has changed while it was copied: try again")
+    return True
