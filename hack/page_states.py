@@ -28,7 +28,7 @@ from gateway.server import lookup  # noqa: E402
 
 SIZES = {"1440x900": (1440, 900), "1024x640": (1024, 640), "390x844": (390, 844)}
 LISTS = ("all", "loading", "empty", "forbidden", "failed", "stale", "found", "nothing", "inside")
-SHELLS = ("opening", "logs", "nologs")
+SHELLS = ("opening", "logs", "nologs", "files")
 COLUMNS = [{"name": name} for name in ("Name", "Ready", "Status", "Restarts", "Age", "IP", "Node")]
 KEYS = {"found": ("checkout shop",), "nothing": ("nothing-of-that",), "inside": ("che", "ArrowRight")}
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -216,7 +216,11 @@ async def beside(page: Page, state: str) -> None:
     if state == "opening":
         await page.locator("#state", has_text="Incus").wait_for()
     else:
-        await page.get_by_role("button", name="Logs").click()
+        await page.get_by_role("button", name="Files" if state == "files" else "Logs").click()
+    if state == "files":
+        await page.locator(".filepanel input[type=file]").set_input_files(
+            {"name": "report.csv", "mimeType": "", "buffer": b"1,2"}
+        )
 
 
 if __name__ == "__main__":

@@ -80,7 +80,10 @@ async def test_a_link_for_one_pod_moves_no_file_of_another(gateway, ask):
     bound = other_token(gateway, only=Target("default", "default", "bash-0"))
     code, body, _ = await ask("POST", NEW, bound, json={**WEB, "way": "download", "path": "/etc/hostname"})
     assert code == 403
-    assert "ann may not exec in default/default/web-0/main: this link is for default/default/bash-0" in body["message"]
+    assert (
+        "ann may not exec in default/default/web-0/main: this link is for default/default/bash-0"
+        in body["message"]
+    )
 
 
 async def test_an_upload_of_other_bytes_than_announced_leaves_nothing(ask):

@@ -165,6 +165,12 @@ export async function whyNoLists(): Promise<{ readonly words: string; readonly u
   return { words: "The gateway answers, but no WebSocket reaches it. Does a proxy in between let WebSockets through?" };
 }
 
+/** Asks the gateway with this tab's token. */
+export async function asked(method: string, path: string, body?: object): Promise<Answer<unknown>> {
+  const headers = { Authorization: `Bearer ${token() ?? ""}`, ...(body && { "Content-Type": "application/json" }) };
+  return ask(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+}
+
 async function ask(path: string, options: RequestInit): Promise<Answer<unknown>> {
   let response: Response;
   try {

@@ -5,6 +5,8 @@ import type { SessionEvent } from "../events.ts";
 import type { Disposable } from "../lifecycle.ts";
 import type { Target } from "../protocol/target.ts";
 import type { TabStatus } from "../status.ts";
+import { takeDropped } from "./dropping.ts";
+import { FilePanel } from "./file_panel.ts";
 import { LogPanel, type Panel } from "./log_panel.ts";
 
 export interface Beside {
@@ -22,10 +24,16 @@ export class ShellPanels implements Disposable {
   readonly #beside: Beside;
   #panel: Panel | undefined;
   #name = "";
+  /** Lives on while it is closed: files may be on their way. */
+  #files: FilePanel | undefined;
 
   constructor(stage: HTMLElement, beside: Beside) {
     this.#beside = beside;
     this.element = make("div", { class: "halves" }, stage);
+    takeDropped(this.element, () => this.#files !== undefined, (files) => {
+      if (this.#panel !== this.#files) this.#toggle("Files", () => this.#files);
+      this.#files?.take(files);
+    });
   }
 
   /** Takes what matters here: that the gateway has found the pod, and that the way to the gateway is there again. */
@@ -37,28 +45,42 @@ export class ShellPanels implements Disposable {
 
   /** Offers the panels of a pod. */
   #found(target: Target): void {
-    const open = (name: string, panel: () => Panel) => ({ name, press: () => this.#toggle(name, panel) });
+    if (this.#files && !this.#files.isOf(target)) {
+      if (this.#panel === this.#files) this.#hide();
+      this.#files.end();
+      this.#files = undefined;
+    }
+    this.#files ??= new FilePanel(target, () => this.#close(), this.#beside.unauthorized);
+    const open = (name: string, panel: () => Panel | undefined) => ({ name, press: () => this.#toggle(name, panel) });
     const { unauthorized } = this.#beside;
-    this.#beside.status.tools([open("Logs", () => new LogPanel(target, () => this.#close(), unauthorized))]);
+    this.#beside.status.tools([
+      open("Logs", () => new LogPanel(target, () => this.#close(), unauthorized)),
+      open("Files", () => this.#files),
+    ]);
   }
 
   dispose(): void {
+    this.#hide();
+    this.#files?.end();
+  }
+
+  #hide(): void {
     this.#panel?.dispose();
     this.#panel = undefined;
   }
 
-  #toggle(name: string, make: () => Panel): void {
+  #toggle(name: string, make: () => Panel | undefined): void {
     const open = this.#panel !== undefined && this.#name === name;
-    this.dispose();
+    this.#hide();
     if (open) return this.#beside.focus();
     this.#name = name;
     this.#panel = make();
-    this.element.append(this.#panel.element);
-    this.#panel.focus();
+    if (this.#panel) this.element.append(this.#panel.element);
+    this.#panel?.focus();
   }
 
   #close(): void {
-    this.dispose();
+    this.#hide();
     this.#beside.focus();
   }
 }

@@ -1,0 +1,89 @@
+"""What stands beside a shell: the container's log, and files."""
+
+import asyncio
+import hashlib
+import random
+import re
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+from support.served import TOKEN, cluster_at, config_for, served
+
+DROP = """() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(['dropped'], 'a b.bin'));
+    document.querySelector('.stage').dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+}"""
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(demo, tmp_path):
+    """The gateway over a relay, which passes the cluster's API on."""
+    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay")
+    async with served(config_for(cluster), tmp_path) as running:
+        yield running
+
+
+async def opened(tab, site):
+    tokens = site.gateway.access.tokens
+    await tab.visit(f"#ticket={tokens.ticket(tokens.identity(TOKEN))}&path=/default/default/web-0")
+    await tab.state("connected")
+
+
+async def test_a_log_is_followed_and_searched_beside_the_shell(tab, site):
+    await opened(tab, site)
+    assert re.search(r"gateway \d+ ms, .*shell", await tab.page.locator("#state").get_attribute("title"))
+    columns, _ = await tab.size()
+
+    await tab.page.get_by_role("button", name="Logs").click()
+    panel = tab.page.get_by_role("region", name="Logs of web-0")
+    await expect(panel.locator(".state")).to_have_text(re.compile(r"^Following: [1-9]"))
+    assert (await tab.size())[0] < columns
+    first = await panel.locator(".lines div").first.inner_text()
+    await panel.get_by_role("searchbox").fill(first)
+    await expect(panel.locator(".match.current")).to_have_text(first)
+    await panel.get_by_role("button", name="Pause").click()
+    await expect(panel.locator(".state")).to_have_text(re.compile("^Paused"))
+
+    await panel.locator(".lines").press("Escape")
+    await expect(panel).to_have_count(0)
+    await tab.keys("echo 'back again'\r")
+    await tab.shows("again'back again")
+
+
+async def test_files_go_up_and_come_down_beside_the_shell(tab, site):
+    await opened(tab, site)
+    content = random.Random(3).randbytes(300_000)
+    digest = hashlib.sha256(content).hexdigest()
+    await tab.page.get_by_role("button", name="Files").click()
+    panel = tab.page.get_by_role("region", name="Files of web-0")
+    await panel.get_by_label("Directory in the container").fill(".")
+    await panel.locator("input[type=file]").set_input_files(
+        {"name": "a b.bin", "mimeType": "", "buffer": content}
+    )
+    row = panel.locator(".file").first
+    await expect(row.locator(".words")).to_have_text(
+        re.compile("^Uploaded to ./a b.bin: 0.3 MB, the container has")
+    )
+    await expect(row.locator(".hash")).to_have_text(digest)
+
+    await panel.get_by_label("Path of the file").fill("./a b.bin")
+    async with tab.page.expect_download() as downloading:
+        await panel.get_by_role("button", name="Download").click()
+    download = await downloading.value
+    saved = await asyncio.to_thread(Path(await download.path()).read_bytes)
+    assert (download.suggested_filename, saved) == ("a b.bin", content)
+    await expect(row.locator(".words")).to_have_text(re.compile("^Downloaded ./a b.bin"))
+
+    await panel.get_by_role("button", name="Close the files").click()
+    await tab.page.evaluate(DROP)
+    await expect(row.locator(".words")).to_have_text("./a b.bin is there already.")
+    await row.get_by_role("button", name="Replace it").click()
+    await expect(row.locator(".words")).to_have_text(re.compile("^Uploaded to"))
+    await panel.get_by_label("Path of the file").press("Escape")
+    await tab.keys("cat 'a b.bin'\r")
+    await tab.shows("dropped")
+    await tab.keys("rm 'a b.bin'\r")
