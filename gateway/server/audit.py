@@ -34,7 +34,7 @@ class Audit:
     def refused(self, request: web.Request, why: str, message: str) -> None:
         """Counts and logs a request that was refused. `why`: an outcome's code, or `place`, `unauthorized`, `ticket`."""
         self._metrics.refused(why)
-        fields = {"method": request.method, "path": printable(request.path)[:_PATH], "message": message}
+        fields = {"method": request.method, "path": _path(request), "message": message}
         self._repeating("request_refused", request, why, why=why, **fields)
 
     def read(self, request: web.Request, target: str, path: str) -> None:
@@ -56,6 +56,13 @@ class Audit:
         if repeated:
             fields["repeated"] = repeated
         write(event, request, **fields)
+
+
+def _path(request: web.Request) -> str:
+    """Returns the path as the log may have it: of one with a secret its pattern."""
+    if "secret" in request.match_info and (resource := request.match_info.route.resource):
+        return resource.canonical
+    return printable(request.path)[:_PATH]
 
 
 AUDIT: web.AppKey[Audit] = web.AppKey("audit", Audit)

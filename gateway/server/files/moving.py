@@ -1,18 +1,30 @@
 """Moves the bytes of a transfer: out of a container as they come, or into it by way of another name."""
 
+import asyncio
 import posixpath
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from gateway.copying.container import BLOCK, Container, Look
-from gateway.copying.entries import CopyFailed
-from gateway.errors import DapError
+from gateway.copying.entries import CopyFailed, Entry
+from gateway.errors import DapError, HopFailed
 from gateway.server.files.transfer import Transfer
 from gateway.timeouts import wait_within
 
 _WINDOW = 128  # blocks that one command reads: less than a session's journal holds
 _TIDY = 5.0  # seconds
+_PATIENCE = 60.0  # seconds in which a hop may come back while a download waits
+_PAUSE = 1.0  # seconds between attempts
+_PASSING = (
+    "ssh_lost",
+    "ssh_unreachable",
+    "ssh_busy",
+    "incus_lost",
+    "relay_lost",
+    "runner_timeout",
+    "cluster_unreachable",
+)
 _MODE = 0o644  # of a file that is new
 Put = Callable[[bytes], Awaitable[None]]
 
@@ -48,7 +60,7 @@ async def send(transfer: Transfer, put: Put) -> None:
     """Hands the file's bytes to `put`, the last of them once the container has said the same SHA-256. Raises CopyFailed,
     Refused, HopFailed.
     """
-    look, container, path = transfer.look, transfer.container, transfer.path
+    look, path = transfer.look, transfer.path
     assert look.file is not None
     blocks, size, held = "dd" in look.tools, look.file.size, b""
 
@@ -60,9 +72,8 @@ async def send(transfer: Transfer, put: Put) -> None:
         held = data
 
     while True:
-        begin = transfer.done
-        now = await container.read(path, begin // BLOCK, _WINDOW, take)
-        end = min(size, begin + _WINDOW * BLOCK) if blocks else size
+        end = min(size, (transfer.done // BLOCK + _WINDOW) * BLOCK) if blocks else size
+        now = await _read(transfer, blocks=blocks, take=take)
         if now.identity != look.file.identity or (size and transfer.done != end):
             raise CopyFailed(f"{path} changes while it is copied: try again")
         if transfer.done >= size:
@@ -71,6 +82,28 @@ async def send(transfer: Transfer, put: Put) -> None:
     if held:
         await put(held)
     transfer.settle(verified=verified)
+
+
+async def _read(transfer: Transfer, *, blocks: bool, take: Put) -> Entry:
+    """Hands the next blocks to `take`, from where the transfer stands, and returns what the file is then; without `blocks` all
+    of it. Goes on within the block where a hop was lost that comes back in time. Raises as `send`.
+    """
+    last, pause = transfer.done // BLOCK + _WINDOW, asyncio.get_running_loop().time() + _PATIENCE
+    while True:
+        block, known = divmod(transfer.done, BLOCK) if blocks else (0, transfer.done)
+
+        async def fresh(data: bytes) -> None:
+            nonlocal known
+            new, known = data[known:], max(0, known - len(data))
+            if new:
+                await take(new)
+
+        try:
+            return await transfer.container.read(transfer.path, block, last - block, fresh)
+        except HopFailed as error:
+            if error.code not in _PASSING or asyncio.get_running_loop().time() > pause:
+                raise
+        await asyncio.sleep(_PAUSE)
 
 
 async def receive(transfer: Transfer, parts: AsyncIterable[bytes], modified: int | None) -> None:
