@@ -30,7 +30,7 @@ export type SessionEvent =
       /** What is to be known of the pod: at the first hello alone. */
       readonly note: string;
     }
-  | { readonly type: "started" }
+  | { readonly type: "started"; readonly way: string }
   | { readonly type: "output"; readonly data: Uint8Array }
   /** The gateway took so many milliseconds to answer. */
   | { readonly type: "pulse"; readonly milliseconds: number }

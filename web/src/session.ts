@@ -163,7 +163,7 @@ export class Session implements Disposable {
     const data = this.#arrivals.take(whole);
     if (data.length === 0) return; // output that was received before, or Kubernetes' empty hello
     this.#spoken = true;
-    this.#started();
+    this.#started("");
     this.#emit({ type: "output", data });
   }
 
@@ -172,7 +172,7 @@ export class Session implements Disposable {
       case "hello":
         return this.#welcome(control);
       case "started":
-        return this.#started();
+        return this.#started(control.way);
       case "received":
         return this.#input.acknowledge(control.offset);
       case "gap":
@@ -216,10 +216,10 @@ export class Session implements Disposable {
     if (missing > 0) this.#emit({ type: "gap", bytes: missing });
   }
 
-  #started(): void {
+  #started(way: string): void {
     if (this.#phase !== "connecting" && this.#phase !== "open") return;
     this.#phase = "started";
-    this.#emit({ type: "started" });
+    this.#emit({ type: "started", way });
   }
 
   #refused(why: Reason): void {

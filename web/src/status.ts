@@ -10,6 +10,7 @@ export type Mood = "none" | "busy" | "good" | "ended" | "bad";
 
 export interface Tool {
   readonly name: string;
+  readonly open: boolean;
   press(): void;
 }
 
@@ -90,8 +91,8 @@ export class StatusLine {
 
   /** Shows buttons for what can stand beside the shell. */
   tools(tools: readonly Tool[]): void {
-    this.#tools.replaceChildren(...tools.map(({ name, press }) => {
-      const button = make("button", { type: "button", class: "plain" }, name);
+    this.#tools.replaceChildren(...tools.map(({ name, open, press }) => {
+      const button = make("button", { type: "button", class: "plain", "aria-pressed": `${open}` }, name);
       button.addEventListener("click", press);
       return button;
     }));

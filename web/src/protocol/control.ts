@@ -41,7 +41,8 @@ export type Control =
       /** What is to be known of the pod, as that it is not ready; empty where that is nothing. */
       readonly note: string;
     }
-  | { readonly type: "started" }
+  /** `way`: how the command got into its pod, `api` or `kubectl`; empty where nobody says. */
+  | { readonly type: "started"; readonly way: string }
   | ({ readonly type: "refused" } & Reason)
   | ({
       readonly type: "end";
@@ -76,8 +77,9 @@ export function parseControl(body: JsonObject): Control | undefined {
     case "opening":
       return { type: "opening", hop: asText(body["hop"]) };
     case "started":
+      return { type: "started", way: asText(body["way"]) };
     case "pong":
-      return { type: body["type"] };
+      return { type: "pong" };
     case "refused":
       return { type: "refused", ...reason(body) };
     case "end": {

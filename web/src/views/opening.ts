@@ -10,12 +10,14 @@ import type { LiveNotices } from "./live_notices.ts";
 /** Milliseconds before a bar shows the phases: a warm chain is open by then. */
 const PATIENCE = 1000;
 const NAMES: Readonly<Record<string, string>> = { ssh: "SSH", incus: "Incus", cluster: "cluster" };
+const WAYS: Readonly<Record<string, string>> = { api: "; through the cluster's API", kubectl: "; by kubectl in the runner" };
 
 export class Opening implements Disposable {
   readonly #what: string;
   readonly #status: TabStatus;
   readonly #notices: LiveNotices;
   #phases = new Phases();
+  #way = "";
   #patience: ReturnType<typeof setTimeout> | undefined;
 
   constructor(what: string, status: TabStatus, notices: LiveNotices) {
@@ -31,9 +33,9 @@ export class Opening implements Disposable {
     this.#patience = setTimeout(() => this.#notices.opening(this.#phases), PATIENCE);
   }
 
-  /** Says how long each phase took, once the session has started. */
+  /** Says how long each phase took, and by which way the pod was entered, once the session has started. */
   get times(): string {
-    return this.#phases.text;
+    return this.#phases.text + (WAYS[this.#way] ?? "");
   }
 
   hear(event: SessionEvent): void {
@@ -51,6 +53,7 @@ export class Opening implements Disposable {
         return this.#phases.begin(this.#what);
       case "started":
         this.#phases.end();
+        this.#way = event.way;
         return this.dispose();
       case "ended":
       case "away":

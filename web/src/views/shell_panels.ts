@@ -24,6 +24,8 @@ export class ShellPanels implements Disposable {
   readonly #beside: Beside;
   #panel: Panel | undefined;
   #name = "";
+  /** What makes each panel. */
+  #panels: Readonly<Record<string, () => Panel | undefined>> = {};
   /** Lives on while it is closed: files may be on their way. */
   #files: FilePanel | undefined;
 
@@ -31,7 +33,7 @@ export class ShellPanels implements Disposable {
     this.#beside = beside;
     this.element = make("div", { class: "halves" }, stage);
     takeDropped(this.element, () => this.#files !== undefined, (files) => {
-      if (this.#panel !== this.#files) this.#toggle("Files", () => this.#files);
+      if (this.#panel !== this.#files) this.#toggle("Files");
       this.#files?.take(files);
     });
   }
@@ -51,12 +53,19 @@ export class ShellPanels implements Disposable {
       this.#files = undefined;
     }
     this.#files ??= new FilePanel(target, () => this.#close(), this.#beside.unauthorized);
-    const open = (name: string, panel: () => Panel | undefined) => ({ name, press: () => this.#toggle(name, panel) });
-    const { unauthorized } = this.#beside;
-    this.#beside.status.tools([
-      open("Logs", () => new LogPanel(target, () => this.#close(), unauthorized)),
-      open("Files", () => this.#files),
-    ]);
+    this.#panels = {
+      Logs: () => new LogPanel(target, () => this.#close(), this.#beside.unauthorized),
+      Files: () => this.#files,
+    };
+    this.#offer();
+  }
+
+  #offer(): void {
+    this.#beside.status.tools(Object.keys(this.#panels).map((name) => ({
+      name,
+      open: this.#panel !== undefined && this.#name === name,
+      press: () => this.#toggle(name),
+    })));
   }
 
   dispose(): void {
@@ -69,18 +78,19 @@ export class ShellPanels implements Disposable {
     this.#panel = undefined;
   }
 
-  #toggle(name: string, make: () => Panel | undefined): void {
-    const open = this.#panel !== undefined && this.#name === name;
+  #toggle(name: string): void {
+    if (this.#panel && this.#name === name) return this.#close();
     this.#hide();
-    if (open) return this.#beside.focus();
     this.#name = name;
-    this.#panel = make();
+    this.#panel = this.#panels[name]?.();
     if (this.#panel) this.element.append(this.#panel.element);
     this.#panel?.focus();
+    this.#offer();
   }
 
   #close(): void {
     this.#hide();
+    this.#offer();
     this.#beside.focus();
   }
 }
