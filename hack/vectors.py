@@ -84,6 +84,7 @@ CLIENT_CONTROL: list[tuple[str, dict[str, Any]]] = [
     ("command, a part", {"type": "command", "part": "sh\0-c\0echo ", "last": False}),
     ("command, the last part", {"type": "command", "part": "done", "last": True}),
     ("seen", {"type": "seen", "offset": 70000}),
+    ("stay", {"type": "stay"}),
     ("ping", {"type": "ping"}),
 ]
 

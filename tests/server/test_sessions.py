@@ -273,15 +273,16 @@ async def test_an_idle_terminal_is_warned_and_ends(edge_with):
     assert status(heard)["code"] == 504
 
 
-async def test_a_key_takes_the_warning_back(edge_with):
-    edge = await edge_with(Limits(idle=4.0))
+@pytest.mark.parametrize("word", [b"\x00x", b'\x05{"type":"stay"}'], ids=["key", "stay"])
+async def test_a_key_or_a_word_takes_the_warning_back(edge_with, word):
+    edge = await edge_with(Limits(idle=2.0))
     said = []
     async with opened(edge, "cat", streams=("stdin", "stdout", "tty"), protocol=OWN) as client:
         while len(said) < 2:
             _, payload = await client.hear()
             if payload[:1] == b"\x05" and b"warning" in payload:
                 said.append(json.loads(payload[1:])["code"])
-                client.say(b"\x00x")
+                client.say(word)
 
     assert said == ["idle", None]
 

@@ -86,6 +86,11 @@ export class Session implements Disposable {
     if (this.#input.held > TELL) this.#emit({ type: "held" });
   }
 
+  /** Puts the end of an idle session off. */
+  stay(): void {
+    this.#connection?.say({ type: "control", control: { type: "stay" } });
+  }
+
   /** Drops the input that waits to be sent. */
   drop(): void {
     this.#input.drop();

@@ -211,6 +211,8 @@ class Attachment:
                 self._session.write_eof()
             case Control({"type": "ping"}):
                 self._pulse.ask()
+            case Control({"type": "stay"}):
+                self._session.lifetime.touch()
             case HalfClose() | Control():
                 self._changed.set()  # of what it may say of delivery; else, as in a cluster, no effect
             case Ignored(why):

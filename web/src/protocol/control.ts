@@ -61,6 +61,7 @@ export type Control =
 export type ClientControl =
   | { readonly type: "attach"; readonly secret: string | null; readonly offset: number | null }
   | { readonly type: "seen"; readonly offset: number }
+  | { readonly type: "stay" }
   | { readonly type: "ping" };
 
 /** Returns the control message in `body`; undefined if its type is unknown, or a `received` or `gap` has no number. */

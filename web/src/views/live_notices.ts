@@ -84,12 +84,13 @@ export class LiveNotices implements Disposable {
     this.#notices.show("hop", { mood: "busy", text, ...(seconds !== undefined && { count: left }) });
   }
 
-  warning({ code, seconds }: Of<"warning">): void {
+  warning({ code, seconds }: Of<"warning">, stay: () => void): void {
     if (!code) return this.#notices.hide("warning");
-    const idle = `Nothing has happened here for a while. The ${this.#what} will be ended: press any key to keep it.`;
+    const idle = `Nothing has happened here for a while. The ${this.#what} will be ended: press any key to keep it, or “Stay”.`;
     const aged = `The ${this.#what} has nearly reached the age that is allowed, and will be ended.`;
     const text = code === "idle" ? idle : aged;
-    this.#notices.show("warning", { mood: "bad", text, count: until(Date.now() + seconds * 1000) });
+    const buttons = code === "idle" ? [{ label: "Stay", press: stay }] : [];
+    this.#notices.show("warning", { mood: "bad", text, count: until(Date.now() + seconds * 1000), buttons });
   }
 
   held(session: Session): void {

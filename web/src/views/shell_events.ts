@@ -46,7 +46,7 @@ export function tell(event: SessionEvent, { shell, what, notices, opening, termi
       else status.state("good", "connected");
       return notices.hop(event);
     case "warning":
-      return notices.warning(event);
+      return notices.warning(event, () => session()?.stay());
     case "pulse":
       return status.pulse(event.milliseconds);
     case "held": {
