@@ -14,7 +14,7 @@ from playwright.async_api import async_playwright, expect
 from support.browser import ARGUMENTS, chromium, open_tab
 from support.lab import kubectl, namespace
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(180)]
 MANY = 50_000_000
 COUNT = "i=0; while :; do i=$((i+1)); echo $i; [ $((i%20)) = 0 ] && sleep 0.1; done"
 CONTAINER = {"name": "main", "image": "docker.io/lab/busybox:1", "imagePullPolicy": "Never", "command": ["sh", "-c", COUNT]}  # fmt: skip

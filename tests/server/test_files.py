@@ -67,6 +67,7 @@ async def test_a_file_goes_up_and_comes_down_as_it_was(gateway, ask):
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Content-Security-Policy"].startswith("sandbox;")
     assert (await ask("GET", made["url"], token=None))[0] == 404  # one use
+    assert (await ask("GET", "/gateway/v1/downloads/ü", token=None))[0] == 404
     state = (await ask("GET", f"/gateway/v1/transfers/{made['transfer']}"))[1]
     assert (state["state"], state["done"], state["sha256"], state["verified"]) == (
         "done",
@@ -105,6 +106,7 @@ async def test_an_upload_of_other_bytes_than_announced_leaves_nothing(ask):
         ({"way": "download", "path": "/x", "pod": "deploy/api"}, 400, "name a pod"),
         ({"way": "upload", "path": "no/where/x", "name": "x"}, 409, "no such directory"),
         ({"way": "upload", "path": "/tmp", "name": "../x"}, 400, "without a directory"),
+        ({"way": "download", "path": ""}, 400, "path is empty"),
         ({"way": "sideways", "path": "/tmp"}, 400, "way is"),
     ],
 )  # fmt: skip

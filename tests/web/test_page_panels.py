@@ -36,12 +36,12 @@ async def opened(tab, site):
 async def test_a_log_is_followed_and_searched_beside_the_shell(tab, site):
     await opened(tab, site)
     assert re.search(r"gateway \d+ ms, .*shell", await tab.page.locator("#state").get_attribute("title"))
-    columns, _ = await tab.size()
+    size = await tab.page.locator("#size").inner_text()
 
     await tab.page.get_by_role("button", name="Logs").click()
     panel = tab.page.get_by_role("region", name="Logs of web-0")
     await expect(panel.locator(".state")).to_have_text(re.compile(r"^Following: [1-9]"))
-    assert (await tab.size())[0] < columns
+    await expect(tab.page.locator("#size")).not_to_have_text(size)
     first = await panel.locator(".lines div").first.inner_text()
     await panel.get_by_role("searchbox").fill(first)
     await expect(panel.locator(".match.current")).to_have_text(first)

@@ -92,10 +92,11 @@ class Transfers:
 
     def named(self, name: str, identity: Identity) -> Transfer | None:
         """Returns the identity's own transfer of this name."""
-        mine = (one for one in self._transfers if one.identity.name == identity.name and not one.over)
-        return next((one for one in mine if secrets.compare_digest(one.name, name)), None)
+        mine = (one for one in self._transfers if one.identity == identity and not one.over)
+        return next((one for one in mine if one.name == name), None)
 
     def secret(self, secret: str) -> Transfer | None:
         """Returns the download that this secret begins."""
+        given = secret.encode("utf-8", "surrogateescape")
         waiting = (one for one in self._transfers if one.way == "download" and not one.over)
-        return next((one for one in waiting if secrets.compare_digest(one.secret, secret)), None)
+        return next((one for one in waiting if secrets.compare_digest(one.secret.encode(), given)), None)

@@ -37,6 +37,8 @@ async def new_transfer(request: web.Request) -> web.Response:
     way, path, name = (_text(body, key) for key in ("way", "path", "name"))
     if way not in ("download", "upload"):
         raise Refusal(400, "way is download or upload")
+    if not path:
+        raise Refusal(400, "path is empty: name a file, or a directory to upload to")
     if way == "upload" and (not name or "/" in name or name in (".", "..")):
         raise Refusal(400, "name is the file's own, without a directory")
     async with _refusing(request):
