@@ -28,8 +28,7 @@ def policy(nonce: str) -> str:
     """The Content-Security-Policy of the page."""
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; connect-src 'self'; "
-        "img-src 'self' data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'; "
+        "img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
@@ -327,7 +326,9 @@ class KeptShell(Shell):
             case ["yes"]:
                 self._busy = self._server.spawn(self._yes())
             case ["list", last]:
-                await self._output(b"".join(b"number %06d\r\n" % number for number in range(1, int(last) + 1)))
+                await self._output(
+                    b"".join(b"number %06d\r\n" % number for number in range(1, int(last) + 1))
+                )
                 await self._output(PROMPT)
             case ["count", last]:
                 self._busy = self._server.spawn(self._count(int(last)))
