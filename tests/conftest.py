@@ -11,7 +11,7 @@ from support import leaks
 from support.beside import demo_beside
 from support.compiled_relay import compiled
 from support.dap import Home
-from support.repeated import LAB_CHAINS, examples
+from support.repeated import LAB_CHAINS, again, examples
 from support.served import cluster_at, config_for, served
 
 from gateway.backends.relay import bootstrap
@@ -64,7 +64,7 @@ async def own_demo():
         yield settings
 
 
-@pytest.fixture(params=["demo-plain", "demo-relay", "demo-api", *LAB_CHAINS])
+@pytest.fixture(params=["demo-plain", again("demo-relay"), "demo-api", *LAB_CHAINS])
 def cluster(request, demo):
     """The cluster that a test works on: the embedded demo, and the real chain where there is one, each way (`api`: over a
     relay, without kubectl).
