@@ -56,21 +56,22 @@ class End:
 
 
 class GatewayFailed(DapError):  # noqa: N818  # said of a hop, as HopFailed is
-    """Raised when the gateway itself could not be reached, refused us, or was lost. Credentials in the
-    message are masked.
+    """Raised when the gateway itself could not be reached, refused us, or was lost, and when it says in an answer that a hop
+    behind it failed: then `hop` is that one. Credentials in the message are masked.
 
     `passing`: the same may succeed in a moment, so a caller that holds a session retries.
     """
 
-    def __init__(self, code: str, message: str, *, passing: bool = False) -> None:
+    def __init__(self, code: str, message: str, *, hop: Hop = Hop.GATEWAY, passing: bool = False) -> None:
         super().__init__(code, message)
-        self.end = End(code, Hop.GATEWAY, self.message)
+        self.end = End(code, hop, self.message)
         self.passing = passing
+        self._hop = hop
 
     @property
     def hop(self) -> Hop:
-        """Returns the gateway, whatever the code: some codes only a client knows."""
-        return Hop.GATEWAY
+        """Returns the hop as it was given: some codes only a client knows."""
+        return self._hop
 
 
 class GivenUp(Exception):  # noqa: N818  # a decision, not a mistake

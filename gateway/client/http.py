@@ -26,10 +26,9 @@ _LIMIT = (
     "a proxy in front of the gateway limits the length of a request's URL and headers (nginx: large_client_header_buffers, "
     "HAProxy: tune.bufsize)"
 )
-_REFUSED = "the gateway refused: "
 # as `Outcome.as_status` words it, and Kubernetes puts words before it where the code is 500
 _OUTCOME = re.compile(
-    rf"(?:{_REFUSED})?(?:Internal error occurred: )?[a-z]+: (?P<message>.*) \((?P<code>[a-z_]+)\)", re.DOTALL
+    r"(?:Internal error occurred: )?[a-z]+: (?P<message>.*) \((?P<code>[a-z_]+)\)", re.DOTALL
 )
 _PASSING = (404, 408, 429)  # what a proxy says while there is no gateway behind it
 
@@ -99,7 +98,9 @@ def refused(status: int, answer: Any) -> GatewayFailed:
 
 
 def refusal(status: int, answer: bytes) -> GatewayFailed:
-    """Returns the error for an HTTP refusal, with the words of its Status object if it has one."""
+    """Returns the error for an HTTP refusal, with the words of its Status object if it has one, and with the hop that these
+    name.
+    """
     try:
         said = Status.parse(answer)
     except RecursionError:
@@ -110,7 +111,9 @@ def refusal(status: int, answer: bytes) -> GatewayFailed:
     if status == 401:
         message += ": check DAP_GATEWAY_TOKEN, or sign in again with dap login"
     passing = status >= 500 or status in _PASSING
-    return GatewayFailed(REFUSED, f"{_REFUSED}{message}", passing=passing)
+    if ours := named(message):
+        return GatewayFailed(ours.code, ours.message, hop=ours.hop, passing=passing)
+    return GatewayFailed(REFUSED, f"the gateway refused: {message}", passing=passing)
 
 
 def named(message: str) -> HopFailed | None:

@@ -65,15 +65,12 @@ def test_a_server_that_only_sends_a_status_is_understood():
 
 
 @pytest.mark.parametrize("code", ["ssh_lost", "relay_failed", "ssh_unreachable", "address_unknown"])
-@pytest.mark.parametrize("direct", [True, False])
-def test_the_hop_that_a_refusal_names_is_the_failure(code, direct):
+@pytest.mark.parametrize("refusal", [cluster.refusal, http.refusal])
+def test_the_hop_that_a_refusal_names_is_the_failure(code, refusal):
     """Kubernetes puts words before the message where the code is 500."""
     status = Outcome(code, "these (words)").as_status()
-    body = status.json(http=True)
-    failed = (
-        cluster.refusal(status.code, body) if direct else http.named(str(http.refusal(status.code, body)))
-    )
-    assert (failed.code, failed.message) == (code, "these (words)")
+    failed = refusal(status.code, status.json(http=True))
+    assert (failed.code, failed.hop, failed.message) == (code, CODES[code].hop, "these (words)")
 
 
 @pytest.mark.parametrize(

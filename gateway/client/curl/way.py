@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from gateway.client import http
 from gateway.client.curl.failure import CERTIFICATE, CONNECT, NAME, TLS, UNSUPPORTED, URL, CurlFailed
 from gateway.client.endpoint import Endpoint
 from gateway.client.exchange import Connection
@@ -123,11 +122,10 @@ async def connected_to(
         async with from_runner(endpoint, cluster, host, place.port) as made:
             yield await _with_tls(Connection(made.reader, made.writer, made.early), place, trust)
     except GatewayFailed as error:
-        failed = http.named(str(error))
-        if failed is None or failed.code not in _CODES:
+        if error.code not in _CODES:
             raise
-        reason = failed.message.partition("cannot be reached: ")[2] or failed.message
-        raise CurlFailed(_CODES[failed.code], f"{host_port(host, place.port)}: {reason}") from None
+        reason = error.message.partition("cannot be reached: ")[2] or error.message
+        raise CurlFailed(_CODES[error.code], f"{host_port(host, place.port)}: {reason}") from None
 
 
 async def _with_tls(made: Connection, place: Place, trust: Trust) -> Connection:

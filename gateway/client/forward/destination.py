@@ -96,7 +96,8 @@ class Destination:
             return _parsed(body)
         refused = http.refused(status, body)
         final = status < _FAILED and isinstance(body, dict)  # the gateway's own words, not a proxy's
-        raise GatewayFailed(refused.end.code, str(refused), passing=not final)
+        refused.passing = not final
+        raise refused
 
     async def _prove(self, where: PodPort) -> None:
         """Connects to the port, and takes a connection that has not failed within PROOF for one that works."""
