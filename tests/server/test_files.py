@@ -77,6 +77,14 @@ async def test_a_file_goes_up_and_comes_down_as_it_was(gateway, ask):
     )
 
 
+async def test_a_download_of_a_token_that_was_revoked_is_none(gateway, ask):
+    token = other_token(gateway)
+    made = (await ask("POST", NEW, token, json={**WEB, "way": "download", "path": "/etc/hostname"}))[1]
+    gateway.gateway.access.tokens.revoke(token)
+
+    assert (await ask("GET", made["url"], token=None))[0] == 404
+
+
 async def test_a_link_for_one_pod_moves_no_file_of_another(gateway, ask):
     bound = other_token(gateway, only=Target("default", "default", "bash-0"))
     code, body, _ = await ask("POST", NEW, bound, json={**WEB, "way": "download", "path": "/etc/hostname"})

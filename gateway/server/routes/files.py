@@ -8,12 +8,13 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
+from gateway.access.identity import Identity
 from gateway.copying.container import Container
 from gateway.copying.entries import CopyFailed
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.errors import BadRequest
 from gateway.protocol.target import Target
-from gateway.server.app_keys import IDENTITY, IMPERSONATION, REGISTRY, TRANSFERS
+from gateway.server.app_keys import ACCESS, IDENTITY, IMPERSONATION, REGISTRY, TRANSFERS
 from gateway.server.audit import AUDIT, write
 from gateway.server.connection import connection_of
 from gateway.server.files.commands import Commands
@@ -94,7 +95,7 @@ async def upload(request: web.Request) -> web.Response:
 async def download(request: web.Request) -> web.StreamResponse:
     """Sends the file that this URL of one use was made for. One that is cut ends without its last byte."""
     transfer = request.app[TRANSFERS].secret(request.match_info["secret"])
-    if transfer is None or not transfer.begin():
+    if transfer is None or not _good(request, transfer.identity) or not transfer.begin():
         raise Refusal(404, "this download has been used, or has expired: begin it again in the page")
     request[IDENTITY] = transfer.identity
     connection_of(request).identified()
@@ -147,6 +148,11 @@ async def _refusing(request: web.Request, transfer: Transfer | None = None) -> A
 def _failed(transfer: Transfer | None, why: str) -> None:
     if transfer and transfer.state == "running":
         transfer.set("failed", why)
+
+
+def _good(request: web.Request, identity: Identity) -> bool:
+    """Returns False once the credential with which a download was made has been revoked or has expired."""
+    return not identity.credential or identity.credential in request.app[ACCESS].tokens.good()
 
 
 def _mine(request: web.Request) -> Transfer:
