@@ -42,6 +42,8 @@ const shells = new Shells(part("shells"), part("tabs"), status);
 let view: Disposable | undefined;
 /** Number of the current view: an answer to an earlier view comes too late, and is dropped. */
 let turn = 0;
+/** Settles once the shells of before a reload are open, of which the link may name one. */
+let reopening: Promise<void> | undefined;
 
 function clear(): void {
   turn += 1;
@@ -94,6 +96,7 @@ async function run({ target, argv }: Extract<Route, { type: "exec" }>): Promise<
   status.target(target);
   status.state("busy", "connecting");
   const typedSoFar = keepKeys();
+  await reopening;
   const makeShell = await loadShell(unauthorized);
   const typed = typedSoFar();
   if (mine !== turn) return;
@@ -227,9 +230,7 @@ function palette(open: (target: Target) => void): void {
   openPalette({ open, unauthorized, actions: shells.tab && actions });
 }
 
-function actions(): void {
-  actionsDialog(shellActions(shells, palette));
-}
+const actions = (): void => actionsDialog(shellActions(shells, palette));
 
 part("settings").addEventListener("click", settingsDialog);
 followTheme();
@@ -245,5 +246,5 @@ listenForKeys({
 });
 part("actions").addEventListener("click", actions);
 window.addEventListener("hashchange", follow);
-void reopen();
+reopening = reopen();
 follow();
