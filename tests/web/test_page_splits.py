@@ -31,6 +31,9 @@ async def test_a_view_is_split_resized_and_closed_and_survives_a_reload(tab, ser
     await expect(pane(tab, 1).locator(".xterm-rows")).to_contain_text("second")
     await expect(pane(tab, 0).locator(".xterm-rows")).not_to_contain_text("second")
 
+    server.kept[1].write(b"\x1b]0;editing\x07")
+    await expect(pane(tab, 1).locator("small")).to_have_text("connected · editing")
+
     whole = await width(tab, 0) + await width(tab, 1)
     await tab.page.keyboard.press("Control+Shift+ArrowUp")
     assert round(await width(tab, 1) / whole, 2) == 0.55

@@ -21,6 +21,9 @@ export interface Opened {
   readonly number: number;
 }
 
+/** Characters that are shown of the title that a program has set. */
+const LONGEST = 60;
+
 export interface PaneEvents {
   /** The keyboard is here now. */
   focused(pane: Pane): void;
@@ -48,7 +51,8 @@ export class Pane {
   readonly status: TabStatus;
   readonly view: ShellView;
   mood: Mood = "busy";
-  state = "";
+  /** State of the shell, and the title that a program has set. */
+  said = "";
 
   constructor(opened: Opened, line: StatusLine, makeShell: MakeShell, events: PaneEvents) {
     const { target, argv, number } = opened;
@@ -59,6 +63,11 @@ export class Pane {
     const which = number > 1 ? ` (${number})` : "";
     const named = this.title + which;
     const said = make("small");
+    let [state, title] = ["", ""];
+    const say = (): void => {
+      said.textContent = this.said = [state, title].filter(Boolean).join(" · ");
+      events.changed();
+    };
     const close = make("button", { type: "button", class: "iconic", "aria-label": `Close ${named}`, title: "Close" }, icon("close"));
     close.addEventListener("click", () => events.close(this));
     const head = make("div", { class: "pane-head dot" }, make("span", { class: "text", title: describeTarget(target) }, named), said, close);
@@ -66,15 +75,18 @@ export class Pane {
     this.element = make("section", { class: "pane", "aria-label": describeTarget(target) + which }, head, body);
     this.element.addEventListener("focusin", () => events.focused(this));
     this.status = new TabStatus(line, (mood, text) => {
-      [this.mood, this.state] = [mood, text];
-      head.dataset["mood"] = mood;
-      said.textContent = text;
-      events.changed();
+      head.dataset["mood"] = this.mood = mood;
+      state = text;
+      say();
     }, ({ cluster, namespace }) => {
       void access.isProduction(cluster, namespace).then((careful) => head.toggleAttribute("data-production", careful));
     });
     const key = recordKey(execPath(target, argv), number);
     this.view = makeShell(body, { target, argv, key, status: this.status, active: () => events.active(), front: () => events.front(this) });
+    this.view.screen.terminal.onTitleChange((text) => {
+      title = visible(text.slice(0, LONGEST));
+      say();
+    });
   }
 
   place({ left, top, width, height }: Area): void {

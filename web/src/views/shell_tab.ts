@@ -196,6 +196,6 @@ export class ShellTab {
     this.#close.setAttribute("aria-label", `Close ${pane.title}${others}`);
     const worst = [...this.panes].sort((one, two) => WORST.indexOf(one.mood) - WORST.indexOf(two.mood))[0] ?? pane;
     this.element.dataset["mood"] = worst.mood;
-    this.element.title = `${describeTarget(worst.opened.target)}: ${worst.state}`;
+    this.element.title = `${describeTarget(worst.opened.target)}: ${worst.said}`;
   }
 }
