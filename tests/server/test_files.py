@@ -57,7 +57,9 @@ async def test_a_file_goes_up_and_comes_down_as_it_was(gateway, ask):
     assert done["sha256"] == hashlib.sha256(NOISE).hexdigest()
     assert (await ask("PUT", f"/gateway/v1/transfers/{made['transfer']}", data=b"again"))[0] == 409
 
-    code, made, _ = await ask("POST", NEW, json={**WEB, "way": "download", "path": "./ü b.bin"})
+    code, made, _ = await ask(
+        "POST", NEW, json={**WEB, "container": "", "way": "download", "path": "./ü b.bin"}
+    )
     assert (code, made["exists"], made["total"], made["name"]) == (201, True, len(NOISE), "ü b.bin")
     stranger = other_token(gateway)
     assert (await ask("GET", f"/gateway/v1/transfers/{made['transfer']}", stranger))[0] == 404

@@ -13,6 +13,7 @@ from gateway.copying.container import Container
 from gateway.copying.entries import CopyFailed
 from gateway.errors import HopFailed, Refused
 from gateway.protocol.errors import BadRequest
+from gateway.protocol.subprotocols import OWN
 from gateway.protocol.target import Target
 from gateway.server.app_keys import ACCESS, IDENTITY, IMPERSONATION, REGISTRY, TRANSFERS
 from gateway.server.audit import AUDIT, write
@@ -20,8 +21,9 @@ from gateway.server.connection import connection_of
 from gateway.server.files.commands import Commands
 from gateway.server.files.moving import checked_source, checked_target, receive, send
 from gateway.server.files.transfer import Transfer
+from gateway.server.lookup import resolve
 from gateway.server.refusals import Refusal
-from gateway.server.routes.clusters import requested_cluster
+from gateway.server.routes.clusters import cluster_api, requested_cluster
 from gateway.server.routes.state import json_body
 
 routes = web.RouteTableDef()
@@ -44,7 +46,7 @@ async def new_transfer(request: web.Request) -> web.Response:
         raise Refusal(400, "name is the file's own, without a directory")
     async with _refusing(request):
         identity = request[IDENTITY]
-        target = _target(request, body)
+        target = await _target(request, body)
         actor = request.app[IMPERSONATION].actor(identity, target.cluster)
         start = Commands(request.app[REGISTRY], identity, target, actor).start
         container = Container(start, f"{target.pod}/{target.container}")
@@ -162,12 +164,16 @@ def _mine(request: web.Request) -> Transfer:
     return transfer
 
 
-def _target(request: web.Request, body: dict[str, Any]) -> Target:
-    """Returns the container that a request names. Raises BadRequest."""
+async def _target(request: web.Request, body: dict[str, Any]) -> Target:
+    """Returns the container that a request names, or else the pod's default. Raises BadRequest, Refused."""
     namespace, pod, container = (_text(body, key) for key in ("namespace", "pod", "container"))
     if "/" in pod or not namespace:
         raise BadRequest("name a pod, and its namespace")
-    return Target.parse(requested_cluster(request), namespace, pod, container or None)
+    target = Target.parse(requested_cluster(request), namespace, pod, container or None)
+    if container:
+        return target
+    request.app[REGISTRY].permit(request[IDENTITY], "get", target)
+    return (await resolve(cluster_api(request, target.cluster), target, OWN, exact=True)).target
 
 
 def _text(body: dict[str, Any], key: str) -> str:

@@ -30,7 +30,8 @@ export class FilePanel implements Panel {
 
   /** Returns true if this moves files of that pod and container; a new shell of a workload may be in another. */
   isOf({ pod, container }: Target): boolean {
-    return pod === this.#target.pod && container === this.#target.container;
+    const known = this.#target.container;
+    return pod === this.#target.pod && (!container || !known || container === known);
   }
 
   focus(): void {

@@ -32,6 +32,8 @@ export class LogPanel implements Panel {
   readonly #state = make("p", { class: "state", role: "status" });
   readonly #timer = setInterval(() => this.#say(), TICK);
   readonly #seen: IntersectionObserver;
+  /** Done once the container is known, which the shell may not have been told. */
+  readonly #listed: Promise<void>;
   #reading: LogFollow | undefined;
   #said: LogState = { name: "asking" };
   /** True while the person has paused; a panel that nobody sees reads nothing either. */
@@ -54,7 +56,8 @@ export class LogPanel implements Panel {
     this.#follow.addEventListener("click", () => this.#toggle());
     this.#seen = new IntersectionObserver((entries) => this.#shown(entries.at(-1)?.isIntersecting ?? false));
     this.#seen.observe(this.element);
-    void this.#list();
+    const listed = this.#list();
+    this.#listed = target.container ? Promise.resolve() : listed;
   }
 
   focus(): void {
@@ -74,6 +77,7 @@ export class LogPanel implements Panel {
 
   /** Begins with another log: of another container, or another run. */
   #begin(): void {
+    if (!this.element.isConnected) return;
     const { cluster, namespace, pod } = this.#target;
     const container = this.#container.value;
     this.#reading?.dispose();
@@ -110,7 +114,7 @@ export class LogPanel implements Panel {
   /** A browser has few connections to a host: a panel behind others gives its own back. */
   #shown(shown: boolean): void {
     if (!this.#reading) {
-      if (shown) this.#begin();
+      if (shown) void this.#listed.then(() => this.#reading ?? this.#begin());
     } else if (!this.#paused && this.#said.name !== "whole" && this.#said.name !== "refused") {
       if (shown) this.#reading.resume();
       else this.#reading.pause();
@@ -121,10 +125,10 @@ export class LogPanel implements Panel {
   async #list(): Promise<void> {
     const answer = await access.pod(this.#target.cluster, this.#target.namespace, this.#target.pod);
     const names = answer.type === "ok" ? containersOf(answer.value) : [];
+    if (!this.#target.container && names.length > 0) this.#container.replaceChildren(); // the first is the default
     for (const { name, role } of names) {
       if (name === this.#target.container) continue;
       this.#container.append(make("option", { value: name }, role === "main" ? visible(name) : `${visible(name)} (${role})`));
     }
-    this.#container.hidden = this.#container.options.length < 2 && !this.#target.container;
   }
 }
