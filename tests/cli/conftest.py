@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 from support.dap import DAP, Home
@@ -19,10 +20,23 @@ async def at(demo, home, tmp_path):
 @pytest.fixture(scope="module")
 def demo_home(tmp_path_factory):
     """A home with a `dap serve --demo` that runs, for all tests of a module."""
-    home = Home(tmp_path_factory.mktemp("home"))
+    with _serving(tmp_path_factory.mktemp("home")) as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def tls_home(tmp_path_factory):
+    """The same, and the gateway listens with TLS, too."""
+    with _serving(tmp_path_factory.mktemp("home"), DAP_GATEWAY_TLS_LISTEN="localhost:0") as home:
+        yield home
+
+
+@contextmanager
+def _serving(folder, **env):
+    home = Home(folder)
     process = subprocess.Popen(
         [*DAP, "serve", "--demo", "--listen", "127.0.0.1:0"],
-        env=home.env,
+        env=home.env | env,
         stdout=-1,
         stderr=subprocess.DEVNULL,
     )

@@ -104,15 +104,25 @@ async def tokens_made(home):
     return [row for row in body["access"] if row["kind"] == "short"]
 
 
-async def test_forty_at_once_ask_for_one_token(home):
-    async with serving(home):
-        done = await asyncio.gather(*(home.dap("token") for _ in range(40)))
-        assert {one.code for one in done} == {0}
-        assert len({one.out for one in done}) == 1
-        assert len(await tokens_made(home)) == 1
-        files = [*(home.path / "run" / "dap").glob("*short-token*")]
-        assert files
-        assert {one.stat().st_mode & 0o777 for one in files} == {0o600}
+def forget(home):
+    """Removes the token that an earlier test was given."""
+    for file in kept_of(home):
+        file.unlink()
+
+
+def kept_of(home):
+    return [*(home.path / "run" / "dap").glob("*short-token*")]
+
+
+async def test_forty_at_once_ask_for_one_token(tls_home):
+    forget(tls_home)
+    before = len(await tokens_made(tls_home))
+
+    done = await asyncio.gather(*(tls_home.dap("token") for _ in range(40)))
+    assert {one.code for one in done} == {0}
+    assert len({one.out for one in done}) == 1
+    assert len(await tokens_made(tls_home)) == before + 1
+    assert {one.stat().st_mode & 0o777 for one in kept_of(tls_home)} == {0o600}
 
 
 async def test_a_token_is_asked_for_anew_shortly_before_its_end_and_at_another_gateway(home):
@@ -132,20 +142,19 @@ async def test_a_token_is_asked_for_anew_shortly_before_its_end_and_at_another_g
         assert (await home.dap("token")).out != third.out
 
 
-async def test_the_token_that_one_was_given(home):
-    async with serving(home):
-        secret = (home.path / "state" / "dap" / "token").read_text().strip()
-        port = json.loads((home.path / "state" / "dap" / "serving.json").read_text())["listen"][0][1]
-        env = {"DAP_GATEWAY_URL": f"http://127.0.0.1:{port}", "DAP_GATEWAY_TOKEN": secret}
-        done = await home.dap("token", env=env)
-        assert done.code == 0, done.err
-        assert (await home.dap("token", env=env)).out == done.out
-        wrong = await home.dap("token", env=env | {"DAP_GATEWAY_TOKEN": "w" * 32})
-        assert (wrong.code, wrong.out) == (125, b"")
-        config = json.loads((await home.dap("kubeconfig", "--raw", env=env)).out)
-        names = {one["name"] for one in config["users"][0]["user"]["exec"]["env"]}
-        assert names == {"DAP_GATEWAY_URL"}
-        assert secret not in json.dumps(config)
+async def test_the_token_that_one_was_given(tls_home):
+    secret = (tls_home.path / "state" / "dap" / "token").read_text().strip()
+    port = json.loads((tls_home.path / "state" / "dap" / "serving.json").read_text())["listen"][0][1]
+    env = {"DAP_GATEWAY_URL": f"http://127.0.0.1:{port}", "DAP_GATEWAY_TOKEN": secret}
+    done = await tls_home.dap("token", env=env)
+    assert done.code == 0, done.err
+    assert (await tls_home.dap("token", env=env)).out == done.out
+    wrong = await tls_home.dap("token", env=env | {"DAP_GATEWAY_TOKEN": "w" * 32})
+    assert (wrong.code, wrong.out) == (125, b"")
+    config = json.loads((await tls_home.dap("kubeconfig", "--raw", env=env)).out)
+    names = {one["name"] for one in config["users"][0]["user"]["exec"]["env"]}
+    assert names == {"DAP_GATEWAY_URL"}
+    assert secret not in json.dumps(config)
 
 
 async def test_without_tls_it_says_why(home):
@@ -155,31 +164,30 @@ async def test_without_tls_it_says_why(home):
         assert "gateway.tls_listen is none" in done.err
 
 
-async def test_a_cluster_that_there_is_not_and_no_gateway(home):
+async def test_a_cluster_that_there_is_not_and_no_gateway(home, tls_home):
     for words in (("kubeconfig",), ("token",)):
         done = await home.dap(*words)
         assert (done.code, done.out) == (125, b"")
         assert "start one with dap serve" in done.err
-    async with serving(home):
-        done = await home.dap("kubeconfig", "--cluster", "nope")
-        assert (done.code, done.out) == (2, b"")
-        assert "there are: default" in done.err
+    done = await tls_home.dap("kubeconfig", "--cluster", "nope")
+    assert (done.code, done.out) == (2, b"")
+    assert "there are: default" in done.err
 
 
-async def test_a_token_takes_few_imports(home):
-    async with serving(home):
-        for _ in range(2):
-            done = await home.dap("token", env={"PYTHONPROFILEIMPORTTIME": "1"})
-            names = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
-            assert done.code == 0
-            assert "gateway.cli.token" in names
-            assert not names & {
-                "click",
-                "http.client",
-                "pathlib",
-                "dataclasses",
-                "ssl",
-                "asyncio",
-                "typing",
-                "hashlib",
-            }
+async def test_a_token_takes_few_imports(tls_home):
+    forget(tls_home)
+    for _ in range(2):
+        done = await tls_home.dap("token", env={"PYTHONPROFILEIMPORTTIME": "1"})
+        names = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
+        assert done.code == 0
+        assert "gateway.cli.token" in names
+        assert not names & {
+            "click",
+            "http.client",
+            "pathlib",
+            "dataclasses",
+            "ssl",
+            "asyncio",
+            "typing",
+            "hashlib",
+        }
