@@ -111,6 +111,8 @@ async def test_the_page_works_below_a_path(browser, gateway):
         await tab.page.reload()
         await tab.state("connected")
         await tab.page.keyboard.press("Control+Shift+K")
+        await tab.page.keyboard.type("we")  # in place of the "ba" from before
+        await expect(rows(tab).first).to_contain_text("web-0")
         await tab.page.keyboard.type(">")
         await expect(tab.page.get_by_role("dialog", name="Actions")).to_be_visible()
         # the window that is installed is of this path, and of nothing above it

@@ -74,8 +74,10 @@ export class FindView implements Disposable {
     this.#store.dispose();
   }
 
+  /** Gives the search the keyboard. What was searched for before is selected: the next key begins anew. */
   focus(): void {
     this.#input.focus();
+    this.#input.select();
   }
 
   #make(): HTMLElement {
