@@ -104,7 +104,9 @@ export class Shells {
       return nameOf(shell) === name;
     };
     const rest = onlyPanes(layout, stays);
-    if (rest !== undefined) this.#add(shells, { layout: rest, focused }, makeShell);
+    if (rest === undefined) return;
+    this.#add(shells, { layout: rest, focused }, makeShell);
+    requestAnimationFrame(() => this.#draw()); // one that is shown until then needs no strip, and keeps its size
   }
 
   /** Hides the shells: another view is shown. A tab in which nothing lives is closed. */
@@ -160,7 +162,6 @@ export class Shells {
     this.#place.append(tab.host);
     this.#tabs.push(tab);
     tab.open(shells, kept);
-    this.#draw();
   }
 
   /** Closes a tab, or asks first, in the tab that the question is about. */
