@@ -46,9 +46,10 @@ export class ShellView implements Disposable {
   readonly #opening: Opening;
   readonly #panels: ShellPanels;
   readonly #bar: EndBar;
-  readonly #search: SearchBar;
+  readonly search: SearchBar;
   #run: Run | undefined;
-  #invites = false;
+  /** True while Enter opens a new session. */
+  invites = false;
   /** True while another client has the session. */
   #taken = false;
 
@@ -58,14 +59,14 @@ export class ShellView implements Disposable {
     const place = make("div", { class: "screen" });
     this.#notices = this.#store.add(new LiveNotices(this.#what));
     this.#opening = this.#store.add(new Opening(this.#what, shell.status, this.#notices));
-    this.#bar = new EndBar(this.#what === "shell" ? "New shell" : "Run again", () => this.#invites && this.#again());
+    this.#bar = new EndBar(this.#what === "shell" ? "New shell" : "Run again", () => this.invites && this.#again());
     this.#notices.element.addEventListener("click", () => this.screen.terminal.focus());
     const stage = make("div", { class: "stage" }, place, this.#notices.element);
     this.#panels = this.#store.add(new ShellPanels(stage, { ...shell, focus: () => this.focus() }));
     host.replaceChildren(this.#panels.element, this.#bar.element);
     this.screen = this.#store.add(createScreen(place));
-    this.#search = this.#store.add(new SearchBar(this.screen.terminal));
-    place.after(this.#search.element);
+    this.search = this.#store.add(new SearchBar(this.screen.terminal));
+    place.after(this.search.element);
     this.#store.add(guardPaste(this.screen.terminal, place));
     this.#store.add(takeCopies(this.screen.terminal, shell.front, this.#notices));
     this.#listen();
@@ -86,16 +87,6 @@ export class ShellView implements Disposable {
   /** True while another client has the session, which can be taken back. */
   get elsewhere(): boolean {
     return this.#taken;
-  }
-
-  /** True while Enter opens a new session. */
-  get invites(): boolean {
-    return this.#invites;
-  }
-
-  /** Opens the search of what the terminal has. */
-  search(): void {
-    this.#search.open();
   }
 
   focus(): void {
@@ -136,7 +127,7 @@ export class ShellView implements Disposable {
     showSize();
     this.#store.add(terminal.onResize(showSize));
     this.#store.add(terminal.onWriteParsed(() => this.#shell.active()));
-    this.#store.add(terminal.onData((keys) => keys === "\r" && this.#invites && this.#again()));
+    this.#store.add(terminal.onData((keys) => keys === "\r" && this.invites && this.#again()));
     takeKeys(terminal, this);
     this.#store.add(listen(window, "beforeunload", (event) => {
       if (this.live) event.preventDefault(); // Ctrl-W, which deletes a word in a shell, closes a tab
@@ -169,7 +160,7 @@ export class ShellView implements Disposable {
     if (this.#store.disposed) return;
     const { status } = this.#shell;
     this.#bar.hide();
-    this.#invites = this.#taken = false;
+    this.invites = this.#taken = false;
     this.#notices.clear();
     this.#run?.dispose();
     status.state("busy", how.kept ? "reconnecting" : "connecting");
@@ -184,7 +175,7 @@ export class ShellView implements Disposable {
   #again(): void {
     const ended = this.#run;
     tabStorage.forget(this.#shell.key);
-    this.#invites = false;
+    this.invites = false;
     this.#notices.clear();
     say(this.screen.terminal, [`New ${this.#what} in ${describeTarget(this.#shell.target)}`], () => {
       if (ended === this.#run) this.#start();
@@ -221,7 +212,7 @@ export class ShellView implements Disposable {
    */
   #elsewhere(words: EndingWords, kept: Kept | undefined): void {
     this.#taken = words.elsewhere === "taken";
-    this.#invites = !this.#taken;
+    this.invites = !this.#taken;
     this.#shell.status.state(words.mood, words.state);
     if (this.#taken) this.#run?.keep(true);
     else tabStorage.forget(this.#shell.key);
@@ -238,7 +229,7 @@ export class ShellView implements Disposable {
     const invitation = this.#what === "shell" ? "for a new shell" : "to run the command again";
     const colour = mood === "bad" ? RED : "";
     say(this.screen.terminal, [colour + sentence, `Press Enter ${invitation}.`], () => {
-      this.#invites = true;
+      this.invites = true;
       this.#bar.show(full);
     });
   }

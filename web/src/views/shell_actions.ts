@@ -30,7 +30,7 @@ export function shellActions(shells: Shells, choose: (open: (target: Target) => 
     { label: "Split: a shell in another pod, below", run: beside("below") },
     ...(tab.panes.length > 1 ? several : []),
     { label: "Close this shell", run: () => tab.close() },
-    { label: "Search in the terminal", keys: SEARCH_KEYS, run: () => shown.search() },
+    { label: "Search in the terminal", keys: SEARCH_KEYS, run: () => shown.search.open() },
     { label: "Save what the terminal has, as text", run: () => save("txt") },
     { label: "Save what the terminal has, as HTML", run: () => save("html") },
     ...TAKEN.map(([key, text]) => ({ label: `Send ${key}, which the browser takes`, run: () => sendKey(shown, text) })),

@@ -8,7 +8,7 @@ export interface ShellKeys {
   readonly live: boolean;
   /** True while Enter opens a new session. */
   readonly invites: boolean;
-  search(): void;
+  readonly search: { open(): void };
 }
 
 export function takeKeys(terminal: Terminal, keys: ShellKeys): void {
@@ -36,7 +36,7 @@ function isShortcut(event: KeyboardEvent, keys: ShellKeys): boolean {
     if (event.type === "keydown") document.querySelector<HTMLElement>("header a, header button")?.focus();
   } else if (isSearch(event)) {
     event.preventDefault();
-    if (event.type === "keydown") keys.search();
+    if (event.type === "keydown") keys.search.open();
   } else return isPaletteKey(event);
   return true;
 }
