@@ -58,7 +58,7 @@ async def test_our_own_clients_hear_which_hop_a_lookup_waits_for(edge, access, m
 
     said = await run(access, request(pod="deploy/api"), row=OWN)
 
-    assert [said.controls[0], said.controls[1]["type"]] == [{"type": "opening", "hop": hop}, "hello"]
+    assert (said.opening, said.controls[0]["type"]) == ([hop], "hello")
 
 
 async def test_our_own_clients_hear_it_in_band(edge, access):

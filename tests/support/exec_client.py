@@ -70,7 +70,7 @@ class Refusal:
 class Transcript:
     """All that a server said. `streams`: bytes of each, joined. `hello`: the streams of empty messages, in order.
 
-    `late`: streams that spoke after the Status. `sizes`: the largest payload seen on a stream.
+    `opening`: the hops that the gateway waited for before it said more, however few or many. `late`: streams that spoke after the Status. `sizes`: the largest payload seen on a stream.
     """
 
     refusal: Refusal | None = None
@@ -78,6 +78,7 @@ class Transcript:
     streams: dict[int, bytearray] = field(default_factory=dict)
     hello: list[int] = field(default_factory=list)
     statuses: list[bytes] = field(default_factory=list)
+    opening: list[str] = field(default_factory=list)
     controls: list[dict[str, Any]] = field(default_factory=list)
     late: list[int] = field(default_factory=list)
     largest: int = 0
@@ -176,11 +177,20 @@ class Conversation:
         if stream == 3 and data:
             said.statuses.append(data)
         elif stream == 5 and self._row.control:
-            said.controls.append(json.loads(data))
+            self._take_control(json.loads(data))
         elif not data:
             said.hello.append(stream)
         else:
             said.streams.setdefault(stream, bytearray()).extend(data)
+
+    def _take_control(self, control: dict[str, Any]) -> None:
+        said = self.transcript
+        if control["type"] != "opening":
+            said.controls.append(control)
+        elif said.controls:
+            raise ValueError("opening comes before all else")
+        else:
+            said.opening.append(control["hop"])
 
 
 Script = Callable[[Conversation], Coroutine[Any, Any, None]]
