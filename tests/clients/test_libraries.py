@@ -47,9 +47,11 @@ CLIENTS = {
 ROWS = [(client, action) for client, (_, actions) in CLIENTS.items() for action in actions]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def both(request, sides):
-    """The client's program at the gateway and at the API server."""
+    """The client's program at the gateway and at the API server, started for one action: a port-forward of python_kubernetes
+    leaves that program's client of no use for others.
+    """
     argv = CLIENTS[request.param][0]()
     talks = [Talk(argv, request.param.replace("_", "-"), side) for side in sides]
     yield talks
@@ -57,7 +59,7 @@ def both(request, sides):
         talk.end()
 
 
-@pytest.mark.parametrize(("both", "action"), ROWS, indirect=["both"], scope="module")
+@pytest.mark.parametrize(("both", "action"), ROWS, indirect=["both"])
 def test_an_action_ends_as_it_does_at_the_api_server(both, action):
     for talk in both:
         talk.ask(action)
