@@ -237,10 +237,8 @@ class Shell:
 
     async def _command(self, line: str) -> None:
         match line.split(" ", 1):
-            case ["exit", code]:
-                return await self._exited(int(code))
-            case ["exit"]:
-                return await self._exited(0)
+            case ["exit", *code]:
+                return await self._exited(int(code[0]) if code else 0)
             case ["drop"]:
                 if self._request.transport is not None:
                     self._request.transport.abort()
@@ -255,6 +253,8 @@ class Shell:
                     await self._output(b"".join(b"%06d %s\r\n" % (number, b"x" * 70) for _ in range(400)))
             case ["echo", text]:
                 await self._output(text.encode() + b"\r\n")
+            case ["wait"]:
+                await self._server.reading.wait()
             case _:
                 await self._output(b"sh: not found\r\n" if line else b"")
         await self._output(PROMPT)

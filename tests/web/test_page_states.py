@@ -198,10 +198,10 @@ async def test_it_fits_a_narrow_window(new_tab, server):
 
 async def test_a_terminal_that_is_left_behind_stays_quiet(tab, server):
     await opened(tab, server, "web-0")
-    await tab.keys("bulk 300\rexit\r")
-    await tab.page.wait_for_timeout(60)
+    await tab.keys("wait\rbulk 300\rexit\r")
     await tab.page.evaluate("location.hash = '#/?'")
     await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
+    server.reading.set()
     await expect(tab.page.locator(".tab[data-mood='ended']")).to_have_count(1)  # how it ended
     await tab.page.go_back()
     await tab.state("ended, exit 0")
