@@ -199,7 +199,8 @@ class Resuming:
             self.status = json.loads(body)
         elif stream == 5:
             said = json.loads(body)
-            self.controls.append(said)
+            if said["type"] != "opening":  # while the shell is opened, which depends on the time
+                self.controls.append(said)
             await self._control(said)
         else:
             raise AssertionError(f"stream {stream}")
