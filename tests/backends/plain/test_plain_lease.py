@@ -81,7 +81,7 @@ class Far:
         return process
 
     def close(self) -> None:
-        for pid in self.pids:
+        for pid in reversed(self.pids):  # a shell before what it waits for, or it begins its next command
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)
         for terminal in self.terminals:
