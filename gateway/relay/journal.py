@@ -78,6 +78,7 @@ class Journal:
         self.start = self.end = 0
         self.problem = ""  # why the spool cannot be written
         self.limit = ""  # which limit the spool has reached
+        self._refused = False  # whether `append` has raised JournalFull
         self.closed = False
         self._newest = newest
         self._memory = min(memory, capacity)
@@ -100,6 +101,7 @@ class Journal:
         if self._newest and len(data) > self.free:
             data = self._drop_for(data)
         if len(data) > self.free or len(self._runs) > max(self._capacity // _RUN, 1):
+            self._refused = True
             raise JournalFull
         self._runs.add(self.end, stream)
         if self._recent and len(self._recent[-1][1]) + len(data) <= _MERGE:
@@ -172,7 +174,9 @@ class Journal:
         if self._spool:
             self._spool.drop(self.start)
         elif not self.problem:
-            self._capacity, self.limit = self._most, ""  # a new spool may be allowed
+            self._capacity = self._most  # a new spool may be allowed
+            if not self._refused:  # else it is the reason, which is told later
+                self.limit = ""
 
     def skip_flood(self, offset: int) -> bool:
         """Drops all but the newest of a flood that waits behind `offset`: after an interrupt no more is

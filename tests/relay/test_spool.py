@@ -49,6 +49,17 @@ def disk(monkeypatch):
     allowed.set()
 
 
+def test_a_limit_that_was_the_reason_is_known_once_all_was_read():
+    spools = Spools(5000, 3000, inline=True)
+    first, second = (Journal(200, 100_000, spools=spools, owner="ann") for _ in range(2))
+    filled(first)
+    filled(second)
+    second.drop(second.end)
+
+    assert "the sessions of ann" in second.overrun()["limit"]
+    first.discard()
+
+
 def test_all_journals_share_one_limit_and_those_of_an_owner_another():
     spools = Spools(5000, 3000, inline=True)
     first, second, other = (
