@@ -398,7 +398,7 @@ def test_what_was_killed_with_its_carrier_is_swept_by_the_next_start(far):
     live, dead = far.link(key="e" * 24), far.link(key="d" * 24)  # the live one's own sweep is over by then
     (directory,) = [path for path in far.places if path.name.endswith("d" * 24)]
     (directory / "kubectl.sock").touch()
-    number = dead.open("sh", "-c", "sleep 1000 & wait")
+    number = dead.open("sh", "-c", "exec sleep 1000")
     dead.until(lambda: dead.streams[number].started)
     for pid in (dead.process.pid, dead.about["pid"]):
         os.kill(pid, signal.SIGKILL)
