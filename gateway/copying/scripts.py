@@ -9,6 +9,15 @@ _STAT = """\
 if command -v stat >/dev/null 2>&1; then set -- "$(stat -L -c '%f %s %Y %b' -- "$path")"; else set -- "81a4 $(wc -c <"$path") 0 1"; fi
 """
 
+# The SHA-256 of each of the files that are the arguments, empty for what is none
+_HASHES = """\
+for one; do
+  set -- ""
+  [ -f "$one" ] && [ ! -h "$one" ] && set -- $(sha256sum <"$one")
+  echo "$mark sha256 $1" >&2
+done
+"""
+
 # The tools that there are, and what the source, or the place to copy to, is: mark, path
 LOOK = f"""\
 mark=$1 path=$2
@@ -59,31 +68,21 @@ fi
 """
 
 # Files as an archive, then the SHA-256 of each, in their order, where the image can: mark, directory, names that begin with ./
-READ_TAR = """\
+READ_TAR = f"""\
 mark=$1
 cd -- "$2" || exit 1
 shift 2
 tar -cf - "$@"
 echo "$mark tar $?" >&2
 command -v sha256sum >/dev/null 2>&1 || exit 0
-for one; do
-  set -- ""
-  [ -f "$one" ] && [ ! -h "$one" ] && set -- $(sha256sum <"$one")
-  echo "$mark sha256 $1" >&2
-done
-"""
+{_HASHES}"""
 
 # The SHA-256 of files, in their order: mark, directory, names that begin with ./
-HASH = """\
+HASH = f"""\
 mark=$1
 cd -- "$2" || exit 1
 shift 2
-for one; do
-  set -- ""
-  [ -f "$one" ] && [ ! -h "$one" ] && set -- $(sha256sum <"$one")
-  echo "$mark sha256 $1" >&2
-done
-"""
+{_HASHES}"""
 
 # A directory that nobody else has: mark, directory
 STAGE = """\
