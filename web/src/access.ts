@@ -91,8 +91,7 @@ export async function revoke(given: string): Promise<Answer<void>> {
 
 /** Returns the default namespace of `cluster`, whose name must be a valid label; empty if the answer names none. */
 export async function defaultNamespace(cluster: string): Promise<Answer<string>> {
-  const path = `/gateway/v1/clusters/${cluster}/namespace`;
-  const answer = await ask(path, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
+  const answer = await asked("GET", `/gateway/v1/clusters/${cluster}/namespace`);
   if (answer.type !== "ok") return answer;
   const name = field(answer.value, "namespace");
   return { type: "ok", value: typeof name === "string" ? name : "" };
@@ -100,7 +99,7 @@ export async function defaultNamespace(cluster: string): Promise<Answer<string>>
 
 /** Returns a pod as its cluster has it; all three names must be valid. */
 export async function pod(cluster: string, namespace: string, name: string): Promise<Answer<unknown>> {
-  return ask(`${clusterPath(cluster)}/api/v1/namespaces/${namespace}/pods/${name}`, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
+  return asked("GET", `${clusterPath(cluster)}/api/v1/namespaces/${namespace}/pods/${name}`);
 }
 
 /** Asks for a container's log, to be read as it comes; `query` begins with a question mark, and may not name the container. */
@@ -108,13 +107,13 @@ export async function log({ cluster, namespace, pod, container }: Target, query:
   const named = container ? `&container=${encodeURIComponent(container)}` : "";
   const path = `${clusterPath(cluster)}/api/v1/namespaces/${namespace}/pods/${pod}/log${query}${named}`;
   const headers = { Authorization: `Bearer ${token() ?? ""}` };
-  const response = await fetch(at(path), { cache: "no-store", credentials: "omit", redirect: "error", headers, signal });
+  const response = await reach(path, { headers, signal });
   return response.ok ? response : refusalOf(response);
 }
 
 /** Returns the names of the gateway's clusters; the answer also tells whether the token is still good. */
 export async function clusters(): Promise<Answer<string[]>> {
-  const answer = await ask(INFO, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
+  const answer = await asked("GET", INFO);
   if (answer.type !== "ok") return answer;
   const listed = field(answer.value, "clusters");
   const found: readonly unknown[] = Array.isArray(listed) ? listed : [];
@@ -135,7 +134,7 @@ export async function isProduction(cluster: string, namespace: string): Promise<
 
 /** Returns the sessions that one may list, as the gateway describes them. */
 export async function sessions(): Promise<Answer<readonly unknown[]>> {
-  const answer = await ask(SESSIONS, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
+  const answer = await asked("GET", SESSIONS);
   if (answer.type !== "ok") return answer;
   const found = field(answer.value, "sessions");
   return { type: "ok", value: Array.isArray(found) ? found : [] };
@@ -143,7 +142,7 @@ export async function sessions(): Promise<Answer<readonly unknown[]>> {
 
 /** Ends a session of anybody's whom one may end. */
 export async function endSession(name: string): Promise<Answer<unknown>> {
-  return ask(`${SESSIONS}/${encodeURIComponent(name)}`, { method: "DELETE", headers: { Authorization: `Bearer ${token() ?? ""}` } });
+  return asked("DELETE", `${SESSIONS}/${encodeURIComponent(name)}`);
 }
 
 function patterns(value: unknown): readonly string[] {
@@ -158,10 +157,10 @@ function fits(name: string, pattern: string): boolean {
 
 /** Says why the gateway took no WebSocket for lists, which a browser hides; `unauthorized` where the token is refused. */
 export async function whyNoLists(): Promise<{ readonly words: string; readonly unauthorized?: string }> {
-  const asked = await ask(LISTS, { headers: { Authorization: `Bearer ${token() ?? ""}` } });
-  if (asked.type === "unreachable") return { words: `The gateway does not answer at ${location.host}.` };
-  if (asked.type === "refused" && asked.status === 401) return { words: "", unauthorized: asked.message };
-  if (asked.type === "refused" && asked.status === 404) return { words: "This gateway is older than this page: reload the page." };
+  const answer = await asked("GET", LISTS);
+  if (answer.type === "unreachable") return { words: `The gateway does not answer at ${location.host}.` };
+  if (answer.type === "refused" && answer.status === 401) return { words: "", unauthorized: answer.message };
+  if (answer.type === "refused" && answer.status === 404) return { words: "This gateway is older than this page: reload the page." };
   return { words: "The gateway answers, but no WebSocket reaches it. Does a proxy in between let WebSockets through?" };
 }
 
@@ -174,12 +173,17 @@ export async function asked(method: string, path: string, body?: object): Promis
 async function ask(path: string, options: RequestInit): Promise<Answer<unknown>> {
   let response: Response;
   try {
-    response = await fetch(at(path), { cache: "no-store", credentials: "omit", redirect: "error", ...options });
+    response = await reach(path, options);
   } catch {
     return { type: "unreachable" };
   }
   if (!response.ok) return { type: "refused", ...(await refusalOf(response)) };
   return { type: "ok", value: await response.json().catch(() => undefined) };
+}
+
+/** Sends a request with nothing that a browser would add, and follows nowhere. */
+function reach(path: string, options: RequestInit): Promise<Response> {
+  return fetch(at(path), { cache: "no-store", credentials: "omit", redirect: "error", ...options });
 }
 
 async function refusalOf(response: Response): Promise<Refused> {
