@@ -63,10 +63,6 @@ export class ShellTab {
     return this.#focused?.fragment ?? "#/";
   }
 
-  pane(name: string): Pane | undefined {
-    return this.#panes.get(name);
-  }
-
   /** Opens these shells, divided as `layout` says. */
   open(shells: readonly Opened[], { layout, focused }: KeptTab): void {
     for (const shell of shells) this.#add(shell);
