@@ -50,3 +50,9 @@ def why(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "timed out"
     return mask(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
+def first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Returns the exception that a TaskGroup failed of first, without the groups around it."""
+    found = errors.exceptions[0]
+    return first(found) if isinstance(found, BaseExceptionGroup) else found

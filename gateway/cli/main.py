@@ -10,8 +10,8 @@ import click
 from gateway.cli import options
 from gateway.cli.app import dap
 from gateway.cli.console import say
-from gateway.client.exit_status import HOP_FAILED, USAGE, first
-from gateway.errors import ConfigError, DapError, why
+from gateway.client.exit_status import HOP_FAILED, USAGE
+from gateway.errors import ConfigError, DapError, first, why
 from gateway.masking import mask
 from gateway.protocol.errors import BadRequest
 

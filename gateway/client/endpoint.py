@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from gateway import garbage, unix_peer
 from gateway.client import remote
-from gateway.client.exit_status import UNREACHABLE, GatewayFailed, first
+from gateway.client.exit_status import UNREACHABLE, GatewayFailed
 from gateway.client.proof import Unproved, prove
 from gateway.dial import host_port
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, first
 from gateway.masking import mask_url
 from gateway.protocol.loopback import LOOPBACK, is_loopback
 from gateway.settings import serving

@@ -9,8 +9,7 @@ from enum import Enum
 
 import h11
 
-from gateway.client.exit_status import first
-from gateway.errors import why
+from gateway.errors import first, why
 
 PART = 64 * 1024  # bytes that are read at once
 _HEAD = 256 * 1024  # bytes of an answer's head, at most

@@ -82,12 +82,6 @@ class GivenUp(Exception):  # noqa: N818  # a decision, not a mistake
         self.end = end
 
 
-def first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Returns the exception that a TaskGroup failed of first, without the groups around it."""
-    found = errors.exceptions[0]
-    return first(found) if isinstance(found, BaseExceptionGroup) else found
-
-
 def from_control(body: dict[str, object]) -> End:
     """Returns the end that the server's `refused` or `end` describes. A gateway newer than this client may
     use words we do not know.

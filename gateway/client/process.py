@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from gateway.client.connection import Connection, attach
 from gateway.client.endpoint import Endpoint
-from gateway.client.exit_status import End, GatewayFailed, first
+from gateway.client.exit_status import End, GatewayFailed
 from gateway.client.request import path
-from gateway.errors import HopFailed
+from gateway.errors import HopFailed, first
 from gateway.protocol.messages import Control, Output
 from gateway.protocol.outcome import CODES
 from gateway.protocol.target import Command, Target

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from gateway.client.endpoint import Endpoint
-from gateway.client.exit_status import LOST, GatewayFailed, first
+from gateway.client.exit_status import LOST, GatewayFailed
 from gateway.client.upgrade import Upgraded, upgraded
+from gateway.errors import first
 from gateway.protocol import spdy
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.spdy import Control, Frame

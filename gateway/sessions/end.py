@@ -1,6 +1,6 @@
 """Carries a session's outcome out of its tasks, and turns an error into an outcome."""
 
-from gateway.errors import DapError
+from gateway.errors import DapError, first
 from gateway.protocol.outcome import Outcome, journal_full
 
 
@@ -16,8 +16,8 @@ def outcome_of(error: BaseException, disk: str, limit: str) -> Outcome:
     counts as a full journal: `spool_failed` where `disk` says why the disk takes no output, else `slow_client`;
     `limit` says which limit of the spools was reached, if any.
     """
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    if isinstance(error, BaseExceptionGroup):
+        error = first(error)
     if isinstance(error, End):
         return error.outcome
     if isinstance(error, DapError):

@@ -10,9 +10,10 @@ from gateway.cli.connect import gateway
 from gateway.cli.log_printer import LogPrinter
 from gateway.cli.terminal.stdio import OutputClosed, Sink
 from gateway.client.cluster import Cluster
-from gateway.client.exit_status import HOP_FAILED, first
+from gateway.client.exit_status import HOP_FAILED
 from gateway.client.logs.reading import Reading
 from gateway.client.logs.wish import Selection, Wish, selections
+from gateway.errors import first
 from gateway.settings.loader import load
 
 _SIGPIPE = 128 + 13  # what a shell shows for tools that die of a closed pipe

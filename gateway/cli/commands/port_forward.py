@@ -10,7 +10,6 @@ from gateway.cli import signals
 from gateway.cli.connect import gateway
 from gateway.cli.console import safe, say
 from gateway.client.endpoint import Endpoint
-from gateway.client.exit_status import first
 from gateway.client.forward.destination import Destination
 from gateway.client.forward.forward import Forward
 from gateway.client.forward.listener import PortTaken, listening
@@ -18,7 +17,7 @@ from gateway.client.forward.spec import Wanted
 from gateway.client.forward.tunnels import Tunnels
 from gateway.client.tunnel import PodPort
 from gateway.dial import host_port
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, first
 from gateway.settings.loader import load
 
 _AGAIN = 5.0  # seconds in which the same failure of connections is said once

@@ -11,8 +11,9 @@ from gateway.cli.terminal.stdio import Sink, Source
 from gateway.cli.terminal.window_size import WindowSize
 from gateway.client.connection import Connection, attach
 from gateway.client.endpoint import Endpoint
-from gateway.client.exit_status import End, first
+from gateway.client.exit_status import End
 from gateway.client.verify import Verification
+from gateway.errors import first
 from gateway.protocol.messages import Control, Output, Stream
 from gateway.protocol.target import Command
 

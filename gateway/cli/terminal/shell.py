@@ -22,8 +22,9 @@ from gateway.cli.terminal.window_size import WindowSize
 from gateway.client import resume
 from gateway.client.connection import Connection, attach
 from gateway.client.endpoint import Endpoint
-from gateway.client.exit_status import LOST, End, GatewayFailed, first
+from gateway.client.exit_status import LOST, End, GatewayFailed
 from gateway.client.resume import Resume, attach_path, broken, number
+from gateway.errors import first
 from gateway.protocol.messages import Control, Output, Stream
 from gateway.protocol.target import Command
 

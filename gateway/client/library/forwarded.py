@@ -6,14 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.client.endpoint import Endpoint
-from gateway.client.exit_status import first
 from gateway.client.forward.destination import Destination
 from gateway.client.forward.forward import Forward
 from gateway.client.forward.listener import PortTaken, listening
 from gateway.client.forward.spec import Wanted
 from gateway.client.forward.tunnels import Tunnels
 from gateway.client.tunnel import PodPort
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, first
 
 _STATES = 100  # that wait for their reader; older ones go
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import AnyStr, Generic
 
 from gateway.client.endpoint import Endpoint
-from gateway.client.exit_status import first
 from gateway.client.process import Process, process
-from gateway.errors import DapError, HopFailed
+from gateway.errors import DapError, HopFailed, first
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Hop
 from gateway.protocol.target import Command, Target

@@ -4,13 +4,12 @@ import asyncio
 from typing import Any
 
 from gateway.client.cluster import Cluster
-from gateway.client.exit_status import first
 from gateway.client.logs.container_log import ContainerLog
 from gateway.client.logs.merge import Deliver, Lane, Merge
 from gateway.client.logs.pods import PodSearch
 from gateway.client.logs.wish import Event, Notice, Selection, Source, Wish
 from gateway.client.outage import Outage
-from gateway.errors import DapError, HopFailed
+from gateway.errors import DapError, HopFailed, first
 
 _GONE = 410  # the version of the list, which the API server has no more
 _LOOK = 1.0  # seconds between looks at a job whose pods have ended

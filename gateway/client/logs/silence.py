@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
-from gateway.client.exit_status import first
-from gateway.errors import DapError
+from gateway.errors import DapError, first
 
 _GRACE = 2.0  # seconds in which a line that another request has seen has to come
 

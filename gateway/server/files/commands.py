@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.access.identity import Identity
-from gateway.errors import HopFailed
+from gateway.errors import HopFailed, first
 from gateway.protocol.actor import Actor
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.messages import Output, Stream
@@ -44,7 +44,7 @@ class Commands:
                 if feeding:
                     feeding.cancel()
         except BaseExceptionGroup as group:
-            raise _first(group) from None
+            raise first(group) from None
         finally:
             session.end(Outcome("client_closed"))
             self._registry.release(session)
@@ -80,10 +80,3 @@ async def _feed(session: Session, stdin: AsyncIterable[bytes]) -> None:
     async for part in stdin:
         await session.write(part)
     session.write_eof()
-
-
-def _first(error: BaseException) -> BaseException:
-    """Returns the first error of a group, and of the groups in it."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
