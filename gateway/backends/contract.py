@@ -201,10 +201,9 @@ class Stats:
     """What /metrics and /readyz show of a backend, each count under its label.
 
     `connections`: open connections and channels, who waits, the breaker. `leftovers`: sessions that may have left something
-    in their pods, by what came of it. `orphans`: commands that outlived their session and had to be killed, so far, by who did
-    it (`finish`: within `Limits.finish`; `lease`: what watches over them in the runner). `restarts`: the last defect of each
-    long-lived task that had to be started again a moment ago, by the task's name. `reaching`: the hop that answers next
-    while the way to the cluster is being opened, else None.
+    in their pods, by what came of it. `orphans`: commands that outlived their session and were killed, so far, by who did it
+    (`finish`: within `Limits.finish`; `lease`: what watches over them in the runner). `restarts`: the last defect of each task
+    that was started again a moment ago, by the task's name. `reaching`: the hop that answers next, if there is no way.
     """
 
     connections: Mapping[str, int]
