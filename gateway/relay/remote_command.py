@@ -40,6 +40,7 @@ class RemoteCommand(Running):
         self._status = b""
         self._cut = False
         self._heard = 0.0
+        self._opened = 0.0
         self._timer: Timer | None = None
 
     @property
@@ -81,7 +82,7 @@ class RemoteCommand(Running):
     def _open(self, data: bytes) -> None:
         assert self._opening.socket
         self.started = True
-        self._heard = time.monotonic()
+        self._heard = self._opened = time.monotonic()
         self._ping()
         self._loop.readable(self._opening.socket.fileno(), self._read)
         self.changed()
@@ -163,7 +164,11 @@ class RemoteCommand(Running):
             self._finish(remote_status.result(self._status))
             return
         self._leave()
-        why = {"error": f"the connection to the API server: {how}", "lost": True}
+        why = {
+            "error": f"the connection to the API server: {how}",
+            "lost": True,
+            "age": time.monotonic() - self._opened,
+        }
         self._loop.later(_WHY, lambda: self._fail({**why, **self._opening.proxy_end}))
 
     def _leave(self) -> None:

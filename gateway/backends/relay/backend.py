@@ -124,6 +124,7 @@ class RelayBackend:
                 await self._streams.end(link, channel.stream)
             finally:
                 self._reaper.on_exit(ended, channel.stream.exit, channel.outcome)
+                self._way.ended(channel.stream.exit)
 
     def _moved(self, before: str, now: str) -> None:
         """Takes a change of the runner's context: what is known of the cluster before is not true of the other."""

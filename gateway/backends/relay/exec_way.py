@@ -13,6 +13,7 @@ from gateway.backends.kube import kubectl, pod
 from gateway.backends.kube.api import STALE
 from gateway.backends.relay import remote_exec
 from gateway.backends.relay.channel import RelayChannel
+from gateway.backends.relay.cuts import Cuts
 from gateway.backends.relay.link import Link
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.backends.relay.proxy import Proxy
@@ -38,10 +39,12 @@ class _Known:
     broken: str = ""  # why no command can go this way
     since: float = field(default_factory=time.monotonic)
     without_v5: bool = False
+    cuts: bool = False  # what is broken is found out by sessions that are cut, not by a probe
 
     def holds(self, link: Link) -> bool:
         """True if it is known of the link's relay, and need not be found out anew."""
-        return self.relay == link.relay and not (self.broken and time.monotonic() - self.since > AGAIN)
+        doubtful = self.broken and not self.cuts and time.monotonic() - self.since > AGAIN
+        return self.relay == link.relay and not doubtful
 
 
 class ExecWay:
@@ -58,6 +61,7 @@ class ExecWay:
         self._kube = kube
         self._proxy = proxy
         self._known: _Known | None = None
+        self._cuts = Cuts()
         self._probing = asyncio.Lock()
         self._said = ""
 
@@ -144,6 +148,23 @@ class ExecWay:
             channel.carry(stream, kubectl=again == "kubectl")
             await self._streams.start(stream)
         await channel.start()
+
+    def ended(self, exit_: Mapping[str, Any] | None) -> None:
+        """Takes a command's EXIT. After two whose connections something ended at the same age, `auto` has no more go
+        this way: not to the relay's present proxy.
+        """
+        if not exit_ or "age" not in exit_ or "proxy" in exit_ or self._cluster.exec != "auto":
+            return
+        age = float(exit_["age"])
+        known = self._known
+        if (
+            self._cuts.lost(age)
+            and known
+            and known.generation == exit_.get("generation")
+            and not known.broken
+        ):
+            known.cuts = True
+            self._break(known, f"something before the API server ends a WebSocket after {age:.0f} s")
 
     def _which(self) -> dict[str, Any]:
         """Returns the field that binds a command to the proxy that was probed."""

@@ -94,7 +94,8 @@ def explain(exit_: Mapping[str, Any], target: Target, command: Command) -> Outco
     if exit_.get("errno") == errno.ETIMEDOUT:
         return Outcome("cluster_unreachable", f"the API server: {exit_.get('error')}")
     if exit_.get("lost"):
-        return Outcome("cluster_lost", str(exit_.get("error")))
+        age = f", {float(exit_['age']):.0f} s after the command began" if "age" in exit_ else ""
+        return Outcome("cluster_lost", f"{exit_.get('error')}{age}")
     return Outcome("relay_failed", str(exit_.get("error")))
 
 

@@ -100,3 +100,4 @@ class RelayResume:
             finally:
                 if not channel.left:
                     self._reaper.on_exit(ended, channel.stream.exit, channel.outcome)
+                    self._way.ended(channel.stream.exit)

@@ -108,6 +108,24 @@ async def test_what_did_not_answer_is_probed_anew_and_taken_once_it_does(demo, k
         assert (await run(backend))[0] == b"api"
 
 
+async def test_a_proxy_that_cuts_sessions_at_one_age_is_left_for_kubectl_and_said_once(
+    demo, kubectl, monkeypatch
+):
+    for limit in ("_SHORT", "_APART"):
+        monkeypatch.setattr(f"gateway.backends.relay.cuts.{limit}", 0.0)
+    cut = [["open"], send(frame(b"\1cut")), ["end"]]
+    with capture_logs() as logs:
+        async with backend_on(demo, kubectl(http(404, MISSING), cut)) as backend:
+            results = [await run(backend) for _ in range(4)]
+            note = next(hop.note for hop in await backend.check() if hop.hop == "runner")
+
+    assert [out for out, _ in results] == [b"cut", b"cut", b"kubectl", b"kubectl"]
+    assert results[0][1].code == "cluster_lost"
+    assert "closed, 0 s after the command began" in results[0][1].message
+    assert len([line for line in logs if line["event"] == "api_exec_impossible"]) == 1
+    assert "exec kubectl, since something before the API server ends a WebSocket after 0 s" in note
+
+
 async def test_a_terminal_goes_over_the_api_where_input_with_an_end_does_not(demo, kubectl):
     v4 = [["open", "v4.channel.k8s.io"], send(frame(b"\1api"), status())]
     async with backend_on(demo, kubectl(http(404, MISSING), v4)) as backend:
