@@ -34,7 +34,7 @@ wheel: $(VENV)/.ready web
 lock: $(VENV)/.ready
 	hack/lock
 
-$(VENV)/.ready: pyproject.toml requirements.lock
+$(VENV)/.ready: pyproject.toml requirements.lock hack/lint.lock
 	hack/setup
 	@touch $@
 
