@@ -5,6 +5,7 @@ import hashlib
 import json
 import random
 import signal
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -116,6 +117,7 @@ async def test_killed_and_started_again_nothing_is_lost_or_doubled(gateway, seed
 
 async def test_a_shell_in_a_pod_goes_on_over_a_kill(gateway):
     client = await Resuming(gateway.access).open(shell(pod="bash-0"))
+    opened = time.monotonic()
     await client.type(b"a=4''2; PS1='$ '\n")
     await client.until(lambda: client.output.endswith(b"$ "))
     await gateway.end()
@@ -126,6 +128,7 @@ async def test_a_shell_in_a_pod_goes_on_over_a_kill(gateway):
     assert hello["target"]["pod"] == "bash-0"
     assert hello["command"] is None
     assert hello["way"] == "api"  # of the session's record
+    assert hello["age"] >= int(time.monotonic() - opened)  # of the session, not of the gateway
     mark = len(client.output)
     await client.type(b"echo $a; exit 3\n")
     await client.until(lambda: client.over)

@@ -33,6 +33,7 @@ class ResumableSession:
         self.name = secrets.token_hex(4)
         self.window = window
         self.grace = grace
+        self.age = 0
         self.modes = ""
         self.output = bytearray()
         self.taken = bytearray()
@@ -153,7 +154,7 @@ class ResumableSession:
         resume |= {"received": len(self.taken), "window": self.window, "modes": self.modes}
         self._typed.clear()  # it has not got across safely
         hello = {"type": "hello", "session": self.name, "gateway": "0", "target": target, "command": None}
-        await self.say(hello | {"tty": True, "resume": resume})
+        await self.say(hello | {"tty": True, "resume": resume, "age": self.age})
         await self.say({"type": "started"})
         self._changed.set()
         async with asyncio.TaskGroup() as tasks:

@@ -37,9 +37,13 @@ async def test_shells_live_behind_each_other_and_over_a_reload(tab, server):
     await expect(front(tab)).to_contain_text("news")
     await expect(named(tab, "kept-0")).not_to_have_attribute("data-active", "")
 
+    await expect(named(tab, "kept-0").locator(".uptime")).to_have_text("< 1 min")
+    server.kept[0].age = 750
     await tab.page.reload()
     await tab.state("connected")
     await expect(front(tab)).to_contain_text("news")
+    for shown in (tab.page.locator("#uptime"), named(tab, "kept-0").locator(".uptime")):
+        await expect(shown).to_have_text("12 min")  # of the session, not of the tab
     await expect(tab.page.locator(".tab")).to_have_count(2)
     await until(lambda: all(session.attached for session in server.kept))
     assert len(server.sessions) == 2  # none was opened anew

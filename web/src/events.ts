@@ -27,6 +27,8 @@ export type SessionEvent =
       readonly pod: string | undefined;
       readonly container: string | undefined;
       readonly grace: number | undefined;
+      /** Seconds since the session was opened; undefined where nobody tells. */
+      readonly age: number | undefined;
       /** What is to be known of the pod: at the first hello alone. */
       readonly note: string;
     }

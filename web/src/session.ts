@@ -199,7 +199,7 @@ export class Session implements Disposable {
     }
   }
 
-  #welcome({ session, namespace, pod, container, window, resume, note }: Extract<Control, { type: "hello" }>): void {
+  #welcome({ session, namespace, pod, container, window, resume, age, note }: Extract<Control, { type: "hello" }>): void {
     const connection = this.#connection;
     if (!connection || this.ended) return;
     const back = this.#away !== undefined;
@@ -207,7 +207,7 @@ export class Session implements Disposable {
     this.#away = undefined;
     this.#kept = resume && { name: session, secret: resume.secret, grace: resume.grace };
     this.#phase = back ? "started" : "open";
-    this.#emit({ type: "hello", namespace, pod, container, grace: resume?.grace, note: back || resume?.offset ? "" : note });
+    this.#emit({ type: "hello", namespace, pod, container, grace: resume?.grace, age, note: back || resume?.offset ? "" : note });
     if (back) this.#back(resume?.offset ?? 0, resume?.modes ?? "");
     connection.watch();
     this.#input.open(connection, resume ?? (window === undefined ? undefined : { received: 0, window }));

@@ -4,6 +4,7 @@ import * as access from "./access.ts";
 import { make, part } from "./elements.ts";
 import type { Size } from "./protocol/messages.ts";
 import type { Target } from "./protocol/target.ts";
+import { showUptime } from "./uptime.ts";
 import { duration } from "./words.ts";
 
 export type Mood = "none" | "busy" | "good" | "ended" | "bad";
@@ -24,6 +25,7 @@ export class StatusLine {
   readonly #signOut = part("signout");
   readonly #sessions = part("sessions");
   readonly #pulse = part("pulse");
+  readonly #uptime = part("uptime");
   readonly #head = part("head");
   readonly #tools = part("tools");
   #target: Target | undefined;
@@ -49,6 +51,11 @@ export class StatusLine {
   /** Shows how long the gateway took to answer; undefined while nobody knows. */
   pulse(milliseconds: number | undefined): void {
     this.#pulse.textContent = milliseconds === undefined ? "" : `${Math.max(1, Math.round(milliseconds))} ms`;
+  }
+
+  /** Shows for how long the session has been open, from `time` on in milliseconds of the epoch; undefined hides it. */
+  opened(time: number | undefined): void {
+    showUptime(this.#uptime, time);
   }
 
   /** Shows the target's names, with the pod in bold as the name that a person looks for, and sets the page's title. */
@@ -111,6 +118,7 @@ export class StatusLine {
     this.kept(undefined);
     this.tools([]);
     this.pulse(undefined);
+    this.opened(undefined);
     this.#place.replaceChildren();
     this.#size.textContent = "";
     this.state("none", "");
@@ -123,15 +131,19 @@ export class TabStatus {
   readonly #line: StatusLine;
   readonly #changed: (mood: Mood, text: string) => void;
   readonly #targeted: (target: Target) => void;
+  readonly #opened: (time: number | undefined) => void;
   /** What was said last of each kind. */
   readonly #said = new Map<keyof TabStatus, () => void>();
   #shown = false;
 
-  /** `changed` hears each change of the state, shown or not, and `targeted` each change of the target. */
-  constructor(line: StatusLine, changed: (mood: Mood, text: string) => void, targeted: (target: Target) => void) {
+  /** `changed` hears each change of the state, shown or not, `targeted` each change of the target, and `opened` when the
+   * session was opened.
+   */
+  constructor(line: StatusLine, changed: (mood: Mood, text: string) => void, targeted: (target: Target) => void, opened: (time: number | undefined) => void) {
     this.#line = line;
     this.#changed = changed;
     this.#targeted = targeted;
+    this.#opened = opened;
   }
 
   show(): void {
@@ -160,6 +172,11 @@ export class TabStatus {
 
   pulse(milliseconds: number | undefined): void {
     this.#say("pulse", () => this.#line.pulse(milliseconds));
+  }
+
+  opened(time: number | undefined): void {
+    this.#opened(time);
+    this.#say("opened", () => this.#line.opened(time));
   }
 
   kept(seconds: number | undefined, what = "", end = (): void => {}): void {

@@ -50,6 +50,13 @@ export function duration(seconds: number): string {
   return seconds >= 120 ? `${Math.round(seconds / 60)} min` : `${seconds} s`;
 }
 
+/** Returns for how long something has been there: minutes, hours or days, each as far as it is complete. */
+export function uptime(seconds: number): string {
+  if (seconds < 60) return "< 1 min";
+  if (seconds < 2 * 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 48 * 3600 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}
+
 /** Returns the seconds left as a clock that counts down: 9:58; 0:00 once the time is over. */
 export function clock(seconds: number): string {
   const whole = Math.max(0, Math.ceil(seconds));

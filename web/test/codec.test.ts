@@ -99,7 +99,7 @@ test("what a page has to act on is read from the control messages", () => {
     return message.type === "control" && message.control;
   };
   const resume = { secret: "c2VjcmV0", grace: 600, offset: 70_000, received: 12, window: 262_144, modes: "" };
-  const hello = { type: "hello", session: "abcdefghij", namespace: "default", pod: "web-0", container: "main", window: 262_144, note: "" };
+  const hello = { type: "hello", session: "abcdefghij", namespace: "default", pod: "web-0", container: "main", window: 262_144, age: undefined, note: "" };
   assert.deepEqual({ ...Object(control("hello that can be resumed")), session: hello.session }, { ...hello, resume });
   assert.deepEqual(control("received: much"), { type: "received", offset: 2 ** 40 });
   assert.deepEqual(control("gap"), { type: "gap", bytes: 65_537 });
@@ -112,8 +112,9 @@ test("what a page has to act on is read from the control messages", () => {
 test("numbers that are none are no message", () => {
   for (const offset of [-1, "7", null, Number.NaN, 2 ** 60]) assert.equal(parseControl({ type: "received", offset }), undefined);
   const resume = { secret: "s", grace: 1, offset: 0, received: 0, window: 0 };
-  const bare = { type: "hello", session: "s", namespace: undefined, pod: undefined, container: undefined, window: undefined, resume: undefined, note: "" };
+  const bare = { type: "hello", session: "s", namespace: undefined, pod: undefined, container: undefined, window: undefined, resume: undefined, age: undefined, note: "" };
   assert.deepEqual(parseControl({ type: "hello", session: "s", resume, window: 0 }), bare);
   assert.deepEqual(parseControl({ type: "hello", session: "s", window: "7" }), bare);
   assert.deepEqual(parseControl({ type: "hello", session: "s", note: "not ready" }), { ...bare, note: "not ready" });
+  assert.deepEqual(parseControl({ type: "hello", session: "s", age: 90 }), { ...bare, age: 90 });
 });

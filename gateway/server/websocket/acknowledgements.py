@@ -20,7 +20,8 @@ def hello(session: Session, window: int | None, resume: dict[str, Any] | None) -
     target, command = session.target, session.command
     names = {name: getattr(target, name) or None for name in ("cluster", "namespace", "pod", "container")}
     body = {"type": "hello", "session": session.name, "gateway": __version__, "tty": command.tty}
-    body |= {"exact": not command.drops_floods, "way": session.way or None}
+    age = max(0, int(time.time() - session.times.opened))
+    body |= {"exact": not command.drops_floods, "way": session.way or None, "age": age}
     said = {"target": names, "command": list(command.argv) or None, "window": window, "resume": resume}
     return Control(body | said | ({"note": session.note} if session.note else {}))
 

@@ -38,6 +38,8 @@ export type Control =
       readonly window: number | undefined;
       /** What the next attach needs; undefined if the session ends with its connection. */
       readonly resume: Resume | undefined;
+      /** Seconds since the session was opened; undefined where the gateway does not tell. */
+      readonly age: number | undefined;
       /** What is to be known of the pod, as that it is not ready; empty where that is nothing. */
       readonly note: string;
     }
@@ -73,7 +75,7 @@ export function parseControl(body: JsonObject): Control | undefined {
       const window = asCount(body["window"]) || undefined;
       const resume = parseResume(body["resume"]);
       const [session, note] = [asText(body["session"]), asText(body["note"])];
-      return { type: "hello", session, namespace, pod, container, window, resume, note };
+      return { type: "hello", session, namespace, pod, container, window, resume, age: asCount(body["age"]), note };
     }
     case "opening":
       return { type: "opening", hop: asText(body["hop"]) };

@@ -8,6 +8,7 @@ import { execPath, type Argv, type Target } from "../protocol/target.ts";
 import { fragmentOf } from "../route.ts";
 import { TabStatus, type Mood, type StatusLine } from "../status.ts";
 import { formatName, fragmentWith, recordKey } from "../tab_list.ts";
+import { showUptime } from "../uptime.ts";
 import { describeTarget, shellWords, visible } from "../words.ts";
 import type { Shell, ShellView } from "./shell.ts";
 
@@ -53,6 +54,8 @@ export class Pane {
   mood: Mood = "busy";
   /** State of the shell, and the title that a program has set. */
   said = "";
+  /** Time at which the session was opened, in milliseconds of the epoch; undefined while none is open. */
+  since: number | undefined;
 
   constructor(opened: Opened, line: StatusLine, makeShell: MakeShell, events: PaneEvents) {
     const { target, argv, number } = opened;
@@ -62,7 +65,7 @@ export class Pane {
     this.title = visible(argv.length > 0 ? `${target.pod}: ${shellWords(argv)}` : target.pod);
     const which = number > 1 ? ` (${number})` : "";
     const named = this.title + which;
-    const said = make("small");
+    const [said, uptime] = [make("small"), make("span", { class: "uptime" })];
     let [state, title] = ["", ""];
     const say = (): void => {
       said.textContent = this.said = [state, title].filter(Boolean).join(" · ");
@@ -70,7 +73,7 @@ export class Pane {
     };
     const close = make("button", { type: "button", class: "iconic", "aria-label": `Close ${named}`, title: "Close" }, icon("close"));
     close.addEventListener("click", () => events.close(this));
-    const head = make("div", { class: "pane-head dot" }, make("span", { class: "text", title: describeTarget(target) }, named), said, close);
+    const head = make("div", { class: "pane-head dot" }, make("span", { class: "text", title: describeTarget(target) }, named), said, uptime, close);
     const body = make("div", { class: "pane-body" });
     this.element = make("section", { class: "pane", "aria-label": describeTarget(target) + which }, head, body);
     this.element.addEventListener("focusin", () => events.focused(this));
@@ -80,6 +83,10 @@ export class Pane {
       say();
     }, ({ cluster, namespace }) => {
       void access.isProduction(cluster, namespace).then((careful) => head.toggleAttribute("data-production", careful));
+    }, (time) => {
+      this.since = time;
+      showUptime(uptime, time);
+      events.changed();
     });
     const key = recordKey(execPath(target, argv), number);
     this.view = makeShell(body, { target, argv, key, status: this.status, active: () => events.active(), front: () => events.front(this) });

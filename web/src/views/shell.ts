@@ -194,6 +194,7 @@ export class ShellView implements Disposable {
   async #ended(ending: Ending): Promise<void> {
     const run = this.#run;
     this.#shell.status.kept(undefined);
+    this.#shell.status.opened(undefined);
     this.#shell.status.pulse(undefined);
     this.#notices.clear();
     const words = ending.type === "unopened" ? await this.#askWhy({ quiet: false }) : describeEnding(ending, this.#what);

@@ -28,6 +28,7 @@ export function tell(event: SessionEvent, { shell, what, notices, opening, termi
         ...(isName(event.namespace) && { namespace: event.namespace }),
         ...(isName(event.container) && { container: event.container }),
       });
+      status.opened(event.age === undefined ? undefined : Date.now() - event.age * 1000);
       if (event.note) say(terminal, [visible(event.note)]);
       status.kept(event.grace, what, () => notices.end(() => session()?.finish()));
       return status.state("busy", "starting");

@@ -7,6 +7,7 @@ import { Dividers, STEP } from "../panes/dividers.ts";
 import { grow, moveDivider, neighbour, onlyPanes, place, splitPane, type Direction, type Layout, type Way } from "../panes/layout.ts";
 import type { Mood, StatusLine } from "../status.ts";
 import type { KeptTab } from "../tab_list.ts";
+import { showUptime } from "../uptime.ts";
 import { describeTarget, visible } from "../words.ts";
 import { nameOf, Pane, type MakeShell, type Opened } from "./pane.ts";
 
@@ -29,6 +30,7 @@ export class ShellTab {
   readonly element: HTMLElement;
   readonly host = make("div", { class: "shell behind" });
   readonly #link = make("a");
+  readonly #uptime = make("small", { class: "uptime" });
   readonly #close = make("button", { type: "button", class: "iconic" }, icon("close"));
   readonly #line: StatusLine;
   readonly #makeShell: MakeShell;
@@ -188,7 +190,8 @@ export class ShellTab {
     for (const each of this.panes) each.element.toggleAttribute("data-focused", each === pane);
     const others = this.#panes.size > 1 ? ` + ${this.#panes.size - 1}` : "";
     this.#link.href = pane.fragment;
-    this.#link.replaceChildren(make("span", { class: "text" }, pane.title + others), make("small", {}, visible(pane.opened.target.namespace)));
+    this.#link.replaceChildren(make("span", { class: "text" }, pane.title + others), make("small", {}, visible(pane.opened.target.namespace)), this.#uptime);
+    showUptime(this.#uptime, pane.since);
     this.#close.setAttribute("aria-label", `Close ${pane.title}${others}`);
     const worst = [...this.panes].sort((one, two) => WORST.indexOf(one.mood) - WORST.indexOf(two.mood))[0] ?? pane;
     this.element.dataset["mood"] = worst.mood;
