@@ -101,6 +101,12 @@ class Container:
         """Returns the SHA-256 of files, in their order. Raises CopyFailed."""
         return _hashes(await self._run(scripts.HASH, path, *(f"./{name}" for name in names)))
 
+    async def hash_of(self, path: str, size: int) -> str:
+        """Returns the SHA-256 of the first `size` bytes of a file, of all of it where the image has no head. Raises
+        CopyFailed.
+        """
+        return next(iter(_hashes(await self._run(scripts.HASH_OF, path, str(size)))), "")
+
     async def make_stage(self, path: str) -> None:
         """Makes a directory that nobody else has. Raises CopyFailed."""
         await self._run(scripts.STAGE, path)

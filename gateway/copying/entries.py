@@ -28,13 +28,16 @@ class CopyFailed(DapError):  # noqa: N818  # said of a copy, as HopFailed is of 
 
 
 class Changed(Exception):  # noqa: N818
-    """Raised where a file is no more what it was when its copy began."""
+    """Raised where a file is no more what it was when its copy began, with words for what became of it."""
+
+    def __init__(self, how: str = "changed while it was copied") -> None:
+        super().__init__(how)
 
 
 @dataclass(frozen=True)
 class Entry:
     """Holds one name. `name`: relative, its parts separated by /; empty for what is copied itself. `mtime`: whole seconds;
-    `sparse`: the file has holes.
+    `sparse`: the file has holes; `inode`: 0 where nobody can tell.
     """
 
     name: str
@@ -43,23 +46,33 @@ class Entry:
     size: int
     mtime: int
     sparse: bool = False
+    inode: int = 0
 
-    @property
-    def identity(self) -> tuple[int, int]:
-        """Returns by what a file that changes is noticed."""
-        return self.size, self.mtime
+    def grew(self, now: "Entry") -> bool:
+        """Returns True if the file is `now` longer, with all else as it was, as a log is. Raises Changed where it is another
+        file, or shorter, or was written to.
+        """
+        if (now.size, now.mtime) == (self.size, self.mtime):  # some filesystems give an inode anew
+            return False
+        if now.inode != self.inode:
+            raise Changed("was replaced by another file while it was copied")
+        if now.size < self.size:
+            raise Changed("became shorter while it was copied")
+        if now.size == self.size:
+            raise Changed
+        return True
 
     @classmethod
-    def of(cls, name: str, mode: int, size: int, mtime: int, blocks: int) -> "Entry":
+    def of(cls, name: str, mode: int, size: int, mtime: int, blocks: int, inode: int) -> "Entry":
         """Returns the entry of what stat tells: `mode` with the kind in it, `blocks` of 512 bytes."""
         kind = _KINDS.get(stat.S_IFMT(mode), "other")
-        return cls(name, kind, stat.S_IMODE(mode), size, mtime, kind == "file" and blocks * 512 < size)
+        return cls(name, kind, stat.S_IMODE(mode), size, mtime, kind == "file" and blocks * 512 < size, inode)
 
 
 @dataclass
 class CopyResult:
     """Holds what came of a copy. `unverified`: files whose SHA-256 was not compared; `skipped`: names that were not copied,
-    each with the reason.
+    each with the reason; `grown`: files that grew meanwhile, of which the copy has what was there at first.
     """
 
     files: int = 0
@@ -67,14 +80,15 @@ class CopyResult:
     sha256: str = ""  # of a single file
     unverified: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
+    grown: set[str] = field(default_factory=set)
 
 
 def parsed(name: str, words: str) -> Entry:
-    """Returns the entry that a line of stat describes: mode in hexadecimal, size, time, blocks of 512 bytes. Raises
-    ValueError.
+    """Returns the entry that a line of stat describes: mode in hexadecimal, size, time, blocks of 512 bytes,
+    inode. Raises ValueError.
     """
-    mode, size, mtime, blocks = words.split()
-    return Entry.of(name, int(mode, 16), int(size), int(mtime), int(blocks))
+    mode, size, mtime, blocks, inode = words.split()
+    return Entry.of(name, int(mode, 16), int(size), int(mtime), int(blocks), int(inode))
 
 
 def refused_name(name: str) -> str:

@@ -4,9 +4,9 @@ argument: what programs say themselves stands there too. One that fails before i
 input is on its way the end of a command may come late.
 """
 
-# Size and time of one file, and 0 for both where there is no stat
+# What stat tells of one file; where there is no stat, its size, and 0 for its time and its inode
 _STAT = """\
-if command -v stat >/dev/null 2>&1; then set -- "$(stat -L -c '%f %s %Y %b' -- "$path")"; else set -- "81a4 $(wc -c <"$path") 0 1"; fi
+if command -v stat >/dev/null 2>&1; then set -- "$(stat -L -c '%f %s %Y %b %i' -- "$path")"; else set -- "81a4 $(wc -c <"$path") 0 1 0"; fi
 """
 
 # The SHA-256 of each of the files that are the arguments, empty for what is none
@@ -47,12 +47,12 @@ LIST = """\
 mark=$1
 cd -- "$2" || exit 1
 find . -exec sh -c '
-if out=$(stat -c "%f %s %Y %b" -- "$@" 2>/dev/null); then
+if out=$(stat -c "%f %s %Y %b %i" -- "$@" 2>/dev/null); then
   printf "%s\\n%s\\n" "$#" "$out"
   printf "%s\\0" "$@"
 else
   for one; do
-    if out=$(stat -c "%f %s %Y %b" -- "$one" 2>/dev/null); then printf "1\\n%s\\n%s\\0" "$out" "$one"; fi
+    if out=$(stat -c "%f %s %Y %b %i" -- "$one" 2>/dev/null); then printf "1\\n%s\\n%s\\0" "$out" "$one"; fi
   done
 fi' sh {} +
 """
@@ -83,6 +83,16 @@ mark=$1
 cd -- "$2" || exit 1
 shift 2
 {_HASHES}"""
+
+# The SHA-256 of the first bytes of a file, or of all of it where there is no head: mark, path, bytes
+HASH_OF = """\
+mark=$1 path=$2
+if command -v head >/dev/null 2>&1
+then set -- $(head -c "$3" <"$path" | sha256sum)
+else set -- $(sha256sum <"$path")
+fi
+echo "$mark sha256 $1" >&2
+"""
 
 # A directory that nobody else has: mark, directory
 STAGE = """\

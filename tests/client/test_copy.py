@@ -1,11 +1,13 @@
 """Copies both ways between this machine and a shell with few programs, whose link is cut."""
 
 import asyncio
+import itertools
 import os
 import random
+import shutil
 
 import pytest
-from support.local_shell import LocalShell
+from support.local_shell import TOOLS, LocalShell
 
 from gateway.client.copy.download import download
 from gateway.client.copy.local_tree import LocalTree
@@ -114,27 +116,108 @@ async def test_with_few_programs_what_can_be_done_is_done(tmp_path):
         await download(work, "f", tmp_path / "g")
 
 
-@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
-async def test_a_file_that_changes_all_the_time_is_named_and_not_left(shell, tmp_path, up):
-    origin = tmp_path / "x" if up else shell.directory / "x"
-    origin.mkdir()
-    (origin / "log").write_bytes(b"0" * 100)
+def before_each(shell, do):
+    """Calls `do` before each command that is started."""
     plain = shell.start
 
     def start(argv, stdin=None):
-        with (origin / "log").open("ab") as file:
-            file.write(b"more")
+        do()
         return plain(argv, stdin)
 
     shell.start = start
-    with pytest.raises(CopyFailed, match="log changes while it is copied"):
+
+
+@pytest.mark.parametrize(
+    ("box", "missing"), [("", ""), ("", "dd"), ("", "head"), ("", "stat"), ("bash", ""), ("busybox", "")]
+)
+async def test_of_a_log_that_is_written_there_is_what_was_there_at_first(tmp_path, box, missing):
+    if box and not shutil.which(box):
+        pytest.skip(f"no {box} on this machine")
+    shell = LocalShell(
+        tmp_path, tuple(tool for tool in TOOLS if tool != missing), box if box == "busybox" else ""
+    )
+    if box == "bash":
+        (shell.path / "sh").unlink()
+        (shell.path / "sh").symlink_to(shutil.which(box))
+    log = shell.directory / "var" / "log"
+    log.parent.mkdir()
+    log.write_bytes(NOISE + b"begin\n")
+    (log.parent / "other").write_bytes(b"other")
+
+    def write():
+        with log.open("ab") as file:
+            file.write(b"more\n")
+
+    before_each(shell, write)
+    work = work_at(shell)
+    if missing == "head":  # the container can only tell the SHA-256 of all that is there by now
+        with pytest.raises(CopyFailed, match="log changed while it was copied"):
+            await download(work, "var/log", tmp_path / "copy")
+        return
+    await download(work, "var/log", tmp_path / "copy")
+    copy = (tmp_path / "copy").read_bytes()
+    assert copy.removeprefix(NOISE + b"begin\n").replace(b"more\n", b"") == b""
+    assert len(copy) < log.stat().st_size
+    assert (work.result.grown, work.result.unverified, work.done) == ({"var/log"}, 0, len(copy))
+    if missing != "stat":  # without which no directory is copied
+        await download(work, "var", tmp_path / "all")
+        whole = log.read_bytes()
+        assert whole.startswith((tmp_path / "all" / "log").read_bytes())
+        assert ((tmp_path / "all" / "other").read_bytes(), work.result.skipped) == (b"other", {})
+
+
+async def test_of_a_log_here_that_is_written_there_goes_what_was_there_at_first(shell, tmp_path):
+    log = tmp_path / "var" / "log"
+    log.parent.mkdir()
+    log.write_bytes(NOISE)
+
+    def write():
+        with log.open("ab") as file:
+            file.write(b"more\n")
+
+    before_each(shell, write)
+    for source, copy in ((log, "copy"), (log.parent, "all")):
+        work = work_at(shell)
+        await upload(work, source, copy)
+        found = shell.directory / copy
+        found = found / "log" if found.is_dir() else found
+        assert found.read_bytes().removeprefix(NOISE).replace(b"more\n", b"") == b""
+        assert (found.stat().st_size < log.stat().st_size, work.result.skipped) == (True, {})
+    assert work_at(shell).result.grown == set()
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+@pytest.mark.parametrize("how", ["was replaced by another file", "became shorter", "changed"])
+async def test_a_file_that_changes_all_the_time_is_named_and_not_left(shell, tmp_path, up, how):
+    origin = tmp_path / "x" if up else shell.directory / "x"
+    origin.mkdir()
+    (origin / "log").write_bytes(b"0" * 1000)
+    times = itertools.count(1)
+
+    def change():
+        number, log = next(times), origin / "log"
+        if how == "became shorter":
+            os.truncate(log, 1000 - 10 * number)
+        else:
+            kept = log.stat().st_ino  # is not given to the file that takes its place while a link has it
+            os.link(log, tmp_path / "root" / f"was-{number}") if how != "changed" else None
+            if how != "changed":
+                log.unlink()
+            log.write_bytes(b"%d" % number * (1000 if how == "changed" else 1000 + number))
+            assert (log.stat().st_ino == kept) == (how == "changed")
+            os.utime(log, (number, number))
+
+    before_each(shell, change)
+    with pytest.raises(
+        CopyFailed, match=f"log ({how}|changed) while it was copied: 3 attempts were not of one piece"
+    ):
         await (
             upload(work_at(shell), origin / "log", "y")
             if up
             else download(work_at(shell), "x/log", tmp_path / "y")
         )
     left = {path.name for path in (*shell.directory.iterdir(), *tmp_path.iterdir())}
-    assert left == {"root", "bin", "x"}
+    assert {name for name in left if not name.startswith("was-")} == {"root", "bin", "x"}
 
 
 async def test_what_is_refused_or_not_there(shell, tmp_path):

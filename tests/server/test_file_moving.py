@@ -1,5 +1,7 @@
 """A file's way out of a container and into it, with few programs, through lost hops."""
 
+import hashlib
+import os
 import random
 
 import pytest
@@ -41,18 +43,44 @@ async def test_a_download_goes_on_in_the_byte_where_the_hop_was_lost(tmp_path, m
     assert (transfer.state, transfer.done, transfer.verified) == ("done", len(NOISE), missing != "sha256sum")
 
 
-async def test_a_download_that_changes_is_not_whole(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "how"),
+    [
+        (lambda file: (file.write_bytes(b"beside"), os.utime(file, (1, 1))), "changed"),
+        (lambda file: file.write_bytes(b"less"), "became shorter"),
+        (lambda file: (file.rename(file.with_name("f.1")), file.write_bytes(b"the next log")), "was replaced by another file"),
+    ],
+)  # fmt: skip
+async def test_a_download_that_changes_is_not_whole(tmp_path, change, how):
     shell = LocalShell(tmp_path)
     (shell.directory / "f").write_bytes(b"before")
     transfer, got = await transfer_of(shell, "f"), []
-    (shell.directory / "f").write_bytes(b"after that")
+    change(shell.directory / "f")
 
     async def put(data):
         got.append(data)
 
-    with pytest.raises(CopyFailed, match="changes while it is copied"):
+    with pytest.raises(CopyFailed, match=f"f {how} while it was copied: try again"):
         await send(transfer, put)
     assert got == []
+
+
+async def test_a_download_of_a_log_is_as_long_as_it_was_announced(tmp_path, monkeypatch):
+    monkeypatch.setattr(moving, "_WINDOW", 2)
+    shell = LocalShell(tmp_path)
+    (shell.directory / "f").write_bytes(NOISE)
+    transfer, got = await transfer_of(shell, "f"), []
+
+    async def put(data):
+        got.append(data)
+        with (shell.directory / "f").open("ab") as file:
+            file.write(b"more\n")
+
+    await send(transfer, put)
+    assert b"".join(got) == NOISE
+    body = transfer.body()
+    assert (body["verified"], body["grew"], body["done"]) == (True, True, len(NOISE))
+    assert body["sha256"] == hashlib.sha256(NOISE).hexdigest()
 
 
 async def test_an_upload_that_is_lost_leaves_the_file_as_it_was(tmp_path):

@@ -20,6 +20,7 @@ TOOLS = (
     "dd",
     "cat",
     "wc",
+    "head",
     "sha256sum",
     "mv",
     "mkdir",
@@ -68,15 +69,17 @@ class LocalProcess:
 
 
 class LocalShell:
-    """`cuts`: after how many bytes from now the link is lost, one after the other; `ran`: how many commands were started."""
+    """`cuts`: after how many bytes from now the link is lost, one after the other; `ran`: how many commands were started.
+    `box`: the name of a program that is all of the tools, as busybox is.
+    """
 
-    def __init__(self, directory: Path, tools: tuple[str, ...] = TOOLS) -> None:
+    def __init__(self, directory: Path, tools: tuple[str, ...] = TOOLS, box: str = "") -> None:
         self.directory = directory / "root"
         self.directory.mkdir()
         self.path = directory / "bin"
         self.path.mkdir()
         for tool in tools:
-            if found := shutil.which(tool):
+            if found := shutil.which(box or tool):
                 (self.path / tool).symlink_to(found)
         self.cuts: list[int] = []
         self.carried = self.ran = 0

@@ -86,4 +86,13 @@ async def test_files_go_up_and_come_down_beside_the_shell(tab, site):
     await panel.get_by_label("Path of the file").press("Escape")
     await tab.keys("cat 'a b.bin'\r")
     await tab.shows("dropped")
-    await tab.keys("rm 'a b.bin'\r")
+    await tab.keys("(while echo more; do :; done >> 'a b.bin')&\r")
+    await tab.page.get_by_role("button", name="Files").click()
+    await panel.get_by_label("Path of the file").fill("./a b.bin")
+    async with tab.page.expect_download():
+        await panel.get_by_role("button", name="Download").click()
+    await expect(row.locator(".words")).to_have_text(
+        re.compile(r"same SHA-256\. It grew while it was copied")
+    )
+    await panel.get_by_label("Path of the file").press("Escape")
+    await tab.keys("kill $!; rm 'a b.bin'\r")

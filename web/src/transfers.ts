@@ -14,6 +14,8 @@ export interface Progress {
   readonly sha256: string;
   /** True if the container has said the same SHA-256. */
   readonly verified: boolean;
+  /** True if the file is longer by now: what was copied is what was there at first. */
+  readonly grew: boolean;
   readonly message: string;
 }
 
@@ -77,5 +79,5 @@ export function save({ url, name }: Begun): void {
 function progressIn(body: Readonly<Record<string, unknown>>): Progress {
   const [state, path, sha256, message] = ["state", "path", "sha256", "message"].map((key) => asText(body[key]));
   const [done, total] = [asCount(body["done"]) ?? 0, asCount(body["total"])];
-  return { state: state ?? "", path: path ?? "", done, total, sha256: sha256 ?? "", message: message ?? "", verified: body["verified"] === true };
+  return { state: state ?? "", path: path ?? "", done, total, sha256: sha256 ?? "", message: message ?? "", verified: body["verified"] === true, grew: body["grew"] === true };
 }

@@ -107,7 +107,7 @@ def _tell(result: CopyResult, failed: End | None, seconds: float, options: Optio
     if options.json:
         row = {
             "files": result.files, "bytes": result.bytes, "seconds": round(seconds, 3), "unverified": result.unverified,
-            "sha256": result.sha256 or None, "skipped": result.skipped, "exitStatus": status,
+            "sha256": result.sha256 or None, "skipped": result.skipped, "grown": sorted(result.grown), "exitStatus": status,
         }  # fmt: skip
         print(
             json.dumps(
@@ -115,13 +115,11 @@ def _tell(result: CopyResult, failed: End | None, seconds: float, options: Optio
             )
         )
         return status
-    for name in list(result.skipped)[:_SHOWN]:
-        say(f"not copied: {name}: {result.skipped[name]}")
-    if len(result.skipped) > _SHOWN:
-        say(f"not copied: {len(result.skipped) - _SHOWN} more; --json names all")
+    _say_some("not copied:", [f"{name}: {why}" for name, why in result.skipped.items()])
     if failed:
         say(failed.message if failed.code == "copy_failed" else str(failed))
     elif not options.quiet:
+        _say_some("grew while it was copied, which has what was there at first:", sorted(result.grown))
         if result.unverified:
             say(
                 f"{result.unverified} of {result.files} files have the right length; their SHA-256 the container cannot tell"
@@ -130,3 +128,11 @@ def _tell(result: CopyResult, failed: End | None, seconds: float, options: Optio
             many = "1 file" if result.files == 1 else f"{result.files} files"
             say(f"{many}, {amount(result.bytes)}, {amount(result.bytes / max(seconds, 0.001))}/s")
     return status
+
+
+def _say_some(what: str, names: list[str]) -> None:
+    """Says the first of the names, a line each, and how many more there are."""
+    for name in names[:_SHOWN]:
+        say(f"{what} {name}")
+    if len(names) > _SHOWN:
+        say(f"{what} {len(names) - _SHOWN} more; --json names all")

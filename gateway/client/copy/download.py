@@ -55,21 +55,19 @@ async def _file(
     digest, blocks = hashlib.sha256(), "dd" in look.tools
     with tree.file(entry, name) as file:
         while True:
-            await work.bridge(_window, work, entry, file, digest, source, blocks=blocks)
+            grew = await work.bridge(_window, work, entry, file, digest, source, blocks=blocks)
             if file.written >= entry.size or not blocks:
                 break
         if file.written != entry.size and entry.size:
             raise Changed
         found = digest.hexdigest()
-        verified = (
-            "sha256sum" in look.tools and file.written == entry.size
-        )  # what is in /proc has no size, and changes
-        if verified:
-            directory, last = posixpath.split(source)
-            hashes = await work.bridge(work.container.hashes, directory or ".", [last])
-            if hashes != [found]:
-                raise Changed
+        # what is in /proc has no size, and changes
+        verified = "sha256sum" in look.tools and file.written == entry.size
+        if verified and await work.bridge(work.container.hash_of, source, entry.size) != found:
+            raise Changed
         file.commit()
+    if grew:
+        work.grew(source)
     work.result.sha256 = found
     work.copied(file.written, verified=verified)
 
@@ -80,18 +78,19 @@ async def _stat(work: Work, source: str) -> Entry:
 
 async def _window(
     work: Work, entry: Entry, file: LocalFile, digest: "hashlib._Hash", source: str, *, blocks: bool
-) -> None:
-    """Reads the next blocks of a file, from where it stands; without dd all of it. Raises Changed where the file is another
-    one.
+) -> bool:
+    """Reads the next blocks of a file, from where it stands; without dd all of it. Returns True if the file has grown: what
+    came to it is left out. Raises Changed where the file is another one.
     """
     block, known = divmod(file.written, BLOCK) if blocks else (0, file.written)
-
+    last = min(block + WINDOW, -(-entry.size // BLOCK)) if entry.size else block + WINDOW
     held = bytearray()
 
     async def take(data: bytes) -> None:
         nonlocal known
         skipped, known = min(known, len(data)), max(0, known - len(data))
-        held.extend(data[skipped:])
+        wanted = skipped + entry.size - file.written - len(held) if entry.size else len(data)
+        held.extend(data[skipped:wanted])
         if len(held) >= BLOCK:
             put()
 
@@ -102,13 +101,13 @@ async def _window(
         held.clear()
 
     try:
-        now = await work.container.read(source, block, WINDOW, take)
+        now = await work.container.read(source, block, last - block, take)
     finally:
         put()
-    if now.identity != entry.identity:
+    grew = entry.grew(now)
+    if file.written < (min(entry.size, last * BLOCK) if blocks else entry.size) or (grew and not entry.size):
         raise Changed
-    if file.written < (min(entry.size, (block + WINDOW) * BLOCK) if blocks else entry.size):
-        raise Changed
+    return grew
 
 
 async def _directory(work: Work, look: Look, source: str, to: Path) -> None:
@@ -128,11 +127,11 @@ async def _directory(work: Work, look: Look, source: str, to: Path) -> None:
             if one.name:
                 tree.directory(one)
         for batch in batches([one for one in files if one.size <= LARGE]):
-            await _batch(work, tree, source, batch)
+            await _batch(work, look, tree, source, batch)
         for one in (one for one in files if one.size > LARGE):
-            await _large(work, look, tree, source, one)
+            await _alone(work, look, tree, source, one)
         for batch in batches([one for one in kept if one.kind == "link"]):
-            await _batch(work, tree, source, batch)
+            await _batch(work, look, tree, source, batch)
         for one in reversed(directories):
             tree.finish(one)
     finally:
@@ -148,19 +147,22 @@ def _refused(work: Work, entry: Entry) -> bool:
     return bool(reason)
 
 
-async def _batch(work: Work, tree: LocalTree, source: str, batch: list[Entry]) -> None:
-    """Copies small files or links by an archive; those that change meanwhile again."""
+async def _batch(work: Work, look: Look, tree: LocalTree, source: str, batch: list[Entry]) -> None:
+    """Copies small files or links by an archive, and files that are written meanwhile by themselves."""
     left = {one.name: one for one in batch}
     for _ in range(ATTEMPTS):
         for name in await work.bridge(unpack, work, tree, source, left):
             del left[name]
+        for one in [one for one in left.values() if one.kind == "file"]:
+            await _alone(work, look, tree, source, one)
+            del left[one.name]
         if not left:
             return
     for name in left:
         work.skip(name, CHANGES)
 
 
-async def _large(work: Work, look: Look, tree: LocalTree, source: str, entry: Entry) -> None:
+async def _alone(work: Work, look: Look, tree: LocalTree, source: str, entry: Entry) -> None:
     path = posixpath.join(source, entry.name)
     try:
         await work.attempts(path, _file, work, look, tree, path, entry.name)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +16,7 @@ _PART = 256 * 1024
 def entry_of(path: Path, name: str, *, follow: bool = False) -> Entry:
     """Returns the entry of a local path. `follow`: of what a link leads to. Raises OSError."""
     found = path.stat() if follow else path.lstat()
-    return Entry.of(name, found.st_mode, found.st_size, int(found.st_mtime), found.st_blocks)
+    return Entry.of(name, found.st_mode, found.st_size, int(found.st_mtime), found.st_blocks, found.st_ino)
 
 
 def below(root: Path) -> list[Entry]:
@@ -32,9 +32,9 @@ def below(root: Path) -> list[Entry]:
     return sorted(found, key=lambda one: one.name.split("/"))
 
 
-def pack(root: Path, entries: list[Entry], file: IO[bytes]) -> dict[str, str]:
-    """Writes an archive of files, links and directories into `file`, and returns the SHA-256 of each file. Raises OSError, and
-    Changed where a file is no more what its entry says.
+def pack(root: Path, entries: list[Entry], file: IO[bytes], grown: Callable[[str], None]) -> dict[str, str]:
+    """Writes an archive of files, links and directories into `file`, and returns the SHA-256 of each file. Calls `grown` with
+    the name of a file that has grown. Raises OSError, and Changed where a file is no more what its entry says.
     """
     hashes = {}
     with tarfile.open(fileobj=file, mode="w:", format=tarfile.GNU_FORMAT) as archive:
@@ -58,8 +58,8 @@ def pack(root: Path, entries: list[Entry], file: IO[bytes]) -> dict[str, str]:
                     archive.addfile(member, hashed)
                 except OSError:
                     raise Changed from None
-                if entry_of(path, entry.name).identity != entry.identity:
-                    raise Changed
+                if entry.grew(entry_of(path, entry.name)):
+                    grown(entry.name)
             hashes[entry.name] = hashed.digest.hexdigest()
     return hashes
 
@@ -92,10 +92,13 @@ def extents(fd: int, size: int, *, sparse: bool) -> Iterator[tuple[int, int]]:
         at = -(-at // BLOCK) * BLOCK
 
 
-def sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file. Raises OSError."""
+def sha256(path: Path, size: int) -> str:
+    """Returns the SHA-256 of the first `size` bytes of a file. Raises OSError."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        for part in parts(file, 0, size):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def parts(file: IO[bytes], begin: int, end: int) -> Iterator[bytes]:

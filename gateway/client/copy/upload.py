@@ -141,7 +141,7 @@ async def _unpack(
     in a new directory for each attempt, since a tar of before a lost hop may write on for a while. Raises Changed.
     """
     with tempfile.TemporaryFile(prefix="dap-cp-") as file:
-        hashes = await in_thread(local_files.pack, source, entries, file)
+        hashes = await in_thread(local_files.pack, source, entries, file, work.grew)
         size, tries = file.tell(), 0
 
         async def write() -> str:

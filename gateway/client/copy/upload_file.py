@@ -1,6 +1,5 @@
 """Copies one local file into a container, by way of another name."""
 
-import posixpath
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO
@@ -23,14 +22,12 @@ async def upload_file(work: Work, look: Look, path: Path, to: str, beside: str) 
             await work.bridge(
                 _write, work, entry, file, path, beside, _Window(0, -(-entry.size // BLOCK)), whole=True
             )
-    digest = await in_thread(local_files.sha256, path)
-    if (await in_thread(local_files.entry_of, path, "", follow=True)).identity != entry.identity:
-        raise Changed
+    digest = await in_thread(local_files.sha256, path, entry.size)
+    if entry.grew(await in_thread(local_files.entry_of, path, "", follow=True)):
+        work.grew(str(path))
     verified = "sha256sum" in look.tools
-    if verified:
-        directory, name = posixpath.split(beside)
-        if await work.bridge(work.container.hashes, directory or ".", [name]) != [digest]:
-            raise Changed
+    if verified and await work.bridge(work.container.hash_of, beside, entry.size) != digest:
+        raise Changed
     await work.bridge(work.container.commit, beside, to, entry.mode & 0o777, entry.mtime)
     work.result.sha256 = digest
     work.copied(entry.size, verified=verified)

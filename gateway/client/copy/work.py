@@ -19,7 +19,7 @@ BATCH = 64 * BLOCK  # bytes of smaller files that one archive has
 BATCH_NAMES = 500
 _TIDY = 5.0  # seconds
 ATTEMPTS = 3  # at a file that changes meanwhile
-CHANGES = f"changes while it is copied: {ATTEMPTS} attempts were not of one piece"
+CHANGES = f"changed while it was copied: {ATTEMPTS} attempts were not of one piece"
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -57,6 +57,10 @@ class Work:
         """Takes note of a name that is not copied."""
         self.result.skipped[name] = why
 
+    def grew(self, name: str) -> None:
+        """Takes note of a file that grew meanwhile: its copy has what was there at first."""
+        self.result.grown.add(name)
+
     def copied(self, size: int, *, verified: bool) -> None:
         """Takes note of a file that has its name."""
         self.result.files += 1
@@ -71,9 +75,10 @@ class Work:
             before = self.done
             try:
                 return await copy(*args, **kwargs)
-            except Changed:
+            except Changed as error:
+                how = str(error)
                 self.came(before - self.done, name)
-        raise CopyFailed(f"{name} {CHANGES}")
+        raise CopyFailed(f"{name} {how}: {ATTEMPTS} attempts were not of one piece")
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

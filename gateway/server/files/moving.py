@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from gateway.copying.container import BLOCK, Container, Look
-from gateway.copying.entries import CopyFailed, Entry
+from gateway.copying.entries import Changed, CopyFailed, Entry
 from gateway.errors import DapError, HopFailed
 from gateway.server.files.transfer import Transfer
 from gateway.timeouts import wait_within
@@ -66,6 +66,10 @@ async def send(transfer: Transfer, put: Put) -> None:
 
     async def take(data: bytes) -> None:
         nonlocal held
+        if size:
+            data = data[: size - transfer.done]  # what came to the file meanwhile is left out
+        if not data:
+            return
         transfer.passed(data)
         if held:
             await put(held)
@@ -73,22 +77,28 @@ async def send(transfer: Transfer, put: Put) -> None:
 
     while True:
         end = min(size, (transfer.done // BLOCK + _WINDOW) * BLOCK) if blocks else size
-        now = await _read(transfer, blocks=blocks, take=take)
-        if now.identity != look.file.identity or (size and transfer.done != end):
-            raise CopyFailed(f"{path} changes while it is copied: try again")
+        now = await _read(transfer, size, blocks=blocks, take=take)
+        try:
+            transfer.grew = look.file.grew(now)
+        except Changed as error:
+            raise CopyFailed(f"{path} {error}: try again") from None
+        if size and transfer.done != end:
+            raise CopyFailed(f"{path} {Changed()}: try again")
         if transfer.done >= size:
             break
-    verified = bool(size) and await _same(transfer, path)
+    verified = bool(size or transfer.grew) and await _same(transfer, path)
     if held:
         await put(held)
     transfer.settle(verified=verified)
 
 
-async def _read(transfer: Transfer, *, blocks: bool, take: Put) -> Entry:
+async def _read(transfer: Transfer, size: int, *, blocks: bool, take: Put) -> Entry:
     """Hands the next blocks to `take`, from where the transfer stands, and returns what the file is then; without `blocks` all
-    of it. Goes on within the block where a hop was lost that comes back in time. Raises as `send`.
+    of it. Goes on within the block where a hop was lost that comes back in time. `size`: bytes that the file had at first, 0
+    where it has none. Raises as `send`.
     """
     last, pause = transfer.done // BLOCK + _WINDOW, asyncio.get_running_loop().time() + _PATIENCE
+    last = min(last, -(-size // BLOCK)) if size else last
     while True:
         block, known = divmod(transfer.done, BLOCK) if blocks else (0, transfer.done)
 
@@ -143,7 +153,6 @@ async def _same(transfer: Transfer, path: str) -> bool:
     """
     if "sha256sum" not in transfer.look.tools:
         return False
-    directory, name = posixpath.split(path)
-    if await transfer.container.hashes(directory or ".", [name]) != [transfer.digest.hexdigest()]:
-        raise CopyFailed(f"{transfer.path} has changed while it was copied: try again")
+    if await transfer.container.hash_of(path, transfer.done) != transfer.digest.hexdigest():
+        raise CopyFailed(f"{transfer.path} changed while it was copied: try again")
     return True

@@ -20,7 +20,8 @@ State = Literal["waiting", "running", "done", "failed"]
 @dataclass(eq=False)
 class Transfer:
     """Carries one file. `path`: its name in the container; `total`: bytes, as far as they are known; `done`: bytes that have
-    passed; `verified`: the container has the same SHA-256; `message`: why it failed.
+    passed; `verified`: the container has the same SHA-256; `grew`: the file is longer by now, and the bytes are those that were
+    there at first; `message`: why it failed.
     """
 
     identity: Identity
@@ -36,6 +37,7 @@ class Transfer:
     done: int = 0
     sha256: str = ""
     verified: bool = False
+    grew: bool = False
     message: str = ""
     changed: float = field(default_factory=time.monotonic)
     cancelled: bool = False
@@ -73,7 +75,8 @@ class Transfer:
     def body(self) -> dict[str, Any]:
         """Returns what its owner is told."""
         known = {"transfer": self.name, "state": self.state, "path": self.path, "done": self.done}
-        return known | {"total": self.total, "sha256": self.sha256, "verified": self.verified, "message": self.message}  # fmt: skip
+        known |= {"total": self.total, "sha256": self.sha256, "verified": self.verified}
+        return known | {"grew": self.grew, "message": self.message}
 
 
 class Transfers:
