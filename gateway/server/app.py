@@ -32,7 +32,6 @@ from gateway.server.app_keys import (
 )
 from gateway.server.audit import AUDIT, Audit
 from gateway.server.connection import connection_of
-from gateway.server.files.transfer import Transfers
 from gateway.server.gateway import Gateway
 from gateway.server.peer import peer_of
 from gateway.server.refusals import Refusal
@@ -97,7 +96,7 @@ def create_app(gateway: Gateway) -> web.Application:
     app[RELAYED] = gateway.relayed
     app[SPDY_EXEC] = gateway.config.spdy_exec
     app[TLS] = gateway.tls
-    app[TRANSFERS] = Transfers()
+    app[TRANSFERS] = gateway.transfers
     app[UPGRADES] = Upgrades(gateway.config.limits.upgrades_per_identity)
     app.on_response_prepare.append(add_headers)
     for part in (

@@ -18,6 +18,8 @@ from gateway.backends.contract import Backend
 from gateway.backends.factory import make
 from gateway.backends.relay.credentials import identity
 from gateway.backends.ssh import Prompt
+from gateway.server.files.moving import discard_abandoned
+from gateway.server.files.transfer import Transfers
 from gateway.server.health_cache import HealthCache
 from gateway.server.lists.live_lists import LiveLists
 from gateway.server.metrics import Metrics
@@ -48,6 +50,7 @@ class Gateway:
     impersonation: Impersonation
     checks: HealthCache
     lists: LiveLists
+    transfers: Transfers = field(default_factory=Transfers)
     links: PageLinks = field(default_factory=PageLinks)
     tls: TlsListener = field(default_factory=TlsListener)
 
@@ -92,6 +95,7 @@ async def running(
                 "revocations": partial(_end_revoked, access, registry, relayed),
                 "page_tokens": partial(_follow_others, tokens),
                 "sleep_watch": sleeps.run,
+                "transfers": partial(discard_abandoned, gateway.transfers),
             }
             watchers = [tasks.create_task(supervise(name, work[name], restarts)) for name in work]
             lookers = [tasks.create_task(registry.recovery.run(name)) for name in registry.recovery.clusters]

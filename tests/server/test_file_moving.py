@@ -1,5 +1,6 @@
 """A file's way out of a container and into it, with few programs, through lost hops."""
 
+import asyncio
 import hashlib
 import os
 import random
@@ -13,8 +14,8 @@ from gateway.copying.entries import CopyFailed
 from gateway.errors import HopFailed
 from gateway.protocol.target import Target
 from gateway.server.files import moving
-from gateway.server.files.moving import receive, send
-from gateway.server.files.transfer import Transfer
+from gateway.server.files.moving import discard_abandoned, receive, resume, send
+from gateway.server.files.transfer import LIFE, Transfer, Transfers
 
 NOISE = random.Random(5).randbytes(3 * BLOCK + 17)
 ME = Identity("me", "token")
@@ -83,23 +84,35 @@ async def test_a_download_of_a_log_is_as_long_as_it_was_announced(tmp_path, monk
     assert body["sha256"] == hashlib.sha256(NOISE).hexdigest()
 
 
-async def test_an_upload_that_is_lost_leaves_the_file_as_it_was(tmp_path):
-    shell = LocalShell(tmp_path)
+async def parts(offset=0, until=3 * BLOCK + 17, error=None):
+    for at in range(offset, until, 65536):
+        yield NOISE[at : min(at + 65536, until)]
+    if error:
+        raise error
+
+
+@pytest.mark.parametrize("missing", ["", "dd"])
+async def test_an_upload_goes_on_where_it_was_lost_and_leaves_the_file_as_it_was_till_then(tmp_path, missing):
+    shell = LocalShell(tmp_path, tuple(tool for tool in TOOLS if tool != missing))
     (shell.directory / "f").write_bytes(b"before")
     (shell.directory / "f").chmod(0o600)
-
-    async def parts():
-        for at in range(0, len(NOISE), 65536):
-            yield NOISE[at : at + 65536]
-
     transfer = await transfer_of(shell, "f", "upload", len(NOISE))
-    shell.cuts = [BLOCK]
-    with pytest.raises(HopFailed):
-        await receive(transfer, parts(), None)
-    assert {path.name: path.read_bytes() for path in shell.directory.iterdir()} == {"f": b"before"}
-
-    transfer = await transfer_of(shell, "f", "upload", len(NOISE))
-    await receive(transfer, parts(), 1_000_000_000)
+    for lose in (True, False):
+        shell.cuts = [2 * BLOCK + 1000] if lose else []
+        with pytest.raises(HopFailed if lose else OSError):
+            await receive(transfer, parts(transfer.done, error=OSError()), None)
+        assert (transfer.state, (shell.directory / "f").read_bytes()) == ("interrupted", b"before")
+        offset = await resume(transfer)
+        assert offset in ((0,) if missing else (BLOCK, 2 * BLOCK) if lose else (2 * BLOCK, 3 * BLOCK))
+        assert transfer.begin()
+    before = shell.carried
+    await receive(transfer, parts(transfer.done), 1_000_000_000)
+    assert (transfer.state, transfer.verified, shell.carried - before < 2 * BLOCK) == (
+        "done",
+        True,
+        not missing,
+    )
+    assert transfer.sha256 == hashlib.sha256(NOISE).hexdigest()
     stat = (shell.directory / "f").stat()
     assert ((shell.directory / "f").read_bytes() == NOISE, oct(stat.st_mode), stat.st_mtime) == (
         True,
@@ -107,3 +120,21 @@ async def test_an_upload_that_is_lost_leaves_the_file_as_it_was(tmp_path):
         1e9,
     )
     assert [path.name for path in shell.directory.iterdir()] == ["f"]
+
+
+async def test_an_upload_that_nobody_goes_on_with_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(moving, "_LOOK", 0.0)
+    shell = LocalShell(tmp_path)
+    transfer, transfers = await transfer_of(shell, "f", "upload", len(NOISE)), Transfers()
+    transfers.add(transfer)
+    with pytest.raises(OSError, match="lost"):
+        await receive(transfer, parts(until=BLOCK, error=OSError("lost")), None)
+    assert (shell.directory / transfer.beside).exists()
+    transfer.changed -= LIFE + 1
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await discard_abandoned(transfers)
+    assert (transfer.state, list(shell.directory.iterdir())) == ("failed", [])
+    with pytest.raises(CopyFailed):
+        await receive(await transfer_of(shell, "f", "upload", 5), parts(until=10), None)
+    assert list(shell.directory.iterdir()) == []

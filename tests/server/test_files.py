@@ -1,8 +1,10 @@
 """Files of the page, at the demo, whose containers are directories of this machine."""
 
+import asyncio
 import hashlib
 import io
 import random
+from contextlib import suppress
 from dataclasses import replace
 
 import aiohttp
@@ -124,3 +126,33 @@ async def test_what_cannot_be_moved_is_said_in_a_sentence(ask, asked, code, said
     answer, body, _ = await ask("POST", NEW, json=WEB | asked)
     assert answer == code
     assert said in body["message"]
+
+
+async def test_an_upload_goes_on_after_the_browser_was_lost(gateway, ask):
+    announced = {**WEB, "way": "upload", "path": "lost.bin", "name": "x", "size": len(NOISE)}
+    made = (await ask("POST", NEW, json=announced))[1]
+    path = f"/gateway/v1/transfers/{made['transfer']}"
+
+    address, offset = gateway.url.removeprefix("http://"), 0
+    for silently in (False, True):
+        _reader, writer = await asyncio.open_connection(*address.split(":"))
+        head = f"PUT {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\n"
+        part = NOISE[offset : offset + 1_500_000]
+        writer.write(f"{head}Content-Length: {len(NOISE) - offset}\r\n\r\n".encode() + part)
+        await writer.drain()
+        while (await ask("GET", path))[1]["done"] < offset + len(part):
+            pass
+        if not silently:
+            writer.close()
+            while (await ask("GET", path))[1]["state"] == "running":
+                pass
+        assert (await ask("POST", f"{path}/resume", other_token(gateway)))[0] == 404
+        code, said, _ = await ask("POST", f"{path}/resume")
+        offset = said["offset"]
+        assert (code, offset in (0, 1 << 20, 2 << 20)) == (200, True)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+    code, done, _ = await ask("PUT", path, data=io.BytesIO(NOISE[offset:]))
+    assert (code, done["state"], done["sha256"]) == (200, "done", hashlib.sha256(NOISE).hexdigest())
+    assert (await ask("POST", f"{path}/resume"))[0] == 409

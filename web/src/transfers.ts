@@ -48,14 +48,14 @@ export async function cancel(transfer: string): Promise<void> {
   await access.asked("DELETE", `/gateway/v1/transfers/${transfer}`);
 }
 
-/** Sends a file, and calls `sent` with how many bytes have left. The browser reads the file while it is sent. */
-export function upload(transfer: string, file: File, sent: (bytes: number) => void, signal: AbortSignal): Promise<access.Answer<Progress>> {
+/** Sends a file from `offset` on, and calls `sent` with how many bytes have left. The browser reads the file while it is sent. */
+export function send(transfer: string, file: File, offset: number, sent: (bytes: number) => void, signal: AbortSignal): Promise<access.Answer<Progress>> {
   return new Promise((settle) => {
     const request = new XMLHttpRequest(); // fetch tells no progress of what it sends
     request.open("PUT", at(`/gateway/v1/transfers/${transfer}?modified=${Math.floor(file.lastModified / 1000)}`));
     request.setRequestHeader("Authorization", `Bearer ${access.token() ?? ""}`);
     request.responseType = "json";
-    request.upload.addEventListener("progress", ({ loaded }) => sent(loaded));
+    request.upload.addEventListener("progress", ({ loaded }) => sent(offset + loaded));
     request.addEventListener("loadend", () => {
       const body = asObject(request.response) ?? {};
       if (request.status === 200) return settle({ type: "ok", value: progressIn(body) });
@@ -64,8 +64,16 @@ export function upload(transfer: string, file: File, sent: (bytes: number) => vo
     });
     signal.addEventListener("abort", () => request.abort());
     if (signal.aborted) return settle({ type: "unreachable" });
-    request.send(file);
+    request.send(file.slice(offset));
   });
+}
+
+/** Asks from which byte on an upload that was interrupted is to be sent again; `offset` is undefined while `hop` is lost still. */
+export async function resume(transfer: string): Promise<access.Answer<{ readonly offset: number | undefined; readonly hop: string }>> {
+  const answer = await access.asked("POST", `/gateway/v1/transfers/${transfer}/resume`);
+  if (answer.type !== "ok") return answer;
+  const body = asObject(answer.value) ?? {};
+  return { type: "ok", value: { offset: asCount(body["offset"]), hop: asText(body["hop"]) } };
 }
 
 /** Has the browser download what a URL of one use leads to, under its own progress and into its own folder. */

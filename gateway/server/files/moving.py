@@ -6,14 +6,17 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
+from aiohttp.http_exceptions import PayloadEncodingError
+
 from gateway.copying.container import BLOCK, Container, Look
 from gateway.copying.entries import Changed, CopyFailed, Entry
 from gateway.errors import DapError, HopFailed
-from gateway.server.files.transfer import Transfer
+from gateway.server.files.transfer import Transfer, Transfers
 from gateway.timeouts import wait_within
 
 _WINDOW = 128  # blocks that one command reads: less than a session's journal holds
 _TIDY = 5.0  # seconds
+_LOOK = 30.0  # seconds between looks for uploads that were abandoned
 _PATIENCE = 60.0  # seconds in which a hop may come back while a download waits
 _PAUSE = 1.0  # seconds between attempts
 _PASSING = (
@@ -111,27 +114,59 @@ async def _read(transfer: Transfer, size: int, *, blocks: bool, take: Put) -> En
         try:
             return await transfer.container.read(transfer.path, block, last - block, fresh)
         except HopFailed as error:
-            if error.code not in _PASSING or asyncio.get_running_loop().time() > pause:
+            if not _passes(error) or asyncio.get_running_loop().time() > pause:
                 raise
         await asyncio.sleep(_PAUSE)
 
 
 async def receive(transfer: Transfer, parts: AsyncIterable[bytes], modified: int | None) -> None:
-    """Writes the bytes beside the file, and gives them its name once the container has the same SHA-256. Raises
-    CopyFailed, Refused, HopFailed, and what `parts` raises.
+    """Writes the bytes beside the file, from where the transfer stands, and gives them its name once the container has the
+    same SHA-256. What was written stays for `resume` where a hop or the browser is lost. Raises CopyFailed, Refused,
+    HopFailed, and what `parts` raises.
     """
-    container, path = transfer.container, transfer.path
-    beside = posixpath.join(posixpath.dirname(path) or ".", f".dap-cp-{container.token}")
+    container, path, beside = transfer.container, transfer.path, transfer.beside
     try:
-        _check_whole(transfer, await container.write(beside, 0, _counted(transfer, parts)))
+        block = transfer.done // BLOCK
+        _check_whole(transfer, await container.write(beside, block, _counted(transfer, parts)))
         verified = await _same(transfer, beside)
         mode = transfer.look.file.mode & 0o777 if transfer.look.file else _MODE
         await container.commit(beside, path, mode, int(time.time()) if modified is None else modified)
-    except BaseException:
-        with suppress(DapError):
-            await wait_within(container.remove(beside), _TIDY)
+    except BaseException as error:
+        if not transfer.cancelled and (_passes(error) or isinstance(error, OSError | PayloadEncodingError)):
+            transfer.set("interrupted", str(error))
+        else:
+            await discard(transfer)
         raise
     transfer.settle(verified=verified)
+
+
+async def resume(transfer: Transfer) -> int:
+    """Returns the byte from which on an upload that was interrupted is to be sent again. Raises Refused, HopFailed."""
+    reached = 0  # also where all of it was written and has its name, and nobody heard of it
+    if "dd" in transfer.look.tools:
+        with suppress(CopyFailed):
+            reached = (await transfer.container.stat(transfer.beside)).size
+    transfer.rewind(min(reached, transfer.hashed) // BLOCK * BLOCK)
+    return transfer.done
+
+
+async def discard(transfer: Transfer) -> None:
+    """Removes what an upload has written beside its file, within a few seconds."""
+    with suppress(DapError):
+        await wait_within(transfer.container.remove(transfer.beside), _TIDY)
+
+
+async def discard_abandoned(transfers: Transfers) -> None:
+    """Removes what uploads have left that were interrupted and that nobody goes on with; for ever."""
+    while True:
+        await asyncio.sleep(_LOOK)
+        for transfer in transfers.abandoned():
+            await discard(transfer)
+
+
+def _passes(error: BaseException) -> bool:
+    """Returns True for a hop that is lost and may come back."""
+    return isinstance(error, HopFailed) and error.code in _PASSING
 
 
 async def _counted(transfer: Transfer, parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

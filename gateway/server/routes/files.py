@@ -1,5 +1,6 @@
 """Files for the page: single ones, up and down, with progress and a hash. See the README of the protocol."""
 
+import asyncio
 import posixpath
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from gateway.server.app_keys import ACCESS, IDENTITY, IMPERSONATION, REGISTRY, T
 from gateway.server.audit import AUDIT, write
 from gateway.server.connection import connection_of
 from gateway.server.files.commands import Commands
-from gateway.server.files.moving import checked_source, checked_target, receive, send
+from gateway.server.files.moving import checked_source, checked_target, discard, receive, resume, send
 from gateway.server.files.transfer import Transfer
 from gateway.server.lookup import resolve
 from gateway.server.refusals import Refusal
@@ -29,6 +30,7 @@ from gateway.server.routes.state import json_body
 routes = web.RouteTableDef()
 _LONGEST = 4096  # bytes of a path
 _PART = 256 * 1024
+_NOTICED = 0.2  # seconds in which an upload ends whose connection is cut
 
 
 @routes.post("/gateway/v1/clusters/{cluster}/transfers")
@@ -76,7 +78,11 @@ async def progress(request: web.Request) -> web.Response:
 @routes.delete("/gateway/v1/transfers/{name}")
 async def cancel(request: web.Request) -> web.Response:
     """Has a transfer of one's own end with its next bytes."""
-    _mine(request).cancelled = True
+    transfer = _mine(request)
+    transfer.cancelled = True
+    if transfer.state == "interrupted":
+        transfer.set("failed", "the transfer was cancelled")
+        await discard(transfer)
     return web.Response(status=204)
 
 
@@ -86,11 +92,31 @@ async def upload(request: web.Request) -> web.Response:
     transfer = _mine(request)
     if transfer.way != "upload" or not transfer.begin():
         raise Refusal(409, "this transfer is no upload, or has begun already")
+    transfer.connection = request.transport
     modified = request.query.get("modified", "")
     async with _refusing(request, transfer):
         stamp = int(modified) if modified.isdecimal() and len(modified) < 12 else None
         await receive(transfer, request.content.iter_chunked(_PART), stamp)
     return web.json_response(transfer.body())
+
+
+@routes.post("/gateway/v1/transfers/{name}/resume")
+async def resume_upload(request: web.Request) -> web.Response:
+    """Answers from which byte on the body of the next PUT is to be, after one that was interrupted; with `hop` and `message`
+    while a hop is lost still.
+    """
+    transfer = _mine(request)
+    if transfer.state == "running" and transfer.connection:
+        transfer.connection.abort()  # the browser has lost it, and the gateway has not noticed
+        await asyncio.sleep(_NOTICED)
+    if transfer.way != "upload" or transfer.state not in ("waiting", "interrupted"):
+        raise Refusal(409, transfer.message or "this upload cannot be gone on with: begin it again")
+    try:
+        return web.json_response({"offset": await resume(transfer)})
+    except HopFailed as error:
+        return web.json_response({"offset": None, "hop": error.hop, "message": error.message})
+    except Refused as error:
+        raise Refusal.of(error.outcome()) from None
 
 
 @routes.get("/gateway/v1/downloads/{secret}", allow_head=False)
@@ -135,7 +161,9 @@ async def _refusing(request: web.Request, transfer: Transfer | None = None) -> A
     except (Refused, HopFailed) as error:
         _failed(transfer, str(error))
         request.app[AUDIT].refused(request, error.code, str(error))
-        raise Refusal.of(error.outcome()) from None
+        refusal = Refusal.of(error.outcome())
+        interrupted = transfer and transfer.state == "interrupted"
+        raise (Refusal(503, str(refusal)) if interrupted else refusal) from None
     except BaseException:
         _failed(transfer, "the connection to the browser was lost")
         raise

@@ -5,6 +5,7 @@ import { make } from "../elements.ts";
 import type { Disposable } from "../lifecycle.ts";
 import type { Target } from "../protocol/target.ts";
 import * as transfers from "../transfers.ts";
+import { upload } from "../upload.ts";
 import { megabytes, visible } from "../words.ts";
 
 /** Milliseconds between two looks at how far a download is. */
@@ -74,7 +75,13 @@ export class FileRow implements Disposable {
       this.#say(whole ? "Sent: the container writes and checks it" : `${megabytes(sent)} of ${megabytes(file.size)}`, "busy", [this.#cancel()]);
     };
     tell(0);
-    const answer = await transfers.upload(begun.transfer, file, tell, this.#stop.signal);
+    const { signal } = this.#stop;
+    const answer = await upload({
+      send: (offset) => transfers.send(begun.transfer, file, offset, tell, signal),
+      resume: () => transfers.resume(begun.transfer),
+      pause: (milliseconds) => new Promise((wake) => setTimeout(wake, milliseconds)),
+      now: () => Date.now(),
+    }, (why) => this.#say(`Waiting, to go on where it was: ${visible(why)}`, "busy", [this.#cancel()]), signal);
     if (this.#stop.signal.aborted) return;
     if (answer.type === "ok") this.#done(answer.value, "Uploaded to");
     else this.#refused(answer);
