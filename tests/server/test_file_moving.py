@@ -2,8 +2,11 @@
 
 import asyncio
 import hashlib
+import io
 import os
 import random
+import shutil
+import tarfile
 
 import pytest
 from support.local_shell import TOOLS, LocalShell
@@ -14,7 +17,14 @@ from gateway.copying.entries import CopyFailed
 from gateway.errors import HopFailed
 from gateway.protocol.target import Target
 from gateway.server.files import moving
-from gateway.server.files.moving import discard_abandoned, receive, resume, send
+from gateway.server.files.moving import (
+    checked_source,
+    discard_abandoned,
+    receive,
+    resume,
+    send,
+    send_directory,
+)
 from gateway.server.files.transfer import LIFE, Transfer, Transfers
 
 NOISE = random.Random(5).randbytes(3 * BLOCK + 17)
@@ -82,6 +92,36 @@ async def test_a_download_of_a_log_is_as_long_as_it_was_announced(tmp_path, monk
     body = transfer.body()
     assert (body["verified"], body["grew"], body["done"]) == (True, True, len(NOISE))
     assert body["sha256"] == hashlib.sha256(NOISE).hexdigest()
+
+
+@pytest.mark.parametrize("box", ["", "busybox"])
+async def test_a_directory_comes_as_an_archive(tmp_path, box):
+    if box and not shutil.which(box):
+        pytest.skip(f"no {box} on this machine")
+    shell = LocalShell(tmp_path, box=box)
+    (shell.directory / "d" / "sub").mkdir(parents=True)
+    (shell.directory / "d" / "sub" / "f").write_bytes(NOISE)
+    (shell.directory / "l").symlink_to("d")
+    for path in ("d", "l", "./d/"):
+        transfer, got = await transfer_of(shell, path), io.BytesIO()
+
+        async def put(data, got=got):
+            got.write(data)
+
+        await send_directory(transfer, put)
+        body = transfer.body()
+        assert (body["archive"], body["message"], body["done"]) == (True, "", len(got.getvalue()))
+        with tarfile.open(fileobj=io.BytesIO(got.getvalue())) as archive:
+            name = "l" if path == "l" else "d"
+            assert transfer.filename == f"{name}.tar"
+            files = {one.name.removeprefix("./").replace("/./", "/"): one for one in archive}
+            assert archive.extractfile(files[f"{name}/sub/f"]).read() == NOISE
+    for path, tools, said in (("/", TOOLS, "download the directories in it"), ("d", ("sh",), "no tar")):
+        (tmp_path / said).mkdir()
+        other = LocalShell(tmp_path / said, tools)
+        (other.directory / "d").mkdir()
+        with pytest.raises(CopyFailed, match=said):
+            checked_source(await Container(other.start, "web-0").look(path), path)
 
 
 async def parts(offset=0, until=3 * BLOCK + 17, error=None):

@@ -112,7 +112,7 @@ async def test_an_upload_of_other_bytes_than_announced_leaves_nothing(ask):
 @pytest.mark.parametrize(
     ("asked", "code", "said"),
     [
-        ({"way": "download", "path": "/"}, 409, "is a directory"),
+        ({"way": "download", "path": "/"}, 409, "download the directories in it"),
         ({"way": "download", "path": "/x", "pod": "web-9"}, 404, "not found"),
         ({"way": "download", "path": "/x", "pod": "distroless-0", "container": ""}, 409, "no sh"),
         ({"way": "download", "path": "/x", "pod": "deploy/api"}, 400, "name a pod"),

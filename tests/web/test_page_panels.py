@@ -54,7 +54,8 @@ async def test_a_log_is_followed_and_searched_beside_the_shell(tab, site):
     await tab.shows("again'back again")
 
 
-async def test_files_go_up_and_come_down_beside_the_shell(tab, site):
+async def test_files_go_up_and_come_down_beside_the_shell(tab, site, tmp_path):
+    (tmp_path / "d" / "sub").mkdir(parents=True)
     await opened(tab, site)
     content = random.Random(3).randbytes(300_000)
     digest = hashlib.sha256(content).hexdigest()
@@ -77,6 +78,12 @@ async def test_files_go_up_and_come_down_beside_the_shell(tab, site):
     saved = await asyncio.to_thread(Path(await download.path()).read_bytes)
     assert (download.suggested_filename, saved) == ("a b.bin", content)
     await expect(row.locator(".words")).to_have_text(re.compile("^Downloaded ./a b.bin"))
+
+    await panel.get_by_label("Path of the file").fill(f"{tmp_path}/d/")
+    async with tab.page.expect_download() as downloading:
+        await panel.get_by_role("button", name="Download").click()
+    assert (await downloading.value).suggested_filename == "d.tar"
+    await expect(row.locator(".words")).to_have_text(re.compile(r"^Downloaded .*/d/: .*, an archive\.$"))
 
     await panel.get_by_role("button", name="Close the files").click()
     await tab.page.evaluate(DROP)

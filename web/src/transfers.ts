@@ -16,6 +16,8 @@ export interface Progress {
   readonly verified: boolean;
   /** True if the file is longer by now: what was copied is what was there at first. */
   readonly grew: boolean;
+  /** True if a directory is on its way, as an archive. */
+  readonly archive: boolean;
   readonly message: string;
 }
 
@@ -87,5 +89,5 @@ export function save({ url, name }: Begun): void {
 function progressIn(body: Readonly<Record<string, unknown>>): Progress {
   const [state, path, sha256, message] = ["state", "path", "sha256", "message"].map((key) => asText(body[key]));
   const [done, total] = [asCount(body["done"]) ?? 0, asCount(body["total"])];
-  return { state: state ?? "", path: path ?? "", done, total, sha256: sha256 ?? "", message: message ?? "", verified: body["verified"] === true, grew: body["grew"] === true };
+  return { state: state ?? "", path: path ?? "", done, total, sha256: sha256 ?? "", message: message ?? "", verified: body["verified"] === true, grew: body["grew"] === true, archive: body["archive"] === true };
 }

@@ -6,7 +6,7 @@ import type { Answer } from "../src/access.ts";
 import type { Progress } from "../src/transfers.ts";
 import { upload, type Way } from "../src/upload.ts";
 
-const done: Progress = { state: "done", path: "/tmp/f", done: 9, total: 9, sha256: "ab", verified: true, grew: false, message: "" };
+const done: Progress = { state: "done", path: "/tmp/f", done: 9, total: 9, sha256: "ab", verified: true, grew: false, archive: false, message: "" };
 const ok: Answer<Progress> = { type: "ok", value: done };
 const lost: Answer<never> = { type: "unreachable" };
 const refused: Answer<never> = { type: "refused", status: 503, message: "the connection to the management host was lost" };

@@ -63,6 +63,14 @@ class Transfer:
         self.done, self.changed = offset, time.monotonic()
 
     @property
+    def filename(self) -> str:
+        """Returns the name that the browser gives to a download: of a directory an archive's."""
+        name = posixpath.basename(posixpath.normpath(self.path))
+        if self.look.kind != "dir":
+            return name
+        return f"{self.target.pod if name in ('.', '..') else name}.tar"
+
+    @property
     def beside(self) -> str:
         """Returns the path of the file that an upload is written to before it has its name."""
         return posixpath.join(posixpath.dirname(self.path) or ".", f".dap-cp-{self.container.token}")
@@ -90,7 +98,7 @@ class Transfer:
         """Returns what its owner is told."""
         known = {"transfer": self.name, "state": self.state, "path": self.path, "done": self.done}
         known |= {"total": self.total, "sha256": self.sha256, "verified": self.verified}
-        return known | {"grew": self.grew, "message": self.message}
+        return known | {"archive": self.look.kind == "dir", "grew": self.grew, "message": self.message}
 
 
 class Transfers:

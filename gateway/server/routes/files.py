@@ -1,7 +1,6 @@
-"""Files for the page: single ones, up and down, with progress and a hash. See the README of the protocol."""
+"""Files for the page, up and down, with progress and a hash; directories down, as archives. See the README of the protocol."""
 
 import asyncio
-import posixpath
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,7 +19,15 @@ from gateway.server.app_keys import ACCESS, IDENTITY, IMPERSONATION, REGISTRY, T
 from gateway.server.audit import AUDIT, write
 from gateway.server.connection import connection_of
 from gateway.server.files.commands import Commands
-from gateway.server.files.moving import checked_source, checked_target, discard, receive, resume, send
+from gateway.server.files.moving import (
+    checked_source,
+    checked_target,
+    discard,
+    receive,
+    resume,
+    send,
+    send_directory,
+)
 from gateway.server.files.transfer import Transfer
 from gateway.server.lookup import resolve
 from gateway.server.refusals import Refusal
@@ -65,7 +72,7 @@ async def new_transfer(request: web.Request) -> web.Response:
     )
     request.app[TRANSFERS].add(transfer)
     url = {"url": f"/gateway/v1/downloads/{transfer.secret}"} if way == "download" else {}
-    answer = {**transfer.body(), **url, "name": posixpath.basename(path), "exists": look.kind == "file"}
+    answer = {**transfer.body(), **url, "name": transfer.filename, "exists": look.kind == "file"}
     return web.json_response(answer, status=201)
 
 
@@ -127,7 +134,7 @@ async def download(request: web.Request) -> web.StreamResponse:
         raise Refusal(404, "this download has been used, or has expired: begin it again in the page")
     request[IDENTITY] = transfer.identity
     connection_of(request).identified()
-    name = quote(posixpath.basename(transfer.path), safe="")
+    name = quote(transfer.filename, safe="")
     response = web.StreamResponse(headers={
         hdrs.CONTENT_TYPE: "application/octet-stream",
         hdrs.CONTENT_DISPOSITION: f"attachment; filename*=UTF-8''{name}",
@@ -139,7 +146,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     async with _refusing(request, transfer):
         await response.prepare(request)
         try:
-            await send(transfer, response.write)
+            await (send if transfer.look.file else send_directory)(transfer, response.write)
         except (CopyFailed, Refused, HopFailed):
             if request.transport:
                 request.transport.close()

@@ -10,7 +10,7 @@ export class FilePanel implements Panel {
   readonly element: HTMLElement;
   readonly #target: Target;
   readonly #unauthorized: (message: string) => void;
-  readonly #path = make("input", { type: "text", "aria-label": "Path of the file in the container", placeholder: "/var/log/app.log", autocomplete: "off", spellcheck: "false" });
+  readonly #path = make("input", { type: "text", "aria-label": "Path of the file or directory to download", placeholder: "/var/log/app.log", autocomplete: "off", spellcheck: "false" });
   readonly #directory = make("input", { type: "text", "aria-label": "Directory in the container", value: "/tmp", autocomplete: "off", spellcheck: "false" });
   readonly #list = make("ul", { class: "files" });
   readonly #rows = new Set<FileRow>();
@@ -23,7 +23,7 @@ export class FilePanel implements Panel {
     const shut = make("button", { type: "button", class: "quiet iconic", "aria-label": "Close the files", title: "Close the files" }, icon("close"));
     shut.addEventListener("click", close);
     const tools = make("div", { class: "tools" }, make("h2", {}, "Files"), shut);
-    const note = make("p", { class: "note" }, "Or drag files onto the shell. Single files; “dap cp” copies directories.");
+    const note = make("p", { class: "note" }, "Or drag files onto the shell. A directory is downloaded as an archive; “dap cp” also uploads one.");
     this.element = make("section", { class: "panel filepanel", "aria-label": `Files of ${target.pod}` }, tools, this.#down(), this.#up(), note, this.#list);
     this.element.addEventListener("keydown", (event) => event.key === "Escape" && close());
   }

@@ -106,11 +106,11 @@ export class FileRow implements Disposable {
     }
   }
 
-  #done({ path, done, sha256, verified, grew }: transfers.Progress, what: string): void {
-    const checked = verified ? "the container has the same SHA-256" : "the image cannot tell its SHA-256, so it was not compared";
+  #done({ path, done, sha256, verified, grew, archive, message }: transfers.Progress, what: string): void {
+    const checked = archive ? `an archive${message && `. But ${visible(message)}`}` : verified ? "the container has the same SHA-256" : "the image cannot tell its SHA-256, so it was not compared";
     this.#bar.hidden = true;
     this.#transfer = "";
-    this.#say(`${what} ${visible(path)}: ${megabytes(done)}, ${checked}.${grew ? " It grew while it was copied: what came later is not in it." : ""}`, verified ? "good" : "ended", [this.#hide()]);
+    this.#say(`${what} ${visible(path)}: ${megabytes(done)}, ${checked}.${grew ? " It grew while it was copied: what came later is not in it." : ""}`, message ? "bad" : verified || archive ? "good" : "ended", [this.#hide()]);
     this.#hash.textContent = sha256;
   }
 
