@@ -48,10 +48,19 @@ async def test_a_log_is_followed_and_searched_beside_the_shell(tab, site):
     await panel.get_by_role("button", name="Pause").click()
     await expect(panel.locator(".state")).to_have_text(re.compile("^Paused"))
 
+    await tab.page.locator(".xterm").click()
+    await tab.page.reload()
+    await expect(panel.locator(".state")).to_have_text(re.compile(r"^Following: [1-9]"))
+    await tab.state("connected")
+    await expect(tab.page.locator(".xterm-helper-textarea")).to_be_focused()
     await panel.locator(".lines").press("Escape")
     await expect(panel).to_have_count(0)
     await tab.keys("echo 'back again'\r")
     await tab.shows("again'back again")
+    await tab.page.reload()
+    await tab.state("connected")
+    await expect(tab.page.get_by_role("button", name="Logs")).to_have_attribute("aria-pressed", "false")
+    await expect(panel).to_have_count(0)
 
 
 async def test_files_go_up_and_come_down_beside_the_shell(tab, site, tmp_path):

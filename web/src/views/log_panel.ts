@@ -21,6 +21,14 @@ export interface Panel extends Disposable {
   back(): void;
 }
 
+export interface LogPanelEvents {
+  /** The person closes the panel. */
+  close(): void;
+  /** The person has chosen a container. */
+  chosen(container: string): void;
+  unauthorized(message: string): void;
+}
+
 export class LogPanel implements Panel {
   readonly element: HTMLElement;
   readonly #target: Target;
@@ -40,7 +48,7 @@ export class LogPanel implements Panel {
   #paused = false;
 
   /** `target` names a pod and, of a pod with several, a container. */
-  constructor(target: Target, close: () => void, unauthorized: (message: string) => void) {
+  constructor(target: Target, { close, chosen, unauthorized }: LogPanelEvents) {
     this.#target = target;
     this.#unauthorized = unauthorized;
     this.#container.append(make("option", {}, target.container ?? ""));
@@ -53,6 +61,7 @@ export class LogPanel implements Panel {
     this.element = make("section", { class: "panel logs", "aria-label": `Logs of ${target.pod}` }, tools, this.#lines.element, this.#state);
     this.element.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && close());
     for (const choice of [this.#container, this.#previous]) choice.addEventListener("change", () => this.#begin());
+    this.#container.addEventListener("change", () => chosen(this.#container.value));
     this.#follow.addEventListener("click", () => this.#toggle());
     this.#seen = new IntersectionObserver((entries) => this.#shown(entries.at(-1)?.isIntersecting ?? false));
     this.#seen.observe(this.element);

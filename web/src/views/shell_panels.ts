@@ -3,6 +3,7 @@
 import { make } from "../elements.ts";
 import type { SessionEvent } from "../events.ts";
 import type { Disposable } from "../lifecycle.ts";
+import { keepPanel, keptPanel } from "../panel_storage.ts";
 import type { Target } from "../protocol/target.ts";
 import type { TabStatus } from "../status.ts";
 import { takeDropped } from "./dropping.ts";
@@ -12,6 +13,8 @@ import { LogPanel, type Panel } from "./log_panel.ts";
 export interface Beside {
   /** What the shell was opened for. */
   readonly target: Target;
+  /** Names the shell's session in this tab's storage. */
+  readonly key: string;
   readonly status: TabStatus;
   /** Gives the keyboard back to the terminal. */
   focus(): void;
@@ -25,12 +28,15 @@ export class ShellPanels implements Disposable {
   #panel: Panel | undefined;
   #name = "";
   /** What makes each panel. */
-  #panels: Readonly<Record<string, () => Panel | undefined>> = {};
+  #panels: Readonly<Record<string, (container: string) => Panel | undefined>> = {};
+  /** What stood here before a reload, until it is open again. */
+  #before: ReturnType<typeof keptPanel>;
   /** Lives on while it is closed: files may be on their way. */
   #files: FilePanel | undefined;
 
   constructor(stage: HTMLElement, beside: Beside) {
     this.#beside = beside;
+    this.#before = keptPanel(beside.key);
     this.element = make("div", { class: "halves" }, stage);
     takeDropped(this.element, () => this.#files !== undefined, (files) => {
       if (this.#panel !== this.#files) this.#toggle("Files");
@@ -54,9 +60,16 @@ export class ShellPanels implements Disposable {
     }
     this.#files ??= new FilePanel(target, () => this.#close(), this.#beside.unauthorized);
     this.#panels = {
-      Logs: () => new LogPanel(target, () => this.#close(), this.#beside.unauthorized),
+      Logs: (container) => new LogPanel({ ...target, container: container || target.container }, {
+        close: () => this.#close(),
+        chosen: (other) => this.#keep(other),
+        unauthorized: this.#beside.unauthorized,
+      }),
       Files: () => this.#files,
     };
+    const before = this.#before;
+    this.#before = undefined;
+    if (before && !this.#panel) this.#show(before.name, before.container);
     this.#offer();
   }
 
@@ -71,6 +84,18 @@ export class ShellPanels implements Disposable {
   dispose(): void {
     this.#hide();
     this.#files?.end();
+    keepPanel(this.#beside.key, undefined);
+  }
+
+  #keep(container: string): void {
+    keepPanel(this.#beside.key, { name: this.#name, container });
+  }
+
+  #show(name: string, container = ""): void {
+    this.#name = name;
+    this.#panel = this.#panels[name]?.(container);
+    if (this.#panel) this.element.append(this.#panel.element);
+    this.#keep(container);
   }
 
   #hide(): void {
@@ -81,15 +106,14 @@ export class ShellPanels implements Disposable {
   #toggle(name: string): void {
     if (this.#panel && this.#name === name) return this.#close();
     this.#hide();
-    this.#name = name;
-    this.#panel = this.#panels[name]?.();
-    if (this.#panel) this.element.append(this.#panel.element);
+    this.#show(name);
     this.#panel?.focus();
     this.#offer();
   }
 
   #close(): void {
     this.#hide();
+    keepPanel(this.#beside.key, undefined);
     this.#offer();
     this.#beside.focus();
   }
