@@ -44,6 +44,9 @@ async def test_a_view_is_split_resized_and_closed_and_survives_a_reload(tab, ser
     await tab.page.mouse.up()
     assert round(await width(tab, 0) / whole, 1) == 0.3
 
+    await tab.page.keyboard.press("Control+Alt+Shift+ArrowRight")
+    assert round(await width(tab, 0) / whole, 2) == 0.35
+    await tab.page.keyboard.press("Control+Alt+Shift+ArrowLeft")
     await tab.page.keyboard.press("Alt+Shift+ArrowLeft")
     await tab.keys("here")
     await expect(pane(tab, 0).locator(".xterm-rows")).to_contain_text("here")

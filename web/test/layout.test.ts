@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { grow, moveDivider, neighbour, onlyPanes, panesOf, parseLayout, place, splitPane, type Layout } from "../src/panes/layout.ts";
+import { grow, moveBorder, moveDivider, neighbour, onlyPanes, panesOf, parseLayout, place, splitPane, type Direction, type Layout } from "../src/panes/layout.ts";
 
 /** a | b over c */
 const THREE = splitPane(splitPane("a", "a", "b", "right"), "b", "c", "below");
+
+/** a | b over (c | d) */
+const FOUR = splitPane(THREE, "c", "d", "right");
 
 test("a split halves the place of its pane alone", () => {
   const { panes, dividers } = place(THREE);
@@ -23,6 +26,23 @@ test("a divider stops before a part is gone", () => {
   assert.equal(place(moveDivider(THREE, "", -3)).panes.get("a")?.width, 0.1);
   assert.equal(place(grow(THREE, "b", 0.2)).panes.get("b")?.height, 0.7);
   assert.equal(place(grow(THREE, "a", 9)).panes.get("a")?.width, 0.9);
+});
+
+test("every border of a pane moves in a direction, outer ones too", () => {
+  const moved = (pane: string, direction: Direction): string => {
+    const before = place(FOUR).dividers;
+    const after = place(moveBorder(FOUR, pane, direction, 0.1)).dividers;
+    return before.map(({ id, split }, at) => `${id}:${Math.round(((after[at]?.split.share ?? 0) - split.share) * 10)}`).filter((each) => !each.endsWith(":0")).join();
+  };
+  assert.equal(moved("b", "left"), ":-1"); // the outer one, which is left of it
+  assert.equal(moved("b", "down"), "2:1");
+  assert.equal(moved("c", "right"), "22:1");
+  assert.equal(moved("c", "left"), ":-1");
+  assert.equal(moved("d", "left"), "22:-1");
+  assert.equal(moved("d", "right"), "22:1"); // there is none on that side
+  assert.equal(moved("d", "down"), "2:1");
+  assert.equal(moved("a", "right"), ":1");
+  assert.equal(moved("a", "up"), "");
 });
 
 test("what a closed pane had goes to the other part", () => {

@@ -5,6 +5,7 @@ import type { Direction, Way } from "./layout.ts";
 export type PaneAction =
   | { readonly type: "split"; readonly way: Way }
   | { readonly type: "focus"; readonly direction: Direction }
+  | { readonly type: "border"; readonly direction: Direction }
   | { readonly type: "resize"; readonly sign: 1 | -1 };
 
 type Key = Pick<KeyboardEvent, "key" | "ctrlKey" | "shiftKey" | "altKey" | "metaKey">;
@@ -12,14 +13,15 @@ type Key = Pick<KeyboardEvent, "key" | "ctrlKey" | "shiftKey" | "altKey" | "meta
 const DIRECTIONS: Readonly<Record<string, Direction>> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 
 export const PANE_KEYS = {
-  right: "Ctrl-Shift-Enter", below: "Ctrl-Alt-Shift-Enter", focus: "Alt-Shift-arrows", larger: "Ctrl-Shift-Up", smaller: "Ctrl-Shift-Down",
+  right: "Ctrl-Shift-Enter", below: "Ctrl-Alt-Shift-Enter", focus: "Alt-Shift-arrows", border: "Ctrl-Alt-Shift-arrows", larger: "Ctrl-Shift-Up", smaller: "Ctrl-Shift-Down",
 } as const;
 
 export function paneAction({ key, ctrlKey, shiftKey, altKey, metaKey }: Key): PaneAction | undefined {
   if (!shiftKey || metaKey) return undefined;
   if (key === "Enter") return ctrlKey ? { type: "split", way: altKey ? "below" : "right" } : undefined;
   const direction = DIRECTIONS[key];
-  if (direction === undefined || ctrlKey === altKey) return undefined;
+  if (direction === undefined || !(ctrlKey || altKey)) return undefined;
+  if (ctrlKey && altKey) return { type: "border", direction };
   if (altKey) return { type: "focus", direction };
   if (direction === "up") return { type: "resize", sign: 1 };
   return direction === "down" ? { type: "resize", sign: -1 } : undefined;

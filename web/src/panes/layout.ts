@@ -86,6 +86,23 @@ export function grow(layout: Layout, pane: string, by: number): Layout {
   return { ...layout, first: grow(layout.first, pane, by), second: grow(layout.second, pane, by) };
 }
 
+/** Returns the layout in which a border of `pane` has moved by `by` in a direction: the border on that side, at the margin
+ * the one on the other.
+ */
+export function moveBorder(layout: Layout, pane: string, direction: Direction, by: number): Layout {
+  const way: Way = direction === "left" || direction === "right" ? "right" : "below";
+  const forth = direction === "right" || direction === "down";
+  let [near, other]: (Divider | undefined)[] = [];
+  for (const divider of place(layout).dividers) { // each before those within it
+    const first = panesOf(divider.split.first).includes(pane);
+    if (divider.split.way !== way || !(first || panesOf(divider.split.second).includes(pane))) continue;
+    if (first === forth) near = divider;
+    else other = divider;
+  }
+  const found = near ?? other;
+  return found ? moveDivider(layout, found.id, found.split.share + (forth ? by : -by)) : layout;
+}
+
 /** Returns the pane next to `pane` in a direction, the one with the longest common edge; undefined at the margin. */
 export function neighbour(layout: Layout, pane: string, direction: Direction): string | undefined {
   const { panes } = place(layout);

@@ -22,6 +22,9 @@ export function shellActions(shells: Shells, choose: (open: (target: Target) => 
     { label: "Next shell of this view", keys: PANE_KEYS.focus, run: () => tab.focusAfter() },
     { label: "Make this shell larger", keys: PANE_KEYS.larger, run: act({ type: "resize", sign: 1 }) },
     { label: "Make this shell smaller", keys: PANE_KEYS.smaller, run: act({ type: "resize", sign: -1 }) },
+    ...(["left", "right", "up", "down"] as const).map((direction) => (
+      { label: `Move a border of this shell ${direction}`, keys: PANE_KEYS.border, run: act({ type: "border", direction }) }
+    )),
   ];
   return [
     { label: "Split: another shell here, to the right", keys: PANE_KEYS.right, run: act({ type: "split", way: "right" }) },
@@ -54,6 +57,7 @@ export function actOnPanes(shells: Shells, action: PaneAction): boolean {
   }
   if (tab.panes.length === 1) return false;
   if (action.type === "focus") tab.focusNext(action.direction);
+  else if (action.type === "border") tab.moveBorder(action.direction);
   else tab.resize(action.sign);
   return true;
 }

@@ -4,7 +4,7 @@ import { confirmDialog } from "../dialogs.ts";
 import { make } from "../elements.ts";
 import { icon } from "../icons.ts";
 import { Dividers, STEP } from "../panes/dividers.ts";
-import { grow, moveDivider, neighbour, onlyPanes, place, splitPane, type Direction, type Layout, type Way } from "../panes/layout.ts";
+import { grow, moveBorder, moveDivider, neighbour, onlyPanes, place, splitPane, type Direction, type Layout, type Way } from "../panes/layout.ts";
 import type { Mood, StatusLine } from "../status.ts";
 import type { KeptTab } from "../tab_list.ts";
 import { showUptime } from "../uptime.ts";
@@ -115,6 +115,11 @@ export class ShellTab {
   /** Gives the focused pane more of the place, or less. */
   resize(sign: 1 | -1): void {
     this.#lay(grow(this.#layout, this.#focused?.name ?? "", sign * STEP));
+  }
+
+  /** Moves a border of the focused pane in a direction. */
+  moveBorder(direction: Direction): void {
+    this.#lay(moveBorder(this.#layout, this.#focused?.name ?? "", direction, STEP));
   }
 
   /** Closes a pane, or asks first if its shell lives. */
