@@ -10,16 +10,16 @@ export type PaneAction =
 
 type Key = Pick<KeyboardEvent, "key" | "ctrlKey" | "shiftKey" | "altKey" | "metaKey">;
 
-const DIRECTIONS: Readonly<Record<string, Direction>> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
+export const DIRECTIONS = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" } as const;
 
 export const PANE_KEYS = {
-  right: "Ctrl-Shift-Enter", below: "Ctrl-Alt-Shift-Enter", focus: "Alt-Shift-arrows", border: "Ctrl-Alt-Shift-arrows", larger: "Ctrl-Shift-Up", smaller: "Ctrl-Shift-Down",
+  right: "Ctrl-Shift-Enter", below: "Ctrl-Alt-Shift-Enter", focus: "Alt-Shift-arrows", border: "Ctrl-Alt-Shift-", larger: "Ctrl-Shift-Up", smaller: "Ctrl-Shift-Down",
 } as const;
 
 export function paneAction({ key, ctrlKey, shiftKey, altKey, metaKey }: Key): PaneAction | undefined {
   if (!shiftKey || metaKey) return undefined;
   if (key === "Enter") return ctrlKey ? { type: "split", way: altKey ? "below" : "right" } : undefined;
-  const direction = DIRECTIONS[key];
+  const direction = (DIRECTIONS as Readonly<Record<string, Direction>>)[key];
   if (direction === undefined || !(ctrlKey || altKey)) return undefined;
   if (ctrlKey && altKey) return { type: "border", direction };
   if (altKey) return { type: "focus", direction };

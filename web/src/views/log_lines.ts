@@ -66,6 +66,12 @@ export class LogLines implements Counts {
     this.element.classList.toggle("wrapped", wraps);
   }
 
+  /** Gives the search the keyboard. */
+  find(): void {
+    this.#input.focus();
+    this.#input.select();
+  }
+
   toEnd(): void {
     this.element.scrollTop = this.element.scrollHeight;
   }

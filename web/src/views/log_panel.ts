@@ -5,6 +5,7 @@ import { make } from "../elements.ts";
 import { icon } from "../icons.ts";
 import type { Disposable } from "../lifecycle.ts";
 import { containersOf } from "../lists/containers.ts";
+import { isSearch } from "../keys.ts";
 import { LogFollow, type LogState } from "../logs/follow.ts";
 import type { Target } from "../protocol/target.ts";
 import { visible } from "../words.ts";
@@ -59,7 +60,12 @@ export class LogPanel implements Panel {
     const [previous, wraps] = ([[this.#previous, "Previous run"], [wrap, "Wrap"]] as const).map(([box, words]) => make("label", {}, box, ` ${words}`));
     const tools = make("div", { class: "tools" }, this.#container, previous ?? "", wraps ?? "", this.#lines.search, this.#follow, shut);
     this.element = make("section", { class: "panel logs", "aria-label": `Logs of ${target.pod}` }, tools, this.#lines.element, this.#state);
-    this.element.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && close());
+    this.element.addEventListener("keydown", (event) => {
+      if (isSearch(event)) {
+        event.preventDefault();
+        this.#lines.find();
+      } else if (event.key === "Escape" && !event.defaultPrevented) close();
+    });
     for (const choice of [this.#container, this.#previous]) choice.addEventListener("change", () => this.#begin());
     this.#container.addEventListener("change", () => chosen(this.#container.value));
     this.#follow.addEventListener("click", () => this.#toggle());

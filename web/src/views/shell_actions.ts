@@ -2,7 +2,7 @@
 
 import { isFullScreen, locksKeys, TAKEN, toggleFullScreen } from "../full_screen.ts";
 import { SEARCH_KEYS } from "../keys.ts";
-import { PANE_KEYS, type PaneAction } from "../panes/keys.ts";
+import { DIRECTIONS, PANE_KEYS, type PaneAction } from "../panes/keys.ts";
 import type { Way } from "../panes/layout.ts";
 import type { Target } from "../protocol/target.ts";
 import { saveScrollback, type Kind } from "../scrollback_file.ts";
@@ -22,9 +22,10 @@ export function shellActions(shells: Shells, choose: (open: (target: Target) => 
     { label: "Next shell of this view", keys: PANE_KEYS.focus, run: () => tab.focusAfter() },
     { label: "Make this shell larger", keys: PANE_KEYS.larger, run: act({ type: "resize", sign: 1 }) },
     { label: "Make this shell smaller", keys: PANE_KEYS.smaller, run: act({ type: "resize", sign: -1 }) },
-    ...(["left", "right", "up", "down"] as const).map((direction) => (
-      { label: `Move a border of this shell ${direction}`, keys: PANE_KEYS.border, run: act({ type: "border", direction }) }
-    )),
+    ...(["Left", "Right", "Up", "Down"] as const).map((arrow) => {
+      const direction = DIRECTIONS[`Arrow${arrow}`];
+      return { label: `Move a border of this shell ${direction}`, keys: PANE_KEYS.border + arrow, run: act({ type: "border", direction }) };
+    }),
   ];
   return [
     { label: "Split: another shell here, to the right", keys: PANE_KEYS.right, run: act({ type: "split", way: "right" }) },
