@@ -9,6 +9,9 @@ import { Heartbeat } from "./heartbeat.ts";
 /** Close codes: 1000 ends a session, any other code detaches. A browser lets a page send 1000 and 3000 to 4999 only. */
 export const CLOSE = { end: 1000, leave: 4001 } as const;
 
+/** Milliseconds until the gateway has sent its first message: the gateway checks every hop before. */
+const FIRST = 60_000;
+
 export interface Socket extends Outlet {
   close(code: number): void;
   listen(listener: SocketListener): void;
@@ -25,7 +28,7 @@ export interface ConnectionListener {
   received(message: ServerMessage): void;
   /** Hears how many milliseconds the gateway took to answer. */
   measured(milliseconds: number): void;
-  /** Handles the loss of the connection, which closed or fell silent. `opened` is false if the connection never
+  /** Handles the loss of the connection, which closed or fell silent, or said nothing at first. `opened` is false if the connection never
    * opened: a browser hides the reason.
    */
   lost(opened: boolean): void;
@@ -35,6 +38,7 @@ export class Connection implements Outlet, Disposable {
   readonly #socket: Socket;
   readonly #heartbeat: Heartbeat;
   #listener: ConnectionListener | undefined;
+  readonly #patience = setTimeout(() => this.#lost(true), FIRST);
   #opened = false;
 
   constructor(socket: Socket, listener: ConnectionListener) {
@@ -79,6 +83,7 @@ export class Connection implements Outlet, Disposable {
 
   /** Closes the WebSocket with `code`, and drops the listener: the listener hears nothing more, not even `lost`. */
   close(code: number): void {
+    clearTimeout(this.#patience);
     this.#listener = undefined;
     this.#heartbeat.dispose();
     this.#socket.close(code);
@@ -90,15 +95,17 @@ export class Connection implements Outlet, Disposable {
 
   #received(payload: Uint8Array): void {
     if (!this.#listener) return;
+    clearTimeout(this.#patience);
     this.#heartbeat.heard();
     const message = decode(payload);
     if (message.type === "control" && message.control.type === "pong") this.#heartbeat.answered();
     else this.#listener.received(message);
   }
 
-  #lost(): void {
+  /** A gateway that was silent from the beginning has been reached, too, as far as anybody can tell. */
+  #lost(opened = this.#opened): void {
     const listener = this.#listener;
     this.dispose();
-    listener?.lost(this.#opened);
+    listener?.lost(opened);
   }
 }

@@ -46,7 +46,7 @@ export type SessionEvent =
    * not drawn the output before, as that output has set it; empty for one that has. */
   | { readonly type: "back"; readonly newest: boolean; readonly modes: string }
   | Extract<Control, { type: "opening" | "hop" | "warning" }>
-  /** So much input waits that the person should know; `Session.held` says how much. */
+  /** So much input waits that the person should know; `Session.input` says how much. */
   | { readonly type: "held" }
   | { readonly type: "tooMuch"; readonly units: number }
   | { readonly type: "ended"; readonly ending: Ending };
@@ -63,6 +63,12 @@ export interface Kept {
   /** Time at which the session's grace ends, in milliseconds of the epoch. */
   readonly until: number;
   readonly input?: InputState | undefined;
+}
+
+/** Returns the ending that an `end` describes. */
+export function endingIn(end: Extract<Control, { type: "end" }>, begun: boolean): Ending {
+  const { exitCode } = end;
+  return exitCode === undefined ? { ...end, type: "failed", begun } : { type: "exited", exitCode };
 }
 
 /** Returns the ending that the Status alone describes, for a gateway that sends no `end`. */

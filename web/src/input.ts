@@ -17,6 +17,8 @@ const LIMIT = 1024 * 1024;
 const LOOK_AGAIN = 10;
 /** Bytes of the credit, at most a quarter of the window, that a paste leaves over for Ctrl-C. */
 const RESERVE = 1024;
+/** UTF-16 units of waiting input of which a person should know. */
+const LONG = 1024 * 1024;
 /** UTF-16 units of input that may wait. A longer paste is refused as a whole. */
 export const MOST = 128 * 1024 * 1024;
 
@@ -107,6 +109,11 @@ export class InputQueue implements Disposable {
   /** Counts the waiting input in UTF-16 units, which a person may read as bytes. */
   get held(): number {
     return this.#waiting.reduce((sum, piece) => sum + piece.left, 0);
+  }
+
+  /** True while so much input waits that a person should know. */
+  get isLong(): boolean {
+    return this.held > LONG;
   }
 
   /** Returns the input that a reload keeps: all unacknowledged input, and what waits if short; a long paste is cut. */

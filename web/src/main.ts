@@ -28,7 +28,6 @@ import { actOnPanes, shellActions } from "./views/shell_actions.ts";
 import { sessionsDialog, type ListedSession } from "./views/sessions_dialog.ts";
 import { settingsDialog } from "./views/settings_dialog.ts";
 import { otherView, signInView } from "./views/signin.ts";
-import { followUptimes } from "./uptime.ts";
 import { followViewport } from "./viewport.ts";
 import { visible } from "./words.ts";
 
@@ -236,7 +235,6 @@ const actions = (): void => actionsDialog(shellActions(shells, palette));
 part("settings").addEventListener("click", settingsDialog);
 followTheme();
 followViewport();
-followUptimes();
 listenForKeys({
   next: (by) => shells.next(by),
   panes: (action) => actOnPanes(shells, action),

@@ -3,6 +3,7 @@
  */
 
 import { flushes } from "./input.ts";
+import { LastOutput } from "./last_output.ts";
 import type { Disposable } from "./lifecycle.ts";
 import { toBytes } from "./protocol/utf8.ts";
 import { megabytes } from "./words.ts";
@@ -23,8 +24,6 @@ const TAIL = 4096;
 const QUIET = 1000;
 /** Milliseconds without output, after a flood was dropped, until the rest is drawn. */
 const CALM = 50;
-/** Bytes of the last output that are kept to find an unfinished escape sequence. */
-const LAST = 4096;
 
 /** The key that holds a flood. */
 const STOP = "\x13";
@@ -61,14 +60,13 @@ export class OutputQueue implements Disposable {
   #marking = false;
   #dropped = 0;
   #offset: number;
-  #last: Uint8Array[] = [];
+  readonly #last = new LastOutput();
   #whenDrawn: (() => void) | undefined;
   readonly #drops: boolean;
   #quietUntil = 0;
   #stopUntil = 0;
   #stopped = false;
-  /** Bytes since Ctrl-S. */
-  #since = 0;
+  #sinceStop = 0;
   #calm: ReturnType<typeof setTimeout> | undefined;
 
   /** `drops`: Ctrl-C and its like leave out a flood; not where they may be bytes of a transfer. */
@@ -85,9 +83,9 @@ export class OutputQueue implements Disposable {
     return this.#offset;
   }
 
-  /** Returns the last bytes drawn since the last gap: at least LAST bytes, if so many were drawn. */
+  /** Returns the last bytes drawn since the last gap. */
   get last(): readonly Uint8Array[] {
-    return this.#last;
+    return this.#last.parts;
   }
 
   push(data: Uint8Array): void {
@@ -125,7 +123,7 @@ export class OutputQueue implements Disposable {
     const soon = performance.now() + QUIET;
     this.#quietUntil = this.#drops && flushes(text) ? soon : 0;
     this.#stopUntil = text === STOP ? soon : 0;
-    this.#since = 0;
+    this.#sinceStop = 0;
     this.#stopped = text === STOP && this.#bytes > FLOOD;
     this.#skip();
     this.#draw();
@@ -166,7 +164,7 @@ export class OutputQueue implements Disposable {
       const item = this.#shift(PIECE);
       if (!item) return this.#drawn();
       const { data, bytes } = item;
-      if (data) this.#write(data, bytes, () => this.#remember(data));
+      if (data) this.#write(data, bytes, () => this.#last.add(data));
       else this.#mark(bytes);
     }
   }
@@ -188,20 +186,11 @@ export class OutputQueue implements Disposable {
     this.#marking = true;
     this.#write(toBytes(CUT), 0, () => {
       this.#marking = false;
-      this.#last = [];
+      this.#last.clear();
       const below = this.#sink.buffer.active.cursorX > 0 ? "\r\n" : "";
       const words = ` ${megabytes(bytes)} of output are left out here `;
       this.#write(toBytes(`${below}\x1b[90;7m${words}\x1b[0m\r\n`), bytes, () => this.#hooks.gapped?.());
     });
-  }
-
-  #remember(data: Uint8Array): void {
-    this.#last.push(data);
-    let rest = this.#last.reduce((sum, each) => sum + each.length, 0);
-    for (let first = this.#last[0]; first && rest - first.length >= LAST; first = this.#last[0]) {
-      rest -= first.length;
-      this.#last.shift();
-    }
   }
 
   #drawn(): void {
@@ -214,8 +203,8 @@ export class OutputQueue implements Disposable {
   /** Holds the output if more than FLOOD bytes come within a second of Ctrl-S: these bytes were on their way then. */
   #stop(bytes: number): void {
     if (performance.now() >= this.#stopUntil) return;
-    this.#since += bytes;
-    if (this.#since > FLOOD) this.#stopped = true;
+    this.#sinceStop += bytes;
+    if (this.#sinceStop > FLOOD) this.#stopped = true;
   }
 
   /** Drops a flood that follows Ctrl-C, and draws nothing until the flood is over, so that one line stands for all. */

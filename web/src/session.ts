@@ -3,7 +3,7 @@
 import { OutputOffset } from "./output_offset.ts";
 import { Reconnect, PASSING } from "./reconnect.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
-import { type Ending, endingOf, type Kept, type SessionEvent } from "./events.ts";
+import { type Ending, endingIn, endingOf, type Kept, type SessionEvent } from "./events.ts";
 import { InputQueue } from "./input.ts";
 import type { Disposable } from "./lifecycle.ts";
 import type { Control, Reason } from "./protocol/control.ts";
@@ -11,10 +11,6 @@ import type { ServerMessage, Size } from "./protocol/messages.ts";
 import { attachPath } from "./protocol/target.ts";
 import { Acknowledger } from "./acknowledge.ts";
 
-/** UTF-16 units of waiting input above which the session emits `held`. */
-const TELL = 1024 * 1024;
-/** Milliseconds until the gateway has sent its first message: the gateway checks every hop before. */
-const HELLO = 60_000;
 
 export class Session implements Disposable {
   readonly #open: (path: string) => Socket;
@@ -26,7 +22,6 @@ export class Session implements Disposable {
   #phase: "connecting" | "open" | "started" | "ended" = "connecting";
   #spoken = false;
   #size: Size | undefined;
-  #patience: ReturnType<typeof setTimeout> | undefined;
   #kept: Pick<Kept, "name" | "secret" | "grace"> | undefined;
   #arrivals = new OutputOffset(0);
 
@@ -58,9 +53,7 @@ export class Session implements Disposable {
     return this.#phase === "ended";
   }
 
-  /** Returns what the next attach needs, with the output before `offset` on the screen; undefined before `hello`, and
-   * if the session ends with its connection.
-   */
+  /** Returns what an attach needs that has the output before `offset`; undefined while none would be taken. */
   kept(offset: number): Kept | undefined {
     if (!this.#kept) return undefined;
     const until = this.#away?.until ?? Date.now() + this.#kept.grace * 1000;
@@ -72,9 +65,9 @@ export class Session implements Disposable {
     return this.#away?.next;
   }
 
-  /** Counts the input that waits to be sent, in UTF-16 units. */
-  get held(): number {
-    return this.#input.held;
+  /** What waits to be sent. */
+  get input(): Pick<InputQueue, "held" | "drop"> {
+    return this.#input;
   }
 
   /** Sends input in order, as credit allows. Emits `tooMuch`, and sends nothing of `data`, if too much would wait, and
@@ -83,17 +76,12 @@ export class Session implements Disposable {
   write(data: string | Uint8Array): void {
     if (this.ended) return;
     if (!this.#input.push(data)) this.#emit({ type: "tooMuch", units: data.length });
-    if (this.#input.held > TELL) this.#emit({ type: "held" });
+    if (this.#input.isLong) this.#emit({ type: "held" });
   }
 
   /** Puts the end of an idle session off. */
   stay(): void {
     this.#connection?.say({ type: "control", control: { type: "stay" } });
-  }
-
-  /** Drops the input that waits to be sent. */
-  drop(): void {
-    this.#input.drop();
   }
 
   /** Sends the terminal's size, and sends the latest size again on each new connection. */
@@ -131,8 +119,6 @@ export class Session implements Disposable {
   }
 
   #connect(path: string): void {
-    clearTimeout(this.#patience);
-    this.#patience = setTimeout(() => this.#silent(), HELLO);
     this.#connection = new Connection(this.#open(path), {
       opened: () => this.#opened(),
       received: (message) => this.#received(message),
@@ -141,23 +127,14 @@ export class Session implements Disposable {
     });
   }
 
-  /** Drops a connection whose gateway has sent no message in time. */
-  #silent(): void {
-    this.#connection?.close(CLOSE.leave);
-    this.#lost(true);
-  }
-
   #opened(): void {
-    if (this.#away && this.#kept) {
-      const { secret } = this.#kept;
-      this.#connection?.say({ type: "control", control: { type: "attach", secret, offset: this.#arrivals.wanted } });
-    }
+    const attach = this.#away && this.#kept && ({ type: "attach", secret: this.#kept.secret, offset: this.#arrivals.wanted } as const);
+    if (attach) this.#connection?.say({ type: "control", control: attach });
     if (this.#size) this.resize(this.#size);
     if (!this.#kept) this.#emit({ type: "reached" });
   }
 
   #received(message: ServerMessage): void {
-    clearTimeout(this.#patience);
     if (this.ended) return;
     if (message.type === "output") this.#output(message.data);
     else if (message.type === "control") this.#controlled(message.control);
@@ -183,19 +160,14 @@ export class Session implements Disposable {
       case "gap":
         this.#arrivals.skip(control.bytes);
         return this.#emit(control);
-      case "opening":
-      case "hop":
-      case "warning":
-        return this.#emit(control);
       case "refused":
         return this.#refused(control);
-      case "end": {
-        const { exitCode } = control;
-        if (exitCode !== undefined) return this.#end({ type: "exited", exitCode });
-        return this.#end({ ...control, type: "failed", begun: this.#spoken });
-      }
+      case "end":
+        return this.#end(endingIn(control, this.#spoken));
       case "pong":
         return;
+      default:
+        return this.#emit(control);
     }
   }
 
@@ -230,9 +202,7 @@ export class Session implements Disposable {
   #refused(why: Reason): void {
     const away = this.#away;
     const anew = why.code === "offset_gone" && !this.#arrivals.newest;
-    if (!away || !(anew || PASSING.includes(why.code))) {
-      return this.#end({ ...why, type: "failed", begun: away !== undefined });
-    }
+    if (!away || !(anew || PASSING.includes(why.code))) return this.#end({ ...why, type: "failed", begun: away !== undefined });
     this.#arrivals.newest ||= anew;
     this.#connection?.close(CLOSE.leave);
     away.failed();
@@ -271,7 +241,6 @@ export class Session implements Disposable {
   }
 
   #settle(): void {
-    clearTimeout(this.#patience);
     this.#phase = "ended";
     this.#away?.dispose();
     this.#away = undefined;

@@ -174,7 +174,7 @@ test("where nothing can be resumed, input has credit all the same, and Ctrl-C dr
   session.write("\x03");
   assert.equal(socket.bytes(0).toString(), "x".repeat(paste) + "\x03");
   socket.receive(5, { type: "received", offset: paste + 1 });
-  assert.equal(session.held, 0);
+  assert.equal(session.input.held, 0);
   session.write("y".repeat(MIB));
   assert.ok(socket.bytes(0).length - paste - 1 < 64 * KIB);
 });

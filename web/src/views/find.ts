@@ -9,12 +9,13 @@ import { keepListMemory, listMemory } from "../lists/memory.ts";
 import { recent } from "../lists/recent.ts";
 import { Found } from "../lists/found.ts";
 import type { Column, Row } from "../lists/row.ts";
-import { isName, type Target } from "../protocol/target.ts";
-import { formFragment, listFragment } from "../route.ts";
-import { insidePanel } from "./inside.ts";
+import type { Target } from "../protocol/target.ts";
+import { formFragment } from "../route.ts";
+import { findField, findHints } from "./find_field.ts";
 import { findAction } from "./find_keys.ts";
+import { FindPlace } from "./find_place.ts";
 import { FindWords } from "./find_words.ts";
-import { Places } from "./places.ts";
+import { insidePanel } from "./inside.ts";
 import { PodTable } from "./pod_table.ts";
 
 /** Milliseconds between two updates of the ages. */
@@ -36,23 +37,23 @@ export class FindView implements Disposable {
   readonly #store = new Store();
   readonly #lists: Lists;
   readonly #table: PodTable;
-  readonly #input = make("input", {
-    id: "search", type: "text", role: "combobox", "aria-label": "Find a pod", "aria-haspopup": "grid", "aria-expanded": "true",
-    "aria-controls": "pods", "aria-autocomplete": "list", placeholder: "Find a pod: name, namespace, status, node, owner",
-    autocomplete: "off", autocapitalize: "none", spellcheck: "false",
-  });
-  readonly #places = new Places((cluster, namespace) => this.#look(cluster ?? this.#memory.cluster, namespace));
+  readonly #input = findField();
+  readonly #place: FindPlace;
   readonly #words: FindWords;
   readonly #middle = make("div", { class: "middle" });
   #panel: HTMLElement | undefined;
   readonly #found = new Found();
   #frame = 0;
   #trouble = "";
-  #suggested = "";
 
   constructor(host: HTMLElement, find: Find) {
     this.#find = find;
     this.#lists = listsOf(() => this.#later(), () => void this.#askWhy());
+    this.#place = new FindPlace(this.#lists, this.#memory, find.inPalette ?? false, {
+      moved: () => this.#moved(),
+      learned: () => this.#store.disposed || this.#refresh(),
+      unauthorized: find.unauthorized,
+    });
     this.#words = new FindWords(() => this.#lists.retry());
     this.#table = this.#store.add(new PodTable({
       sort: (column) => this.#sort(column),
@@ -61,9 +62,13 @@ export class FindView implements Disposable {
     }));
     host.replaceChildren(this.#make());
     this.#listen();
-    if (find.cluster !== undefined) this.#aim(find.cluster, find.namespace ?? "");
-    this.#input.value = this.#memory.query;
-    void this.#start();
+    if (find.cluster !== undefined) this.#place.aim(find.cluster, find.namespace ?? "");
+    const { query, cluster, scroll } = this.#memory;
+    this.#input.value = query;
+    if (cluster) this.#lists.look(cluster, "");
+    this.#refresh();
+    this.#table.scroller.scrollTop = scroll;
+    void this.#place.start(() => this.#store.disposed);
   }
 
   dispose(): void {
@@ -83,7 +88,7 @@ export class FindView implements Disposable {
   #make(): HTMLElement {
     const field = make("div", { class: "search" }, icon("search"), this.#input, this.#words.count);
     this.#middle.append(make("div", { class: "list" }, this.#table.element, this.#words.place));
-    return make("section", { class: "find", "aria-label": "Find a pod" }, make("h1", { class: "unseen" }, "Find a pod"), make("div", { class: "tools" }, field, this.#places.element), this.#words.notice, this.#middle, hints());
+    return make("section", { class: "find", "aria-label": "Find a pod" }, make("h1", { class: "unseen" }, "Find a pod"), make("div", { class: "tools" }, field, this.#place.element), this.#words.notice, this.#middle, findHints());
   }
 
   #listen(): void {
@@ -96,37 +101,9 @@ export class FindView implements Disposable {
     this.#store.onDispose(() => clearInterval(timer));
   }
 
-  /** Looks at the cluster of the link, or as before, or at the first one. */
-  async #start(): Promise<void> {
-    const { cluster } = this.#memory;
-    if (cluster) this.#lists.look(cluster, "");
-    this.#refresh();
-    this.#table.scroller.scrollTop = this.#memory.scroll;
-    const answer = await access.clusters();
-    if (this.#store.disposed) return;
-    if (answer.type === "refused" && answer.status === 401) return this.#find.unauthorized(answer.message);
-    if (answer.type !== "ok") return;
-    const names = answer.value.filter(isName);
-    const shown = cluster && !names.includes(cluster) && cluster !== "default" ? [...names, cluster] : names;
-    const [first = "default"] = names;
-    if (!cluster || (cluster === "default" && !names.includes("default"))) this.#look(first, this.#memory.namespace);
-    this.#places.offerClusters(shown, this.#memory.cluster);
-  }
-
-  #aim(cluster: string, namespace: string): void {
-    const memory = this.#memory;
-    if (memory.cluster === cluster && memory.namespace === namespace) return;
-    Object.assign(memory, { cluster, namespace, active: undefined, scroll: 0 });
-  }
-
-  /** Switches to another cluster or namespace, in place. */
-  #look(cluster: string, namespace: string): void {
-    if (!isName(cluster) || (namespace && !isName(namespace))) return;
-    this.#aim(cluster, namespace);
+  /** The list is of another place: begins at its top. */
+  #moved(): void {
     this.#closePanel();
-    if (!this.#find.inPalette) history.replaceState(null, "", location.pathname + location.search + listFragment(cluster, namespace));
-    this.#lists.look(cluster, this.#lists.cluster === cluster ? this.#lists.namespace : "");
-    if (this.#lists.namespace && this.#lists.namespace !== namespace) this.#lists.look(cluster, namespace);
     this.#table.scroller.scrollTop = 0;
     this.#input.focus();
     this.#refresh();
@@ -154,13 +131,11 @@ export class FindView implements Disposable {
 
   /** Shows the lists as they are now. */
   #refresh(): void {
-    const { cluster, namespace, query, active } = this.#memory;
-    const { state } = this.#lists;
-    if (state.name === "live") this.#trouble = "";
+    const { cluster, query, active } = this.#memory;
+    if (this.#lists.state.name === "live") this.#trouble = "";
     if (query) this.#lists.lookAtWorkloads();
-    if ((state.name === "forbidden" || state.name === "refused") && !this.#lists.namespace) this.#narrow();
+    this.#place.update();
     this.#found.update(this.#lists, this.#memory, recent(access.identity(), cluster));
-    this.#places.offerNamespaces(this.#lists.pods.values(), namespace, this.#lists.version);
     this.#draw(this.#found.indexOf(active));
     this.#say();
   }
@@ -173,28 +148,15 @@ export class FindView implements Disposable {
     this.#input.setAttribute("aria-activedescendant", this.#table.activeId);
   }
 
-  /** Where not all namespaces may be seen, one may be. */
-  #narrow(): void {
-    const { cluster, namespace } = this.#memory;
-    if (namespace) return this.#lists.look(cluster, namespace);
-    if (this.#suggested) return;
-    this.#suggested = " ";
-    void access.defaultNamespace(cluster).then((answer) => {
-      if (answer.type !== "ok" || !isName(answer.value)) return;
-      this.#suggested = answer.value;
-      if (!this.#store.disposed) this.#refresh();
-    });
-  }
-
   #say(): void {
     const { state, cluster } = this.#lists;
     const { namespace, query } = this.#memory;
     this.#table.element.hidden = this.#found.rows.length === 0;
     const view = {
-      state, cluster, namespace, query: query.trim(), trouble: this.#trouble, suggested: this.#suggested.trim(),
+      state, cluster, namespace, query: query.trim(), trouble: this.#trouble, suggested: this.#place.suggested,
       retry: () => this.#lists.retry(),
       clear: () => this.#clear(),
-      look: (name: string) => this.#look(cluster, name),
+      look: (name: string) => this.#place.look(cluster, name),
     };
     this.#words.show(view, this.#found.rows.length);
   }
@@ -284,10 +246,4 @@ export class FindView implements Disposable {
     this.#trouble = answer.words;
     this.#refresh();
   }
-}
-
-function hints(): HTMLElement {
-  const keys = [["↑↓", "choose"], ["Enter", "shell"], ["→", "containers"], ["Esc", "clear"]] as const;
-  const shown = keys.map(([key, what]) => make("span", {}, make("kbd", {}, key), what));
-  return make("footer", { class: "hints" }, ...shown, make("a", { href: formFragment({}) }, "Type a name"));
 }

@@ -96,7 +96,7 @@ export class LiveNotices implements Disposable {
   held(session: Session): void {
     this.#patience ??= setTimeout(() => {
       this.#patience = undefined;
-      if (session.held > 0) this.#showHeld(session);
+      if (session.input.held > 0) this.#showHeld(session);
     }, PATIENCE);
   }
 
@@ -177,15 +177,15 @@ export class LiveNotices implements Disposable {
   #showHeld(session: Session): void {
     const hide = (): void => this.#notices.hide("held");
     const drop = (): void => {
-      session.drop();
+      session.input.drop();
       hide();
     };
     this.#notices.show("held", {
       mood: "plain",
       text: "Input is waiting for the program to read it. Ctrl-C drops it.",
       count: () => {
-        if (session.held === 0) hide();
-        return megabytes(session.held);
+        if (session.input.held === 0) hide();
+        return megabytes(session.input.held);
       },
       buttons: [{ label: "Drop it", press: drop }],
     });

@@ -8,6 +8,7 @@ import { fragmentOf, parseFragment, replaceFragment } from "../route.ts";
 import type { StatusLine } from "../status.ts";
 import * as openTabs from "../tab_list.ts";
 import { find } from "../tab_storage.ts";
+import { followUptimes } from "../uptime.ts";
 import { nameOf, type MakeShell, type Opened, type Pane } from "./pane.ts";
 import type { ShellView } from "./shell.ts";
 import { ShellTab } from "./shell_tab.ts";
@@ -34,6 +35,7 @@ export class Shells {
     this.#strip = strip;
     this.#status = status;
     document.body.append(touchBar(() => this.shown?.screen));
+    followUptimes();
   }
 
   /** The tab that is shown; undefined while another view is. */
