@@ -214,12 +214,12 @@ class Allowance:
 class Window:
     """Counts the receiver's side of credit: what may come, and what to grant once it has been used."""
 
-    def __init__(self, size: int = WINDOW, waiting: int = 0, step: int = MOST) -> None:
+    def __init__(self, size: int = WINDOW, waiting: int = 0, step: int = 0) -> None:
         """Starts with `size` bytes granted, of which `waiting` came earlier and have not been used. `step`: a
-        grant is due at the latest when that many have been used.
+        grant is due when that many have been used; 0 for a quarter of `size`.
         """
         self.size = size
-        self._step = step
+        self._step = step or size // 4
         self._left = size - waiting
         self._used = 0
 
@@ -229,19 +229,19 @@ class Window:
         if self._left < 0:
             raise WireError("more bytes than there was credit for")
 
-    def resize(self, size: int) -> None:
+    def resize(self, size: int, step: int) -> None:
         """Sets the window's size: more is granted with the next bytes used, or less until the new size is
-        met.
+        met. `step`: a grant is due when that many have been used.
         """
         self._used += size - self.size
-        self.size = size
+        self.size, self._step = size, step
 
     def used(self, count: int) -> int:
         """Counts bytes that have left the buffer. Returns how many to grant now: 0 until a grant is worth a
         frame.
         """
         self._used += count
-        if self._used < min(self.size // 4, self._step):
+        if self._used < self._step:
             return 0
         grant, self._used = self._used, 0
         self._left += grant

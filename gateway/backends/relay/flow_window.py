@@ -41,19 +41,38 @@ class FlowWindow:
         slack = _ALONE if alone else _SLACK
         return int(min(max(self._rate * (_PROBE * rtt + slack), self._floor), MOST))
 
+    def step(self, size: int, rtt: float, *, alone: bool) -> int:
+        """Returns how many bytes of a window of `size` are used before more are granted: a quarter, and of a stream that is
+        alone up to half, as far as the rest keeps the path full.
+        """
+        spare = size - self._rate * _PROBE * rtt if alone else 0
+        return int(max(size // 4, min(size // 2, spare)))
+
 
 class ActivityTracker:
     """Tracks whether more than one stream of a link is active. Times are in seconds."""
 
     def __init__(self) -> None:
-        self._last = 0
+        self._last = 0  # the stream that was heard last
+        self._at = 0.0  # when
+        self._left: dict[int, float] = {}  # when each of the others was heard last
         self._mixed = float("-inf")
 
     def heard(self, stream: int, now: float) -> None:
-        """Records that the stream has received bytes, or has bytes to send."""
+        """Records that the stream has received bytes, or has bytes to send. A stream that begins behind another one, as a
+        download behind the requests that led to it, has no company; streams that take turns have.
+        """
         if stream != self._last:
-            self._mixed, self._last = now, stream
+            if now - self._left.pop(stream, float("-inf")) <= _COMPANY:
+                self._mixed = now
+            self._left[self._last] = self._at
+            self._last = stream
+        self._at = now
+
+    def forget(self, stream: int) -> None:
+        """Forgets a stream that has ended."""
+        self._left.pop(stream, None)
 
     def alone(self, now: float) -> bool:
-        """Returns True if for more than a second all activity was on the same stream."""
+        """Returns True if for more than a second no two streams have taken turns."""
         return now - self._mixed > _COMPANY

@@ -131,6 +131,7 @@ class Link:
     def forget(self, stream: LinkStream) -> None:
         """Removes a stream; frames that still come for the stream are dropped."""
         self.streams.pop(stream.number, None)
+        self._company.forget(stream.number)
 
     def send(self, frames: bytes) -> None:
         """Sends frames, or queues them while the process is full; never waits. Fails the link when too many bytes

@@ -204,7 +204,8 @@ class LinkStream:
             now = time.monotonic()
             self._company.heard(self.number, now)
             alone = self._company.alone(now)
-            self._window.resize(self._pace.window(self._uncredited, rtt, now, alone=alone))
+            size = self._pace.window(self._uncredited, rtt, now, alone=alone)
+            self._window.resize(size, self._pace.step(size, rtt, alone=alone))
         grant = self._window.used(self._uncredited)
         self._uncredited = 0
         if grant > 0:

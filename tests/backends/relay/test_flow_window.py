@@ -1,6 +1,6 @@
 """A stream's window: what the path needs, and beside other streams not what a burst would."""
 
-from gateway.backends.relay.flow_window import FlowWindow
+from gateway.backends.relay.flow_window import ActivityTracker, FlowWindow
 from gateway.relay import wire
 
 RTT = 0.002
@@ -36,3 +36,47 @@ def test_what_a_stream_needed_alone_is_forgotten_beside_others():
     fed(flow, 0, 1, 80e6, alone=True)
 
     assert fed(flow, 1, 2, 5e6, alone=False) == wire.WINDOW
+
+
+def test_a_stream_that_begins_behind_another_one_is_alone():
+    company = ActivityTracker()
+    for number, now in ((1, 10.0), (1, 10.1), (2, 10.2), (2, 10.3), (2, 10.4)):
+        company.heard(number, now)
+
+    assert company.alone(10.4)
+
+
+def test_streams_that_take_turns_are_not_alone_for_a_second():
+    company = ActivityTracker()
+    for number, now in ((1, 10.0), (2, 10.1), (1, 10.5)):
+        company.heard(number, now)
+
+    assert not company.alone(11.4)
+    assert company.alone(11.6)
+
+
+def test_a_key_behind_a_pause_is_beside_the_transfer_from_its_next_byte_on():
+    company = ActivityTracker()
+    for number, now in ((1, 10.0), (2, 20.0), (2, 21.0), (1, 21.1), (2, 21.2)):
+        company.heard(number, now)
+
+    assert not company.alone(21.2)
+
+
+def test_a_stream_that_has_ended_is_no_company():
+    company = ActivityTracker()
+    for number, now in ((1, 10.0), (2, 10.1)):
+        company.heard(number, now)
+    company.forget(1)
+    company.heard(1, 10.2)
+
+    assert company.alone(10.2)
+
+
+def test_grants_are_rare_where_the_rest_of_the_window_keeps_the_path_full():
+    flow = FlowWindow()
+    window = fed(flow, 0, 1, 80e6, alone=True)
+
+    assert flow.step(window, RTT, alone=True) == window // 2
+    assert flow.step(window, RTT, alone=False) == window // 4
+    assert flow.step(window, 0.1, alone=True) == window // 4, "half of it would not last for a round trip"
