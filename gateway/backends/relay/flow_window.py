@@ -39,14 +39,17 @@ class FlowWindow:
             self._rate = max(self._count / passed, self._rate * forget)
             self._count, self._since = 0, now
         slack = _ALONE if alone else _SLACK
-        return int(min(max(self._rate * (_PROBE * rtt + slack), self._floor), MOST))
+        size = int(min(max(self._rate * (_PROBE * rtt + slack), self._floor), MOST))
+        return (
+            size // wire.FULL * wire.FULL or size
+        )  # a part of a frame costs every program on the way as much
 
-    def step(self, size: int, rtt: float, *, alone: bool) -> int:
-        """Returns how many bytes of a window of `size` are used before more are granted: a quarter, and of a stream that is
-        alone up to half, as far as the rest keeps the path full.
+    def step(self, size: int, rtt: float) -> int:
+        """Returns how many bytes of a window of `size` are used before more are granted: a quarter, or up to half, as far as
+        the rest keeps the path full.
         """
-        spare = size - self._rate * _PROBE * rtt if alone else 0
-        return int(max(size // 4, min(size // 2, spare)))
+        spare = int(size - self._rate * _PROBE * rtt)
+        return max(size // 4, min(size // 2, spare))
 
 
 class ActivityTracker:
@@ -55,16 +58,20 @@ class ActivityTracker:
     def __init__(self) -> None:
         self._last = 0  # the stream that was heard last
         self._at = 0.0  # when
+        self._again = False  # it had been heard before another one was, less than a second ago
         self._left: dict[int, float] = {}  # when each of the others was heard last
         self._mixed = float("-inf")
 
     def heard(self, stream: int, now: float) -> None:
-        """Records that the stream has received bytes, or has bytes to send. A stream that begins behind another one, as a
-        download behind the requests that led to it, has no company; streams that take turns have.
+        """Records that the stream has received bytes, or has bytes to send. Streams that take turns have company; a stream
+        that begins behind another one, as a download behind the request that led to it, has none, nor has one that another
+        one breaks into once, with its end.
         """
         if stream != self._last:
-            if now - self._left.pop(stream, float("-inf")) <= _COMPANY:
+            again = now - self._left.pop(stream, float("-inf")) <= _COMPANY
+            if again and self._again:
                 self._mixed = now
+            self._again = again
             self._left[self._last] = self._at
             self._last = stream
         self._at = now

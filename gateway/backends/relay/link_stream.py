@@ -205,7 +205,7 @@ class LinkStream:
             self._company.heard(self.number, now)
             alone = self._company.alone(now)
             size = self._pace.window(self._uncredited, rtt, now, alone=alone)
-            self._window.resize(size, self._pace.step(size, rtt, alone=alone))
+            self._window.resize(size, self._pace.step(size, rtt))
         grant = self._window.used(self._uncredited)
         self._uncredited = 0
         if grant > 0:

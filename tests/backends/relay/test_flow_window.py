@@ -28,55 +28,59 @@ def test_a_stream_alone_has_the_window_of_its_best_rate():
 
 def test_beside_others_a_burst_counts_as_much_as_it_is_on_average():
     assert fed(FlowWindow(), 0, 2, 80e6, alone=False) > 250_000
-    assert fed(FlowWindow(), 0, 2, 80e6, alone=False, rest=36) == wire.WINDOW
+    assert fed(FlowWindow(), 0, 2, 80e6, alone=False, rest=36) == 2 * wire.FULL
 
 
 def test_what_a_stream_needed_alone_is_forgotten_beside_others():
     flow = FlowWindow()
     fed(flow, 0, 1, 80e6, alone=True)
 
-    assert fed(flow, 1, 2, 5e6, alone=False) == wire.WINDOW
+    assert fed(flow, 1, 2, 5e6, alone=False) == 2 * wire.FULL
+
+
+def heard(*turns):
+    """Returns a tracker that has heard these streams, each at its time."""
+    company = ActivityTracker()
+    for number, now in turns:
+        company.heard(number, now)
+    return company
 
 
 def test_a_stream_that_begins_behind_another_one_is_alone():
-    company = ActivityTracker()
-    for number, now in ((1, 10.0), (1, 10.1), (2, 10.2), (2, 10.3), (2, 10.4)):
-        company.heard(number, now)
+    assert heard((1, 10.0), (1, 10.1), (2, 10.2), (2, 10.3)).alone(10.3)
 
-    assert company.alone(10.4)
+
+def test_the_end_of_a_stream_is_no_company_for_the_next_one():
+    assert heard((1, 10.0), (2, 10.1), (1, 11.1), (2, 11.2)).alone(11.2)
 
 
 def test_streams_that_take_turns_are_not_alone_for_a_second():
-    company = ActivityTracker()
-    for number, now in ((1, 10.0), (2, 10.1), (1, 10.5)):
-        company.heard(number, now)
+    company = heard((1, 10.0), (2, 10.1), (1, 10.2), (2, 10.5))
 
     assert not company.alone(11.4)
     assert company.alone(11.6)
 
 
-def test_a_key_behind_a_pause_is_beside_the_transfer_from_its_next_byte_on():
-    company = ActivityTracker()
-    for number, now in ((1, 10.0), (2, 20.0), (2, 21.0), (1, 21.1), (2, 21.2)):
-        company.heard(number, now)
-
-    assert not company.alone(21.2)
+def test_a_key_and_its_echo_are_beside_the_transfer():
+    assert not heard((1, 10.0), (2, 20.0), (1, 20.1), (2, 20.101), (1, 20.102), (2, 20.103)).alone(20.2)
 
 
 def test_a_stream_that_has_ended_is_no_company():
-    company = ActivityTracker()
-    for number, now in ((1, 10.0), (2, 10.1)):
-        company.heard(number, now)
-    company.forget(1)
-    company.heard(1, 10.2)
+    company = heard((1, 10.0), (2, 10.1), (1, 10.2))
+    company.forget(2)
+    company.heard(2, 10.3)
 
-    assert company.alone(10.2)
+    assert company.alone(10.3)
 
 
 def test_grants_are_rare_where_the_rest_of_the_window_keeps_the_path_full():
     flow = FlowWindow()
     window = fed(flow, 0, 1, 80e6, alone=True)
 
-    assert flow.step(window, RTT, alone=True) == window // 2
-    assert flow.step(window, RTT, alone=False) == window // 4
-    assert flow.step(window, 0.1, alone=True) == window // 4, "half of it would not last for a round trip"
+    assert flow.step(window, RTT) == window // 2
+    assert flow.step(window, 0.1) == window // 4, "half of it would not last for a round trip"
+
+
+def test_a_window_holds_full_frames():
+    assert fed(FlowWindow(), 0, 1, 80e6, alone=True) % wire.FULL == 0
+    assert fed(FlowWindow(1000), 0, 1, 1000, alone=False) == 1000

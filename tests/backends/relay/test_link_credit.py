@@ -50,7 +50,7 @@ async def test_input_goes_in_full_frames_however_little_the_far_side_takes_at_a_
     frames, company = [], ActivityTracker()
     stream = LinkStream(1, lambda frame: frames.append(len(wire.Decoder().feed(frame)[0][2])), 0, company)
     if others:
-        for number in (1, 2, 1):
+        for number in (1, 2, 1, 2):
             company.heard(number, time.monotonic())
     far, taken = wire.Window(wire.INPUT, step=wire.WINDOW // 2), 0
     async with asyncio.TaskGroup() as tasks:
