@@ -4,12 +4,15 @@ Bytes in flight delay the keystrokes of other sessions, so the window is small w
 round trip of 50 ms with 64 KiB in flight gives 1.3 MB/s, and every grant of credit wakes five processes on the path.
 """
 
+import math
+
 from gateway.relay import wire
 
 MOST = 4 << 20  # bytes
 _INTERVAL = 0.02  # seconds over which a rate is measured, at least
 _SHARED = 0.25  # the same while other streams are active, which a burst of this one would delay
 _SLACK = 0.001  # seconds of delay that a transfer may cause other streams
+_SLOW = 6e6  # bytes a second up to which a stream beside others may have one frame alone in flight
 _ALONE = 0.010  # the same while no other stream is active
 _COMPANY = 1.0  # seconds for which a change from one stream to another counts
 _PROBE = 1.25  # factor on the round trip: shows whether more in flight is faster
@@ -18,10 +21,12 @@ _FORGET_SHARED = 0.5  # the same while other streams are active
 
 
 class FlowWindow:
-    """Computes the window of one stream from its rate and the link's round trip: from `floor` to MOST bytes."""
+    """Computes the window of one stream from its rate and the link's round trip: from `floor`, or one frame beside other
+    streams, to MOST bytes. A window holds full frames: a part of one costs every program on the way as much.
+    """
 
     def __init__(self, floor: int = wire.WINDOW) -> None:
-        self._floor = floor
+        self._floor = floor // wire.FULL * wire.FULL or floor
         self._rate = 0.0
         self._count = 0
         self._since: float | None = None
@@ -39,10 +44,9 @@ class FlowWindow:
             self._rate = max(self._count / passed, self._rate * forget)
             self._count, self._since = 0, now
         slack = _ALONE if alone else _SLACK
-        size = int(min(max(self._rate * (_PROBE * rtt + slack), self._floor), MOST))
-        return (
-            size // wire.FULL * wire.FULL or size
-        )  # a part of a frame costs every program on the way as much
+        floor = self._floor if alone or self._rate > _SLOW else min(self._floor, wire.FULL)
+        size = max(self._rate * (_PROBE * rtt + slack), floor)
+        return min(math.ceil(size / wire.FULL) * wire.FULL if size > wire.FULL else int(size), MOST)
 
     def step(self, size: int, rtt: float) -> int:
         """Returns how many bytes of a window of `size` are used before more are granted: a quarter, or up to half, as far as

@@ -1,5 +1,7 @@
 """A stream's window: what the path needs, and beside other streams not what a burst would."""
 
+import pytest
+
 from gateway.backends.relay.flow_window import ActivityTracker, FlowWindow
 from gateway.relay import wire
 
@@ -35,7 +37,7 @@ def test_what_a_stream_needed_alone_is_forgotten_beside_others():
     flow = FlowWindow()
     fed(flow, 0, 1, 80e6, alone=True)
 
-    assert fed(flow, 1, 2, 5e6, alone=False) == 2 * wire.FULL
+    assert fed(flow, 1, 2, 5e6, alone=False) == wire.FULL
 
 
 def heard(*turns):
@@ -84,3 +86,17 @@ def test_grants_are_rare_where_the_rest_of_the_window_keeps_the_path_full():
 def test_a_window_holds_full_frames():
     assert fed(FlowWindow(), 0, 1, 80e6, alone=True) % wire.FULL == 0
     assert fed(FlowWindow(1000), 0, 1, 1000, alone=False) == 1000
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_on_a_long_way_the_window_grows_until_the_way_is_full(alone):
+    flow, window, rtt = FlowWindow(), wire.WINDOW, 0.1
+    for number in range(1, 400):
+        window = flow.window(min(window, 500_000), rtt, number * rtt, alone=alone)  # the way takes 5 MB/s
+
+    assert window > 500_000
+
+
+def test_a_slow_stream_beside_others_has_one_frame_in_flight():
+    assert fed(FlowWindow(), 0, 2, 5e6, alone=False) == wire.FULL
+    assert fed(FlowWindow(), 0, 2, 5e6, alone=True) == 2 * wire.FULL

@@ -13,9 +13,9 @@ from gateway.relay import wire
 class Far:
     """The relay's side: sends as far as it has credit."""
 
-    def __init__(self, window):
+    def __init__(self, window, company):
         self.credit = wire.Allowance(window)
-        self.stream = LinkStream(1, self.heard, window, ActivityTracker())
+        self.stream = LinkStream(1, self.heard, window, company)
 
     def heard(self, frame):
         ((kind, _, body),) = wire.Decoder().feed(frame)
@@ -35,23 +35,31 @@ class Far:
         return sent
 
 
+def taking_turns():
+    """Returns the activity of a link with two streams that take turns now."""
+    company = ActivityTracker()
+    for number in (1, 2, 1, 2):
+        company.heard(number, time.monotonic())
+    assert not company.alone(time.monotonic())
+    return company
+
+
 @pytest.mark.parametrize("window", [wire.WINDOW, AHEAD // 2, AHEAD - 1, AHEAD, AHEAD + 1, 2 * AHEAD, 4 << 20])
 @pytest.mark.parametrize("size", [1000, wire.FULL])
-async def test_output_that_is_read_late_does_not_stop_the_sender(window, size):
-    far = Far(window)
+@pytest.mark.parametrize("rtt", [0.0, 0.002])
+@pytest.mark.parametrize("others", [False, True])
+async def test_output_that_is_read_late_does_not_stop_the_sender(window, size, rtt, others):
+    far = Far(window, taking_turns() if others else ActivityTracker())
     for _ in range(20):
-        assert far.flood(size, rtt=0.0)  # until its credit is used up
+        assert far.flood(size, rtt)  # until its credit is used up
         assert sum(len(body) for _, body in far.stream.take())
 
 
 @pytest.mark.parametrize("others", [False, True])
 @pytest.mark.parametrize("size", [1000, 5000, wire.FULL])
 async def test_input_goes_in_full_frames_however_little_the_far_side_takes_at_a_time(size, others):
-    frames, company = [], ActivityTracker()
+    frames, company = [], taking_turns() if others else ActivityTracker()
     stream = LinkStream(1, lambda frame: frames.append(len(wire.Decoder().feed(frame)[0][2])), 0, company)
-    if others:
-        for number in (1, 2, 1, 2):
-            company.heard(number, time.monotonic())
     far, taken = wire.Window(wire.INPUT, step=wire.WINDOW // 2), 0
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(stream.write(bytes(20 * wire.FULL + 5)))
