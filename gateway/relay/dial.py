@@ -50,6 +50,7 @@ class DialStream(Stream):
         self._connected = False
         self._input: deque[bytes] = deque()
         self._eof = self._read_all = False
+        self._came = False  # there may be data that the link has not taken
         self._timer: Timer | None = None
         self._addresses: deque[tuple[int, Any]] = deque()
 
@@ -127,15 +128,23 @@ class DialStream(Stream):
 
     def _readable(self) -> None:
         assert self._socket
-        self._loop.readable(self._socket.fileno(), None)  # until the link has taken it
+        if self._came:  # and the link has not taken it: no more news until it has
+            self._loop.readable(self._socket.fileno(), None)
+        self._came = True
         self.wake()
 
     def _data(self) -> bytes:
         if not self._connected or self._socket is None or self._read_all or self._may_send.left <= 0:
             return b""
+        if not self._came:
+            self._watch_input()
+            return b""
+        size = min(wire.FULL, self._may_send.left)
         try:
-            data = self._socket.recv(min(wire.FULL, self._may_send.left))
+            data = self._socket.recv(size)
+            self._came = len(data) == size  # else there is no more now
         except BlockingIOError:
+            self._came = False
             self._watch_input()
             return b""
         except OSError as error:
