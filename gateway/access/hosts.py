@@ -27,6 +27,8 @@ class AllowedHosts:
         secure: Iterable[str] = (),
     ) -> None:
         named, secure = (*listening, *hosts), tuple(secure)
+        # as most clients write them: to read a name and its address takes a request's time otherwise
+        self._written = {name.lower() for name in (*named, *secure) if _places(name)}
         self._hosts = {place for name in named for place in _places(name)}
         self._hosts |= {place for name in secure for place in _places(name, "https")}
         self._origins = {_origin(text) for text in (*origins, *(f"http://{name}" for name in named))}
@@ -55,7 +57,7 @@ class AllowedHosts:
     def _named(self, host: str, peer: Peer) -> bool:
         if peer.uid is not None:
             return host in _LOCAL
-        return _is_loopback(host) or not self._hosts.isdisjoint(_places(host))
+        return host in self._written or _is_loopback(host) or not self._hosts.isdisjoint(_places(host))
 
     def _from(self, origin: str, hosts: list[str], peer: Peer) -> bool:
         if peer.uid is not None:

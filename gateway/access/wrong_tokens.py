@@ -3,6 +3,7 @@
 import ipaddress
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 FREE = 10  # wrong tokens of an address that are answered at once
@@ -47,6 +48,7 @@ class WrongTokens:
             del self._tries[oldest]
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """Returns what one host has to itself: an IPv4 address, of IPv6 the /64; any other text as it is."""
     try:

@@ -24,4 +24,5 @@ def peer_of(request: web.Request, proxies: TrustedProxies) -> Peer:
     name = request.transport.get_extra_info("peername")
     tls = request.transport.get_extra_info("ssl_object") is not None
     peer = Peer(None, lines, name[0] if name else "", tls)
-    return replace(peer, address=proxies.client(peer))
+    client = proxies.client(peer)
+    return peer if client == peer.address else replace(peer, address=client)

@@ -3,7 +3,7 @@
 Every value knows its origin, for `dap config show`, and so that a default of ours yields to ~/.ssh/config.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,12 +121,13 @@ class Config:
     ca: str = ""  # a file: whom clients trust alone; empty: those of the system, or a login's
 
 
-def cluster_called(name: str, known: Iterable[str]) -> str:
+def cluster_called(name: str, known: Collection[str]) -> str:
     """Returns the cluster that is meant by a name. `default`, and no name, mean the first cluster where no cluster is
     called that.
     """
-    names = list(known)
-    return names[0] if name in ("", DEFAULT) and names and DEFAULT not in names else name or DEFAULT
+    if name not in ("", DEFAULT) or DEFAULT in known:
+        return name or DEFAULT
+    return next(iter(known), DEFAULT)
 
 
 def check_clusters(config: Config) -> None:
