@@ -8,9 +8,14 @@ export interface Dialog {
   close(): void;
 }
 
+/** Closes the dialog that is open, if there is one. */
+export function closeDialog(): void {
+  document.querySelector("dialog")?.close();
+}
+
 /** Opens a dialog with a title and a button that closes it, in place of one that is open. `closed` is called at its end. */
 export function openDialog(title: string, content: readonly Node[], closed: () => void = () => {}, name = ""): Dialog {
-  document.querySelector("dialog")?.close();
+  closeDialog();
   const before = document.activeElement;
   const close = make("button", { type: "button", class: "quiet iconic", "aria-label": "Close" }, icon("close"));
   const head = make("div", { class: "title" }, make("h2", { id: "dialog-title" }, title), close);

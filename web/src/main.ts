@@ -14,7 +14,7 @@ import { fragmentOf, parseFragment, replaceFragment, type Route } from "./route.
 import { execPath, type Target } from "./protocol/target.ts";
 import { StatusLine } from "./status.ts";
 import { followTheme } from "./theme.ts";
-import { confirmDialog } from "./dialogs.ts";
+import { closeDialog, confirmDialog } from "./dialogs.ts";
 import { fragmentWith, keepTabs, keptTabs } from "./tab_list.ts";
 import { find, forgetAll, keep } from "./tab_storage.ts";
 import { actionsDialog } from "./views/actions_dialog.ts";
@@ -47,6 +47,7 @@ let reopening: Promise<void> | undefined;
 
 function clear(): void {
   turn += 1;
+  closeDialog();
   view?.dispose();
   view = undefined;
   shells.hide();
@@ -236,8 +237,7 @@ part("settings").addEventListener("click", settingsDialog);
 followTheme();
 followViewport();
 listenForKeys({
-  next: (by) => shells.next(by),
-  panes: (action) => actOnPanes(shells, action),
+  next: (by) => shells.next(by), panes: (action) => actOnPanes(shells, action),
   palette: () => {
     if (access.token() === null) return;
     if (view instanceof FindView) view.focus();
