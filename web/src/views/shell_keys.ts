@@ -33,6 +33,7 @@ function copy(terminal: Terminal, event: KeyboardEvent): void {
 /** Does what the page's own keys ask for: search, and a way out of the terminal for the keyboard. */
 function isShortcut(event: KeyboardEvent, keys: ShellKeys): boolean {
   if (event.key === "Escape" && event.shiftKey) {
+    event.preventDefault(); // else Firefox lists its processes
     if (event.type === "keydown") document.querySelector<HTMLElement>("header a, header button")?.focus();
   } else if (isSearch(event)) {
     event.preventDefault();
