@@ -157,7 +157,7 @@ async def test_a_list_comes_page_by_page_and_follows_its_changes(edge, api):
         api.say("MODIFIED", row("web-1", "CrashLoopBackOff"), columns=None)
         api.say("DELETED", row("web-0"), columns=None)
         await page_.until(lambda one: "web-0" not in one.rows and one.rows["web-1"][3] == "CrashLoopBackOff")
-    assert "limit=500" in api.asked[0][0]
+    assert ("limit=200" in api.asked[0][0], "limit=500" in api.asked[1][0]) == (True, True)
     assert "as=table" in api.asked[0][1]
     assert "resourceVersion=7" in api.asked[2][0]
 
