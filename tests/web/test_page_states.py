@@ -167,7 +167,7 @@ async def test_closing_a_tab_with_a_shell_asks(tab, server):
 
 
 async def test_webgl_falls_back_when_its_context_is_lost(tab, server):
-    await tab.visit(f"#ticket={server.ticket()}&path=/default/default/web-0", query="")
+    await tab.visit(f"#ticket={server.ticket()}&path=/default/default/web-0", query="?renderer=webgl")
     await tab.state("connected")
     place = tab.page.locator(".screen")
     if await place.get_attribute("data-renderer") != "webgl":

@@ -7,6 +7,7 @@ import { SerializeAddon } from "@xterm/addon-serialize";
 import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
 import { WebglAddon } from "@xterm/addon-webgl";
 import { Terminal, type ITerminalOptions } from "@xterm/xterm";
+import { make } from "./elements.ts";
 import { findLinks, LINKS } from "./links.ts";
 import { Store, type Disposable } from "./lifecycle.ts";
 import { restore, take, Unserialized, type Drawn, type Snapshot } from "./snapshot.ts";
@@ -29,6 +30,8 @@ export interface Screen extends Disposable {
 const COUNTED = ["I", "L", "M", "S", "T", "Z", "b"];
 /** Largest count of such a sequence, more than any screen has lines or columns; a greater count drops the sequence. */
 const COUNT = 1000;
+/** Names of programs that compute what a graphics processor would draw. */
+const COMPUTED = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 const FONTS = 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace';
 
 export function createScreen(host: HTMLElement): Screen {
@@ -76,11 +79,11 @@ function chosen({ font, fontSize, cursor, scrollback, screenReader }: Settings):
   return { fontFamily, fontSize, cursorStyle: cursor, scrollback, screenReaderMode: screenReader, theme: theme() };
 }
 
-/** Renders with WebGL where the browser has WebGL; disposing of the addon brings xterm.js' DOM renderer back. */
+/** Renders with WebGL where that is fast; disposing of the addon brings xterm.js' DOM renderer back. */
 function render(terminal: Terminal, host: HTMLElement): void {
-  const forced = new URLSearchParams(location.search).get("renderer") === "dom";
+  const wanted = new URLSearchParams(location.search).get("renderer");
   host.dataset["renderer"] = "dom";
-  if (forced) return;
+  if (wanted === "dom" || (wanted !== "webgl" && !isFast())) return;
   const webgl = new WebglAddon();
   webgl.onContextLoss(() => {
     host.dataset["renderer"] = "dom";
@@ -92,6 +95,20 @@ function render(terminal: Terminal, host: HTMLElement): void {
   } catch {
     webgl.dispose();
   }
+}
+
+let fast: boolean | undefined;
+
+/** Returns true if a graphics processor is behind WebGL: where WebGL is computed, it draws a quarter of the DOM renderer's frames. */
+function isFast(): boolean {
+  if (fast !== undefined) return fast;
+  const context = make("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  if (!context) return (fast = false);
+  const masked = String(context.getParameter(context.RENDERER)).startsWith("WebKit"); // Chromium and Safari tell in an extension
+  const told = masked ? context.getExtension("WEBGL_debug_renderer_info")?.UNMASKED_RENDERER_WEBGL : context.RENDERER;
+  fast = told === undefined || !COMPUTED.test(String(context.getParameter(told)));
+  context.getExtension("WEBGL_lose_context")?.loseContext();
+  return fast;
 }
 
 interface Follower extends Disposable {
