@@ -5,16 +5,14 @@ the link's speed.
 from __future__ import annotations
 
 import errno
-import json
 import os
-import signal
 import socket
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from . import process, wire
+from . import wire
+from .lookup import look_up
 from .loop import Loop, OwnLoop, Timer, describe_defect
 from .stream import Stream
 
@@ -64,7 +62,7 @@ class DialStream(Stream):
             self._try(errno.ENOENT)
             return
         try:
-            look_up(self._loop, address, self._found)
+            look_up(self._loop, address, CONNECT, self._found)
         except OSError as error:
             self._fail(error.errno or errno.EIO)
 
@@ -221,36 +219,3 @@ class DialStream(Stream):
         if self._socket:
             self._loop.close(self._socket.detach())
             self._socket = None
-
-
-def look_up(loop: OwnLoop, address: tuple[str, int], found: Callable[[list[tuple[int, Any]]], None]) -> None:
-    """Calls `found` with a name's addresses, an empty list where the lookup failed. A child process looks
-    them up: the resolver waits, the loop must not. Raises OSError when no process can be started.
-    """
-    reader, writer = os.pipe()
-    try:
-        child = os.fork()
-    except OSError:
-        os.close(reader)
-        os.close(writer)
-        raise
-    if not child:
-        try:
-            process.die_with_parent()
-            signal.alarm(int(CONNECT))  # nobody waits longer
-            os.dup2(writer, 3)
-            os.closerange(4, 65536)  # above all the other commands' input
-            rows = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
-            os.write(3, json.dumps([(row[0], row[4][:2]) for row in rows[:8]]).encode())
-        except OSError:
-            pass
-        finally:
-            os._exit(0)
-    os.close(writer)
-
-    def answered() -> None:
-        text = os.read(reader, 65536)
-        loop.close(reader)
-        found([(family, (name, number)) for family, (name, number) in json.loads(text or b"[]")])
-
-    loop.readable(reader, answered)
