@@ -164,6 +164,7 @@ async def test_of_a_log_that_is_written_there_is_what_was_there_at_first(tmp_pat
         whole = log.read_bytes()
         assert whole.startswith((tmp_path / "all" / "log").read_bytes())
         assert ((tmp_path / "all" / "other").read_bytes(), work.result.skipped) == (b"other", {})
+        assert work.result.sha256 == ""  # not of one of them
 
 
 async def test_of_a_log_here_that_is_written_there_goes_what_was_there_at_first(shell, tmp_path):

@@ -115,11 +115,12 @@ def _tell(result: CopyResult, failed: End | None, seconds: float, options: Optio
             )
         )
         return status
-    _say_some("not copied:", [f"{name}: {why}" for name, why in result.skipped.items()])
+    _say_some([f"not copied: {name}: {why}" for name, why in result.skipped.items()], "not copied")
     if failed:
         say(failed.message if failed.code == "copy_failed" else str(failed))
     elif not options.quiet:
-        _say_some("grew while it was copied, which has what was there at first:", sorted(result.grown))
+        kept = "grew while it was copied: the copy has what was there at first"
+        _say_some([f"{name} {kept}" for name in sorted(result.grown)], "grew meanwhile")
         if result.unverified:
             say(
                 f"{result.unverified} of {result.files} files have the right length; their SHA-256 the container cannot tell"
@@ -130,9 +131,9 @@ def _tell(result: CopyResult, failed: End | None, seconds: float, options: Optio
     return status
 
 
-def _say_some(what: str, names: list[str]) -> None:
-    """Says the first of the names, a line each, and how many more there are."""
-    for name in names[:_SHOWN]:
-        say(f"{what} {name}")
-    if len(names) > _SHOWN:
-        say(f"{what} {len(names) - _SHOWN} more; --json names all")
+def _say_some(lines: list[str], what: str) -> None:
+    """Says the first of the lines, and how many more names there are of which the same is true."""
+    for line in lines[:_SHOWN]:
+        say(line)
+    if len(lines) > _SHOWN:
+        say(f"{len(lines) - _SHOWN} more {what}; --json names all")

@@ -135,6 +135,7 @@ async def _directory(work: Work, look: Look, source: str, to: Path) -> None:
         for one in reversed(directories):
             tree.finish(one)
     finally:
+        work.result.sha256 = ""  # which is of a single file
         tree.close()
 
 

@@ -88,6 +88,7 @@ async def _directory(work: Work, look: Look, source: Path, to: str, stage: str) 
             )
         except CopyFailed as error:
             work.skip(one.name, str(error))
+    work.result.sha256 = ""  # which is of a single file
     await _unpack(work, source, to, [*reversed(directories), local_files.entry_of(source, "", follow=True)])
 
 
