@@ -128,6 +128,10 @@ class Container:
         """Gives a file its mode, time and name. Raises CopyFailed."""
         await self._run(scripts.COMMIT, path, name, f"{mode:o}", str(mtime))
 
+    async def unpack(self, path: str, name: str, to: str) -> None:
+        """Unpacks an archive of the one directory `name`, and removes the archive. Raises CopyFailed."""
+        await self._run(scripts.UNPACK, path, f"{path}.d", name, to)
+
     async def move(self, source: str, to: str, moves: list[tuple[str, str]]) -> None:
         """Moves files and links, each with its kind before its name, from one directory to another, and makes directories
         there. Raises CopyFailed.

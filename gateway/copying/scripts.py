@@ -125,6 +125,19 @@ cat >/dev/null
 echo "$mark tar 0" >&2
 """
 
+# Unpacks an archive, which goes, beside the place where the one directory in it is to be, and moves it there: mark, archive,
+# place beside, the directory's name, where it is to be
+UNPACK = """\
+mark=$1
+[ -e "$5" ] && { echo "$5 is there already" >&2; exit 1; }
+rm -rf -- "$3"
+mkdir -- "$3" && tar -xf "$2" -C "$3" && mv -- "$3/$4" "$5"
+failed=$?
+rm -rf -- "$2" "$3"
+[ $failed = 0 ] || exit 1
+echo "$mark done" >&2
+"""
+
 # Gives a file its mode and time, and its name: mark, file, name, mode, time, whether it may replace nothing but a file
 COMMIT = """\
 mark=$1

@@ -71,7 +71,7 @@ async def test_50_mb_go_up_and_come_down_through_a_lost_hop(tab, lab, tmp_path):
     file.write_bytes(random.Random(7).randbytes(MANY))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     await tab.page.get_by_role("button", name="Files").click()
-    await tab.page.locator(".filepanel input[type=file]").set_input_files(file)
+    await tab.page.locator(".filepanel input[type=file]").first.set_input_files(file)
     row = tab.page.locator(".file").first
     await expect(row.locator(".words")).to_have_text(re.compile("^Uploaded to /tmp/many"), timeout=60_000)
     await expect(row.locator(".hash")).to_have_text(digest)
@@ -90,7 +90,7 @@ async def test_an_upload_goes_on_after_a_lost_hop(tab, lab, tmp_path):
     file = tmp_path / "many"
     file.write_bytes(random.Random(8).randbytes(2 * MANY))
     await tab.page.get_by_role("button", name="Files").click()
-    await tab.page.locator(".filepanel input[type=file]").set_input_files(file)
+    await tab.page.locator(".filepanel input[type=file]").first.set_input_files(file)
     row = tab.page.locator(".file").first
     await expect(row.locator(".words")).to_have_text(re.compile(r"^[1-9]\d MB of 100 MB"), timeout=60_000)
     await asyncio.to_thread(lab, "fault", "ssh-drop")

@@ -162,6 +162,37 @@ async def test_an_upload_goes_on_where_it_was_lost_and_leaves_the_file_as_it_was
     assert [path.name for path in shell.directory.iterdir()] == ["f"]
 
 
+@pytest.mark.parametrize("box", ["", "busybox"])
+async def test_an_archive_becomes_the_directory_that_is_in_it_or_nothing(tmp_path, box):
+    if box and not shutil.which(box):
+        pytest.skip(f"no {box} on this machine")
+    shell, packed = LocalShell(tmp_path, box=box), io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("d/sub/f")
+        member.size = len(NOISE)
+        archive.addfile(member, io.BytesIO(NOISE))
+    whole = packed.getvalue()
+
+    async def sent(data):
+        yield data
+
+    for data in (whole[: BLOCK + 3], whole, whole):
+        transfer = await transfer_of(shell, "d", "upload", len(data))
+        transfer.directory = True
+        if data is not whole:
+            with pytest.raises(CopyFailed, match=r"web-0: .*tar"):
+                await receive(transfer, sent(data), None)
+            assert list(shell.directory.iterdir()) == []
+        elif (shell.directory / "d").exists():
+            with pytest.raises(CopyFailed, match="d is there already"):
+                await receive(transfer, sent(data), None)
+        else:
+            await receive(transfer, sent(data), None)
+            assert transfer.verified
+        assert [path.name for path in shell.directory.iterdir()] in ([], ["d"])
+    assert (shell.directory / "d" / "sub" / "f").read_bytes() == NOISE
+
+
 async def test_an_upload_that_nobody_goes_on_with_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(moving, "_LOOK", 0.0)
     shell = LocalShell(tmp_path)

@@ -118,6 +118,8 @@ async def test_an_upload_of_other_bytes_than_announced_leaves_nothing(ask):
         ({"way": "download", "path": "/x", "pod": "deploy/api"}, 400, "name a pod"),
         ({"way": "upload", "path": "no/where/x", "name": "x"}, 409, "no such directory"),
         ({"way": "upload", "path": "/tmp", "name": "../x"}, 400, "without a directory"),
+        ({"way": "upload", "path": "/", "name": "etc", "directory": True}, 409, "/etc is there already"),
+        ({"way": "upload", "path": "/no", "name": "x", "directory": True}, 409, "/no: there is no such directory"),
         ({"way": "download", "path": ""}, 400, "path is empty"),
         ({"way": "sideways", "path": "/tmp"}, 400, "way is"),
     ],

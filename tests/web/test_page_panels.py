@@ -81,7 +81,7 @@ async def test_files_go_up_and_come_down_beside_the_shell(tab, site, tmp_path):
     await tab.page.get_by_role("button", name="Files").click()
     panel = tab.page.get_by_role("region", name="Files of web-0")
     await panel.get_by_label("Directory in the container").fill(".")
-    await panel.locator("input[type=file]").set_input_files(
+    await panel.locator("input[type=file]").first.set_input_files(
         {"name": "a b.bin", "mimeType": "", "buffer": content}
     )
     row = panel.locator(".file").first
@@ -103,6 +103,13 @@ async def test_files_go_up_and_come_down_beside_the_shell(tab, site, tmp_path):
         await panel.get_by_role("button", name="Download").click()
     assert (await downloading.value).suggested_filename == "d.tar"
     await expect(row.locator(".words")).to_have_text(re.compile(r"^Downloaded .*/d/: .*, an archive\.$"))
+
+    (tmp_path / "d" / "sub" / "f").write_text("of a directory")
+    await panel.get_by_label("Directory in the container").fill(f"{tmp_path}/d/sub")
+    await panel.locator("input[webkitdirectory]").set_input_files(tmp_path / "d")
+    await expect(row.locator(".words")).to_have_text(re.compile("^Uploaded to .*/d/sub/d: .*same SHA-256"))
+    assert (tmp_path / "d" / "sub" / "d" / "sub" / "f").read_text() == "of a directory"
+    await panel.get_by_label("Directory in the container").fill(".")
 
     await panel.get_by_role("button", name="Close the files").click()
     await tab.page.evaluate(DROP)

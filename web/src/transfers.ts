@@ -30,10 +30,12 @@ export interface Begun extends Progress {
   readonly url: string;
 }
 
-/** Has the gateway look at a file in the container; `file` is what is to be uploaded to `path`, a file or a directory. */
-export async function begin(target: Target, path: string, file?: File): Promise<access.Answer<Begun>> {
+/** Has the gateway look at a file in the container; `file` is what is to be uploaded to `path`, a file or a directory; the
+ * archive of a `directory` is unpacked there.
+ */
+export async function begin(target: Target, path: string, file?: File, directory = false): Promise<access.Answer<Begun>> {
   const { cluster, namespace, pod, container = "" } = target;
-  const how = file ? { way: "upload", name: file.name, size: file.size } : { way: "download" };
+  const how = file ? { way: "upload", name: file.name, size: file.size, directory } : { way: "download" };
   const answer = await access.asked("POST", `/gateway/v1/clusters/${cluster}/transfers`, { ...how, namespace, pod, container, path });
   if (answer.type !== "ok") return answer;
   const body = asObject(answer.value) ?? {};

@@ -63,6 +63,23 @@ async def checked_target(container: Container, path: str, name: str) -> tuple[st
     return path, look
 
 
+async def checked_directory(container: Container, path: str, name: str) -> tuple[str, Look]:
+    """Returns where an upload of the directory `name` into `path` stands, and what is there. Raises CopyFailed where anything
+    has that name.
+    """
+    if (await container.look(path)).kind != "dir":
+        raise CopyFailed(f"{path}: there is no such directory")
+    path = posixpath.join(path, name)
+    look = await container.look(path)
+    if look.kind != "none":
+        raise CopyFailed(f"{path} is there already: a directory replaces nothing")
+    if "tar" not in look.tools:
+        raise CopyFailed(f"{name} is a directory, and the image has no tar: upload its files")
+    if look.parent != "writes":
+        raise CopyFailed(f"{posixpath.dirname(path)}: this directory cannot be written")
+    return path, look
+
+
 async def send(transfer: Transfer, put: Put) -> None:
     """Hands the file's bytes to `put`, the last of them once the container has said the same SHA-256. Raises CopyFailed,
     Refused, HopFailed.
@@ -150,8 +167,11 @@ async def receive(transfer: Transfer, parts: AsyncIterable[bytes], modified: int
         block = transfer.done // BLOCK
         _check_whole(transfer, await container.write(beside, block, _counted(transfer, parts)))
         verified = await _same(transfer, beside)
-        mode = transfer.look.file.mode & 0o777 if transfer.look.file else _MODE
-        await container.commit(beside, path, mode, int(time.time()) if modified is None else modified)
+        if transfer.directory:
+            await container.unpack(beside, posixpath.basename(path), path)
+        else:
+            mode = transfer.look.file.mode & 0o777 if transfer.look.file else _MODE
+            await container.commit(beside, path, mode, int(time.time()) if modified is None else modified)
     except BaseException as error:
         if not transfer.cancelled and (_passes(error) or isinstance(error, OSError | PayloadEncodingError)):
             transfer.set("interrupted", str(error))
@@ -175,6 +195,8 @@ async def discard(transfer: Transfer) -> None:
     """Removes what an upload has written beside its file, within a few seconds."""
     with suppress(DapError):
         await wait_within(transfer.container.remove(transfer.beside), _TIDY)
+        if transfer.directory:
+            await wait_within(transfer.container.remove(f"{transfer.beside}.d"), _TIDY)
 
 
 async def discard_abandoned(transfers: Transfers) -> None:

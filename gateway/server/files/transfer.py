@@ -33,6 +33,7 @@ class Transfer:
     look: Look
     path: str
     total: int | None
+    directory: bool = False  # an upload is the archive of a directory
     connection: asyncio.Transport | None = None  # to the browser, of an upload
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))

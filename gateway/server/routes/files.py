@@ -20,6 +20,7 @@ from gateway.server.audit import AUDIT, write
 from gateway.server.connection import connection_of
 from gateway.server.files.commands import Commands
 from gateway.server.files.moving import (
+    checked_directory,
     checked_source,
     checked_target,
     discard,
@@ -64,12 +65,14 @@ async def new_transfer(request: web.Request) -> web.Response:
             checked_source(look, path)
             total = look.file.size if look.file else None
         else:
-            path, look = await checked_target(container, path, name)
+            check = checked_directory if body.get("directory") is True else checked_target
+            path, look = await check(container, path, name)
             size = body.get("size")
             total = size if isinstance(size, int) and not isinstance(size, bool) else None
     transfer = Transfer(
         identity, target, "download" if way == "download" else "upload", container, look, path, total
     )
+    transfer.directory = way == "upload" and body.get("directory") is True
     request.app[TRANSFERS].add(transfer)
     url = {"url": f"/gateway/v1/downloads/{transfer.secret}"} if way == "download" else {}
     answer = {**transfer.body(), **url, "name": transfer.filename, "exists": look.kind == "file"}

@@ -3,6 +3,7 @@
 import { make } from "../elements.ts";
 import { icon } from "../icons.ts";
 import type { Target } from "../protocol/target.ts";
+import { chosenDirectory, droppedFile, type Dropped } from "./dropping.ts";
 import { FileRow } from "./file_row.ts";
 import type { Panel } from "./log_panel.ts";
 
@@ -23,7 +24,7 @@ export class FilePanel implements Panel {
     const shut = make("button", { type: "button", class: "quiet iconic", "aria-label": "Close the files", title: "Close the files" }, icon("close"));
     shut.addEventListener("click", close);
     const tools = make("div", { class: "tools" }, make("h2", {}, "Files"), shut);
-    const note = make("p", { class: "note" }, "Or drag files onto the shell. A directory is downloaded as an archive; “dap cp” also uploads one.");
+    const note = make("p", { class: "note" }, "Or drag files and directories onto the shell. A directory is downloaded as an archive.");
     this.element = make("section", { class: "panel filepanel", "aria-label": `Files of ${target.pod}` }, tools, this.#down(), this.#up(), note, this.#list);
     this.element.addEventListener("keydown", (event) => event.key === "Escape" && close());
   }
@@ -51,10 +52,10 @@ export class FilePanel implements Panel {
     this.dispose();
   }
 
-  /** Uploads files to the directory that the panel names, one after another. */
-  take(files: Iterable<File>): void {
-    for (const file of files) {
-      const row = this.#add(new FileRow(this.#target, this.#directory.value.trim() || ".", file, this.#unauthorized));
+  /** Uploads files and directories to the directory that the panel names, one after another. */
+  take(dropped: Iterable<Dropped>): void {
+    for (const each of dropped) {
+      const row = this.#add(new FileRow(this.#target, this.#directory.value.trim() || ".", each, this.#unauthorized));
       this.#uploads = this.#uploads.then(() => row.run());
     }
   }
@@ -76,15 +77,22 @@ export class FilePanel implements Panel {
   }
 
   #up(): HTMLElement {
-    const chosen = make("input", { type: "file", multiple: "", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
-    const button = make("button", { type: "button" }, "Choose files");
-    button.addEventListener("click", () => chosen.click());
-    chosen.addEventListener("change", () => {
-      this.take([...(chosen.files ?? [])]);
-      chosen.value = "";
-    });
-    const form = make("form", {}, make("label", {}, "Upload into", this.#directory), button, chosen);
+    const files = chooser("Files", {}, (chosen) => this.take(chosen.map(droppedFile)));
+    const directory = chooser("Directory", { webkitdirectory: "" }, (chosen) => this.take(chosenDirectory(chosen)));
+    const form = make("form", {}, make("label", {}, "Upload into", this.#directory), ...files, ...directory);
     form.addEventListener("submit", (event) => event.preventDefault());
     return form;
   }
+}
+
+/** Returns a button, and the field of the browser behind it, with which a person chooses what is uploaded. */
+function chooser(what: string, attributes: Readonly<Record<string, string>>, take: (chosen: readonly File[]) => void): HTMLElement[] {
+  const field = make("input", { type: "file", multiple: "", class: "unseen", tabindex: "-1", "aria-hidden": "true", ...attributes });
+  const button = make("button", { type: "button", "aria-label": `Choose ${what.toLowerCase()} to upload` }, what);
+  button.addEventListener("click", () => field.click());
+  field.addEventListener("change", () => {
+    take([...(field.files ?? [])]);
+    field.value = "";
+  });
+  return [button, field];
 }

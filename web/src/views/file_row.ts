@@ -7,6 +7,7 @@ import type { Target } from "../protocol/target.ts";
 import * as transfers from "../transfers.ts";
 import { upload } from "../upload.ts";
 import { megabytes, visible } from "../words.ts";
+import type { Dropped } from "./dropping.ts";
 
 /** Milliseconds between two looks at how far a download is. */
 const LOOK = 400;
@@ -22,7 +23,7 @@ export class FileRow implements Disposable {
   readonly element: HTMLElement;
   readonly #target: Target;
   readonly #path: string;
-  readonly #file: File | undefined;
+  readonly #dropped: Dropped | undefined;
   readonly #unauthorized: (message: string) => void;
   readonly #bar = make("progress", { max: "1", "aria-label": "Progress" });
   readonly #words = make("p", { class: "words", role: "status" });
@@ -31,13 +32,13 @@ export class FileRow implements Disposable {
   readonly #stop = new AbortController();
   #transfer = "";
 
-  /** `file`: what is uploaded to `path`; without one `path` is downloaded. */
-  constructor(target: Target, path: string, file: File | undefined, unauthorized: (message: string) => void) {
+  /** `dropped`: what is uploaded to `path`; without it `path` is downloaded. */
+  constructor(target: Target, path: string, dropped: Dropped | undefined, unauthorized: (message: string) => void) {
     this.#target = target;
     this.#path = path;
-    this.#file = file;
+    this.#dropped = dropped;
     this.#unauthorized = unauthorized;
-    const title = make("p", { class: "title" }, file ? `↑ ${visible(file.name)}` : `↓ ${visible(path)}`);
+    const title = make("p", { class: "title" }, dropped ? `↑ ${visible(dropped.name)}${dropped.directory ? "/" : ""}` : `↓ ${visible(path)}`);
     this.element = make("li", { class: "file" }, make("div", { class: "headline" }, title, this.#buttons), this.#bar, this.#words, this.#hash);
     this.#say("Waiting", "busy", [this.#cancel()]);
     this.#bar.hidden = true;
@@ -47,13 +48,19 @@ export class FileRow implements Disposable {
   async run(): Promise<void> {
     if (this.#stop.signal.aborted) return;
     this.#say("Looking at the container", "busy", [this.#cancel()]);
-    const begun = await transfers.begin(this.#target, this.#path, this.#file);
+    let file: File | undefined;
+    try {
+      file = await this.#dropped?.file();
+    } catch (error) {
+      return this.#failed(error instanceof Error ? error.message : "the browser cannot read it");
+    }
+    const begun = await transfers.begin(this.#target, this.#path, file, this.#dropped?.directory);
     if (this.#stop.signal.aborted) return;
     if (begun.type !== "ok") return this.#refused(begun);
     this.#transfer = begun.value.transfer;
-    if (!this.#file) return this.#download(begun.value);
-    if (begun.value.exists) return this.#ask(begun.value, this.#file);
-    await this.#upload(begun.value, this.#file);
+    if (!file) return this.#download(begun.value);
+    if (begun.value.exists) return this.#ask(begun.value, file);
+    await this.#upload(begun.value, file);
   }
 
   /** Ends what is under way. */
@@ -123,7 +130,7 @@ export class FileRow implements Disposable {
     this.#bar.hidden = true;
     this.#transfer = "";
     const again = (): void => void this.run();
-    this.#say(`Not ${this.#file ? "uploaded" : "downloaded"}: ${visible(why)}`, "bad", [{ label: "Try again", press: again }, this.#hide()]);
+    this.#say(`Not ${this.#dropped ? "uploaded" : "downloaded"}: ${visible(why)}`, "bad", [{ label: "Try again", press: again }, this.#hide()]);
   }
 
   #cancel(label = "Cancel"): Button {
@@ -132,7 +139,7 @@ export class FileRow implements Disposable {
       press: () => {
         this.dispose();
         this.#bar.hidden = true;
-        const cancelled = this.#file ? "Cancelled: nothing of it stays in the container." : "Cancelled.";
+        const cancelled = this.#dropped ? "Cancelled: nothing of it stays in the container." : "Cancelled.";
         this.#say(label === "Cancel" ? cancelled : "Left as it is.", "ended", [this.#hide()]);
       },
     };

@@ -38,9 +38,9 @@ export class ShellPanels implements Disposable {
     this.#beside = beside;
     this.#before = keptPanel(beside.key);
     this.element = make("div", { class: "halves" }, stage);
-    takeDropped(this.element, () => this.#files !== undefined, (files) => {
+    takeDropped(this.element, () => this.#files !== undefined, (dropped) => {
       if (this.#panel !== this.#files) this.#toggle("Files");
-      this.#files?.take(files);
+      this.#files?.take(dropped);
     });
   }
 
