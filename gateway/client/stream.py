@@ -15,6 +15,7 @@ from gateway.client.exit_status import LOST, UNREACHABLE, GatewayFailed
 from gateway.client.reach import trust
 from gateway.client.websocket import OPEN, explained, notice_loss, socket_to
 
+AHEAD = 256 * 1024  # bytes, twice of which may wait to be read: one read of a socket takes as much
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -60,7 +61,7 @@ async def dialled(endpoint: Endpoint) -> AsyncIterator[Pair]:
 async def _connect(endpoint: Endpoint) -> Pair:
     sock, context = await socket_to(endpoint), trust(endpoint)
     name = urlsplit(endpoint.url).hostname if context else None
-    reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name)
+    reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name, limit=AHEAD)
     notice_loss(writer.transport)
     return reader, writer
 

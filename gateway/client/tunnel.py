@@ -22,7 +22,9 @@ _PROTOCOL = "SPDY/3.1"
 _VERSION = ("X-Stream-Protocol-Version", "portforward.k8s.io")
 _STARTED = 15.0  # seconds for the streams of a connection to be taken
 _ENDED = 2.0  # seconds for the pod to say how a connection ended; after that no other takes its place
-_PART = 256 * 1024  # bytes that are passed on at once
+_PART = (
+    64 * 1024
+)  # bytes that are passed on at once: larger ones have pages of their own, which the kernel clears each time
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from gateway.client.exit_status import GatewayFailed
 from gateway.client.forward.destination import Destination
 from gateway.client.forward.tunnels import Tunnels
+from gateway.client.stream import AHEAD
 from gateway.client.tunnel import carry
 
 WAIT = 30.0  # seconds that a connection waits for the way to be there
@@ -37,7 +38,7 @@ class Forward:
             tasks.create_task(self._serve(connection))
 
     async def _serve(self, connection: socket.socket) -> None:
-        reader, writer = await asyncio.open_connection(sock=connection)
+        reader, writer = await asyncio.open_connection(sock=connection, limit=AHEAD)
         try:
             await self._carry(reader, writer)
         except TimeoutError:
