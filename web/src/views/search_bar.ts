@@ -5,7 +5,7 @@ import type { Terminal } from "@xterm/xterm";
 import { make } from "../elements.ts";
 import { icon } from "../icons.ts";
 import type { Disposable } from "../lifecycle.ts";
-import { isLight } from "../theme.ts";
+import { isLight, onThemeChange } from "../theme.ts";
 
 /** How matches are shown. xterm.js takes colours as #RRGGBB alone. */
 const RULER = { matchOverviewRuler: "#d9b45f", activeMatchColorOverviewRuler: "#6fa4e0" };
@@ -17,6 +17,7 @@ export class SearchBar implements Disposable {
   readonly #terminal: Terminal;
   readonly #addon = new SearchAddon();
   readonly #input = make("input", { type: "text", "aria-label": "Search in the terminal", placeholder: "Search", autocomplete: "off", spellcheck: "false" });
+  readonly #stop = onThemeChange(() => this.#recolour());
   readonly #count = make("span", { class: "count", role: "status" });
 
   constructor(terminal: Terminal) {
@@ -56,7 +57,15 @@ export class SearchBar implements Disposable {
   }
 
   dispose(): void {
+    this.#stop();
     this.#addon.dispose();
+  }
+
+  /** Marks the matches anew, in the colours of now. */
+  #recolour(): void {
+    if (this.element.hidden) return;
+    this.#addon.clearDecorations();
+    this.#find("still");
   }
 
   #find(way: "back" | "on" | "still"): void {
