@@ -11,21 +11,14 @@ may say so. With `--share` it gets what each of them gets, which is then most of
 """
 
 import argparse
-import json
 import os
-import shlex
-import shutil
 import statistics
 import sys
-import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from conversation import Asked
+from page import chromium, first, link
 from playwright.sync_api import Page, sync_playwright
 from raw import Raw
 from rows import opened
@@ -34,7 +27,6 @@ from served import Served, serving
 _FLOOD = 3.0  # seconds of it
 _LIMIT = 300.0  # milliseconds
 _CALM = 1500  # milliseconds without a change
-_AHEAD = -10  # as nice(1) counts
 _WAIT = 30_000  # milliseconds for anything that is to come
 _WATCH = """calm => new Promise(resolve => {
     const rows = document.querySelector('.xterm-rows');
@@ -64,15 +56,15 @@ def main() -> int:
         help="the browser gets no more of the cores than each of the chain's programs",
     )
     given = parser.parse_args()
-    chromium = os.environ.get("DAP_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if not (os.environ.get("DAP_LAB") and chromium):
+    browser_path = chromium()
+    if not (os.environ.get("DAP_LAB") and browser_path):
         print("quiet.py: needs a real chain and Chromium; see README.md beside this file", file=sys.stderr)
         return 2
     raw = Raw(os.environ["DAP_LAB_SSH_CONFIG"], os.environ["DAP_RUNNER_VM"], "web-0", "main")
     times: dict[str, list[float]] = {"raw": [], "page": []}
     with (
         serving(given.mode, "web-0", "main", "v1.dap-gateway") as way,
-        _first(chromium, share=given.share) as program,
+        first(browser_path, share=given.share) as program,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
@@ -91,24 +83,6 @@ def main() -> int:
     return 0 if good == given.runs else 1
 
 
-@contextmanager
-def _first(chromium: str, *, share: bool) -> Iterator[str]:
-    """A program that is Chromium, ahead of others where two want a core."""
-    if not share and (os.geteuid() or not Path("/proc/self/autogroup").exists()):
-        print("quiet.py: as with --share: that takes root, and a kernel with autogroup", file=sys.stderr)
-        share = True
-    if share:
-        yield chromium
-        return
-    with tempfile.TemporaryDirectory(prefix="dap-bench-") as directory:
-        program = Path(directory) / "chromium"
-        program.write_text(
-            f'#!/bin/sh\necho {_AHEAD} >/proc/self/autogroup\nexec {shlex.quote(chromium)} "$@"\n'
-        )
-        program.chmod(0o700)
-        yield str(program)
-
-
 def _raw(way: Raw) -> float:
     with opened(way, Asked(("sh",), tty=True)) as conversation:
         conversation.until(b"# ")
@@ -123,7 +97,7 @@ def _raw(way: Raw) -> float:
 
 
 def _page(page: Page, way: Served) -> float:
-    page.goto(f"{_link(way)}&path=/default/default/web-0/main".replace("/#", "/?renderer=dom#"))
+    page.goto(f"{link(way)}&path=/default/default/web-0/main".replace("/#", "/?renderer=dom#"))
     page.locator(".xterm-rows").get_by_text("#").first.wait_for(timeout=_WAIT)
     page.keyboard.type("yes\r")
     page.wait_for_timeout(_FLOOD * 1000)
@@ -133,16 +107,6 @@ def _page(page: Page, way: Served) -> float:
     page.keyboard.type("exit\r")
     page.close()
     return took
-
-
-def _link(way: Served) -> str:
-    request = urllib.request.Request(
-        f"{way.url}/gateway/v1/tickets",
-        b"{}",
-        {"Authorization": f"Bearer {way.token}", "Content-Type": "application/json"},
-    )
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-        return str(json.load(answer)["url"])
 
 
 if __name__ == "__main__":

@@ -209,10 +209,16 @@ class ServedConversation:
 
 @contextmanager
 def serving(
-    mode: str, pod: str, container: str, subprotocol: str, settings: Mapping[str, str] = {}, name: str = ""
+    mode: str,
+    pod: str,
+    container: str,
+    subprotocol: str,
+    settings: Mapping[str, str] = {},
+    name: str = "",
+    flags: tuple[str, ...] = (),
 ) -> Iterator[Served]:
     """A gateway of this checkout, with one kind of chain, on a free loopback port, with directories and a token of its own.
-    `settings`: more variables of its environment; `name`: of the way, else the mode.
+    `settings`: more variables of its environment; `name`: of the way, else the mode; `flags`: of its command.
     """
     with tempfile.TemporaryDirectory(prefix="dap-bench-") as directory:
         token = secrets.token_urlsafe(32)
@@ -220,7 +226,7 @@ def serving(
         with log.open("wb") as said:
             # a session of its own: the kernel gives it a share of the cores of its own, as a service has
             process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve", "--listen", "127.0.0.1:0"],
+                [sys.executable, "-m", "gateway", "serve", "--listen", "127.0.0.1:0", *flags],
                 cwd=_ROOT, env=_environment(directory, token, mode) | dict(settings), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=said, start_new_session=True,
             )  # fmt: skip
