@@ -1,4 +1,4 @@
-"""Programs that draw, and a large paste, in a shell of the page, over the real chain."""
+"""Programs that draw, hostile output and a large paste, in a shell of the page, over the real chain."""
 
 import asyncio
 import hashlib
@@ -96,3 +96,16 @@ async def test_a_paste_of_10_mb_arrives_byte_for_byte(tab):
     await tab.shows("ready")
     await tab.paste(text)
     await tab.shows(hashlib.sha256(text.encode()).hexdigest())
+
+
+async def test_hostile_output_does_nothing_to_the_page(tab):
+    await tab.shows("#")
+    title = await tab.page.title()
+    evil = r"\033]0;evil\007\033]52;c;?\007\033Pevil\033\134\033[?2026h\033]0;"  # and no end of the last two
+    await tab.keys(
+        f"printf '{evil}'; head -c {MANY} /dev/zero | tr '\\0' e; printf '\\007'; echo still' 'here; cat\r"
+    )
+    await tab.shows("still here")
+    assert await tab.page.title() == title
+    await tab.keys("typed\r")
+    await tab.shows(re.compile(r"typed *typed"))
