@@ -88,7 +88,7 @@ export class FilePanel implements Panel {
 /** Returns a button, and the field of the browser behind it, with which a person chooses what is uploaded. */
 function chooser(what: string, attributes: Readonly<Record<string, string>>, take: (chosen: readonly File[]) => void): HTMLElement[] {
   const field = make("input", { type: "file", multiple: "", class: "unseen", tabindex: "-1", "aria-hidden": "true", ...attributes });
-  const button = make("button", { type: "button", "aria-label": `Choose ${what.toLowerCase()} to upload` }, what);
+  const button = make("button", { type: "button", title: `Choose ${what.toLowerCase()} to upload` }, `${what}…`);
   button.addEventListener("click", () => field.click());
   field.addEventListener("change", () => {
     take([...(field.files ?? [])]);
