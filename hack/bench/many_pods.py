@@ -15,6 +15,7 @@ import os
 import random
 import re
 import secrets
+import signal
 import statistics
 import sys
 import time
@@ -76,6 +77,7 @@ def main() -> int:
     parser.add_argument("--pods", type=int, default=20_000, metavar="N")
     parser.add_argument("--share", action="store_true", help="see quiet.py")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the end of all blocks: no pod stays
     path = chromium()
     if not (os.environ.get("DAP_LAB_KUBECONFIG") and path):
         print(
