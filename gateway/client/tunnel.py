@@ -22,9 +22,8 @@ _PROTOCOL = "SPDY/3.1"
 _VERSION = ("X-Stream-Protocol-Version", "portforward.k8s.io")
 _STARTED = 15.0  # seconds for the streams of a connection to be taken
 _ENDED = 2.0  # seconds for the pod to say how a connection ended; after that no other takes its place
-_PART = (
-    64 * 1024
-)  # bytes that are passed on at once: larger ones have pages of their own, which the kernel clears each time
+# Bytes that are passed on at once: larger pieces have pages of their own, which the kernel clears each time
+_PART = 64 * 1024
 
 
 @dataclass(frozen=True)
