@@ -83,6 +83,8 @@ class ActivityTracker:
     def forget(self, stream: int) -> None:
         """Forgets a stream that has ended."""
         self._left.pop(stream, None)
+        if stream == self._last:
+            self._last = 0  # a number that no stream has
 
     def alone(self, now: float) -> bool:
         """Returns True if for more than a second no two streams have taken turns."""

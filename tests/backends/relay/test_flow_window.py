@@ -75,6 +75,15 @@ def test_a_stream_that_has_ended_is_no_company():
     assert company.alone(10.3)
 
 
+def test_a_stream_that_ends_while_it_talks_leaves_nothing():
+    company = heard((1, 10.0), (2, 10.1))
+    company.forget(2)
+    company.heard(1, 10.2)
+    company.heard(2, 10.3)
+
+    assert company.alone(10.3)
+
+
 def test_grants_are_rare_where_the_rest_of_the_window_keeps_the_path_full():
     flow = FlowWindow()
     window = fed(flow, 0, 1, 80e6, alone=True)
