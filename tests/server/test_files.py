@@ -157,4 +157,9 @@ async def test_an_upload_goes_on_after_the_browser_was_lost(gateway, ask):
             await writer.wait_closed()
     code, done, _ = await ask("PUT", path, data=io.BytesIO(NOISE[offset:]))
     assert (code, done["state"], done["sha256"]) == (200, "done", hashlib.sha256(NOISE).hexdigest())
-    assert (await ask("POST", f"{path}/resume"))[0] == 409
+    code, again, _ = await ask("POST", f"{path}/resume")  # whoever has not heard of the end
+    assert (code, again) == (200, {"offset": None, **done})
+    failed = (await ask("POST", NEW, json={**announced, "size": 1}))[1]["transfer"]
+    await ask("PUT", f"/gateway/v1/transfers/{failed}", data=b"123")
+    code, said, _ = await ask("POST", f"/gateway/v1/transfers/{failed}/resume")
+    assert (code, said["message"]) == (409, "lost.bin: of 1 bytes 3 were sent, and 3 are there")

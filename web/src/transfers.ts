@@ -72,12 +72,20 @@ export function send(transfer: string, file: File, offset: number, sent: (bytes:
   });
 }
 
-/** Asks from which byte on an upload that was interrupted is to be sent again; `offset` is undefined while `hop` is lost still. */
-export async function resume(transfer: string): Promise<access.Answer<{ readonly offset: number | undefined; readonly hop: string }>> {
+/** Where an upload stands that was interrupted. */
+export interface Resumed {
+  /** The byte from which on it is to be sent again; undefined while `hop` is waited for. */
+  readonly offset: number | undefined;
+  readonly hop: string;
+  /** Set if all of it had come, and nobody heard of that. */
+  readonly done: Progress | undefined;
+}
+
+export async function resume(transfer: string): Promise<access.Answer<Resumed>> {
   const answer = await access.asked("POST", `/gateway/v1/transfers/${transfer}/resume`);
   if (answer.type !== "ok") return answer;
   const body = asObject(answer.value) ?? {};
-  return { type: "ok", value: { offset: asCount(body["offset"]), hop: asText(body["hop"]) } };
+  return { type: "ok", value: { offset: asCount(body["offset"]), hop: asText(body["hop"]), done: body["state"] === "done" ? progressIn(body) : undefined } };
 }
 
 /** Has the browser download what a URL of one use leads to, under its own progress and into its own folder. */

@@ -1,7 +1,7 @@
 /** Uploads a file over as many requests as it takes: after a lost hop, or a lost gateway, what is missing is sent again. */
 
 import type { Answer } from "./access.ts";
-import type { Progress } from "./transfers.ts";
+import type { Progress, Resumed } from "./transfers.ts";
 
 /** Milliseconds before each question whether the way is there again; the last is repeated. */
 const PAUSES = [0, 500, 1000, 2000, 5000];
@@ -13,7 +13,7 @@ const GATEWAY = "the gateway does not answer";
 /** What an upload asks of the gateway. */
 export interface Way {
   send(offset: number): Promise<Answer<Progress>>;
-  resume(): Promise<Answer<{ readonly offset: number | undefined; readonly hop: string }>>;
+  resume(): Promise<Answer<Resumed>>;
   /** Waits for so many milliseconds. */
   pause(milliseconds: number): Promise<void>;
   /** Returns the time, in milliseconds. */
@@ -33,6 +33,7 @@ export async function upload(way: Way, waiting: (hop: string) => void, signal: A
       if (signal.aborted || way.now() > until) return answer;
       const found = await way.resume();
       if (found.type === "refused") return answer.type === "refused" ? answer : found; // there is nothing to go on with
+      if (found.type === "ok" && found.value.done) return { type: "ok", value: found.value.done };
       reached = found.type === "ok" ? found.value.offset : undefined;
       if (reached === undefined) waiting(found.type === "ok" ? `hop ${found.value.hop}` : GATEWAY);
       tries = (reached ?? 0) > offset ? 0 : tries + 1; // a file that the browser cannot read gets no further

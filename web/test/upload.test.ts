@@ -12,7 +12,7 @@ const lost: Answer<never> = { type: "unreachable" };
 const refused: Answer<never> = { type: "refused", status: 503, message: "the connection to the management host was lost" };
 const silent = "the gateway does not answer";
 type Resumed = Awaited<ReturnType<Way["resume"]>>;
-const at = (offset: number | undefined, hop = ""): Resumed => ({ type: "ok", value: { offset, hop } });
+const at = (offset: number | undefined, hop = ""): Resumed => ({ type: "ok", value: { offset, hop, done: undefined } });
 
 async function run(sends: Answer<Progress>[], resumes: Resumed[], stop = new AbortController()) {
   const log: unknown[] = [];
@@ -29,6 +29,11 @@ async function run(sends: Answer<Progress>[], resumes: Resumed[], stop = new Abo
 test("what is missing is sent once the hop is back, as often as it takes", async () => {
   const { answer, log } = await run([refused, lost], [at(undefined, "ssh"), at(4), lost, at(8)]);
   assert.deepEqual([answer, log], [ok, [0, refused.message, "hop ssh", 4, silent, silent, 8]]);
+});
+
+test("an upload whose end was not heard is done", async () => {
+  const whole: Resumed = { type: "ok", value: { offset: undefined, hop: "", done } };
+  assert.deepEqual(await run([lost, refused], [at(undefined, "pod"), whole]), { answer: ok, log: [0, silent, "hop pod"], now: 500 });
 });
 
 test("what cannot be gone on with ends with the first reason, and so does a hop that stays lost", async () => {

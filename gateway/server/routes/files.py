@@ -113,13 +113,17 @@ async def upload(request: web.Request) -> web.Response:
 @routes.post("/gateway/v1/transfers/{name}/resume")
 async def resume_upload(request: web.Request) -> web.Response:
     """Answers from which byte on the body of the next PUT is to be, after one that was interrupted; with `hop` and `message`
-    while a hop is lost still.
+    while something is waited for still, and with the progress where all of it has come.
     """
     transfer = _mine(request)
     if transfer.state == "running" and transfer.connection:
         transfer.connection.abort()  # the browser has lost it, and the gateway has not noticed
         await asyncio.sleep(_NOTICED)
-    if transfer.way != "upload" or transfer.state not in ("waiting", "interrupted"):
+    if transfer.way == "upload" and transfer.state == "running":
+        return web.json_response({"offset": None, "hop": "pod", "message": "what has come is checked"})
+    if transfer.way == "upload" and transfer.state == "done":
+        return web.json_response({"offset": None, **transfer.body()})
+    if transfer.way != "upload" or transfer.state == "failed":
         raise Refusal(409, transfer.message or "this upload cannot be gone on with: begin it again")
     try:
         return web.json_response({"offset": await resume(transfer)})
