@@ -60,14 +60,15 @@ def link(way: Served, path: str = "") -> str:
 
 
 def memory(browser: Browser, page: Page) -> tuple[float, float]:
-    """Returns MB of the page, the largest that the browser shows: proportional memory of its process, and what of that are live
-    objects of its scripts.
+    """Returns MB of the page, the largest that the browser shows: proportional memory of its process as it is, and live objects of
+    its scripts.
     """
-    client = page.context.new_cdp_session(page)
-    client.send("HeapProfiler.collectGarbage")
-    heap = client.send("Runtime.getHeapUsage")["usedSize"] / 1e6
-    client.detach()
     client = browser.new_browser_cdp_session()
     processes = client.send("SystemInfo.getProcessInfo")["processInfo"]
     client.detach()
-    return max(pss(each["id"]) for each in processes if each["type"] == "renderer") * 1024 / 1e6, heap
+    whole = max(pss(each["id"]) for each in processes if each["type"] == "renderer") * 1024 / 1e6
+    client = page.context.new_cdp_session(page)
+    client.send("HeapProfiler.collectGarbage")
+    objects = client.send("Runtime.getHeapUsage")["usedSize"] / 1e6
+    client.detach()
+    return whole, objects
