@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway import garbage
+from gateway import arenas, garbage
 from gateway.cli.terminal.tty import ask
 from gateway.server import listen_names
 from gateway.settings.config import Cluster, Config, check_clusters
@@ -43,6 +43,7 @@ async def _serve(config: Config, *, demo: bool, log: "Format") -> None:
 
     gc.freeze()  # no later look goes through what the imports have made
     garbage.look_as_usual()
+    arenas.share_one()
     logs.setup(log)
     _end_with_terminal()
     async with AsyncExitStack() as stack:
