@@ -9,6 +9,7 @@ of the time. Exit code 1 when a limit is missed.
 
 import argparse
 import os
+import signal
 import statistics
 import sys
 import time
@@ -41,6 +42,7 @@ def main() -> int:
     parser.add_argument("--demo", action="store_true", help="the embedded chain, in place of the real one")
     parser.add_argument("--share", action="store_true", help="see quiet.py")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the end of all blocks: no program stays
     path = chromium()
     if not ((given.demo or os.environ.get("DAP_LAB")) and path):
         print("flood.py: needs a real chain and Chromium; see README.md beside this file", file=sys.stderr)
