@@ -11,11 +11,11 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from chain import spot
-from conversation import Asked, Conversation, Way
+from conversation import Asked, BenchError, Conversation, Way
 from rows import opened
 from served import serving
 
@@ -81,8 +81,15 @@ def _open(stack: ExitStack, way: Way, given: argparse.Namespace) -> float:
     began = time.monotonic()
     with ThreadPoolExecutor(given.at_once) as pool:
         for session in pool.map(begin, range(given.sessions)):
-            stack.callback(session.close)
+            stack.callback(_leave, session)
     return time.monotonic() - began
+
+
+def _leave(session: Conversation) -> None:
+    """Ends a shell: one that is only left goes on in its pod, where nobody but a gateway ends it."""
+    with closing(session), suppress(BenchError):
+        session.send(b"exit\n")
+        session.end()
 
 
 def _processes() -> dict[str, tuple[int, int]]:
