@@ -251,7 +251,7 @@ def _environment(directory: str, token: str, mode: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DAP_GATEWAY_")}
     settings = Path(directory) / "config" / "dap" / "config.toml"
     settings.parent.mkdir(parents=True)
-    settings.write_text("[limits]\nsessions_per_identity = 0\n")  # all are one person's here
+    settings.write_text("[limits]\nsessions = 0\nsessions_per_identity = 0\n")  # all are one person's here
     own = {f"XDG_{kind}_HOME": f"{directory}/{kind.lower()}" for kind in ("CONFIG", "STATE")}
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     ours = {"DAP_RUNNER_MODE": mode, "DAP_GATEWAY_TOKEN": token}
