@@ -91,7 +91,7 @@ async def test_what_is_not_there_and_what_is_not_reached_are_two_states(tab, gat
     await visit(tab, gateway)
     await expect(rows(tab)).to_have_count(6)
     await tab.keys("no such pod")
-    await tab.page.get_by_role("heading", name="Nothing here is called").wait_for()
+    await tab.page.get_by_role("heading", name="Nothing here matches").wait_for()
     await accessible(tab)
     await tab.page.get_by_label("Cluster").select_option("away")
     await tab.page.get_by_role("button", name="Try again").wait_for()

@@ -62,6 +62,11 @@ async def test_a_log_is_followed_and_searched_beside_the_shell(tab, site):
     await tab.page.reload()
     await expect(panel.locator(".state")).to_have_text(re.compile(r"^Following: [1-9]"))
     await tab.state("connected")
+    for height in (360, 700):
+        await tab.page.set_viewport_size({"width": 1024, "height": height})
+        await expect(panel.locator(".lines div").last).to_be_in_viewport()
+    names = tab.page.locator("#place")
+    assert await names.evaluate("(names) => names.scrollWidth <= names.clientWidth")  # whole, on a laptop
     await expect(tab.page.locator(".xterm-helper-textarea")).to_be_focused()
     await panel.locator(".lines").press("Escape")
     await expect(panel).to_have_count(0)

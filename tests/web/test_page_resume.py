@@ -411,7 +411,9 @@ async def test_what_is_drawn_is_told_in_large_steps(tab, server):
 async def test_ending_asks_first(tab, server):
     session = await opened(tab, server)
     await button(tab, "End").click()
-    await expect(notice(tab)).to_contain_text("End this shell, and what runs in it?")
+    await expect(notice(tab)).to_contain_text(
+        re.compile("End this shell in default / .*kept-0.*, and what runs in it\\?")
+    )
     await button(tab, "Keep it").click()
     await expect(notice(tab)).to_have_count(0)
     await button(tab, "End").click()

@@ -44,7 +44,7 @@ export function blank(view: Blank): HTMLElement {
     case "live":
     case "stale":
       return query
-        ? message("search", `Nothing here is called “${visible(query)}”`, `All of ${namespace || "the cluster"} was looked through.`, [
+        ? message("search", `Nothing here matches “${visible(query)}”`, `All of ${namespace || "the cluster"} was looked through.`, [
             action("Clear", view.clear),
             byName(view),
           ])

@@ -26,14 +26,17 @@ type Of<Type extends SessionEvent["type"]> = Extract<SessionEvent, { type: Type 
 
 export class LiveNotices implements Disposable {
   readonly #what: string;
+  readonly #where: string;
   readonly #notices = new Notices<Kind>();
   #patience: ReturnType<typeof setTimeout> | undefined;
   #greeting: ReturnType<typeof setTimeout> | undefined;
   /** When the connection was lost, in milliseconds of the epoch. */
   #lost = 0;
 
-  constructor(what: string) {
+  /** `what` is a shell or a command, `where` its pod. */
+  constructor(what: string, where: string) {
     this.#what = what;
+    this.#where = where;
   }
 
   get element(): HTMLElement {
@@ -134,12 +137,12 @@ export class LiveNotices implements Disposable {
 
   /** Asks the person whether to end the session, and calls `finish` after a yes. */
   end(finish: () => void): void {
-    this.#ask(`End this ${this.#what}, and what runs in it?`, "End it", finish);
+    this.#ask(`End this ${this.#what} in ${this.#where}, and what runs in it?`, "End it", finish);
   }
 
   /** Asks the person whether to sign out, which ends the session, and calls `finish` after a yes. */
   signOut(finish: () => void): void {
-    this.#ask(`Sign out, and end this ${this.#what}, and what runs in it?`, "End it and sign out", finish);
+    this.#ask(`Sign out, and end this ${this.#what} in ${this.#where}, and what runs in it?`, "End it and sign out", finish);
   }
 
   /** Replaces every bar by the bar of a session that this page has lost to another client, or cannot reach. */

@@ -18,6 +18,8 @@ export class LogLines implements Counts {
   #waiting: LogLine[] = [];
   #frame: number | undefined;
   #current: Element | undefined;
+  /** True while the newest line is in sight: it stays so, whatever comes and however large the panel is. */
+  #atEnd = true;
   /** True where lines were left out, since there are too many. */
   dropped = false;
 
@@ -39,6 +41,11 @@ export class LogLines implements Counts {
       event.preventDefault();
     });
     this.element.classList.add("wrapped");
+    this.element.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.element;
+      this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    });
+    new ResizeObserver(() => this.#stay()).observe(this.element);
   }
 
   get count(): number {
@@ -64,12 +71,17 @@ export class LogLines implements Counts {
 
   wrap(wraps: boolean): void {
     this.element.classList.toggle("wrapped", wraps);
+    this.#stay();
   }
 
   /** Gives the search the keyboard. */
   find(): void {
     this.#input.focus();
     this.#input.select();
+  }
+
+  #stay(): void {
+    if (this.#atEnd) this.toEnd();
   }
 
   toEnd(): void {
@@ -79,7 +91,6 @@ export class LogLines implements Counts {
   #draw(): void {
     this.#frame = undefined;
     const { element } = this;
-    const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
     const wanted = this.#wanted;
     element.append(...this.#waiting.map(({ text }) => {
       const line = make("div", {}, harmless(text) || " ");
@@ -91,7 +102,7 @@ export class LogLines implements Counts {
       element.firstElementChild?.remove();
       this.dropped = true;
     }
-    if (atEnd) this.toEnd();
+    this.#stay();
     if (wanted) this.#tell();
   }
 

@@ -57,7 +57,7 @@ export class ShellView implements Disposable {
     this.#shell = shell;
     this.#what = shell.argv.length > 0 ? "command" : "shell";
     const place = make("div", { class: "screen" });
-    this.#notices = this.#store.add(new LiveNotices(this.#what));
+    this.#notices = this.#store.add(new LiveNotices(this.#what, describeTarget(shell.target)));
     this.#opening = this.#store.add(new Opening(this.#what, shell.status, this.#notices));
     this.#bar = new EndBar(this.#what === "shell" ? "New shell" : "Run again", () => this.invites && this.#again());
     this.#notices.element.addEventListener("click", () => this.screen.terminal.focus());
