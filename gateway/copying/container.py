@@ -12,6 +12,7 @@ from gateway.errors import HopFailed
 from gateway.protocol.messages import Output, Stream
 
 BLOCK = 1 << 20  # bytes by which files are addressed
+WINDOW = 128  # blocks of a file that one command reads or writes: less than the journals on the way hold
 _SAID = 8 * 1024  # bytes of what programs say, of which the last line is told
 _LIST = 256 << 20  # bytes of the list of a directory
 _NOISE = (b"records in", b"records out", b" copied, ", b"Exiting with failure status")  # of dd and GNU tar
@@ -198,6 +199,13 @@ class _Heard:
     def words(self) -> str:
         """Returns what a program said last."""
         return (self._said or self._held).decode("utf-8", "replace")
+
+
+def window_end(block: int, size: int) -> int:
+    """Returns the block before which a command ends that reads from `block` on: WINDOW blocks further, or where a file of
+    `size` bytes ends. A file without a size, as in /proc, has no end that is known.
+    """
+    return min(block + WINDOW, -(-size // BLOCK)) if size else block + WINDOW
 
 
 def _hashes(reports: list[list[str]]) -> list[str]:

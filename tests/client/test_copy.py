@@ -85,8 +85,8 @@ async def test_a_directory_is_the_same_there_also_through_lost_hops(shell, tmp_p
 
 @pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
 async def test_a_large_file_goes_on_where_the_hop_was_lost(shell, tmp_path, monkeypatch, up):
-    for module in ("upload_file", "download"):
-        monkeypatch.setattr(f"gateway.client.copy.{module}.WINDOW", 8)
+    for module in ("client.copy.upload_file", "copying.container"):
+        monkeypatch.setattr(f"gateway.{module}.WINDOW", 8)
     origin = tmp_path / "f" if up else shell.directory / "f"
     origin.write_bytes(b"".join(NOISE[n:] + NOISE[:n] for n in range(20)) + b"end")
     shell.cuts = [5_500_000, 200_000, 6_000_000]

@@ -39,7 +39,7 @@ async def transfer_of(shell, path, way="download", total=None):
 @pytest.mark.parametrize("missing", ["", "dd", "sha256sum"])
 async def test_a_download_goes_on_in_the_byte_where_the_hop_was_lost(tmp_path, monkeypatch, missing):
     monkeypatch.setattr(moving, "_PAUSE", 0.0)
-    monkeypatch.setattr(moving, "_WINDOW", 2)
+    monkeypatch.setattr("gateway.copying.container.WINDOW", 2)
     shell = LocalShell(tmp_path, tuple(tool for tool in TOOLS if tool != missing))
     (shell.directory / "f").write_bytes(NOISE)
     transfer, got = await transfer_of(shell, "f"), []
@@ -77,7 +77,7 @@ async def test_a_download_that_changes_is_not_whole(tmp_path, change, how):
 
 
 async def test_a_download_of_a_log_is_as_long_as_it_was_announced(tmp_path, monkeypatch):
-    monkeypatch.setattr(moving, "_WINDOW", 2)
+    monkeypatch.setattr("gateway.copying.container.WINDOW", 2)
     shell = LocalShell(tmp_path)
     (shell.directory / "f").write_bytes(NOISE)
     transfer, got = await transfer_of(shell, "f"), []

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from gateway.client.copy.archive import unpack
 from gateway.client.copy.local_tree import LocalFile, LocalTree
-from gateway.client.copy.work import ATTEMPTS, CHANGES, LARGE, WINDOW, Work, batches
-from gateway.copying.container import BLOCK, Look
+from gateway.client.copy.work import ATTEMPTS, CHANGES, LARGE, Work, batches
+from gateway.copying.container import BLOCK, Look, window_end
 from gateway.copying.entries import Changed, CopyFailed, Entry, refused_name
 from gateway.errors import why
 
@@ -83,7 +83,7 @@ async def _window(
     came to it is left out. Raises Changed where the file is another one.
     """
     block, known = divmod(file.written, BLOCK) if blocks else (0, file.written)
-    last = min(block + WINDOW, -(-entry.size // BLOCK)) if entry.size else block + WINDOW
+    last = window_end(block, entry.size)
     held = bytearray()
 
     async def take(data: bytes) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import IO
 
 from gateway.client.copy import local_files
-from gateway.client.copy.work import WINDOW, Work, in_thread
-from gateway.copying.container import BLOCK, Look
+from gateway.client.copy.work import Work, in_thread
+from gateway.copying.container import BLOCK, WINDOW, Look
 from gateway.copying.entries import Changed, Entry
 
 

@@ -13,7 +13,6 @@ from gateway.copying.entries import Changed, CopyFailed, CopyResult, Entry
 from gateway.errors import HopFailed
 from gateway.timeouts import wait_within
 
-WINDOW = 128  # blocks of a file that one command reads or writes: less than the journals on the way hold
 LARGE = 32 * BLOCK  # bytes: a larger file is copied by itself, and goes on within itself after a lost hop
 BATCH = 64 * BLOCK  # bytes of smaller files that one archive has
 BATCH_NAMES = 500

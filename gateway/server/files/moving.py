@@ -8,13 +8,12 @@ from contextlib import suppress
 
 from aiohttp.http_exceptions import PayloadEncodingError
 
-from gateway.copying.container import BLOCK, Container, Look
+from gateway.copying.container import BLOCK, Container, Look, window_end
 from gateway.copying.entries import Changed, CopyFailed, Entry
 from gateway.errors import DapError, HopFailed
 from gateway.server.files.transfer import Transfer, Transfers
 from gateway.timeouts import wait_within
 
-_WINDOW = 128  # blocks that one command reads: less than a session's journal holds
 _TIDY = 5.0  # seconds
 _LOOK = 30.0  # seconds between looks for uploads that were abandoned
 _PATIENCE = 60.0  # seconds in which a hop may come back while a download waits
@@ -100,8 +99,9 @@ async def send(transfer: Transfer, put: Put) -> None:
         held = data
 
     while True:
-        end = min(size, (transfer.done // BLOCK + _WINDOW) * BLOCK) if blocks else size
-        now = await _read(transfer, size, blocks=blocks, take=take)
+        last = window_end(transfer.done // BLOCK, size)
+        end = min(size, last * BLOCK) if blocks else size
+        now = await _read(transfer, last, blocks=blocks, take=take)
         try:
             transfer.grew = look.file.grew(now)
         except Changed as error:
@@ -133,13 +133,11 @@ async def send_directory(transfer: Transfer, put: Put) -> None:
         transfer.message = "tar could not read all of it, or some of it changed meanwhile"
 
 
-async def _read(transfer: Transfer, size: int, *, blocks: bool, take: Put) -> Entry:
-    """Hands the next blocks to `take`, from where the transfer stands, and returns what the file is then; without `blocks` all
-    of it. Goes on within the block where a hop was lost that comes back in time. `size`: bytes that the file had at first, 0
-    where it has none. Raises as `send`.
+async def _read(transfer: Transfer, last: int, *, blocks: bool, take: Put) -> Entry:
+    """Hands the blocks before `last` to `take`, from where the transfer stands, and returns what the file is then; without
+    `blocks` all of it. Goes on within the block where a hop was lost that comes back in time. Raises as `send`.
     """
-    last, pause = transfer.done // BLOCK + _WINDOW, asyncio.get_running_loop().time() + _PATIENCE
-    last = min(last, -(-size // BLOCK)) if size else last
+    pause = asyncio.get_running_loop().time() + _PATIENCE
     while True:
         block, known = divmod(transfer.done, BLOCK) if blocks else (0, transfer.done)
 
