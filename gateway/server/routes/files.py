@@ -1,4 +1,4 @@
-"""Files for the page, up and down, with progress and a hash; directories down, as archives. See the README of the protocol."""
+"""Files and directories for the page, up and down, with progress and a hash. See the README of the protocol."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -54,6 +54,7 @@ async def new_transfer(request: web.Request) -> web.Response:
         raise Refusal(400, "path is empty: name a file, or a directory to upload to")
     if way == "upload" and (not name or "/" in name or name in (".", "..")):
         raise Refusal(400, "name is the file's own, without a directory")
+    directory = way == "upload" and body.get("directory") is True
     async with _refusing(request):
         identity = request[IDENTITY]
         target = await _target(request, body)
@@ -65,14 +66,20 @@ async def new_transfer(request: web.Request) -> web.Response:
             checked_source(look, path)
             total = look.file.size if look.file else None
         else:
-            check = checked_directory if body.get("directory") is True else checked_target
+            check = checked_directory if directory else checked_target
             path, look = await check(container, path, name)
             size = body.get("size")
             total = size if isinstance(size, int) and not isinstance(size, bool) else None
     transfer = Transfer(
-        identity, target, "download" if way == "download" else "upload", container, look, path, total
+        identity,
+        target,
+        "download" if way == "download" else "upload",
+        container,
+        look,
+        path,
+        total,
+        directory,
     )
-    transfer.directory = way == "upload" and body.get("directory") is True
     request.app[TRANSFERS].add(transfer)
     url = {"url": f"/gateway/v1/downloads/{transfer.secret}"} if way == "download" else {}
     answer = {**transfer.body(), **url, "name": transfer.filename, "exists": look.kind == "file"}
