@@ -158,7 +158,7 @@ class ExecWay:
         age = float(exit_["age"])
         known = self._known
         if (
-            self._cuts.lost(age)
+            self._cuts.lost(age, time.monotonic())
             and known
             and known.generation == exit_.get("generation")
             and not known.broken
