@@ -2,6 +2,7 @@
 
 import { at, storageKey } from "./base.ts";
 import { clusterPath, type Target } from "./protocol/target.ts";
+import { stored } from "./storage.ts";
 
 const KEY = storageKey("dap-gateway.token");
 const NAME = storageKey("dap-gateway.identity");
@@ -46,14 +47,6 @@ export function keep({ token: value, name }: Given): void {
     storage.setItem(KEY, value);
     storage.setItem(NAME, name);
   });
-}
-
-function stored<T>(use: (storage: Storage) => T): T | undefined {
-  try {
-    return use(sessionStorage);
-  } catch {
-    return undefined;
-  }
 }
 
 /** A token that a ticket was exchanged for, and the name of its owner. */

@@ -2,6 +2,7 @@
 
 import { storageKey } from "./base.ts";
 import { asObject, asText } from "./protocol/utf8.ts";
+import { stored } from "./storage.ts";
 
 const KEY = `${storageKey("dap-gateway.panel")} `;
 
@@ -22,13 +23,5 @@ export function keptPanel(shell: string): KeptPanel | undefined {
     return found && { name: asText(found["name"]), container: asText(found["container"]) };
   } catch {
     return undefined;
-  }
-}
-
-function stored<T>(use: (items: Storage) => T): T | undefined {
-  try {
-    return use(sessionStorage);
-  } catch {
-    return undefined; // a browser that lets a page store nothing, or no more
   }
 }

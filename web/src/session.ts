@@ -11,7 +11,6 @@ import type { ServerMessage, Size } from "./protocol/messages.ts";
 import { attachPath } from "./protocol/target.ts";
 import { Acknowledger } from "./acknowledge.ts";
 
-
 export class Session implements Disposable {
   readonly #open: (path: string) => Socket;
   readonly #emit: (event: SessionEvent) => void;

@@ -3,6 +3,7 @@
 import { storageKey } from "./base.ts";
 import { parseLayout, type Layout } from "./panes/layout.ts";
 import type { Argv } from "./protocol/target.ts";
+import { stored } from "./storage.ts";
 
 const KEY = storageKey("dap-gateway.tabs");
 
@@ -58,12 +59,4 @@ function parseTab(value: unknown): KeptTab | undefined {
   const { layout, focused } = value as Record<string, unknown>;
   const parsed = parseLayout(layout);
   return parsed !== undefined && typeof focused === "string" ? { layout: parsed, focused } : undefined;
-}
-
-function stored<T>(use: (items: Storage) => T): T | undefined {
-  try {
-    return use(sessionStorage);
-  } catch {
-    return undefined;
-  }
 }

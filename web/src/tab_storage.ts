@@ -7,6 +7,7 @@ import { fromUnits, toUnits } from "./bytes.ts";
 import type { Kept } from "./events.ts";
 import type { InputState } from "./input.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { stored } from "./storage.ts";
 
 /** Prefix of a record's key. The number changes with the format, so that records of an older page are left unread. */
 const KEY = `${storageKey("dap-gateway.session/1")} `;
@@ -31,14 +32,14 @@ type Stored = Omit<Record, "kept"> & {
  * a crashed tab had time to store, may be wrong.
  */
 export function find(link: string): Record | undefined {
-  const found = storage((items) => parse(items.getItem(KEY + link)));
+  const found = stored((items) => parse(items.getItem(KEY + link)));
   if (!found) forget(link);
   return found;
 }
 
 /** Stores the record under `link`, without the screen if the browser's quota is full; drops stale records first. */
 export function keep(link: string, record: Record): void {
-  storage((items) => {
+  stored((items) => {
     prune(items);
     try {
       items.setItem(KEY + link, format(record));
@@ -49,12 +50,12 @@ export function keep(link: string, record: Record): void {
 }
 
 export function forget(link: string): void {
-  storage((items) => items.removeItem(KEY + link));
+  stored((items) => items.removeItem(KEY + link));
 }
 
 /** Removes the records of all sessions, of whatever link. */
 export function forgetAll(): void {
-  storage((items) => names(items).forEach((name) => items.removeItem(name)));
+  stored((items) => names(items).forEach((name) => items.removeItem(name)));
 }
 
 /** Removes unreadable records, and records of sessions whose grace ended a day ago or earlier. */
@@ -81,14 +82,6 @@ function parse(text: string | null): Record | undefined {
   try {
     const { kept, screen, taken } = JSON.parse(text) as Stored;
     return { kept: { ...kept, input: kept.input && { ...kept.input, sent: fromUnits(kept.input.sent) } }, screen, taken };
-  } catch {
-    return undefined;
-  }
-}
-
-function storage<T>(use: (items: Storage) => T): T | undefined {
-  try {
-    return use(sessionStorage);
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@
 import { storageKey } from "../base.ts";
 import { COLUMNS, type Sort } from "./row.ts";
 import { asObject, asText } from "../protocol/utf8.ts";
+import { stored } from "../storage.ts";
 
 export interface ListMemory {
   cluster: string;
@@ -50,12 +51,4 @@ function read(): ListMemory {
     active: asText(found?.["active"]) || undefined,
     scroll: typeof scroll === "number" ? scroll : 0,
   };
-}
-
-function stored<T>(use: (items: Storage) => T): T | undefined {
-  try {
-    return use(sessionStorage);
-  } catch {
-    return undefined;
-  }
 }
