@@ -1,7 +1,6 @@
 """The states of the page's list, and of what stands beside a shell, from a gateway whose API server is a script."""
 
 import asyncio
-import json
 import random
 import re
 import tempfile
@@ -13,7 +12,7 @@ from pathlib import Path
 from playwright.async_api import Page, expect
 from support.scripted import Scripted
 from support.served import TOKEN, Served, cluster_at, config_for, served
-from support.upstream import upstream_at
+from support.upstream import say, upstream_at
 
 from gateway.protocol.outcome import Hop
 from gateway.server import lookup
@@ -88,15 +87,15 @@ class Api:
         path, _, query = head.split(b" ", 2)[1].decode().partition("?")
         if self.state == "forbidden":
             status = {"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden"}
-            return self._send(writer, 403, status | {"message": REFUSED})
+            return say(writer, 403, status | {"message": REFUSED})
         if self.state == "failed":
-            return self._send(writer, 503, "no route to host")
+            return say(writer, 503, "no route to host")
         if self.state == "opening":
             return None
         if path.endswith("/log"):
             return self._log(writer)
         if "/pods/" in path:
-            return self._send(writer, 200, POD)
+            return say(writer, 200, POD)
         if "watch=true" in query:
             writer.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -120,11 +119,11 @@ class Api:
             "columnDefinitions": COLUMNS,
             "rows": rows[at : at + 500],
         }
-        return self._send(writer, 200, found)
+        return say(writer, 200, found)
 
     def _log(self, writer: asyncio.StreamWriter) -> None:
         if self.state == "nologs":
-            return self._send(writer, 403, {"kind": "Status", "message": NO_LOGS})
+            return say(writer, 403, {"kind": "Status", "message": NO_LOGS})
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n")
         for second in range(60):
             what = (
@@ -133,14 +132,6 @@ class Api:
             line = f"2026-01-02T03:04:{second:02}.000000001Z \x1b[32minfo\x1b[0m {what}\n".encode()
             writer.write(b"%x\r\n%s\r\n" % (len(line), line))
         return None
-
-    def _send(self, writer: asyncio.StreamWriter, code: int, body: object) -> None:
-        data = json.dumps(body).encode()
-        writer.write(
-            b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-            % (code, len(data))
-        )
-        writer.write(data)
 
 
 @asynccontextmanager

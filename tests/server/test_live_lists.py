@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from support.upstream import upstream_at
+from support.upstream import say, upstream_at
 from test_sessions import page
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -46,7 +46,7 @@ class Api:
         target = head.split(b" ", 2)[1].decode()
         self.asked.append((target, head.decode().lower()))
         if self.refusal:
-            return self._send(writer, *self.refusal)
+            return say(writer, *self.refusal)
         if "watch=true" in target:
             writer.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -59,7 +59,7 @@ class Api:
         metadata = {"resourceVersion": "7"} | (
             {"continue": str(at + 1), "remainingItemCount": rest} if rest else {}
         )
-        return self._send(
+        return say(
             writer,
             200,
             {"kind": "Table", "metadata": metadata, "columnDefinitions": COLUMNS, "rows": self.pages[at]},
@@ -77,14 +77,6 @@ class Api:
             writer.close()
         self._writers.clear()
         self.watching.clear()
-
-    def _send(self, writer, status, body):
-        data = json.dumps(body).encode()
-        writer.write(
-            b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-            % (status, len(data))
-        )
-        writer.write(data)
 
     @property
     def lists(self):

@@ -1,6 +1,7 @@
 """An API server behind the gateway's own client that records every byte of a request, and answers as it is told."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -136,6 +137,16 @@ def said(answer: bytes) -> Answer:
         await writer.drain()
 
     return say
+
+
+def say(writer: asyncio.StreamWriter, status: int, body: object) -> None:
+    """Writes an answer with an object in JSON."""
+    data = json.dumps(body).encode()
+    head = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
+        status,
+        len(data),
+    )
+    writer.write(head + data)
 
 
 @asynccontextmanager
