@@ -9,10 +9,9 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from faultrig.served import Serve
-from playwright.async_api import async_playwright, expect
-from support.browser import ARGUMENTS, chromium, open_tab
+from playwright.async_api import expect
 from support.lab import kubectl, namespace
+from support.real_page import real_gateway, real_tab
 
 pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(180)]
 MANY = 50_000_000
@@ -31,25 +30,14 @@ async def tab(cluster, lab, tmp_path):
     """A page beside whose shell in the pod `count` there can be panels."""
     assert cluster
     assert lab
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium: apt-get install chromium, or set DAP_CHROMIUM")
-    serve, where = Serve("relay", tmp_path), f"dap-panels-{token_hex(4)}"
+    where = f"dap-panels-{token_hex(4)}"
     with namespace(where):
         kubectl("apply", "-n", where, "-f", "-", given=json.dumps(POD))
         kubectl("wait", "-n", where, "--for=condition=Ready", "pod/count", "--timeout=60s")
-        try:
-            await serve.start()
-            async with async_playwright() as playwright:
-                browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-                async with open_tab(browser, serve.access.url) as opened:
-                    await opened.visit(f"#ticket={await serve.ticket()}&path=/default/{where}/count/main")
-                    await opened.state("connected")
-                    yield opened
-                await browser.close()
-            await serve.clear()
-        finally:
-            await serve.end()
+        async with real_gateway(tmp_path) as serve, real_tab(serve) as opened:
+            await opened.visit(f"#ticket={await serve.ticket()}&path=/default/{where}/count/main")
+            await opened.state("connected")
+            yield opened
 
 
 async def test_a_log_goes_on_after_a_lost_hop_with_each_line_once(tab, lab):

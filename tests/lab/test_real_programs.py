@@ -7,9 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from faultrig.served import Serve
-from playwright.async_api import async_playwright
-from support.browser import ARGUMENTS, chromium, open_tab
+from support.real_page import real_gateway, real_tab
 
 from gateway.protocol.messages import Stream
 
@@ -29,24 +27,12 @@ PROGRAMS = {  # what is typed, each part after a pause: vi takes an escape and t
 async def tab(cluster, tmp_path):
     """A page with a shell in `web-0`; `frames` has what its WebSockets got."""
     assert cluster
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium: apt-get install chromium, or set DAP_CHROMIUM")
-    serve = Serve("relay", tmp_path)
-    try:
-        await serve.start()
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-            async with open_tab(browser, serve.access.url) as opened:
-                opened.frames = []
-                opened.page.on("websocket", lambda socket: listen(socket, opened.frames))
-                await opened.visit(f"#ticket={await serve.ticket()}&path=/default/default/web-0/main")
-                await opened.state("connected")
-                yield opened
-            await browser.close()
-        await serve.clear()
-    finally:
-        await serve.end()
+    async with real_gateway(tmp_path) as serve, real_tab(serve) as opened:
+        opened.frames = []
+        opened.page.on("websocket", lambda socket: listen(socket, opened.frames))
+        await opened.visit(f"#ticket={await serve.ticket()}&path=/default/default/web-0/main")
+        await opened.state("connected")
+        yield opened
 
 
 def listen(socket, frames):

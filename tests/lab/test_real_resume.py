@@ -8,9 +8,9 @@ from secrets import token_hex
 
 import pytest
 from faultrig.served import Serve
-from playwright.async_api import async_playwright, expect
-from support.browser import ARGUMENTS, chromium, open_tab
+from playwright.async_api import expect
 from support.dap import Home, on_a_terminal
+from support.real_page import real_gateway, real_tab
 
 pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(150)]
 
@@ -50,13 +50,8 @@ async def serve(cluster, lab, tmp_path):
     """`dap serve`, over the relay."""
     assert cluster
     assert lab
-    process = Serve("relay", tmp_path)
-    try:
-        await process.start()
+    async with real_gateway(tmp_path) as process:
         yield process
-        await process.clear()
-    finally:
-        await process.end()
 
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda one: one.__name__)
@@ -96,15 +91,9 @@ async def tab(serve):
     async def accept(dialog):
         await dialog.accept()
 
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium: apt-get install chromium, or set DAP_CHROMIUM")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        async with open_tab(browser, serve.access.url) as opened:
-            opened.page.on("dialog", accept)
-            yield opened
-        await browser.close()
+    async with real_tab(serve) as opened:
+        opened.page.on("dialog", accept)
+        yield opened
 
 
 @pytest.mark.parametrize("broken", [*BREAKS, None], ids=lambda one: one.__name__ if one else "it_is_reloaded")
