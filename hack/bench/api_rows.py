@@ -16,6 +16,7 @@ from api_http import Http, connected
 from api_ways import ApiWay, Ways, gateway
 from conversation import LIMIT, BenchError
 from memory import pss
+from processes import ticks
 
 POD = "/api/v1/namespaces/default/pods/bash-0"
 NAMESPACE = "dap-bench-api"
@@ -261,5 +262,4 @@ def cost(ways: Ways) -> list[Found]:
 
 
 def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return ticks(Path(f"/proc/{pid}")) / os.sysconf("SC_CLK_TCK")

@@ -12,10 +12,11 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from pathlib import Path
 
 from chain import spot
 from conversation import Asked, BenchError, Conversation, Way
+from memory import pss
+from processes import running
 from rows import opened
 from served import serving
 
@@ -95,14 +96,11 @@ def _leave(session: Conversation) -> None:
 def _processes() -> dict[str, tuple[int, int]]:
     """(count, kilobytes of proportional memory) by name, on this machine, which is every hop of the lab."""
     found: dict[str, tuple[int, int]] = {}
-    for path in Path("/proc").glob("[0-9]*"):
+    for path, name, argv in running():
+        if name == "incus" and "exec" not in argv:
+            continue
         try:
-            argv = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            name = "gateway" if argv[1:3] == ["-m", "gateway"] else (path / "comm").read_text().strip()
-            if name == "incus" and "exec" not in argv:
-                continue
-            lines = (path / "smaps_rollup").read_text().splitlines()
-            memory = int(next(line for line in lines if line.startswith("Pss:")).split()[1])
+            memory = pss(int(path.name))
         except (OSError, StopIteration):
             continue
         count, total = found.get(name, (0, 0))

@@ -10,11 +10,11 @@ import argparse
 import os
 import sys
 from collections import Counter
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import ExitStack, suppress
 from statistics import median
 
 from chain import MODES, serving_way, spot
+from processes import running, ticks
 from raw import Raw
 from rows import MIB, output, upload
 
@@ -76,22 +76,11 @@ def _spent() -> Counter[str]:
     """Milliseconds of all processes that run, and of those they have waited for, by what the table calls the program."""
     names = {name: program for program, all_ in _PROGRAMS.items() for name in all_}
     found: Counter[str] = Counter()
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            argv = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            comm, _, rest = (path / "stat").read_text().partition("(")[2].rpartition(")")
-        except OSError:
-            continue
-        comm = (
-            "gateway"
-            if argv[1:3] == ["-m", "gateway"]
-            else "bench"
-            if path.name == str(os.getpid())
-            else comm
-        )
-        fields = rest.split()
-        if comm in names:
-            found[names[comm]] += round(sum(map(int, fields[11:15])) * _TICK)
+    for path, name, _ in running():
+        program = names.get("bench" if path.name == str(os.getpid()) else name)
+        if program:
+            with suppress(OSError):
+                found[program] += round(ticks(path, children=True) * _TICK)
     return found
 
 
