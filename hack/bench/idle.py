@@ -47,6 +47,7 @@ def main() -> int:
             seconds = _open(stack, way, given)
             time.sleep(_SETTLE)
             after = _processes()
+        _leave(first)
     if given.beside:
         straight.append(_rate(spot(), given))
         rates = ", ".join(f"{rate:.1f}" for rate in straight)
