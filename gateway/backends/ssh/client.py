@@ -15,7 +15,7 @@ from asyncssh.packet import SSHPacket
 from gateway.backends.ssh.algorithms import CHACHA
 from gateway.backends.ssh.foreign_text import shown
 from gateway.backends.ssh.key_exchange import KEXINIT, nothing_in_common
-from gateway.backends.ssh.overrides import take_any_version
+from gateway.backends.ssh.overrides import say_nothing_of_packets, take_any_version
 from gateway.backends.ssh.settings import SshSettings
 from gateway.errors import HopFailed
 
@@ -80,6 +80,7 @@ class Client(asyncssh.SSHClient):
         self._watch_sending(conn)
         self._keep_offer(conn)
         take_any_version(conn)
+        say_nothing_of_packets(conn)
 
     def _keep_greeting(self, conn: asyncssh.SSHClientConnection) -> None:
         receive = conn.data_received

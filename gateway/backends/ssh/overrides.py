@@ -1,11 +1,11 @@
-"""Makes asyncssh 2.24 accept text of a host that is not ASCII or UTF-8.
+"""Makes asyncssh 2.24 accept text of a host that is not ASCII or UTF-8, and spend less on each packet.
 
-Each override does what the method of asyncssh that it replaces does, but for the decoding.
+Each override of a method does what the method of asyncssh that it replaces does, but for the decoding.
 """
 
 import asyncssh
 from asyncssh import auth
-from asyncssh.packet import SSHPacket
+from asyncssh.packet import SSHPacket, SSHPacketLogger
 
 _LONGEST = 255  # bytes of a version line (RFC 4253, 4.2)
 
@@ -29,6 +29,17 @@ def take_any_version(conn: asyncssh.SSHClientConnection) -> None:
         return True
 
     conn._recv_handler = recv_version
+
+
+def say_nothing_of_packets(handler: SSHPacketLogger) -> None:
+    """Makes a connection or a channel leave out its words on each packet, which asyncssh composes for a level of its log
+    that no gateway has: a tenth of what a packet costs.
+    """
+    handler.log_sent_packet = handler.log_received_packet = _nothing  # type: ignore[method-assign, assignment]
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 class _KeyboardInteractive(auth._ClientKbdIntAuth):

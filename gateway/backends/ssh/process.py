@@ -8,6 +8,7 @@ from contextlib import suppress
 import asyncssh
 
 from gateway.backends.ssh.foreign_text import shown
+from gateway.backends.ssh.overrides import say_nothing_of_packets
 from gateway.errors import HopFailed
 from gateway.protocol.target import TerminalSize
 
@@ -38,6 +39,7 @@ class Process(asyncssh.SSHClientSession[bytes]):
         self._channel = chan
         self.opened = True
         chan.set_write_buffer_limits(high=_HIGH_WATER)
+        say_nothing_of_packets(chan)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         if self._sink:

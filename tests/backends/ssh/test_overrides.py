@@ -14,6 +14,8 @@ from asyncssh import auth, connection
         ("_recv_version", ["self._inpbuf.find(b'\\n'", "self._server_version = version", "self._send_kexinit()",
                            "self._kexinit_sent = True", "self._recv_handler = self._recv_pkthdr"]),
         ("send_packet", ["pkttype: int, *args: bytes"]),
+        ("log_sent_packet", ["note: str = ''"]),
+        ("log_received_packet", ["note: str = ''"]),
         ("process_packet", ["pkttype: int, pktid: int", "packet: SSHPacket"]),
         ("_send_kexinit", ["self.send_packet(MSG_KEXINIT, packet[1:])"]),
         ("data_received", ["data: bytes, datatype: DataType = None"]),
