@@ -7,7 +7,8 @@ import struct
 from contextlib import suppress
 from typing import cast
 
-from aiohttp import ClientError, WSCloseCode, hdrs, web
+from aiohttp import ClientConnectionResetError, ClientError, WSCloseCode, hdrs, web
+from aiohttp._websocket.helpers import MSG_SIZE  # pinned by tests/server/test_frame_writer.py
 from aiohttp.http import HttpVersion11
 from aiohttp.http_websocket import WebSocketReader, WebSocketWriter
 
@@ -24,6 +25,9 @@ _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _VERSION = "13"
 # a refusal says which version is spoken (RFC 6455, 4.4)
 _SPOKEN: dict[str, str] = {hdrs.SEC_WEBSOCKET_VERSION: _VERSION}
+_HEAD, _LONG_HEAD = struct.Struct("!BBH"), struct.Struct("!BBQ")  # of frames from 126 bytes, from 64 KiB on
+_FIN = 0x80
+_WAITING = 64 * 1024  # bytes that may wait for the client before whoever sends waits
 _TCP_INFO = struct.Struct("2x2B20xI28xI")  # linux/tcp.h: retransmits, probes, unacked, last_ack_recv
 
 
@@ -42,7 +46,8 @@ class Socket(web.WebSocketResponse):
         return await super().close(code=code, message=message, drain=drain)
 
     def _post_start(self, request: web.BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
-        super()._post_start(cast("web.BaseRequest", _Checked(request)), protocol, writer)
+        whole = _Writer(writer.protocol, writer.transport, limit=_WAITING)
+        super()._post_start(cast("web.BaseRequest", _Checked(request)), protocol, whole)
 
     async def hang_up(self, code: int, message: str, seconds: float) -> None:
         """Closes with `code`, waits at most so long for the answer, and drops the connection."""
@@ -94,7 +99,7 @@ def handshake(request: web.Request, row: Subprotocol, close_timeout: float) -> S
         autoping=False,
         compress=False,
         max_msg_size=(MAX_OWN if row.control else MAX_MESSAGE) + 2,
-        writer_limit=64 * 1024,
+        writer_limit=_WAITING,
     )
     if not websocket.can_prepare(_offering(request, row)).ok:
         raise Refusal(400, "Bad Request")
@@ -131,6 +136,21 @@ def _offering(request: web.Request, row: Subprotocol) -> web.Request:
     if row.name:
         headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = row.name
     return request.clone(headers=headers)
+
+
+class _Writer(WebSocketWriter):
+    """aiohttp's, but for a large frame's head, which aiohttp sends by itself: a packet that wakes the client for four bytes."""
+
+    def _write_websocket_frame(self, message: bytes, opcode: int, rsv: int) -> None:
+        size = len(message)
+        if size <= MSG_SIZE:
+            super()._write_websocket_frame(message, opcode, rsv)
+            return
+        if self.transport.is_closing():
+            raise ClientConnectionResetError("Cannot write to closing transport")
+        form, head = (126, _HEAD) if size < 1 << 16 else (127, _LONG_HEAD)
+        self.transport.writelines((head.pack(_FIN | rsv | opcode, form, size), message))
+        self._output_size += head.size + size
 
 
 class _Checked:
