@@ -25,7 +25,7 @@ from gateway.protocol.outcome import Outcome
 from gateway.protocol.subprotocols import OWN, Subprotocol
 from gateway.server.metrics import Metrics
 from gateway.server.websocket.acknowledgements import Acknowledgements, hello
-from gateway.server.websocket.delivery import Delivery, WithinCredit, flushes
+from gateway.server.websocket.delivery import Delivery, WithinCredit
 from gateway.server.websocket.keepalive import Keepalive
 from gateway.server.websocket.socket import Gone, Socket
 from gateway.sessions.resumption import Resumption
@@ -220,8 +220,7 @@ class Attachment:
 
     async def _write(self, data: bytes) -> None:
         await self._session.write(data)
-        self._delivery.typed(data)
-        if flushes(data):
+        if self._delivery.typed(data):
             self._changed.set()
 
 
