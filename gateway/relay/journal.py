@@ -133,6 +133,10 @@ class Journal:
         """
         return self._capacity - (self.end - self.start)
 
+    def spills(self, count: int) -> bool:
+        """True where so many more bytes would move some that are in memory to the spool."""
+        return 0 < self._in_memory > self._memory - count
+
     @property
     def behind(self) -> bool:
         """True while much waits for the disk: whoever writes more should wait, so that memory is bounded."""

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable
 
 from gateway.backends.contract import Channel
+from gateway.event import Event
 from gateway.protocol.messages import Stream
 from gateway.relay.journal import Journal
 from gateway.relay.wire import FULL
 
 _PART = 4 * FULL  # bytes that the channel takes at once: full frames of a relay
+_MOMENT = 0.05  # seconds in which a command that reads makes room
 _PAUSE = 0.002  # seconds between looks at a disk that is slow; in that time much is written to any other disk
 
 
@@ -25,8 +27,9 @@ class Input:
         self.size = 0
         self._journal = journal
         self._on_input = on_input
-        self._changed = asyncio.Event()
-        self._freed = asyncio.Event()
+        self._changed = Event()
+        self._freed = Event()
+        self._keeps_up = True  # the command takes what is in memory within a moment
 
     @property
     def closed(self) -> bool:
@@ -35,7 +38,10 @@ class Input:
 
     async def write(self, data: bytes) -> None:
         """Appends input, and waits while the journal is full of unread input. Ignores input after `close` or `discard`."""
-        while data and not self._journal.closed:
+        while data:
+            await self._let_read(len(data))
+            if self._journal.closed:
+                return
             part = data[: max(self._journal.free, 0)]
             if part:
                 self._journal.append(Stream.STDIN, part)
@@ -47,6 +53,18 @@ class Input:
             else:
                 self._freed.clear()
                 await self._freed.wait()
+
+    async def _let_read(self, count: int) -> None:
+        """Waits a moment where memory has no room for `count` bytes: what a command is about to take need not go to the
+        disk and back. Once one has not kept up, it is waited for again when it has taken all that there was.
+        """
+        while self._keeps_up and self._journal.spills(count):
+            self._freed.clear()
+            try:
+                async with asyncio.timeout(_MOMENT):
+                    await self._freed.wait()
+            except TimeoutError:
+                self._keeps_up = False
 
     def close(self) -> None:
         """Ends the input: `feed` sends what was written, then the end of input."""
@@ -71,8 +89,9 @@ class Input:
         while True:
             record = self._journal.read(offset, _PART)
             if record:
-                offset += len(record[1])
-                await channel.write(record[1])
+                data = _frames(record[1])
+                offset += len(data)
+                await channel.write(data)
                 self._journal.drop(offset)
                 self._freed.set()
                 on_taken(offset)
@@ -80,5 +99,14 @@ class Input:
                 channel.write_eof()
                 return
             else:
+                self._keeps_up = True
                 self._changed.clear()
                 await self._changed.wait()
+
+
+def _frames(data: bytes) -> bytes:
+    """Returns the full frames that the data begins with, or all of it where it fills none: a frame for the rest would cost
+    every program on the way as much as a full one, and more may come behind it.
+    """
+    size = len(data) // FULL * FULL
+    return data[:size] if 0 < size < len(data) else data

@@ -14,6 +14,8 @@ from gateway.backends.resume import RecoveredSession
 from gateway.errors import HopFailed
 from gateway.protocol.outcome import Outcome, ended
 from gateway.protocol.target import Command, Target, TerminalSize
+from gateway.relay.spool import Spools
+from gateway.relay.wire import FULL
 from gateway.sessions.record import SessionRecord
 from gateway.sessions.resumption import Resumption
 from gateway.sessions.session import Session
@@ -33,10 +35,12 @@ def garbage_is_looked_at():
     gc.collect()
 
 
-def session_of(script: Script, command: Command = COMMAND, **limits: int) -> Session:
+def session_of(
+    script: Script, command: Command = COMMAND, spools: Spools | None = None, **limits: int
+) -> Session:
     return Session(
         "s", Identity("me", "token"), Target("default", "ns", "pod"), command,
-        ScriptedBackend(script), replace(Limits(), **limits),
+        ScriptedBackend(script), replace(Limits(), **limits), spools=spools,
     )  # fmt: skip
 
 
@@ -442,6 +446,77 @@ def test_input_waits_on_disk_and_then_its_writer_waits():
             assert await running == ended(0)
         assert keys.done()  # after the end there is nobody to wait for
         assert session.bytes_in <= 11_000
+
+    run(story())
+
+
+def test_input_that_the_command_takes_soon_does_not_go_to_the_disk():
+    async def story():
+        spools = Spools(inline=True)
+        script = Script(slow=0.01)
+        script.output = [script.eof, ended(0)]
+        session = session_of(script, journal_memory=1000, stdin_capacity=100_000, spools=spools)
+        taken = []
+
+        async def send():
+            for _ in range(50):
+                await session.write(bytes(400))
+                taken.append(spools.taken)
+            session.write_eof()
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(send())
+            assert await session.run() == ended(0)
+        assert len(script.stdin) == 20_000
+        assert set(taken) == {0}
+
+    run(story())
+
+
+def test_a_command_that_does_not_take_its_input_is_waited_for_a_moment_once():
+    async def story():
+        spools = Spools(inline=True)
+        script = Script([NEVER], slow=NEVER)
+        session = session_of(script, journal_memory=1000, stdin_capacity=100_000, spools=spools)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(session.run())
+            for _ in range(50):
+                await session.write(bytes(400))
+            assert now() < 0.1
+            assert spools.taken >= 18_000
+            session.end(GONE)
+
+    run(story())
+
+
+def test_a_command_may_end_while_input_waits_for_it_a_moment():
+    async def story():
+        script = Script(slow=NEVER)
+        script.output = [0.02, ended(0)]
+        session = session_of(script, journal_memory=1000)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(session.run())
+            for _ in range(50):
+                await session.write(bytes(400))
+        assert session.outcome == ended(0)
+        assert now() < 0.05
+
+    run(story())
+
+
+def test_input_goes_to_the_channel_in_full_frames():
+    async def story():
+        script = Script()
+        script.output = [script.eof, ended(0)]
+        session = session_of(script)
+        for _ in range(8):
+            await session.write(bytes(65536))
+        session.write_eof()
+        assert await session.run() == ended(0)
+        *full, last = map(len, script.written)
+        assert sum(full) + last == 8 * 65536
+        assert last < FULL
+        assert [size % FULL for size in full] == [0] * len(full)
 
     run(story())
 
