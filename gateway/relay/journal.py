@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections import deque
 from functools import partial
 from typing import Any
 
@@ -84,7 +83,7 @@ class Journal:
         self._memory = min(memory, capacity)
         self._capacity = self._most = capacity
         self._new_spool = partial(Spool, capacity, directory, spools or Spools(inline=True), owner)
-        self._recent: deque[tuple[int, bytes]] = deque()  # (offset, bytes), the newest at the right
+        self._recent: list[tuple[int, bytes]] = []  # (offset, bytes), the newest last; a few hundred
         self._in_memory = 0  # bytes in _recent
         self._runs = Runs()
         self._spool: Spool | None = None
@@ -170,7 +169,7 @@ class Journal:
         """Frees everything before `offset`; beyond the end it means the end."""
         self.start = max(self.start, min(offset, self.end))
         while self._recent and self._recent[0][0] + len(self._recent[0][1]) <= self.start:
-            self._in_memory -= len(self._recent.popleft()[1])
+            self._in_memory -= len(self._recent.pop(0)[1])
         self._runs.drop(self.start)
         if self._spool and self.start >= self.end - self._in_memory:
             self._spool.close()
@@ -227,7 +226,7 @@ class Journal:
             kept = data[max(self.start - offset, 0) :]  # what is dropped needs no position in the ring
             if kept and not spool.put(max(offset, self.start), kept):
                 break
-            self._recent.popleft()
+            self._recent.pop(0)
             self._in_memory -= len(data)
         self._look_at_spool()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
+from gateway.event import Event
 from gateway.protocol.outcome import Outcome
 
 AHEAD = 60.0  # seconds from a warning to the end; a limit under two minutes warns after half of its time
@@ -58,7 +59,7 @@ class Lifetime:
         self.warning: Warned | None = None
         self._idle = idle
         self._max_age = max_age
-        self._stirred = asyncio.Event()  # set by activity that may put off an announced end
+        self._stirred = Event()  # set by activity that may put off an announced end
 
     @property
     def limited(self) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gateway.access.identity import Identity
 from gateway.backends.resume import RecoveredSession, ResumableChannel, Resume
 from gateway.errors import Refused
+from gateway.event import Event
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command
 from gateway.protocol.terminal_modes import ModeHistory
@@ -58,7 +59,7 @@ class Resumption:
         self._seen = self._coming = 0
         self._confirmed = found is not None  # a client has the secret that an attach needs
         self._channel: ResumableChannel | None = None
-        self._end_delivered = asyncio.Event()  # or no client waits for the end
+        self._end_delivered = Event()  # or no client waits for the end
         self._alone: asyncio.TimerHandle | None = None
         self._session: Session
 

@@ -8,7 +8,7 @@ Input waits in a journal of its own, so that resizes and the close pass a comman
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -17,6 +17,7 @@ from gateway.access.identity import Identity
 from gateway.backends.contract import Backend, Channel, PodMonitor
 from gateway.backends.resume import RecoveredSession
 from gateway.errors import DapError
+from gateway.event import Event
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome, located
 from gateway.protocol.target import Command, Target, TerminalSize, Way
@@ -67,8 +68,9 @@ class Session:
         self._clock = asyncio.get_running_loop().time
         self._asked = self._clock()  # when the command last got input, or started
         self._size = command.size
-        self._resized = asyncio.Event()
-        self._watchers: set[asyncio.Event] = set()
+        self._channel: Channel | None = None
+        self._size_due = False  # `_send_size` is called in the next turn
+        self._watchers: set[Event] = set()
         self._ending, self.over = asyncio.Future[Outcome](), asyncio.Future[None]()
         if resumption:
             resumption.bind(self)
@@ -99,7 +101,9 @@ class Session:
     def resize(self, size: TerminalSize) -> None:
         """Sets the terminal's size, without waiting: the latest size wins. Before the start: sets the size at the start."""
         self._size = size
-        self._resized.set()
+        if self._channel and not self._size_due:
+            self._size_due = True
+            asyncio.get_running_loop().call_soon(self._send_size)
 
     def end(self, outcome: Outcome) -> None:
         """Ends the session with this outcome, without waiting for the end. The first call counts."""
@@ -119,9 +123,9 @@ class Session:
             self.over.set_result(None)
 
     @contextmanager
-    def watching(self) -> Iterator[asyncio.Event]:
+    def watching(self) -> Iterator[Event]:
         """Yields an event, set at each news for a client: start, output, input taken, a warning, a change of hop, the end."""
-        event = asyncio.Event()
+        event = Event()
         self._watchers.add(event)
         try:
             yield event
@@ -140,9 +144,9 @@ class Session:
         """
         try:
             async with asyncio.TaskGroup() as tasks:
-                enders = [tasks.create_task(self._await_end())]
+                enders = [tasks.create_task(self._end_with(self._ending))]
                 if self.lifetime.limited:
-                    enders.append(tasks.create_task(self._await_limit()))
+                    enders.append(tasks.create_task(self._end_with(self.lifetime.run(self.changed))))
                 await self._exec(tasks)
                 for ender in enders:
                     ender.cancel()
@@ -159,23 +163,21 @@ class Session:
             await self.resumption.closed(self.outcome)
         return self.outcome
 
-    async def _await_end(self) -> None:
-        raise End(await self._ending)
-
-    async def _await_limit(self) -> None:
-        raise End(await self.lifetime.run(self.changed))
+    async def _end_with(self, outcome: Awaitable[Outcome]) -> None:
+        raise End(await outcome)
 
     async def _exec(self, tasks: asyncio.TaskGroup) -> None:
-        self._resized.clear()
-        monitor = self._backend.monitor(self.target)
+        monitor, size = self._backend.monitor(self.target), self._size
         async with self._open() as channel:
             self.times.mark("started")
             self.way = channel.way or self.way
             if not (self.resumption and self.resumption.found):  # a recovered command started long ago
                 self._asked = self._clock()
             self.changed()
-            pumps = [tasks.create_task(self._feed(channel)), tasks.create_task(self._follow_size(channel))]
-            pumps.append(tasks.create_task(self._outlive(monitor)))
+            self._channel = channel
+            if self._size and self._size is not size:  # it has changed meanwhile
+                channel.resize(self._size)
+            pumps = [tasks.create_task(self._feed(channel)), tasks.create_task(self._outlive(monitor))]
             async for stream, data in channel.output():
                 if self.command.stdout if stream is Stream.STDOUT else self.command.stderr:
                     self.times.mark("first_byte")
@@ -198,9 +200,13 @@ class Session:
         return open_ and self._clock() - self._asked > _ANSWER
 
     def _open(self) -> AbstractAsyncContextManager[Channel]:
-        command = self.command if self._size is None else replace(self.command, size=self._size)
         run = self.resumption.channel if self.resumption else partial(self._backend.exec, self.target)
-        return run(command)
+        return run(replace(self.command, size=self._size))
+
+    def _send_size(self) -> None:
+        self._size_due = False
+        if self._channel and self._size and self.outcome is None:
+            self._channel.resize(self._size)
 
     async def _feed(self, channel: Channel) -> None:
         if not self.command.stdin:
@@ -216,13 +222,6 @@ class Session:
         """Records that the far side has taken the input before `offset`, and wakes the watchers."""
         self.received = max(self.received, offset)
         self.changed()
-
-    async def _follow_size(self, channel: Channel) -> None:
-        while True:
-            await self._resized.wait()
-            self._resized.clear()
-            if self._size:
-                channel.resize(self._size)
 
     async def _outlive(self, monitor: PodMonitor) -> None:
         """Ends the session when its pod was deleted, also when kubectl does not notice."""

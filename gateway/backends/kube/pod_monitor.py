@@ -17,6 +17,7 @@ import structlog
 from gateway.backends.contract import ClusterApi
 from gateway.backends.kube import pod as pods
 from gateway.errors import HopFailed
+from gateway.event import Event
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Target
 from gateway.supervision import supervise
@@ -163,7 +164,7 @@ class KubePodMonitor:
         self._lived: pods.Life | None = None  # the container's last known run, if it was running
         self._end: Outcome | None = None
         self._end_at = float("-inf")
-        self._ended = asyncio.Event()
+        self._ended = Event()
         self._watched: Watched | None = None
         self._cluster = watches.clusters
 
@@ -184,7 +185,7 @@ class KubePodMonitor:
                     if watched.known and self._look_at(watched.pod) and self._end:
                         return self._end
                     await watched.change()
-        return await asyncio.Event().wait()  # type: ignore[return-value]  # never
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]  # never
 
     async def diagnose(self, outcome: Outcome, *, may_wait: bool, suspicious: bool = False) -> Outcome:
         """Returns the end of the pod or container if that explains `outcome`, else `outcome`. Waits up to PATIENCE

@@ -1,13 +1,12 @@
 """Carries one stream of a link: queues what has come until it is read, and grants the relay credit for it."""
 
-import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from gateway.backends.relay.flow_window import ActivityTracker, FlowWindow
 from gateway.errors import HopFailed
+from gateway.event import Event
 from gateway.relay import wire
 
 AHEAD = 256 * 1024  # bytes of unread output up to which credit is granted as output comes
@@ -42,10 +41,10 @@ class LinkStream:
         self._unread = self._uncredited = 0
         self._withheld = False
         self._may_send = wire.Allowance(credit)
-        self._came: deque[tuple[int, bytes]] = deque()
-        self._news = asyncio.Event()
+        self._came: list[tuple[int, bytes]] = []
+        self._news = Event()
         self._watcher: Callable[[], None] | None = None
-        self._room = asyncio.Event()
+        self._room = Event()
         self._eof = self._unwanted = False
 
     @classmethod
@@ -83,8 +82,7 @@ class LinkStream:
 
     def take(self) -> list[tuple[int, bytes]]:
         """Returns at once what `read` would return, or an empty list; grants the credit that was withheld for it."""
-        batch = list(self._came)
-        self._came.clear()
+        batch, self._came = self._came, []
         self._unread = 0
         if self._withheld:  # the relay may have none left, and nothing more comes then
             self.credit()

@@ -12,6 +12,7 @@ from gateway.backends.relay.link_stream import LinkStream
 from gateway.backends.relay.seal import Seal
 from gateway.backends.resume import RecoveredSession, ResumeListener
 from gateway.errors import HopFailed
+from gateway.event import Event
 from gateway.protocol.messages import Stream
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.target import Command, Target, TerminalSize
@@ -58,7 +59,7 @@ class ResumableRelayChannel(RelayChannel):
         self._note: Mapping[str, Any] | None = None
         self._seen = 0
         self._unknown: Outcome | None = None
-        self._attached = asyncio.Event()
+        self._attached = Event()
         self._found = stream is None
         self._stream.received = self._arrived
 

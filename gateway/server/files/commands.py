@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from gateway.access.identity import Identity
 from gateway.errors import HopFailed, first
+from gateway.event import Event
 from gateway.protocol.actor import Actor
 from gateway.protocol.codec import CHUNK
 from gateway.protocol.messages import Output, Stream
@@ -53,7 +54,7 @@ class Commands:
 class Reader:
     """Reads what a session's command writes, and drops what was read. `exit_code`: the command's own, once it has ended."""
 
-    def __init__(self, session: Session, changed: asyncio.Event) -> None:
+    def __init__(self, session: Session, changed: Event) -> None:
         self._session = session
         self._changed = changed
         self._offset = session.output.start

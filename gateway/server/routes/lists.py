@@ -60,9 +60,10 @@ class Window:
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                others = [tasks.create_task(keepalive.watch()), tasks.create_task(keepalive.answer())]
+                keepalive.start(tasks)
                 await self._read(tasks, keepalive)
-                for task in (*others, *(task for task, _ in self._shown.values())):
+                keepalive.stop()
+                for task, _ in self._shown.values():
                     task.cancel()
         except* (Gone, ConnectionError):
             self._websocket.transport.abort()

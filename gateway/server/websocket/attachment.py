@@ -7,6 +7,7 @@ from contextlib import suppress
 import structlog
 from aiohttp import ClientError, WSCloseCode, WSMsgType
 
+from gateway.event import Event
 from gateway.protocol.codec import ClientDecoder, encode
 from gateway.protocol.errors import ProtocolError
 from gateway.protocol.messages import (
@@ -61,7 +62,7 @@ class Attachment:
         self._warned: tuple[str, float] | None = None
         self._close: tuple[int, str] = (WSCloseCode.OK, "")
         self._pulse = Keepalive(socket, limits, self._send)
-        self._changed = asyncio.Event()
+        self._changed = Event()
         self._receipts = Acknowledgements(session, limits)
 
     async def run(self) -> Outcome | None:
@@ -71,13 +72,13 @@ class Attachment:
         gone: Outcome | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                work = self._receive(), self._pulse.watch(), self._pulse.answer()
-                jobs = [tasks.create_task(job) for job in work]
+                reading = tasks.create_task(self._receive())
+                self._pulse.start(tasks)
                 await self._send_all()
-                for job in jobs:
-                    job.cancel()
+                self._pulse.stop()
+                reading.cancel()
                 # aiohttp's close waits for the client's only while nobody else reads
-                await asyncio.wait(jobs)
+                await asyncio.wait([reading])
                 await self._socket.close()  # an RST on what the client still sends would cost it the tail
         except* Gone as group:
             left: Gone = group.exceptions[0]  # type: ignore[assignment]  # one level: they are raised by our tasks

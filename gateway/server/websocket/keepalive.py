@@ -24,33 +24,49 @@ class Keepalive:
         self._say = say
         self._data: bytes | None = None
         self._asked = 0  # by ping messages of our own
-        self._pinged = asyncio.Event()
+        self._tasks: asyncio.TaskGroup
+        self._watching: asyncio.Task[None]
+        self._answering: asyncio.Task[None] | None = None
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Watches from now on, in a task of the group, which fails with Gone where the client is gone."""
+        self._tasks = tasks
+        self._watching = tasks.create_task(self._watch())
+
+    def stop(self) -> None:
+        """Ends the tasks, also one that waits for a client that does not read."""
+        self._watching.cancel()
+        if self._answering:
+            self._answering.cancel()
 
     def ping(self, data: bytes) -> None:
-        """Has `answer` send a pong with the data of a ping that has come."""
+        """Sends a pong with the data of a ping that has come, soon."""
         self._data = data
-        self._pinged.set()
+        self._answer()
 
     def ask(self) -> None:
-        """Has `answer` reply to a ping message of our own."""
+        """Replies to a ping message of our own, soon."""
         self._asked += 1
-        self._pinged.set()
+        self._answer()
 
-    async def answer(self) -> None:
+    def _answer(self) -> None:
+        if self._answering is None:
+            self._answering = self._tasks.create_task(self._answer_all())
+
+    async def _answer_all(self) -> None:
         """Answers the latest ping (RFC 6455, 5.5.3), apart from the reader: a pong waits behind output, input must
         not. A page, which sees no pings of WebSocket, has a message of our own for it.
         """
-        while True:
-            await self._pinged.wait()
-            self._pinged.clear()
+        while self._asked or self._data is not None:
             while self._asked:
                 self._asked -= 1
                 await self._say(Control({"type": "pong"}))
             if self._data is not None:
                 data, self._data = self._data, None
                 await self._socket.pong(data)
+        self._answering = None
 
-    async def watch(self) -> None:
+    async def _watch(self) -> None:
         """Pings, for proxies and so that the client's kernel has something to acknowledge, and listens for silence.
         Raises Gone.
 
