@@ -186,7 +186,8 @@ class Session:
                     self.output.append(stream, data)
                     self.lifetime.touch()
                     self.changed()
-                    await caught_up(self.output)
+                    if self.output.behind:
+                        await caught_up(self.output)
             outcome = await channel.wait()
             self._settle(
                 await monitor.diagnose(outcome, may_wait=self.command.own_client, suspicious=self._unasked())
@@ -219,9 +220,10 @@ class Session:
             self.acknowledge_input(offset)
 
     def acknowledge_input(self, offset: int) -> None:
-        """Records that the far side has taken the input before `offset`, and wakes the watchers."""
+        """Records that the far side has taken the input before `offset`; wakes the watchers where the client is told."""
         self.received = max(self.received, offset)
-        self.changed()
+        if self.command.own_client:
+            self.changed()
 
     async def _outlive(self, monitor: PodMonitor) -> None:
         """Ends the session when its pod was deleted, also when kubectl does not notice."""
