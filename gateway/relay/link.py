@@ -15,6 +15,8 @@ from .stream import Stream
 
 FILL = 65536  # bytes made ready for the descriptor at a time
 _READ = 65536
+_BULK = _READ // 4  # bytes of a read that more will follow, as it will a part of a frame
+_REST = 0.001  # seconds until the next read then: incusd may hand on a frame of 32 KiB in ten pieces and more
 
 
 class Link:
@@ -144,6 +146,18 @@ class Link:
                 self._frame(*frame)
         except wire.WireError as error:
             self.close(f"broken rule: {error}")
+        if len(data) < _READ and (self._decoder.unfinished or len(data) > _BULK):
+            self._rest()
+
+    def _rest(self) -> None:
+        """Reads on in a moment: each piece of bulk costs every program behind this one as much as a large one."""
+        if self.live:
+            self._loop.readable(self._in, None)
+            self._loop.later(_REST, self._read_on)
+
+    def _read_on(self) -> None:
+        if self.live:
+            self._loop.readable(self._in, self._read)
 
     def _frame(self, kind: int, number: int, body: bytes) -> None:
         if kind == wire.PING:

@@ -156,6 +156,7 @@ class Decoder:
     def __init__(self) -> None:
         self._rest = b""  # of a frame that is not complete
         self._flow = (0, 0, 0)  # kind, stream and how many bytes of its body are still to come
+        self.unfinished = False  # such bytes are still to come
 
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
         """Returns (kind, stream, body) of every frame, or part of one, that `data` completes. Raises
@@ -182,7 +183,7 @@ class Decoder:
             else:
                 at = begin + length
                 frames.append((kind, stream, data[begin:at]))
-        self._flow = kind, stream, left
+        self._flow, self.unfinished = (kind, stream, left), left > 0
         self._rest = data[at:]
         return frames
 
