@@ -127,11 +127,9 @@ class ClusterApi(Protocol):
 
     async def get(self, path: str, *, seconds: float = READ, size: int = SIZE) -> dict[str, Any]:
         """Returns the object at `path`, of at most `size` bytes, within `seconds`."""
-        ...
 
     async def list(self, path: str, *, seconds: float = READ, size: int = SIZE) -> list[dict[str, Any]]:
         """Returns the items of the list at `path`, fetched page by page; `seconds` and `size` are for the whole list."""
-        ...
 
     def watch(self, path: str, *, seconds: float = READ, size: int = SIZE) -> AsyncGenerator[Event, None]:
         """Yields the changes of the list at `path` from the query's `resourceVersion` on. Ends when the API server ends the
@@ -146,11 +144,13 @@ class ClusterApi(Protocol):
 
     async def may(self, verb: str, resource: str, namespace: str, name: str) -> bool | None:
         """Returns whether the asker may do `verb`, as in ("create", "pods/exec", …); None: cannot be asked."""
-        ...
 
 
 class PodMonitor(Protocol):
     """Watches one session's pod and container: says when the pod is lost, and why the command ended."""
+
+    def known(self) -> dict[str, Any] | None:
+        """Returns the pod as a watch shows it now; None where no session has it watched."""
 
     async def wait_lost(self) -> Outcome:
         """Waits until the session's pod is gone, or another pod has its name, and returns the outcome; a container's end

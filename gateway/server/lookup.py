@@ -5,7 +5,7 @@ cannot be asked the session goes on, and kubectl says how it is.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -29,6 +29,8 @@ _SURE = (
 )  # answers that are the client's too; others are about the runner's account, or pass by
 _SHOWN = 5  # pods that are not ready, by name
 T = TypeVar("T")
+Known = Callable[[Target], dict[str, Any] | None]
+"""Returns a pod that need not be read again, for a session has it watched."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,13 @@ class ResolvedPod:
     note: str = ""  # what the client should know of the pod
 
 
-async def resolve(api: ClusterApi, target: Target, row: Subprotocol, *, exact: bool = False) -> ResolvedPod:
+def nothing_known(_: Target) -> None:
+    """Returns None for each pod."""
+
+
+async def resolve(
+    api: ClusterApi, target: Target, row: Subprotocol, *, exact: bool = False, known: Known = nothing_known
+) -> ResolvedPod:
     """Returns the pod of a workload, and its container. For a Kubernetes client that names no container it also checks
     that the pod has but one: kubectl would run the command in a default one. For a client of our own the default one is
     found where the pod is read anyway, or where it has to be known (`exact`), which costs a read. Raises Refused.
@@ -53,13 +61,13 @@ async def resolve(api: ClusterApi, target: Target, row: Subprotocol, *, exact: b
         pod = found[0] if isinstance(found, tuple) else found
         note = _note(f"{kind}/{name}", pod)
     elif not target.container and (exact or not row.control):
-        pod = await _asked(api.get(pod_path(target)), RESOLVE)
+        pod = known(target) or await _asked(api.get(pod_path(target)), RESOLVE)
     else:
         pod = None
     return ResolvedPod(_settled(pod, target, row), pod is not None, note)
 
 
-async def verify(api: ClusterApi, session: Session, row: Subprotocol, *, seen: bool) -> None:
+async def verify(api: ClusterApi, session: Session, row: Subprotocol, known: Known, *, seen: bool) -> None:
     """Checks, while the session starts, that the runner's account may connect and, unless the pod was `seen`, that the pod
     is as the request has it; makes `session.target` exact. Raises Refused.
 
@@ -68,20 +76,22 @@ async def verify(api: ClusterApi, session: Session, row: Subprotocol, *, seen: b
     target = session.target
     may: bool | Refused | None = False
     if api.watches and "/" not in target.pod:  # else the cluster could not be asked whose pods these are
-        pod, may = await asyncio.gather(_look(api, target, seen=seen), _ask(api, session, row))
+        pod, may = await asyncio.gather(_look(api, target, known, seen=seen), _ask(api, session, row))
         if may is not False:
             session.target = _settled(pod, target, row)
     if row.control:
         return
     outcome = await _first_word(session) if may is False else session.outcome  # kubectl may have been faster
     if outcome and outcome.code == "pod_completed":  # kubectl says so before it looks for the container
-        _settled(await _look(api, target, seen=seen), target, row)
+        _settled(await _look(api, target, known, seen=seen), target, row)
     elif outcome and outcome.status and outcome.status.code in _SURE:
         raise Refused(outcome.code, outcome.message, outcome.status)
 
 
-async def _look(api: ClusterApi, target: Target, *, seen: bool) -> dict[str, Any] | Refused | None:
-    return None if seen else await _asked(api.get(pod_path(target)), VERIFY)
+async def _look(
+    api: ClusterApi, target: Target, known: Known, *, seen: bool
+) -> dict[str, Any] | Refused | None:
+    return None if seen else known(target) or await _asked(api.get(pod_path(target)), VERIFY)
 
 
 async def _ask(api: ClusterApi, session: Session, row: Subprotocol) -> bool | Refused | None:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.peer import OWN, V5, once, peer
+from support.peer import OWN, UPGRADE, V5, once, peer
 from support.upstream import upstream_at
 from test_credentials import bearer, trade
 from test_machine_tokens import create
@@ -13,8 +13,10 @@ from test_sessions import page
 from gateway.access.identity import owner
 from gateway.access.impersonation import Impersonation
 from gateway.backends.contract import HopCheck
+from gateway.errors import HopFailed
 from gateway.protocol.actor import Actor
 from gateway.protocol.outcome import Hop
+from gateway.protocol.status import failure
 from gateway.server.health_cache import HealthCache
 
 POD = "/api/v1/namespaces/default/pods/web-0"
@@ -150,3 +152,16 @@ async def test_what_is_no_group_or_the_clusters_own_is_refused(edge, groups):
         body = json.dumps({"groups": groups} | more).encode()
         answer = await once(edge.url, "POST", f"/gateway/v1/{path}", (edge.proof,), body=body)
         assert (answer.code, "group" in json.loads(answer.body)["message"]) == (400, True)
+
+
+async def test_a_pod_is_read_in_the_persons_name_also_where_a_session_has_it_watched(in_person):
+    """The person may perhaps not read it."""
+    in_person.backend.fated.watched = {
+        "metadata": {"name": "web-0"},
+        "spec": {"containers": [{"name": "main"}]},
+    }
+    in_person.backend.kube.objects[POD] = HopFailed("forbidden", "not for ann", failure(403, "not for ann"))
+
+    answer = await once(in_person.url, "GET", command("cat"), (*UPGRADE, V5, page(in_person, "ann")))
+
+    assert (answer.code, b"not for ann" in answer.body) == (403, True)

@@ -342,3 +342,23 @@ async def test_the_lookup_does_not_hold_up_the_start(edge):
         await edge.backend.until(1)
         assert (await client.answer()).code == 101
     await asyncio.wait_for(edge.idle(5), 5)
+
+
+@pytest.mark.parametrize("row", [V5, OWN], ids=["v5", "own"])
+@pytest.mark.parametrize("container", ["main", None])
+async def test_a_pod_that_a_session_has_watched_is_not_read_again(edge, access, row, container):
+    edge.backend.fated.watched = pod_called("p", "main")
+    edge.backend.kube.objects[f"{PODS}/p"] = HopFailed("cluster_failed", "asked after all")
+
+    said = await run(access, request(container=container), row=row)
+
+    assert said.stdout == b"hi"
+    assert f"{PODS}/p" not in edge.backend.kube.asked
+
+
+async def test_a_pod_that_is_watched_is_refused_like_one_that_is_read(edge, access):
+    edge.backend.fated.watched = pod_called("p", "a", "b")
+
+    said = await run(access, request(container="x"), row=V5)
+
+    assert b"container x is not valid for pod p" in said.refusal.body

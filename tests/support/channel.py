@@ -148,6 +148,9 @@ class _Monitor:
     def __init__(self, script: Script) -> None:
         self._script = script
 
+    def known(self) -> dict[str, Any] | None:
+        return None
+
     async def wait_lost(self) -> Outcome:
         for step in self._script.lost:
             if isinstance(step, Outcome):

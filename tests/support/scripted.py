@@ -105,11 +105,17 @@ class Scripted:
 
 
 class Monitor:
-    """Of every pod. `lost_as`: set it when the pod is gone. `truly`: what the ends of commands were in truth."""
+    """Of every pod. `lost_as`: set it when the pod is gone. `truly`: what the ends of commands were in truth. `watched`: the
+    pod that `known` returns.
+    """
 
     def __init__(self) -> None:
         self.lost_as: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.truly: dict[bool, Outcome] = {}
+        self.watched: dict[str, Any] | None = None
+
+    def known(self) -> dict[str, Any] | None:
+        return self.watched
 
     async def wait_lost(self) -> Outcome:
         return await asyncio.shield(self.lost_as)

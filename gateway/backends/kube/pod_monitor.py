@@ -47,7 +47,7 @@ class Pods:
         self.api = api
         self.restarts: dict[str, str] = {}  # see `supervise`
         self.clusters = 1  # to which `api` has led
-        self._watched: dict[tuple[str, str], Watched] = {}
+        self._watched: dict[tuple[int, str, str], Watched] = {}
         self._looks: dict[tuple[str, str], asyncio.Task[dict[str, Any] | HopFailed | None]] = {}
         self._tasks: asyncio.TaskGroup
 
@@ -68,7 +68,7 @@ class Pods:
     @asynccontextmanager
     async def watched(self, target: Target) -> AsyncIterator["Watched"]:
         """Yields the target's pod under a watch that all its users share; the last user to leave ends the watch."""
-        key = target.namespace, target.pod
+        key = self.clusters, target.namespace, target.pod
         watched, work = self._watched.get(key), f"watch of {target.namespace}/{target.pod}"
         if watched is None:
             watched = self._watched[key] = Watched(self.api, target)
@@ -82,6 +82,11 @@ class Pods:
                 del self._watched[key]
                 watched.task.cancel()
                 self.restarts.pop(work, None)
+
+    def known(self, target: Target) -> dict[str, Any] | None:
+        """Returns the pod as a watch shows it now; None where the pod is not watched, or does not exist."""
+        watched = self._watched.get((self.clusters, target.namespace, target.pod))
+        return watched.pod if watched and watched.known else None
 
     async def look(self, target: Target) -> dict[str, Any] | None:
         """Gets the pod and returns the pod as it is now; None where the pod does not exist. Calls that overlap share
@@ -172,6 +177,10 @@ class KubePodMonitor:
     def _elsewhere(self) -> bool:
         """True if the session's pod is in another cluster than the one that answers now."""
         return self._cluster != self._pods.clusters
+
+    def known(self) -> dict[str, Any] | None:
+        """See `PodMonitor.known`."""
+        return None if self._elsewhere else self._pods.known(self._target)
 
     async def wait_lost(self) -> Outcome:
         """Watches the pod and returns an outcome when the pod itself is gone; waits for ever where the pod cannot be

@@ -7,7 +7,6 @@ from aiohttp import WSCloseCode, hdrs, web
 
 from gateway.access.bearer import BEARER, offered_protocols
 from gateway.access.policy import needs_container
-from gateway.backends.contract import ClusterApi
 from gateway.errors import HopFailed, Refused
 from gateway.protocol import query
 from gateway.protocol.codec import encode
@@ -30,9 +29,10 @@ from gateway.server.app_keys import (
     UPGRADES,
 )
 from gateway.server.audit import AUDIT
+from gateway.server.lookup import ResolvedPod
 from gateway.server.refusals import Refusal
 from gateway.server.routes.argv import fields_of
-from gateway.server.routes.clusters import cluster_api, requested_cluster
+from gateway.server.routes.clusters import cluster_api, known_pods, requested_cluster
 from gateway.server.routes.kube_api import relay
 from gateway.server.websocket.attachment import Attachment, follow
 from gateway.server.websocket.delivery import AtOnce
@@ -115,8 +115,8 @@ async def _begin(request: web.Request, row: Subprotocol, fields: list[tuple[str,
     session.note = found.note
     try:
         if asked.pod:
-            api = cluster_api(request, asked.cluster)
-            await lookup.verify(api, session, row, seen=found.seen)
+            api, known = cluster_api(request, asked.cluster), known_pods(request, asked.cluster)
+            await lookup.verify(api, session, row, known, seen=found.seen)
     except BaseException as error:
         session.end(error.outcome() if isinstance(error, Refused) else Outcome("client_lost"))
         registry.release(session)
@@ -126,9 +126,7 @@ async def _begin(request: web.Request, row: Subprotocol, fields: list[tuple[str,
     return session
 
 
-async def _find(
-    request: web.Request, row: Subprotocol, target: Target, command: Command
-) -> lookup.ResolvedPod:
+async def _find(request: web.Request, row: Subprotocol, target: Target, command: Command) -> ResolvedPod:
     """Returns the pod and, as far as `lookup.resolve` finds it, the container that will be entered. Asks the policy before
     anything is read: about the command or, where the policy needs a container that is not named, about the read.
     """
@@ -142,15 +140,16 @@ async def _find(
             target = replace(target, namespace=await request.app[NAMESPACES].get(target.cluster))
             registry.permit(identity, verb, target, command)
         if not target.pod:
-            return lookup.ResolvedPod(target)
-        return await _resolve(cluster_api(request, target.cluster), target, row, exact=exact)
+            return ResolvedPod(target)
+        return await _resolve(request, target, row, exact=exact)
     finally:
         slot.free()
 
 
-async def _resolve(api: ClusterApi, target: Target, row: Subprotocol, *, exact: bool) -> lookup.ResolvedPod:
+async def _resolve(request: web.Request, target: Target, row: Subprotocol, *, exact: bool) -> ResolvedPod:
+    api, known = cluster_api(request, target.cluster), known_pods(request, target.cluster)
     try:
-        return await lookup.resolve(api, target, row, exact=exact)
+        return await lookup.resolve(api, target, row, exact=exact, known=known)
     except Refused as error:
         raise _located(error, target) from None
 

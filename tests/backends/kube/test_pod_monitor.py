@@ -384,3 +384,53 @@ def test_a_cluster_that_the_context_has_left_says_nothing_of_its_pods(watches):
             assert (await fresh.diagnose(KILLED, may_wait=True)).code == ("pod_deleted")
 
     run(story())
+
+
+def test_a_pod_that_a_session_has_watched_is_known_as_it_is_now():
+    async def story():
+        api = Api()
+        async with followed(api) as (monitors, lost):
+            other = KubePodMonitor(monitors[0]._pods, TARGET)
+            assert other.known() == pod()
+            api.becomes(pod("b", 1))
+            await asyncio.sleep(0.1)
+            assert other.known() == pod("b", 1)
+            assert KubePodMonitor(monitors[0]._pods, Target("default", "ns", "q")).known() is None
+            api.deleted()
+            await lost[0]
+            assert other.known() is None
+
+    run(story())
+
+
+def test_a_pod_is_not_known_where_its_watch_does_not_follow():
+    async def story():
+        api = Api(watches=False)
+        async with followed(api) as (monitors, _):
+            assert monitors[0].known() is None
+        api = Api()
+        async with followed(api) as (monitors, _):
+            api.broken = HopFailed("cluster_unreachable", "gone")
+            api.queues[0].put_nowait(None)  # the watch ends
+            await asyncio.sleep(1)
+            assert monitors[0].known() is None
+
+    run(story())
+
+
+def test_a_pod_of_the_cluster_before_is_not_known_and_that_of_the_present_one_is_watched_anew():
+    async def story():
+        api = Api()
+        async with followed(api) as (monitors, _):
+            pods = monitors[0]._pods
+            pods.forget()
+            fresh = KubePodMonitor(pods, TARGET)
+            assert (monitors[0].known(), fresh.known()) == (None, None)
+            async with asyncio.TaskGroup() as tasks:
+                lost = tasks.create_task(fresh.wait_lost())
+                await asyncio.sleep(SHORT + 0.1)
+                assert len(api.queues) == 2
+                assert fresh.known() == pod()
+                lost.cancel()
+
+    run(story())
