@@ -1,4 +1,4 @@
-"""An event as asyncio's, for what a session has several of: a sixteenth of its memory, and a third of its time."""
+"""An event as asyncio's, in a sixteenth of its memory, for a session has eight of them."""
 
 import asyncio
 
