@@ -2,6 +2,9 @@
 VENV ?= .venv
 PYTHON ?= python3
 export VENV
+# Where there is a node, the page is built while Python's packages are installed
+MAKEFLAGS += -j2
+NODE := $(shell VENV=none hack/node node --version 2>/dev/null)
 
 .PHONY: demo test test-lab web lock wheel clean
 .DEFAULT_GOAL := help
@@ -21,8 +24,9 @@ test: $(VENV)/.ready web
 test-lab: $(VENV)/.ready web
 	hack/check-lab
 
-web: $(VENV)/.ready gateway/server/page/index.html
+web: gateway/server/page/index.html
 
+gateway/server/page/index.html: $(if $(NODE),,| $(VENV)/.ready)
 gateway/server/page/index.html: web/package-lock.json web/build.mjs web/index.html web/icon.svg web/manifest.json $(shell find web/src -type f)
 	hack/node npm --prefix web ci --no-audit --no-fund
 	hack/node npm --prefix web run build
