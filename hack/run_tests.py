@@ -10,18 +10,19 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 FEW, TIMES = 2, 3
 FAILED = 1  # pytest's exit status when tests failed, and nothing else went wrong
-LAST = Path(".pytest_cache/v/cache/lastfailed")
 
 
 def main() -> int:
     """Returns pytest's exit status, or 0 where what failed passed by itself each time."""
-    status = pytest("--cache-clear", *sys.argv[1:])
-    if status != FAILED:
-        return status
-    failed = list(json.loads(LAST.read_text("utf-8")))
+    with TemporaryDirectory(prefix="dap-tests-") as cache:  # its own: another run may go on beside this one
+        status = pytest("-o", f"cache_dir={cache}", *sys.argv[1:])
+        if status != FAILED:
+            return status
+        failed = list(json.loads(Path(cache, "v/cache/lastfailed").read_text("utf-8")))
     if len(failed) > FEW:
         return status
     for test in failed:

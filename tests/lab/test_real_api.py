@@ -12,7 +12,7 @@ import pytest
 from support import lab as chain
 from support.real_kubectl import RACE, kubectl_at, programs
 
-pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
@@ -22,6 +22,7 @@ async def kubectl(cluster, tmp_path):
         yield one
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "words",
     [
@@ -58,6 +59,7 @@ def _straight(words):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.alone
 async def test_changes(kubectl, space):
     where = ("-n", space)
 
@@ -90,6 +92,7 @@ async def test_changes(kubectl, space):
     assert (code, err) == (1, b'Error from server (NotFound): configmaps "c" not found\n')
 
 
+@pytest.mark.alone
 async def test_a_watch_tells_at_once(kubectl, space):
     process = await kubectl.start("get", "configmaps", "-n", space, "-w", "-o", "name")
     try:
@@ -103,6 +106,7 @@ async def test_a_watch_tells_at_once(kubectl, space):
         await process.wait()
 
 
+@pytest.mark.alone
 async def test_logs_that_are_followed(kubectl, space):
     code, out, err = await kubectl("logs", "deploy/d", "-n", space)
     assert (code, out) == (0, b"begun\n"), err
@@ -132,6 +136,7 @@ async def test_every_kubectl(kubectl, name):
     assert (code, out) == (0, b"pod/bash-0\n"), err
 
 
+@pytest.mark.alone
 async def test_every_kubectl_forwards_ports(kubectl, space):
     for name, program in programs().items():
         kubectl.program = program
@@ -152,6 +157,7 @@ def _fetch(port):
         return answer.read()
 
 
+@pytest.mark.alone
 async def test_upstream_that_is_down_names_the_hop(kubectl, lab):
     """Once kubectl knows which kinds there are: of a refusal of those it prints the HTTP code's words alone."""
     assert (await kubectl("get", "pods"))[0] == 0

@@ -9,7 +9,7 @@ from support.served import config_for, served
 
 from gateway.protocol.subprotocols import OWN, V5
 
-pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(180)]
 MUCH = bytes(60 << 20)  # more than all sockets on the way hold: seen here, up to 50 MB
 FITS = bytes(4 << 20)
 LONG = 110.0  # seconds for kubectl to give up: it waits for 61 from its last answer on
