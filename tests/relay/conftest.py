@@ -53,3 +53,11 @@ def lasting(request):
 def link(far):
     """A link to a new relay."""
     return far.link()
+
+
+@pytest.fixture
+def shared_link(lasting):
+    """A link to the module's relay."""
+    one = lasting.link()
+    yield one
+    one.leave()

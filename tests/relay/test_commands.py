@@ -15,11 +15,8 @@ from gateway.relay import wire
 
 
 @pytest.fixture
-def link(lasting):
-    """A link to the module's relay."""
-    one = lasting.link()
-    yield one
-    one.leave()
+def link(shared_link):
+    return shared_link
 
 
 def test_both_streams_apart_and_the_exit_code(link):

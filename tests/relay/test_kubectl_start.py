@@ -103,11 +103,11 @@ def test_a_process_that_has_no_environment_yet_is_looked_at_again(far):
 @pytest.mark.parametrize(
     "field", [1, {}, {"words": 0, "seconds": 1}, {"words": 1}, {"words": "1", "seconds": 1}]
 )
-def test_a_field_that_says_nothing_ends_the_link(link, field):
-    link.open("true", kubectl=field)
+def test_a_field_that_says_nothing_ends_the_link(shared_link, field):
+    shared_link.open("true", kubectl=field)
 
-    link.until(lambda: link.bye is not None)
-    assert "kubectl has words and seconds" in link.bye
+    shared_link.until(lambda: shared_link.bye is not None)
+    assert "kubectl has words and seconds" in shared_link.bye
 
 
 def test_the_keys_that_end_a_waiting_plugin_are_the_same_on_both_chains():

@@ -176,8 +176,8 @@ def test_too_much_output_ends_it(link, notes):
         {"after": [["true"]], "after_tag": 1},
     ],
 )
-def test_what_cannot_be_ends_the_link(link, more):
-    link.open("true", **more)
-    link.until(lambda: link.closed)
+def test_what_cannot_be_ends_the_link(shared_link, more):
+    shared_link.open("true", **more)
+    shared_link.until(lambda: shared_link.closed)
 
-    assert link.bye.startswith("broken rule: a")
+    assert shared_link.bye.startswith("broken rule: a")

@@ -280,7 +280,7 @@ def test_a_defect_is_told_to_the_connection_and_the_relay_goes_on(far, kubectl, 
         {"argv": ["x"], "newer": -1},
     ],
 )
-def test_a_request_that_is_malformed_breaks_a_rule(link, wrong):
-    link.ask(proxy=wrong)
+def test_a_request_that_is_malformed_breaks_a_rule(shared_link, wrong):
+    shared_link.ask(proxy=wrong)
     with pytest.raises(ConnectionError, match="broken rule"):
-        link.until(lambda: False)
+        shared_link.until(lambda: False)

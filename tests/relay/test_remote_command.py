@@ -15,18 +15,34 @@ OPEN = ["open"]
 V5 = "v5.channel.k8s.io"
 
 
-@pytest.fixture
-def kubectl(far):
+def written(far):
+    """The path of the scripted kubectl."""
     program = far.directory / "kubectl"
-    program.write_text(scripted_api.PROGRAM.replace("{python}", sys.executable))
-    program.chmod(0o700)
+    if not program.exists():
+        program.write_text(scripted_api.PROGRAM.replace("{python}", sys.executable))
+        program.chmod(0o700)
     return str(program)
 
 
 @pytest.fixture
+def kubectl(far):
+    return written(far)
+
+
+@pytest.fixture
 def ask(far, kubectl):
-    """Asks a new relay for a remote command; (the link, the stream's number)."""
-    link = far.link()
+    """Asks a new relay for a remote command; returns the stream's number."""
+    return asking(far.link(), kubectl)
+
+
+@pytest.fixture
+def ask_again(lasting, shared_link):
+    """As `ask`, of the module's relay, whose proxy lives on, too."""
+    return asking(shared_link, written(lasting))
+
+
+def asking(link, kubectl):
+    """Returns what asks over `link`, which it has as an attribute, for a remote command."""
 
     def asked(*steps, stdin=True, protocols=(V5,), headers=(), **more):
         exec_ = {
@@ -118,8 +134,8 @@ def test_the_handshake_says_who_asks(ask):
         ([send(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70000)], 0, ""),
     ],
 )
-def test_a_refusal_is_passed_on_and_no_command_has_begun(ask, steps, code, body):
-    said = ask.link.finish(ask(*steps))
+def test_a_refusal_is_passed_on_and_no_command_has_begun(ask_again, steps, code, body):
+    said = ask_again.link.finish(ask_again(*steps))
 
     assert (said.exit["refused"], said.exit["body"], said.started) == (code, body, None)
 
@@ -136,8 +152,8 @@ def test_a_refusal_is_passed_on_and_no_command_has_begun(ask, steps, code, body)
         "no-stream", "masked", "length-16", "length-64", "length-63",
     ],
 )  # fmt: skip
-def test_a_broken_rule_ends_the_command_by_name(ask, sent):
-    said = ask.link.finish(ask(OPEN, send(frame(b"\1before")), ["sleep", 0.02], send(sent)))
+def test_a_broken_rule_ends_the_command_by_name(ask_again, sent):
+    said = ask_again.link.finish(ask_again(OPEN, send(frame(b"\1before")), ["sleep", 0.02], send(sent)))
 
     assert said.exit["error"].startswith("the API server broke a rule: ")
     assert said.exit["lost"]
@@ -147,8 +163,8 @@ def test_a_broken_rule_ends_the_command_by_name(ask, sent):
 @pytest.mark.parametrize(
     "text", [b"no json", b"[]", b"{}", b'{"status":"Failure","reason":"NonZeroExitCode"}', b"[" * 60000]
 )
-def test_a_status_that_is_none_ends_the_command_by_name(ask, text):
-    said = ask.link.finish(ask(OPEN, send(status(text))))
+def test_a_status_that_is_none_ends_the_command_by_name(ask_again, text):
+    said = ask_again.link.finish(ask_again(OPEN, send(status(text))))
 
     assert said.exit["error"] == "the API server ended the command with what is no Status"
     assert said.exit["lost"]
@@ -165,8 +181,8 @@ def test_a_status_that_is_none_ends_the_command_by_name(ask, text):
         ([["end"]], "no answer: the connection was closed"),
     ],
 )
-def test_an_end_without_a_status_is_no_success(ask, steps, error):
-    said = ask.link.finish(ask(*steps))
+def test_an_end_without_a_status_is_no_success(ask_again, steps, error):
+    said = ask_again.link.finish(ask_again(*steps))
 
     assert (said.exit["error"], said.exit["lost"]) == (error, True)
 
@@ -276,7 +292,7 @@ def test_a_silent_server_is_pinged_and_then_given_up(ask):
         {"proxy": None}, {"silence": "x"},
     ],
 )  # fmt: skip
-def test_a_request_that_breaks_a_rule_ends_the_link(far, wrong):
-    link = far.link()
+def test_a_request_that_breaks_a_rule_ends_the_link(shared_link, wrong):
+    link = shared_link
     link.ask(exec={"path": "/x", "protocols": [V5], "proxy": {"argv": ["k"]}, **wrong})
     assert becomes(lambda: link.step(0.1) and link.bye)

@@ -281,14 +281,17 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_rule_ends_the_link_with_a_reason(far, link, name):
+def test_a_broken_rule_ends_the_link_with_a_reason(lasting, shared_link, name):
+    link = shared_link
     link.streams.update({number: Said() for number in (0, 1, 2)})
     link.send(BROKEN[name])
     link.until(lambda: link.closed)
 
     assert link.bye
     assert link.bye.startswith("broken rule: ")
-    assert far.link().about["pid"] == link.about["pid"]
+    after = lasting.link()
+    assert after.about["pid"] == link.about["pid"]
+    after.leave()
 
 
 def test_seen_beyond_the_end_is_the_end(link):
