@@ -67,7 +67,7 @@ def largest(pid):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     ("mode", "lines"),
-    [("plain", True), ("plain", False), ("relay", False), again("relay", True)],
+    [again("plain", True), ("plain", False), ("relay", False), again("relay", True)],
     ids=["plain-lines", "plain-one line", "relay-one line", "relay-lines"],
 )  # a relay looks for no lines
 async def test_a_session_whose_kubectl_talks_ends_by_name(home, demo, mode, lines, size):

@@ -8,6 +8,7 @@ import pytest
 from support.cuttable import cuttable
 from support.exec_client import Access
 from support.leaks import alive
+from support.repeated import again
 from support.resuming import Resuming, shell
 from support.served import cluster_at, config_for, served
 from support.slept import Sleeper
@@ -128,9 +129,12 @@ async def relay(cluster, sleeps, monkeypatch):
         yield backend, lambda: True
 
 
-@pytest.mark.parametrize("slept", [0.0, NIGHT])
-@pytest.mark.parametrize("target", [POD, RUNNER], ids=["pod", "runner"])
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("target", "slept"),
+    [(POD, NIGHT), (RUNNER, 0.0), again(POD, 0.0), again(RUNNER, NIGHT)],
+    ids=["pod-slept", "runner", "pod", "runner-slept"],
+)
 async def test_what_the_lease_ended_meanwhile_ends_by_the_sleeps_name(
     demo, tmp_path, monkeypatch, mode, target, slept
 ):

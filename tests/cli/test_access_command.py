@@ -6,6 +6,7 @@ import time
 import pytest
 from aiohttp import web
 from support.fake_gateway import fake_gateway
+from support.repeated import again
 from test_list_and_kill import nobody
 
 PATH = "/gateway/v1/access"
@@ -57,7 +58,7 @@ async def test_json_for_programs_and_a_sentence_for_none(home):
     assert (none.code, none.out, none.err) == (0, b"", "dap: no tickets and no tabs\n")
 
 
-@pytest.mark.parametrize("body", [None, [], {"access": 3}, {"access": [{"name": "x"}]}])
+@pytest.mark.parametrize("body", [None, again([]), again({"access": 3}), {"access": [{"name": "x"}]}])
 async def test_a_list_that_cannot_be_read_is_told(home, body):
     async with fake_gateway(nobody, home.socket, http={PATH: (200, body)}):
         done = await home.dap("access")
@@ -93,7 +94,7 @@ async def test_revoke_says_which(home):
     assert "there is no such ticket" in unknown.err
 
 
-@pytest.mark.parametrize("command", [("access",), ("access", "revoke", "x")])
+@pytest.mark.parametrize("command", [again(("access",)), ("access", "revoke", "x")])
 async def test_without_a_gateway_it_says_what_to_do(home, command):
     done = await home.dap(*command)
 

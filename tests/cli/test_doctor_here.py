@@ -4,6 +4,7 @@ fails nothing that works.
 
 import pytest
 from support.fake_gateway import fake_gateway
+from support.repeated import again
 
 from gateway.cli.commands import doctor
 from gateway.cli.doctor.check import failed
@@ -94,9 +95,9 @@ async def test_a_failure_names_the_line_of_the_setting(home):
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("[gateway]\nnope = 'x'\n", "line 2"), ("\n[nonsense]\n", "line 2"), ("[limits]\nidle = -1\n", "line 2"),
+        again("[gateway]\nnope = 'x'\n", "line 2"), ("\n[nonsense]\n", "line 2"), ("[limits]\nidle = -1\n", "line 2"),
         ("[clusters.default]\nvm = 'v'\nmode = 'x'\n", "line 3"), ("[clusters.'east']\nvm = 'v'\nkind = 'x'\n", "line 3"),
-        ("[gateway\n", "line 1"), ("nonsense = 1\n", "line 1"), ("[clusters.default]\nvm = 1\n", "line 2"),
+        ("[gateway\n", "line 1"), again("nonsense = 1\n", "line 1"), again("[clusters.default]\nvm = 1\n", "line 2"),
     ],
 )  # fmt: skip
 async def test_a_setting_that_cannot_be_used_is_found_in_its_file(home, text, place):

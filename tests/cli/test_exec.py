@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from support.dap import DAP, on_a_terminal
 from support.fake_gateway import a_failure, fake_gateway, fake_tcp_gateway
+from support.repeated import again
 
 from gateway.cli.commands.open import target
 from gateway.protocol.messages import Control, Output
@@ -257,7 +258,7 @@ async def test_a_pod_of_a_workload_in_another_cluster(home):
     assert gateway.clients[0].path == "/clusters/east/api/v1/namespaces/shop/pods/deploy%2Fapi/exec"
 
 
-@pytest.mark.parametrize("more", [[], ["-n", ""]])
+@pytest.mark.parametrize("more", [again([]), ["-n", ""]])
 async def test_a_namespace_that_is_not_named_is_the_gateways_to_find(home, more):
     async with fake_gateway(ending(0), home.socket) as gateway:
         done = await home.dap("exec", "deploy/api", *more, "--", "ls")
@@ -299,7 +300,7 @@ async def test_whoever_sits_there_is_told_what_is_to_be_known_of_the_pod(home):
                 assert screen.seen.count(said) == wanted, (verb, more)
 
 
-@pytest.mark.parametrize("pod", ["deployment.apps/api", "Deployment/api"])
+@pytest.mark.parametrize("pod", ["deployment.apps/api", again("Deployment/api")])
 async def test_a_pod_may_be_named_as_kubectl_prints_it(home, pod):
     async with fake_gateway(ending(0), home.socket) as gateway:
         await home.dap("exec", pod, "-n", "shop", "--", "ls")

@@ -8,6 +8,7 @@ from aiohttp import web
 from support.dap import on_a_terminal
 from support.fake_gateway import a_failure, fake_gateway
 from support.fake_session import NAME, living
+from support.repeated import again
 
 
 def listed(name, **more):
@@ -63,7 +64,7 @@ async def test_json_for_programs(home):
     assert json.loads(done.out) == body
 
 
-@pytest.mark.parametrize("command", [("sessions",), ("attach",), ("kill", "x")])
+@pytest.mark.parametrize("command", [again(("sessions",)), ("attach",), ("kill", "x")])
 async def test_without_a_gateway_it_says_what_to_do(home, command):
     done = await home.dap(*command)
 
@@ -83,7 +84,7 @@ async def test_none_are_said_to_be_none(home):
 
 @pytest.mark.parametrize(
     ("body", "json_too"),
-    [(None, True), ([], True), ({"sessions": 3}, False), ({"sessions": [{"name": "x"}]}, False)],
+    [(None, True), again([], True), again({"sessions": 3}, False), ({"sessions": [{"name": "x"}]}, False)],
 )
 async def test_a_list_that_cannot_be_read_is_told(home, body, json_too):
     async with fake_gateway(nobody, home.socket, http={"/gateway/v1/sessions": (200, body)}):

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from support.dap import on_a_terminal
+from support.repeated import again
 
 from gateway.client.logs.wish import selections
 from gateway.protocol.errors import BadRequest
@@ -66,7 +67,7 @@ async def test_a_reader_that_leaves(home, at):
         ("web-9", 125, 'cluster: pods "web-9" not found (pod_not_found)'),
         ("web-0 -c nope", 125, "container nope is not valid for pod web-0; it has side, main"),
         ("-l app=nothing", 125, "there are no pods of app=nothing in namespace default"),
-        ("deploy/nope", 125, 'deployments.apps "nope" not found'), ("web-0 --cluster nowhere", 125, "nowhere"),
+        again("deploy/nope", 125, 'deployments.apps "nope" not found'), again("web-0 --cluster nowhere", 125, "nowhere"),
         ("web-0 --since soon", 2, "is no time: write it as in 90s"), ("web-0 --all", 2, "name no others with it"),
     ],
 )  # fmt: skip

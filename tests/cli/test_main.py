@@ -5,6 +5,7 @@ import sys
 import pytest
 from support.dap import Done
 from support.fake_gateway import fake_gateway
+from support.repeated import again
 
 from gateway import __version__
 from gateway.cli.main import main
@@ -123,8 +124,9 @@ async def test_without_a_gateway_and_without_settings_the_hop_is_named(home):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["kill", "abc", "--reason", NO_TEXT], ["kill", NO_TEXT], ["access", "revoke", NO_TEXT], ["attach", NO_TEXT],
-     ["config", "init", "--ssh-host", NO_TEXT, "--vm", "x"], ["open", "web-0", "--for", NO_TEXT], [NO_TEXT]],
+    [["kill", "abc", "--reason", NO_TEXT], again(["kill", NO_TEXT]), again(["access", "revoke", NO_TEXT]),
+     again(["attach", NO_TEXT]), again(["config", "init", "--ssh-host", NO_TEXT, "--vm", "x"]),
+     again(["open", "web-0", "--for", NO_TEXT]), [NO_TEXT]],
 )  # fmt: skip
 async def test_bytes_that_are_no_text_are_wrong_usage(home, arguments):
     done = await home.dap(*arguments)
@@ -133,7 +135,7 @@ async def test_bytes_that_are_no_text_are_wrong_usage(home, arguments):
     assert done.err == "dap: '\\udcff\\udcfe' is not valid UTF-8: its bytes are no text\n"
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
+@pytest.mark.parametrize("encoding", [again("ascii"), "latin-1", "ascii:strict"])
 async def test_what_the_encoding_of_stdout_lacks_is_escaped(home, encoding):
     row = {
         "name": "aaaa", "identity": "größe 終", "cluster": "default", "namespace": "shop", "pod": "web-0",
@@ -151,8 +153,8 @@ async def test_what_the_encoding_of_stdout_lacks_is_escaped(home, encoding):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["serve", "--demo", "--listen", "127.0.0.1:0"], ["config", "show"], ["config", "show", "--json"], ["doctor"],
-     ["--version"], ["--help"], ["shell", "--help"], ["--show-completion"]],
+    [["serve", "--demo", "--listen", "127.0.0.1:0"], ["config", "show"], again(["config", "show", "--json"]), ["doctor"],
+     ["--version"], ["--help"], again(["shell", "--help"]), ["--show-completion"]],
     ids=" ".join,
 )  # fmt: skip
 async def test_a_full_disk_behind_stdout_is_said_in_one_line(home, arguments):

@@ -9,6 +9,7 @@ import socket
 from contextlib import asynccontextmanager
 
 import pytest
+from support.repeated import again
 from support.served import cluster_at, config_for, served
 
 from gateway.settings.config import Limits
@@ -156,9 +157,9 @@ async def test_a_taken_port_moves_or_is_refused(home, at):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ("web-9 80", 125, 'pods "web-9" not found'), ("svc/web 81", 125, "service web has no port 81: it has "),
+        again("web-9 80", 125, 'pods "web-9" not found'), ("svc/web 81", 125, "service web has no port 81: it has "),
         ("web-0 https", 125, "no port called 'https'"), ("web-0", 2, "name a pod and a port of it"),
-        ("web-0 80 --cluster nowhere", 125, "nowhere"),
+        again("web-0 80 --cluster nowhere", 125, "nowhere"),
     ],
 )  # fmt: skip
 async def test_what_there_is_not_is_said_in_a_sentence(home, at, words, code, said):

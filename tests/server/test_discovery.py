@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from support.cuttable import cuttable
 from support.peer import once
+from support.repeated import again
 from support.served import TOKEN
 
 from gateway.client.connection import attach
@@ -161,7 +162,7 @@ async def test_a_proof_is_for_this_machine_and_for_a_nonce(edge_with):
         assert (await once(edge.url, "GET", f"{PATH}?nonce={nonce}")).code == 400, nonce
 
 
-@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+@pytest.mark.parametrize("quiet", [again([]), ["--quiet"]])
 async def test_a_second_gateway_is_never_started_unsaid(home, quiet):
     home.socket.parent.mkdir(mode=0o700)
     env = {"DAP_RUNNER_SSH_HOST": "127.0.0.1:1", "DAP_RUNNER_SSH_CONFIG": "none"}

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from support.dap import Home
 from support.peer import once
+from support.repeated import again
 from support.waiting import until
 
 from gateway.errors import ConfigError
@@ -52,7 +53,7 @@ async def finds(home, **env):
     assert (done.code, done.err) == (0, "dap: no sessions\n"), done
 
 
-@pytest.mark.parametrize("what", ["socket", "directory"])
+@pytest.mark.parametrize("what", [again("socket"), "directory"])
 async def test_a_removed_socket_comes_back(home, what):
     async with serving(home) as (said, _):
         if what == "socket":
@@ -78,7 +79,7 @@ async def test_a_client_with_another_environment_finds_it(home):
         await finds(home)
 
 
-@pytest.mark.parametrize("name", ["file", "file/below", "none"])
+@pytest.mark.parametrize("name", [again("file"), "file/below", "none"])
 async def test_a_runtime_directory_of_no_use_falls_back_with_one_warning(home, name):
     (home.path / "file").touch()
     where = "/proc/none" if name == "none" else str(home.path / name)

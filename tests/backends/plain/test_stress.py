@@ -98,7 +98,7 @@ async def crowd(host, count):
     ]
 
 
-@pytest.mark.parametrize(("sessions", "startups"), [(2, 0), (0, 1), again(2, 1), (1, 1)])
+@pytest.mark.parametrize(("sessions", "startups"), [(2, 0), (0, 1), again(2, 1), again(1, 1)])
 async def test_a_tight_host_serves_all_a_little_later(tmp_path, key, sessions, startups):
     """MaxSessions, MaxStartups."""
     count = 40 if startups else 60
