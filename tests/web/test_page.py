@@ -30,12 +30,14 @@ async def test_a_ticket_leaves_the_address_bar_and_opens_its_path(tab, site):
     assert "ticket" not in tab.page.url
 
 
+@pytest.mark.repetition
 async def test_the_shell_answers(tab, site):
     await signed_in(tab, site)
     await tab.keys("echo hello\r")
     await tab.shows(re.compile(r"echo hello\s*hello"))
 
 
+@pytest.mark.repetition
 async def test_a_reload_keeps_the_token_and_opens_a_new_shell(tab, site):
     await signed_in(tab, site)
     await tab.page.reload()

@@ -1,10 +1,10 @@
-"""The page in another engine, over WebDriver BiDi: what a person does most, once."""
+"""The page in another engine, over WebDriver BiDi: what a person does most, once. tests/lab does the same on the real chain."""
 
 import pytest
 from support.firefox import firefox, main_path
 from support.served import TOKEN, cluster_at, config_for, served
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.repetition]
 
 
 async def test_the_main_path(demo, tmp_path):

@@ -116,6 +116,7 @@ async def test_it_tries_at_once_when_there_is_reason_to(tab, server, why):
     await expect(tab.page.locator("#state")).to_have_text("connected", timeout=1500)
 
 
+@pytest.mark.repetition
 async def test_input_that_was_not_taken_is_sent_again(tab, server):
     session = await opened(tab, server)
     session.taking = False
@@ -147,6 +148,7 @@ async def test_a_reload_goes_on_in_the_same_shell_on_the_same_screen(tab, server
     assert session.heard.attaches[0]["offset"] is not None
 
 
+@pytest.mark.repetition
 async def test_reloads_in_the_middle_of_output_lose_and_double_nothing(tab, server):
     await opened(tab, server)
     await tab.keys("count 500\r")
@@ -249,6 +251,7 @@ async def test_a_duplicated_tab_takes_over_once_and_is_taken_back_only_on_reques
     await tab.state("connected")
 
 
+@pytest.mark.repetition
 async def test_a_gap_is_marked_on_a_line_of_its_own(tab, server):
     session = await opened(tab, server)
     await session.say({"type": "gap", "bytes": 12_300_000})
@@ -299,6 +302,7 @@ async def test_an_end_in_plain_words(tab, server, code):
     assert len(server.sessions) == 2
 
 
+@pytest.mark.repetition
 async def test_an_end_while_away_is_told_behind_the_rest_of_the_output(tab, server):
     session = await opened(tab, server)
     await away(tab, server, session)
@@ -391,6 +395,7 @@ async def test_a_paste_that_is_too_large_is_refused_as_a_whole(tab, server):
     assert bytes(session.taken) == b"echo fine\r"
 
 
+@pytest.mark.repetition
 async def test_ctrl_c_under_a_flood(tab, server):
     session = await opened(tab, server)
     await tab.keys("yes\r")
@@ -400,6 +405,7 @@ async def test_ctrl_c_under_a_flood(tab, server):
     await echo(tab, "quiet")
 
 
+@pytest.mark.repetition
 async def test_what_is_drawn_is_told_in_large_steps(tab, server):
     session = await opened(tab, server)
     await tab.keys("bulk 80\r")

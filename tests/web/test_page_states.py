@@ -39,12 +39,14 @@ async def test_the_request(tab, server):
     await tab.shows("ran ls 'a b'")
 
 
+@pytest.mark.repetition
 async def test_a_command_is_not_run_unasked(tab, server):
     await tab.visit(f"#ticket={server.ticket()}&path=/default/default/web-0%3Fcommand%3Drm")
     await tab.page.wait_for_timeout(1000)
     assert server.sessions == []
 
 
+@pytest.mark.repetition
 async def test_the_first_size_comes_before_the_first_key(tab, server):
     await opened(tab, server, "web-0")
     assert server.sessions[0].sizes == [await tab.size()]
@@ -117,6 +119,7 @@ async def test_a_hostile_link_is_only_shown(tab, server):
     )
 
 
+@pytest.mark.repetition
 async def test_a_large_paste_arrives_whole(tab, server):
     await opened(tab, server, "web-0")
     text = "".join(f"{number:07d} größe 😀 " for number in range(80_000))
@@ -126,6 +129,7 @@ async def test_a_large_paste_arrives_whole(tab, server):
     assert server.sessions[0].largest <= 32 * 1024 + 1
 
 
+@pytest.mark.repetition
 async def test_ctrl_c_overtakes_a_paste_that_nobody_reads(tab, server):
     await opened(tab, server, "still-0")
     await tab.paste("y", 50_000_000)
@@ -139,6 +143,7 @@ async def test_ctrl_c_overtakes_a_paste_that_nobody_reads(tab, server):
     assert stdin.strip(b"y") == b"\x03"
 
 
+@pytest.mark.repetition
 async def test_bulk_output_is_drawn_to_its_end(tab, server):
     await opened(tab, server, "web-0")
     await tab.keys("bulk 100\r")  # 3 MB
@@ -147,6 +152,7 @@ async def test_bulk_output_is_drawn_to_its_end(tab, server):
     await tab.shows(re.compile(r"all-there.*all-there"))
 
 
+@pytest.mark.repetition
 async def test_keys_typed_too_early_are_kept(tab, server):
     await opened(tab, server, "slow-0", "connecting")
     await tab.keys("ls\r")
