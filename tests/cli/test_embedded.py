@@ -63,6 +63,7 @@ async def test_a_reader_that_goes_away_ends_it_quietly_here_too(home, chain):
     assert (await process.wait(), err) == (141, b"")
 
 
+@pytest.mark.repetition
 async def test_input_that_cannot_be_read_is_no_end_of_it(home, chain):
     fd = os.open("/proc/self/mem", os.O_RDONLY)  # a file whose beginning is an error
     try:

@@ -174,6 +174,7 @@ async def test_a_pod_without_a_namespace_is_in_the_clusters_and_that_is_shown(ta
     assert await tab.page.title() == "web-0 · default · dap"
 
 
+@pytest.mark.repetition
 @page_alone
 async def test_the_form_opens_a_pod_in_a_namespace(tab, site):
     await tab.visit(f"#ticket={site.ticket()}&path=/?")

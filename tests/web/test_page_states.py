@@ -52,6 +52,7 @@ async def test_the_first_size_comes_before_the_first_key(tab, server):
     assert server.sessions[0].sizes == [await tab.size()]
 
 
+@pytest.mark.repetition
 async def test_a_storm_of_sizes_ends_right(tab, server):
     await opened(tab, server, "web-0")
     for width in range(420, 1000, 20):
@@ -94,6 +95,7 @@ async def test_a_gateway_that_is_gone(tab, server):
     await tab.shows("The gateway does not answer at")
 
 
+@pytest.mark.repetition
 async def test_a_token_that_was_revoked_during_the_session(tab, server):
     await opened(tab, server, "web-0")
     server.tokens.clear()
@@ -196,6 +198,7 @@ async def test_the_screen_of_a_program_that_was_cut_off_is_left(tab, server):
     assert (await tab.screen()).count("full screen") == 1  # in the line that was typed
 
 
+@pytest.mark.repetition
 async def test_it_fits_a_narrow_window(new_tab, server):
     async with new_tab(viewport={"width": 400, "height": 700}) as tab:
         await opened(tab, server, "web-0")

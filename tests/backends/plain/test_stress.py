@@ -112,6 +112,7 @@ async def test_a_tight_host_serves_all_a_little_later(tmp_path, key, sessions, s
             assert len(server.logins) <= count // sessions + 8
 
 
+@pytest.mark.repetition
 async def test_300_at_once(tmp_path, key):
     async with hosted(tmp_path, key) as (server, host):
         server.max_sessions = 10
