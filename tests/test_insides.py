@@ -6,6 +6,7 @@ import inspect
 from asyncio.sslproto import SSLProtocol
 
 from aiohttp import web
+from aiohttp._websocket.writer import WebSocketWriter
 from websockets.asyncio.client import ClientConnection
 
 
@@ -35,3 +36,11 @@ def test_an_answer_can_keep_its_head_for_its_body():
     """gateway/server/routes/kube_api.py: a short answer is one write."""
     assert web.StreamResponse._send_headers_immediately is True
     assert "if self._send_headers_immediately:" in inspect.getsource(web.StreamResponse._write_headers)
+
+
+def test_a_large_frame_has_a_head_of_its_own():
+    """gateway/server/websocket/socket.py writes the two together, and otherwise as this does."""
+    source = inspect.getsource(WebSocketWriter._write_websocket_frame)
+    assert "first_byte = 0x80 | rsv | opcode" in source
+    assert "elif msg_length > MSG_SIZE:\n            self.transport.write(header)" in source
+    assert "self._output_size += header_len + msg_length" in source

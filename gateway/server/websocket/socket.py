@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import cast
 
 from aiohttp import ClientConnectionResetError, ClientError, WSCloseCode, hdrs, web
-from aiohttp._websocket.helpers import MSG_SIZE  # pinned by tests/server/test_frame_writer.py
+from aiohttp._websocket.helpers import MSG_SIZE  # tests/test_insides.py
 from aiohttp.http import HttpVersion11
 from aiohttp.http_websocket import WebSocketReader, WebSocketWriter
 
