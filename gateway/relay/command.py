@@ -143,7 +143,7 @@ class Command(Running):
     def _read(self, fd: int) -> None:
         if self.journal.behind:  # a slow disk delays this command alone
             self._fresh = True
-            self._pause(fd, MAKE_WAY)
+            self._loop.pause(fd, MAKE_WAY)
             return
         try:
             data = process.read(fd, _READ)
@@ -166,28 +166,18 @@ class Command(Running):
             self._why = self.journal.overrun()
             self.end()
         if fd in self._outs and self.journal.end - self.sent > BEHIND:
-            self._pause(fd, MAKE_WAY)  # what waits here costs memory and then disk
+            self._loop.pause(fd, MAKE_WAY)  # what waits here costs memory and then disk
         self.changed()
 
     def _read_all(self, fd: int) -> None:
         """Closes a descriptor that is at its end; only pauses a live command's terminal: a close would hang it up."""
         if fd == self._terminal and self._end is None:
             self._deserted = True
-            self._pause(fd, LINGER)
+            self._loop.pause(fd, LINGER)
             return
         self._drop(fd)
         if self._end is not None and not self._outs:
             self._finish(self._end)
-
-    def _pause(self, fd: int, seconds: float) -> None:
-        """Stops reading `fd` for `seconds`."""
-
-        def read_on() -> None:
-            if fd in self._outs:
-                self._loop.readable(fd, lambda: self._read(fd))
-
-        self._loop.readable(fd, None)
-        self._loop.later(seconds, read_on)
 
     def _exited(self, code: int) -> None:
         """Records the exit code, or the negative signal; drops the input, and waits for output that is still to come."""

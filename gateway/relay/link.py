@@ -146,18 +146,9 @@ class Link:
                 self._frame(*frame)
         except wire.WireError as error:
             self.close(f"broken rule: {error}")
-        if len(data) < _READ and (self._decoder.unfinished or len(data) > _BULK):
-            self._rest()
-
-    def _rest(self) -> None:
-        """Reads on in a moment: each piece of bulk costs every program behind this one as much as a large one."""
-        if self.live:
-            self._loop.readable(self._in, None)
-            self._loop.later(_REST, self._read_on)
-
-    def _read_on(self) -> None:
-        if self.live:
-            self._loop.readable(self._in, self._read)
+        # each piece of bulk costs every program behind this one as much as a large one
+        if self.live and len(data) < _READ and (self._decoder.unfinished or len(data) > _BULK):
+            self._loop.pause(self._in, _REST)
 
     def _frame(self, kind: int, number: int, body: bytes) -> None:
         if kind == wire.PING:

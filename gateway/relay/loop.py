@@ -50,6 +50,7 @@ class Loop:
         self.turn = turn
         self._selector = selectors.DefaultSelector()
         self._watched: dict[int, Watch] = {}
+        self._paused: dict[int, Timer] = {}  # by descriptor, until it is read on
         self._timers: list[tuple[float, int, Timer]] = []
         self._count = 0
         self._children: dict[int, tuple[Callable[[int], None], DefectHandler | None]] = {}
@@ -82,8 +83,26 @@ class Loop:
         """Sets the callback for when `fd` can be read; see `on`."""
         self.on(fd, _READ, call, owner)
 
+    def pause(self, fd: int, seconds: float) -> None:
+        """Calls nothing for what can be read from `fd` for `seconds`; then goes on with the callback that is set now, unless
+        `fd` is closed by then. A pause within a pause changes nothing.
+        """
+        watch = self._watched.get(fd)
+        if watch is None or _READ not in watch.calls:
+            return
+        call, owner = watch.calls[_READ], watch.owner
+
+        def go_on() -> None:
+            del self._paused[fd]
+            self.on(fd, _READ, call, owner)
+
+        self.on(fd, _READ, None)
+        self._paused[fd] = self.later(seconds, go_on, owner)
+
     def close(self, fd: int) -> None:
         """Stops watching `fd` and closes it."""
+        if timer := self._paused.pop(fd, None):
+            timer.cancel()
         self.on(fd, _READ, None)
         self.on(fd, _WRITE, None)
         os.close(fd)
@@ -188,6 +207,10 @@ class OwnLoop:
     def writable(self, fd: int, call: Call | None) -> None:
         """Sets the callback for when `fd` can be written; see `Loop.on`."""
         self._loop.on(fd, _WRITE, call, self._owner)
+
+    def pause(self, fd: int, seconds: float) -> None:
+        """Calls nothing for what can be read from `fd` for `seconds`; see `Loop.pause`."""
+        self._loop.pause(fd, seconds)
 
     def close(self, fd: int) -> None:
         """Stops watching `fd` and closes it."""

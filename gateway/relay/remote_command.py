@@ -94,8 +94,7 @@ class RemoteCommand(Running):
         if connection is None:
             return
         if self.journal.behind:  # a slow disk delays this command alone
-            self._loop.readable(connection.fileno(), None)
-            self._loop.later(_DISK, self._read_on)
+            self._loop.pause(connection.fileno(), _DISK)
             return
         try:
             data = connection.recv(READ)
@@ -107,10 +106,6 @@ class RemoteCommand(Running):
         self._heard = time.monotonic()
         self.input.heard()
         self._take(data)
-
-    def _read_on(self) -> None:
-        if self._opening.socket:
-            self._loop.readable(self._opening.socket.fileno(), self._read)
 
     def _take(self, data: bytes) -> None:
         if not data:

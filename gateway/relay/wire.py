@@ -155,8 +155,8 @@ class Decoder:
 
     def __init__(self) -> None:
         self._rest = b""  # of a frame that is not complete
-        self._flow = (0, 0, 0)  # kind, stream and how many bytes of its body are still to come
-        self.unfinished = False  # such bytes are still to come
+        self._flow = (0, 0)  # kind and stream
+        self.unfinished = 0  # bytes that are still to come of that frame's body
 
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
         """Returns (kind, stream, body) of every frame, or part of one, that `data` completes. Raises
@@ -165,7 +165,7 @@ class Decoder:
         if self._rest:
             data, self._rest = self._rest + data, b""
         frames, at, size = [], 0, len(data)
-        kind, stream, left = self._flow
+        (kind, stream), left = self._flow, self.unfinished
         while True:
             if left and at < size:
                 body = data[at : at + left]
@@ -183,7 +183,7 @@ class Decoder:
             else:
                 at = begin + length
                 frames.append((kind, stream, data[begin:at]))
-        self._flow, self.unfinished = (kind, stream, left), left > 0
+        self._flow, self.unfinished = (kind, stream), left
         self._rest = data[at:]
         return frames
 
