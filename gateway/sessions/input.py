@@ -39,8 +39,7 @@ class Input:
     async def write(self, data: bytes) -> None:
         """Appends input, and waits while the journal is full of unread input. Ignores input after `close` or `discard`."""
         while data:
-            if self._journal.spills(len(data)):
-                await self._let_read(len(data))
+            await self._let_read(len(data))
             if self._journal.closed:
                 return
             part = data[: max(self._journal.free, 0)]
@@ -50,8 +49,7 @@ class Input:
                 self._on_input()
                 self._changed.set()
                 data = data[len(part) :]
-                if self._journal.behind:
-                    await caught_up(self._journal)
+                await caught_up(self._journal)
             else:
                 self._freed.clear()
                 await self._freed.wait()

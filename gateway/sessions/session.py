@@ -186,8 +186,7 @@ class Session:
                     self.output.append(stream, data)
                     self.lifetime.touch()
                     self.changed()
-                    if self.output.behind:
-                        await caught_up(self.output)
+                    await caught_up(self.output)
             outcome = await channel.wait()
             self._settle(
                 await monitor.diagnose(outcome, may_wait=self.command.own_client, suspicious=self._unasked())
@@ -206,7 +205,7 @@ class Session:
 
     def _send_size(self) -> None:
         self._size_due = False
-        if self._channel and self._size and self.outcome is None:
+        if self._channel and self._size:
             self._channel.resize(self._size)
 
     async def _feed(self, channel: Channel) -> None:
@@ -236,6 +235,7 @@ class Session:
         if self.outcome is None:
             self.outcome = located(outcome, self.target)
             self.times.mark("ended")
+            self._channel = None  # takes no size any more
             self.output.close()
             self._input.discard()
             self.changed()
