@@ -29,14 +29,14 @@ from .request import ProxyRequest, Request, parse_owner
 from .resumable_command import ListStream, ResumableCommand, Resumables, ResumableStream
 from .running import Running
 from .spool import Spools
-from .stream import CommandStream
+from .stream import CommandStream, Credit
 
 if TYPE_CHECKING:
     from .post_exit import AnyRequest
 
 IDLE = 60.0  # seconds without link and sessions, after which the daemon leaves
 _SIZES = ("memory", "capacity", "spools", "spools_per_owner")  # settings in bytes
-_FEATURES = ["proxy", "exec"]  # requests that an earlier relay of the same protocol does not know
+_FEATURES = ["proxy", "exec", "input"]  # of a request, unknown to earlier relays of the same protocol
 _UNREPORTED = 256  # reports of post-exit commands that wait for a link
 
 
@@ -177,9 +177,7 @@ class Daemon:
     # sessions
 
     def _opened(self, link: Link, number: int, given: dict[str, Any]) -> None:
-        credit = given.get("credit", wire.WINDOW)
-        if not isinstance(credit, int) or not 0 <= credit <= wire.MOST:
-            raise wire.WireError("credit is a number of bytes")
+        credit = Credit.parse(given)
         if "dial" in given:
             address = parse(given["dial"])
             dialled = DialStream(self._loop, number, credit)
@@ -200,7 +198,7 @@ class Daemon:
         else:
             self._start(link, number, credit, given)
 
-    def _start(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
+    def _start(self, link: Link, number: int, credit: Credit, given: dict[str, Any]) -> None:
         request = RemoteRequest(given) if "exec" in given else Request(given)
         named = resumable_command.parse(given)
         after = PostExit(given) if "after" in given else None

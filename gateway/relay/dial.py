@@ -14,7 +14,7 @@ from typing import Any
 from . import wire
 from .lookup import look_up
 from .loop import Loop, OwnLoop, Timer, describe_defect
-from .stream import Stream
+from .stream import Credit, Stream
 
 CONNECT = 10.0  # seconds for an address to answer
 _FULL = 0.02  # seconds between attempts where many others want to connect too
@@ -41,7 +41,7 @@ class DialStream(Stream):
     direction, EXIT both.
     """
 
-    def __init__(self, loop: Loop, number: int, credit: int) -> None:
+    def __init__(self, loop: Loop, number: int, credit: Credit) -> None:
         super().__init__(number, credit)
         self._loop = OwnLoop(loop, self.defect)
         self._socket: socket.socket | None = None

@@ -16,7 +16,7 @@ from .stream import Stream
 FILL = 65536  # bytes made ready for the descriptor at a time
 _READ = 65536
 _BULK = _READ // 4  # bytes of a read that more will follow, as it will a part of a frame
-_REST = 0.001  # seconds until the next read then: incusd may hand on a frame of 32 KiB in ten pieces and more
+_REST = 0.0005  # seconds until the next read then: incusd may hand on a frame in ten pieces and more
 
 
 class Link:

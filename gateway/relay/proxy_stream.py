@@ -10,12 +10,15 @@ from .dial import DialStream
 from .loop import Loop
 from .proxy import Generation, Proxies
 from .request import ProxyRequest
+from .stream import Credit
 
 
 class ProxyStream(DialStream):
     """Carries a connection to the proxy that is wanted, which is started where it does not run."""
 
-    def __init__(self, loop: Loop, number: int, credit: int, proxies: Proxies, wanted: ProxyRequest) -> None:
+    def __init__(
+        self, loop: Loop, number: int, credit: Credit, proxies: Proxies, wanted: ProxyRequest
+    ) -> None:
         super().__init__(loop, number, credit)
         self._proxies = proxies
         self._wanted = wanted

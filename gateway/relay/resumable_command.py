@@ -13,7 +13,7 @@ from . import wire
 from .link import Link
 from .loop import Loop, Timer
 from .running import Running
-from .stream import CommandStream, Stream
+from .stream import CommandStream, Credit, Stream
 
 GRACE = 600.0  # seconds without a link, unless the request says otherwise
 LONGEST = 7 * 86400.0
@@ -78,7 +78,7 @@ class ResumableStream(CommandStream):
     """
 
     def __init__(
-        self, number: int, credit: int, resumable: ResumableCommand, offset: int | None = None
+        self, number: int, credit: Credit, resumable: ResumableCommand, offset: int | None = None
     ) -> None:
         super().__init__(number, credit, resumable.command)
         self._resumable = resumable
@@ -86,8 +86,9 @@ class ResumableStream(CommandStream):
         if offset is not None:
             waiting = resumable.command.input.waiting
             self._sent = min(max(offset, resumable.command.journal.start), resumable.command.journal.end)
-            self._may_come = wire.Window(wire.INPUT, waiting, wire.WINDOW // 2)
-            self.send(wire.encode_credit(number, max(wire.INPUT - waiting, 0)))
+            window = max(credit.input, waiting)  # an earlier link may have asked for more
+            self._may_come = wire.Window(window, waiting, wire.WINDOW // 2)
+            self.send(wire.encode_credit(number, window - waiting))
 
     @property
     def unwanted(self) -> bool:
@@ -160,7 +161,7 @@ class Resumables:
         self._all[one.name] = one
         return one
 
-    def attach(self, link: Link, number: int, credit: int, given: dict[str, Any]) -> None:
+    def attach(self, link: Link, number: int, credit: Credit, given: dict[str, Any]) -> None:
         """Carries the command that `given` names on a stream of the link; answers EXIT where there is none."""
         name, offset = given["attach"], given.get("offset", 0)
         one = self._all.get(name) if isinstance(name, str) else None
@@ -196,7 +197,7 @@ class Resumables:
 class ListStream(Stream):
     """Answers a request for the list: one JSON line for each command, then EXIT."""
 
-    def __init__(self, number: int, credit: int, commands: list[ResumableCommand]) -> None:
+    def __init__(self, number: int, credit: Credit, commands: list[ResumableCommand]) -> None:
         super().__init__(number, credit)
         self._left = "".join(json.dumps(one.listed()) + "\n" for one in commands).encode()
 

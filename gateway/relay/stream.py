@@ -5,11 +5,28 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import wire
 from .loop import describe_defect
 from .running import Running
+
+
+class Credit(NamedTuple):
+    """Holds what a stream begins with: bytes of output that may be sent, and bytes of input that may come."""
+
+    output: int
+    input: int
+
+    @classmethod
+    def parse(cls, given: dict[str, Any]) -> Credit:
+        """Returns what a request asks for. Raises WireError."""
+        found = cls(given.get("credit", wire.WINDOW), given.get("input", wire.INPUT))
+        if not all(isinstance(size, int) and 0 <= size <= wire.MOST for size in found):
+            raise wire.WireError("credit and input are numbers of bytes")
+        if found.input < wire.WINDOW:
+            raise wire.WireError(f"input is at least {wire.WINDOW} bytes")
+        return found
 
 
 class Stream:
@@ -17,14 +34,14 @@ class Stream:
     the stream calls `wake` when there may be one again.
     """
 
-    def __init__(self, number: int, credit: int) -> None:
+    def __init__(self, number: int, credit: Credit) -> None:
         self.number = number
         self.wake: Callable[[], None] = lambda: None
         self.over = False
         self._broken = False
         self._unsent: deque[bytes] = deque()
-        self._may_send = wire.Allowance(credit)
-        self._may_come = wire.Window(wire.INPUT, step=wire.WINDOW // 2)
+        self._may_send = wire.Allowance(credit.output)
+        self._may_come = wire.Window(credit.input, step=wire.WINDOW // 2)
 
     def send(self, frame: bytes) -> None:
         """Queues a frame that needs no credit, ahead of data, and wakes the link."""
@@ -99,7 +116,7 @@ class Stream:
 class CommandStream(Stream):
     """Sends a command's journal at the link's speed; EXIT follows its last byte."""
 
-    def __init__(self, number: int, credit: int, command: Running) -> None:
+    def __init__(self, number: int, credit: Credit, command: Running) -> None:
         super().__init__(number, credit)
         self.command = command
         self._sent = 0

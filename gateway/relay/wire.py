@@ -15,7 +15,8 @@ CHUNK = 32768  # bytes of body: what may stand in front of another session's key
 FULL = CHUNK - 7  # bytes of body of a frame that fits an SSH packet, and two of them a pipe, to the last byte
 WINDOW = 65536  # bytes in flight on a stream, each way, until its receiver grants more
 LEASE = 20.0  # seconds without a byte from the gateway, after which the relay ends what is not resumable
-INPUT = 4 * WINDOW  # the same for STDIN: the gateway uses less of it while other sessions talk
+INPUT = 4 * WINDOW  # the same for STDIN, unless the gateway asks for more
+MOST_INPUT = 64 * WINDOW  # of which the gateway uses what the path needs, and less while other sessions talk
 MOST = 1 << 24  # bytes that credit may add up to
 REQUEST = 4 << 20  # bytes of a whole request: more argv than any kernel takes
 

@@ -88,7 +88,7 @@ def sockets(far):
 
 
 def test_connections_of_every_link_share_one_proxy_that_no_link_ends(far, link, kubectl):
-    assert link.about["features"] == ["proxy", "exec"]
+    assert link.about["features"] == ["proxy", "exec", "input"]
     first, second = connected(link, kubectl), connected(link, kubectl)
     assert first[1:] == second[1:] == (1, first[2])
     assert link.streams[first[0]].started["age"] <= link.streams[second[0]].started["age"] < 20

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import random
+import signal
 
 import pytest
 from support.relayed import LIMIT, Said
@@ -10,6 +12,7 @@ from support.waiting import becomes
 
 from gateway.relay import wire
 
+FAR_AHEAD = {"input": 1 << 20}
 LINES = "i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); done"
 
 
@@ -156,12 +159,13 @@ def test_input_is_counted_exactly(far, seed):
     assert link.finish(number).stdout.split()[0].decode() == hashlib.sha256(every).hexdigest()
 
 
-def test_what_waits_is_no_credit_for_the_next_link(far, link):
+@pytest.mark.parametrize(("first", "later"), [({}, {}), (FAR_AHEAD, FAR_AHEAD), (FAR_AHEAD, {})])
+def test_what_waits_is_no_credit_for_the_next_link(far, link, first, later):
     """A command that does not read: however often it is attached, no more waits than the first link could send."""
-    number = link.open("sleep", "1000", name="s")
+    number = link.open("sleep", "1000", name="s", **first)
     said, sent = link.streams[number], 0
     link.until(lambda: said.started)
-    credit = wire.INPUT
+    credit = ahead = first.get("input", wire.INPUT)
     for _ in range(4):
         try:
             while True:
@@ -172,11 +176,29 @@ def test_what_waits_is_no_credit_for_the_next_link(far, link):
         except TimeoutError:
             link.leave()
         link = far.link()
-        number, said = attach(link)
+        number, said = attach(link, **later)
         assert said.started["received"] == sent
         credit = sent
 
-    assert wire.INPUT < sent <= wire.INPUT + 256 * 1024, "its pipe is not larger"
+    assert ahead < sent <= ahead + 256 * 1024, "its pipe is not larger"
+
+
+def test_a_link_that_asks_for_less_input_than_waits_goes_on(far, link):
+    """As a gateway of an earlier version does, once that version is wanted again."""
+    every = bytes(3 << 20)
+    number = link.open("sh", "-c", "kill -STOP $$; sha256sum", name="s", input=4 << 20)
+    link.until(lambda: link.streams[number].started)
+    link.say_all(number, every)
+    link.leave()
+    link = far.link()
+    number, said = attach(link)
+    os.kill(said.started["pid"], signal.SIGCONT)
+    rest = bytes(1 << 20)
+    link.until(lambda: said.credit >= len(rest))
+    link.say_all(number, rest)
+    link.say(wire.EOF, number)
+
+    assert link.finish(number).stdout.split()[0].decode() == hashlib.sha256(every + rest).hexdigest()
 
 
 def test_what_was_received_is_told_at_once(link):

@@ -106,6 +106,11 @@ class Linked:
         """One frame."""
         self.send(wire.encode(kind, number, body))
 
+    def say_all(self, number: int, data: bytes) -> None:
+        """Input, in frames as long as may be; there is credit for all of it."""
+        for at in range(0, len(data), wire.CHUNK):
+            self.say(wire.STDIN, number, data[at : at + wire.CHUNK])
+
     def finish(self, number: int) -> Said:
         """Waits for its end."""
         said = self.streams[number]

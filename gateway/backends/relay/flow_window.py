@@ -14,6 +14,7 @@ _SHARED = 0.25  # the same while other streams are active, which a burst of this
 _SLACK = 0.001  # seconds of delay that a transfer may cause other streams
 _SLOW = 6e6  # bytes a second up to which a stream beside others may have one frame alone in flight
 _ALONE = 0.010  # the same while no other stream is active
+_INPUT = 0.020  # the same for input: with 10 ms the path to incusd is empty now and then
 _COMPANY = 1.0  # seconds for which a change from one stream to another counts
 _PROBE = 1.25  # factor on the round trip: shows whether more in flight is faster
 _FORGET = 0.95  # factor on the best rate after each interval
@@ -25,8 +26,9 @@ class FlowWindow:
     streams, to MOST bytes. A window holds full frames: a part of one costs every program on the way as much.
     """
 
-    def __init__(self, floor: int = wire.WINDOW) -> None:
+    def __init__(self, floor: int = wire.WINDOW, alone: float = _ALONE) -> None:
         self._floor = floor // wire.FULL * wire.FULL or floor
+        self._alone = alone  # seconds of slack while no other stream is active
         self._rate = 0.0
         self._count = 0
         self._since: float | None = None
@@ -43,7 +45,7 @@ class FlowWindow:
         if passed >= max(interval, 2 * rtt):
             self._rate = max(self._count / passed, self._rate * forget)
             self._count, self._since = 0, now
-        slack = _ALONE if alone else _SLACK
+        slack = self._alone if alone else _SLACK
         floor = self._floor if alone or self._rate > _SLOW else min(self._floor, wire.FULL)
         size = max(self._rate * (_PROBE * rtt + slack), floor)
         return min(math.ceil(size / wire.FULL) * wire.FULL if size > wire.FULL else int(size), MOST)
@@ -54,6 +56,43 @@ class FlowWindow:
         """
         spare = int(size - self._rate * _PROBE * rtt)
         return max(size // 4, min(size // 2, spare))
+
+
+class InputWindow:
+    """Bounds the input of one stream that is in flight: to what the path needs while no other stream is active, else to
+    WINDOW. `most`: bytes that the relay takes ahead of what it has used.
+    """
+
+    def __init__(self, most: int = wire.INPUT) -> None:
+        self._most = most
+        self._may_send = wire.Allowance(most)
+        self._pace = FlowWindow(wire.INPUT, _INPUT)
+        self._size = wire.INPUT
+
+    @classmethod
+    def attached(cls, most: int) -> "InputWindow":
+        """Returns the window of an attach: the relay grants the first credit of it, too."""
+        found = cls(most)
+        found._may_send.take(most)
+        return found
+
+    def room(self, *, alone: bool) -> int:
+        """Returns how many bytes may be sent now. `alone`: no other stream of the link is active."""
+        in_flight = self._most - self._may_send.left
+        return min(self._size if alone else wire.WINDOW, self._most) - in_flight
+
+    def take(self, count: int) -> None:
+        """Counts bytes that are sent."""
+        self._may_send.take(count)
+
+    def grant(self, count: int) -> None:
+        """Adds credit from the relay. Raises WireError above MOST."""
+        self._may_send.grant(count)
+
+    def used(self, count: int, rtt: float, now: float) -> None:
+        """Adds credit for bytes that the relay has used `now`, and adapts the window to their rate. `rtt`: see `FlowWindow`."""
+        self.grant(count)
+        self._size = self._pace.window(count, rtt, now, alone=True)
 
 
 class ActivityTracker:

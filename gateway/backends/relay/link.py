@@ -11,7 +11,7 @@ import structlog
 from gateway.backends.after_sleep import explain_error
 from gateway.backends.process import Process
 from gateway.backends.relay.bootstrap import arrive
-from gateway.backends.relay.flow_window import ActivityTracker
+from gateway.backends.relay.flow_window import ActivityTracker, InputWindow
 from gateway.backends.relay.link_stream import LinkStream
 from gateway.backends.relay.send_queue import SendQueue
 from gateway.errors import HopFailed
@@ -122,10 +122,11 @@ class Link:
         if self.lost:
             raise self.lost
         self._number += 1
-        credit = 0 if "attach" in request else wire.INPUT
-        stream = LinkStream(self._number, self.send, window, self._company, credit)
+        ahead = wire.MOST_INPUT if self.offers("input") else wire.INPUT
+        sending = InputWindow.attached(ahead) if "attach" in request else InputWindow(ahead)
+        stream = LinkStream(self._number, self.send, window, self._company, sending)
         self.streams[self._number] = stream
-        self.send(wire.encode_request(self._number, {**request, "credit": window}))
+        self.send(wire.encode_request(self._number, {**request, "credit": window, "input": ahead}))
         return stream
 
     def forget(self, stream: LinkStream) -> None:
@@ -224,7 +225,7 @@ class Link:
         elif kind == wire.AFTER:
             self._after(wire.decode_after(body))
         elif stream := self.streams.get(number):
-            stream.frame(kind, body)
+            stream.frame(kind, body, self.rtt)
             if kind in (wire.STDOUT, wire.STDERR):
                 self._busy.add(stream)
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gateway.backends.relay.flow_window import ActivityTracker, FlowWindow
+from gateway.backends.relay.flow_window import ActivityTracker, FlowWindow, InputWindow
 from gateway.errors import HopFailed
 from gateway.event import Event
 from gateway.relay import wire
@@ -24,10 +24,10 @@ class LinkStream:
         send: Callable[[bytes], None],
         window: int,
         company: ActivityTracker,
-        credit: int = wire.INPUT,
+        input_window: InputWindow | None = None,
     ) -> None:
-        """Starts with `window` bytes that the relay may send, and `credit` bytes that may be sent to the relay.
-        `company`: the activity of all streams of the link.
+        """Starts with `window` bytes that the relay may send. `company`: the activity of all streams of the link;
+        `input_window`: of what is sent to the relay, one of INPUT unless given.
         """
         self.number = number
         self.failure: HopFailed | None = None
@@ -40,7 +40,7 @@ class LinkStream:
         self._company = company
         self._unread = self._uncredited = 0
         self._withheld = False
-        self._may_send = wire.Allowance(credit)
+        self._input = input_window or InputWindow()
         self._came: list[tuple[int, bytes]] = []
         self._news = Event()
         self._watcher: Callable[[], None] | None = None
@@ -111,18 +111,15 @@ class LinkStream:
 
     def put(self, data: bytes) -> None:
         """Sends input in frames, at once, and deducts it from the credit, which must be enough."""
-        self._may_send.take(len(data))
+        self._input.take(len(data))
         for at in range(0, len(data), wire.FULL):
             self.say(wire.STDIN, data[at : at + wire.FULL])
 
     def _room_now(self) -> int:
-        """Counts the stream as active, and returns how many bytes it may send now: the credit, less a part while
-        other streams are active.
-        """
+        """Counts the stream as active, and returns how many bytes it may send now."""
         now = time.monotonic()
         self._company.heard(self.number, now)
-        held_back = 0 if self._company.alone(now) else wire.INPUT - wire.WINDOW
-        return self._may_send.left - held_back
+        return self._input.room(alone=self._company.alone(now))
 
     def write_eof(self) -> None:
         """Sends the end of input; only the first call has an effect."""
@@ -159,9 +156,9 @@ class LinkStream:
             self._news.clear()
             await self._news.wait()
 
-    def frame(self, kind: int, body: bytes) -> None:
+    def frame(self, kind: int, body: bytes, rtt: float = 0.0) -> None:
         """Takes a frame from the relay: queues output, adds credit, records STARTED and EXIT, calls `received`.
-        Raises WireError where the frame breaks a rule of the link.
+        `rtt`: the link's round trip in seconds. Raises WireError where the frame breaks a rule of the link.
         """
         if kind in (wire.STDOUT, wire.STDERR):
             self._window.arrived(len(body))
@@ -170,7 +167,11 @@ class LinkStream:
                 self._unread += len(body)
                 self._uncredited += len(body)
         elif kind == wire.CREDIT:
-            self._may_send.grant(wire.decode_credit(body))
+            count = wire.decode_credit(body)
+            if self.started is None:  # the first credit of an attach
+                self._input.grant(count)
+            else:
+                self._input.used(count, rtt, time.monotonic())
             self._room.set()
             return
         elif kind == wire.STARTED:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.backends.relay.flow_window import ActivityTracker, FlowWindow
+from gateway.backends.relay.flow_window import ActivityTracker, FlowWindow, InputWindow
 from gateway.relay import wire
 
 RTT = 0.002
@@ -38,6 +38,46 @@ def test_what_a_stream_needed_alone_is_forgotten_beside_others():
     fed(flow, 0, 1, 80e6, alone=True)
 
     assert fed(flow, 1, 2, 5e6, alone=False) == wire.FULL
+
+
+def sent(window, seconds, rate, rtt, *, alone):
+    """Sends as much as there is room for, over a way that takes `rate` bytes a second and tells so after `rtt`; returns
+    what is in flight at the end.
+    """
+    step, flying = 0.005, 0
+    told = [0] * int(rtt / step)
+    for number in range(int(seconds / step)):
+        room = max(window.room(alone=alone), 0)
+        window.take(room)
+        flying += room
+        told.append(min(int(rate * step), flying - sum(told)))
+        if used := told.pop(0):
+            flying -= used
+            window.used(used, rtt, number * step)
+    return flying
+
+
+def test_input_alone_has_what_the_way_needs_in_flight_and_no_more():
+    assert sent(InputWindow(wire.MOST_INPUT), 5, 1e6, RTT, alone=True) <= wire.INPUT
+    assert 700_000 < sent(InputWindow(wire.MOST_INPUT), 5, 40e6, RTT, alone=True) < 1 << 20
+    assert sent(InputWindow(wire.MOST_INPUT), 20, 20e6, 0.1, alone=True) > 2_000_000, "a round trip"
+    assert sent(InputWindow(wire.MOST_INPUT), 20, 400e6, RTT, alone=True) <= wire.MOST_INPUT
+
+
+def test_input_beside_others_has_little_in_flight():
+    assert sent(InputWindow(wire.MOST_INPUT), 5, 40e6, RTT, alone=False) <= wire.WINDOW
+
+
+def test_a_relay_of_an_earlier_version_is_sent_no_more_than_it_takes():
+    assert sent(InputWindow(), 5, 40e6, RTT, alone=True) <= wire.INPUT
+
+
+def test_of_an_attach_what_waits_in_the_relay_is_in_flight():
+    window = InputWindow.attached(wire.MOST_INPUT)
+    assert window.room(alone=True) <= 0
+    window.grant(wire.MOST_INPUT - 100_000)
+
+    assert window.room(alone=True) == wire.INPUT - 100_000
 
 
 def heard(*turns):

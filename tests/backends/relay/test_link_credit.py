@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from gateway.backends.relay.flow_window import ActivityTracker
+from gateway.backends.relay.flow_window import ActivityTracker, InputWindow
 from gateway.backends.relay.link_stream import AHEAD, LinkStream
 from gateway.relay import wire
 
@@ -57,10 +57,16 @@ async def test_output_that_is_read_late_does_not_stop_the_sender(window, size, r
 
 @pytest.mark.parametrize("others", [False, True])
 @pytest.mark.parametrize("size", [1000, 5000, wire.FULL])
-async def test_input_goes_in_full_frames_however_little_the_far_side_takes_at_a_time(size, others):
+@pytest.mark.parametrize("ahead", [wire.INPUT, wire.MOST_INPUT])
+async def test_input_goes_in_full_frames_however_little_the_far_side_takes_at_a_time(size, others, ahead):
     frames, company = [], taking_turns() if others else ActivityTracker()
-    stream = LinkStream(1, lambda frame: frames.append(len(wire.Decoder().feed(frame)[0][2])), 0, company)
-    far, taken = wire.Window(wire.INPUT, step=wire.WINDOW // 2), 0
+
+    def heard(frame):
+        frames.append(len(wire.Decoder().feed(frame)[0][2]))
+
+    stream = LinkStream(1, heard, 0, company, InputWindow(ahead))
+    stream.frame(wire.STARTED, b"{}")
+    far, taken = wire.Window(ahead, step=wire.WINDOW // 2), 0
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(stream.write(bytes(20 * wire.FULL + 5)))
         while not writing.done():

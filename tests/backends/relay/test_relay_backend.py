@@ -311,6 +311,19 @@ async def test_dial_reaches_what_the_runner_reaches(demo, tmp_path):
                 pass
 
 
+@pytest.mark.parametrize("features", [["proxy", "exec", "input"], ["proxy", "exec"]])
+async def test_a_relay_takes_as_much_input_ahead_as_it_says(demo, features):
+    async with backend_on(demo, "relay") as backend:
+        link = await backend.link()
+        link.about["features"] = features
+        command = Command(("sh", "-c", "read x; wc -c"), "run", stdin=True, stdout=True)
+        async with backend.exec(RUNNER, command) as channel:
+            await channel.write(b"\n" + bytes(24 << 20))
+            channel.write_eof()
+            assert b"".join([data async for _, data in channel.output()]).strip() == b"%d" % (24 << 20)
+        assert not link.lost
+
+
 async def test_nothing_of_it_is_left(own_demo):
     """Its processes and its directory, a little after its last link."""
     tmp_path = own_demo.directory / "tmp"  # short enough for sockets
