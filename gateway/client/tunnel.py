@@ -74,14 +74,20 @@ class Tunnel:
             + self._encoder.syn_stream(data, {"streamtype": "data"} | about)
         )
         taken: set[int] = set()
+        early: list[Frame] = []
         try:
             async with asyncio.timeout(_STARTED):
                 while taken != {error, data}:
                     frame = await self._next()
                     if frame.kind == Control.SYN_REPLY:
                         taken.add(frame.stream)
+                    else:
+                        early.append(frame)
         except TimeoutError:
             raise GatewayFailed(LOST, "the pod's port was not opened in time", passing=True) from None
+        # Where the port speaks first, its bytes, and its end, may come before the reply to their stream
+        self._frames.extendleft(reversed(early))
+        self._open |= {(error, True), (data, True)}
 
     async def read(self) -> bytes:
         """Returns the next bytes of the pod, all that have come; none at their end. Raises GatewayFailed, with the pod's own
@@ -125,7 +131,18 @@ class Tunnel:
         await self._writer.drain()
 
     async def _next(self) -> Frame:
-        """Returns the next frame; answers pings, and takes note of ends. Raises GatewayFailed."""
+        """Returns the next frame but a ping, which is answered; takes note of ends. Raises GatewayFailed."""
+        frame = await self._any()
+        while frame.kind == Control.PING:
+            self._writer.write(spdy.ping(frame.body))
+            frame = await self._any()
+        if frame.kind == Control.RST_STREAM or (frame.kind is None and frame.fin):
+            self._open.discard((frame.stream, True))
+        if frame.kind is None and frame.stream == self._last - 2 and frame.body:
+            raise GatewayFailed(LOST, _said(frame.body.decode("utf-8", "replace")), passing=True)
+        return frame
+
+    async def _any(self) -> Frame:
         while not self._frames:
             try:
                 received = await self._reader.read(_PART)
@@ -134,14 +151,7 @@ class Tunnel:
             if not received:
                 raise GatewayFailed(LOST, "the connection to the pod's port was lost", passing=True)
             self._frames.extend(self._decoder.receive(received))
-        frame = self._frames.popleft()
-        if frame.kind == Control.PING:
-            self._writer.write(spdy.ping(frame.body))
-        if frame.kind == Control.RST_STREAM or (frame.kind is None and frame.fin):
-            self._open.discard((frame.stream, True))
-        if frame.kind is None and frame.stream == self._last - 2 and frame.body:
-            raise GatewayFailed(LOST, _said(frame.body.decode("utf-8", "replace")), passing=True)
-        return frame
+        return self._frames.popleft()
 
 
 @asynccontextmanager
