@@ -13,8 +13,7 @@ _INTERVAL = 0.02  # seconds over which a rate is measured, at least
 _SHARED = 0.25  # the same while other streams are active, which a burst of this one would delay
 _SLACK = 0.001  # seconds of delay that a transfer may cause other streams
 _SLOW = 6e6  # bytes a second up to which a stream beside others may have one frame alone in flight
-_ALONE = 0.010  # the same while no other stream is active
-_INPUT = 0.020  # the same for input: with 10 ms the path to incusd is empty now and then
+_ALONE = 0.030  # the same while no other stream is active: with 10 ms the path is empty now and then
 _COMPANY = 1.0  # seconds for which a change from one stream to another counts
 _PROBE = 1.25  # factor on the round trip: shows whether more in flight is faster
 _FORGET = 0.95  # factor on the best rate after each interval
@@ -26,9 +25,8 @@ class FlowWindow:
     streams, to MOST bytes. A window holds full frames: a part of one costs every program on the way as much.
     """
 
-    def __init__(self, floor: int = wire.WINDOW, alone: float = _ALONE) -> None:
+    def __init__(self, floor: int = wire.WINDOW) -> None:
         self._floor = floor // wire.FULL * wire.FULL or floor
-        self._alone = alone  # seconds of slack while no other stream is active
         self._rate = 0.0
         self._count = 0
         self._since: float | None = None
@@ -45,7 +43,7 @@ class FlowWindow:
         if passed >= max(interval, 2 * rtt):
             self._rate = max(self._count / passed, self._rate * forget)
             self._count, self._since = 0, now
-        slack = self._alone if alone else _SLACK
+        slack = _ALONE if alone else _SLACK
         floor = self._floor if alone or self._rate > _SLOW else min(self._floor, wire.FULL)
         size = max(self._rate * (_PROBE * rtt + slack), floor)
         return min(math.ceil(size / wire.FULL) * wire.FULL if size > wire.FULL else int(size), MOST)
@@ -66,7 +64,7 @@ class InputWindow:
     def __init__(self, most: int = wire.INPUT) -> None:
         self._most = most
         self._may_send = wire.Allowance(most)
-        self._pace = FlowWindow(wire.INPUT, _INPUT)
+        self._pace = FlowWindow(wire.INPUT)
         self._size = wire.INPUT
 
     @classmethod
