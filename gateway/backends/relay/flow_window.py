@@ -15,6 +15,7 @@ _SLACK = 0.001  # seconds of delay that a transfer may cause other streams
 _SLOW = 6e6  # bytes a second up to which a stream beside others may have one frame alone in flight
 _ALONE = 0.030  # the same while no other stream is active: with 10 ms the path is empty now and then
 _COMPANY = 1.0  # seconds for which a change from one stream to another counts
+_EXCHANGE = 0.1  # seconds within which turns are one request and its answer, or a key and its echo
 _PROBE = 1.25  # factor on the round trip: shows whether more in flight is faster
 _FORGET = 0.95  # factor on the best rate after each interval
 _FORGET_SHARED = 0.5  # the same while other streams are active
@@ -101,21 +102,28 @@ class ActivityTracker:
         self._at = 0.0  # when
         self._again = False  # it had been heard before another one was, less than a second ago
         self._left: dict[int, float] = {}  # when each of the others was heard last
-        self._mixed = float("-inf")
+        self._began = float("-inf")  # when the first of the present turns was
+        self._mixed = float("-inf")  # when the last one of streams in company was
 
     def heard(self, stream: int, now: float) -> None:
-        """Records that the stream has received bytes, or has bytes to send. Streams that take turns have company; a stream
-        that begins behind another one, as a download behind the request that led to it, has none, nor has one that another
-        one breaks into once, with its end.
+        """Records that the stream has received bytes, or has bytes to send. Streams that go on taking turns have company; a
+        stream that begins behind another one, as a download behind the request that led to it, has none, nor has one that
+        another one breaks into once, with its end, or with a single request and its answer.
         """
         if stream != self._last:
             again = now - self._left.pop(stream, float("-inf")) <= _COMPANY
             if again and self._again:
-                self._mixed = now
+                self._take_turns(now)
             self._again = again
             self._left[self._last] = self._at
             self._last = stream
         self._at = now
+
+    def _take_turns(self, now: float) -> None:
+        if not self.alone(now) or _EXCHANGE <= now - self._began <= _COMPANY:
+            self._mixed = now
+        elif now - self._began > _COMPANY:
+            self._began = now
 
     def forget(self, stream: int) -> None:
         """Forgets a stream that has ended."""

@@ -97,14 +97,26 @@ def test_the_end_of_a_stream_is_no_company_for_the_next_one():
 
 
 def test_streams_that_take_turns_are_not_alone_for_a_second():
-    company = heard((1, 10.0), (2, 10.1), (1, 10.2), (2, 10.5))
+    company = heard((1, 10.0), (2, 10.1), (1, 10.2), (2, 10.3), (1, 10.4), (2, 10.5))
 
     assert not company.alone(11.4)
     assert company.alone(11.6)
 
 
-def test_a_key_and_its_echo_are_beside_the_transfer():
-    assert not heard((1, 10.0), (2, 20.0), (1, 20.1), (2, 20.101), (1, 20.102), (2, 20.103)).alone(20.2)
+def talked(*at):
+    """Returns the activity of a transfer and of another stream that sends at these times, and is answered 2 ms later."""
+    return heard(
+        (1, 10.0),
+        *((stream, now + more / 1e3) for now in at for stream, more in [(2, 0), (1, 1), (2, 2), (1, 3)]),
+    )
+
+
+def test_a_request_and_its_answer_are_no_company_but_keys_and_their_echoes_are():
+    assert talked(20.0).alone(20.01)
+    assert talked(20.0, 25.0, 30.0).alone(30.01)
+    assert not talked(20.0, 20.3).alone(20.31)
+    assert not talked(20.0, 20.3, 21.2).alone(22.1)
+    assert talked(20.0, 20.3, 21.2).alone(22.3)
 
 
 def test_a_stream_that_has_ended_is_no_company():

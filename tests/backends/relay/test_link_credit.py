@@ -38,8 +38,8 @@ class Far:
 def taking_turns():
     """Returns the activity of a link with two streams that take turns now."""
     company = ActivityTracker()
-    for number in (1, 2, 1, 2):
-        company.heard(number, time.monotonic())
+    for number, ago in ((1, 0.5), (2, 0.4), (1, 0.3), (2, 0.2), (1, 0.1), (2, 0.0)):
+        company.heard(number, time.monotonic() - ago)
     assert not company.alone(time.monotonic())
     return company
 
