@@ -81,6 +81,8 @@ class Tunnel:
                     frame = await self._next()
                     if frame.kind == Control.SYN_REPLY:
                         taken.add(frame.stream)
+                    elif frame.kind == Control.RST_STREAM and frame.stream in {error, data} - taken:
+                        raise GatewayFailed(LOST, "the pod's port was not opened", passing=True)
                     else:
                         early.append(frame)
         except TimeoutError:

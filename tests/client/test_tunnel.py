@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from gateway.client.exit_status import GatewayFailed
 from gateway.client.tunnel import PodPort, Tunnel
 from gateway.client.upgrade import Upgraded
 from gateway.protocol import spdy
@@ -30,6 +31,22 @@ async def tunnel_to(pod):
         finally:
             writer.close()
             await writer.wait_closed()
+
+
+def reset(stream):
+    return b"\x80\3\0\3\0\0\0\x08" + stream.to_bytes(4, "big") + (2).to_bytes(4, "big")  # CANCEL
+
+
+@pytest.mark.parametrize("refused", [ERROR, DATA])
+async def test_a_stream_that_the_pod_does_not_take_ends_the_wait(refused):
+    async def pod(reader, writer):
+        writer.write(spdy.Encoder().syn_reply(ERROR + DATA - refused) + reset(99) + reset(refused))
+        await reader.read()
+        writer.close()
+
+    async with tunnel_to(pod) as tunnel:
+        with pytest.raises(GatewayFailed, match=r"the pod's port was not opened$"):
+            await tunnel.connect()
 
 
 @pytest.mark.parametrize("order", ORDERS)
