@@ -48,6 +48,7 @@ class DialStream(Stream):
         self._connected = False
         self._input: deque[bytes] = deque()
         self._eof = self._read_all = False
+        self._deaf = False  # the far side takes nothing any more
         self._came = False  # there may be data that the link has not taken
         self._timer: Timer | None = None
         self._addresses: deque[tuple[int, Any]] = deque()
@@ -180,7 +181,7 @@ class DialStream(Stream):
             return
         gone = 0
         try:
-            while self._input:
+            while self._input and not self._deaf:
                 count = self._socket.send(self._input[0])
                 gone += count
                 if count < len(self._input[0]):
@@ -189,9 +190,11 @@ class DialStream(Stream):
                     self._input.popleft()
         except BlockingIOError:
             pass
-        except OSError as error:
-            self._fail(error.errno or errno.EIO)
-            return
+        except OSError:  # the reader sees the end, behind what was sent before it
+            self._deaf = self._eof = True
+        if self._deaf:
+            gone += sum(map(len, self._input))
+            self._input.clear()
         self._loop.writable(self._socket.fileno(), self._feed if self._input else None)
         self._wrote(gone)
         if self._eof and not self._input:

@@ -110,6 +110,32 @@ def test_a_backlog_that_is_full_is_waited_for(link, tmp_path):
     )
 
 
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_an_answer_is_whole_that_comes_while_the_server_takes_no_more(link, tmp_path, kind):
+    """As one that says that a body is too large, and closes with most of it unread."""
+    answer, closed = b"413 " * 10_000, threading.Event()
+
+    def early(connection):
+        connection.recv(10)
+        connection.sendall(answer)
+        connection.close()
+        closed.set()
+
+    with server(early, str(tmp_path / "s") if kind == "unix" else "") as address:
+        number = link.ask(dial=address, credit=0)
+        said = link.streams[number]
+        link.until(lambda: said.started is not None)
+        link.say(wire.STDIN, number, b"POST it all")
+        assert closed.wait(10)
+        for _ in range(5):
+            link.say(wire.STDIN, number, bytes(10_000))
+        link.say(wire.EOF, number)
+        link.send(wire.encode_credit(number, len(answer)))
+        link.finish(number)
+
+    assert said.stdout == answer
+
+
 def test_a_server_that_resets(link):
     def reset(connection):
         connection.recv(10)
