@@ -61,7 +61,11 @@ class ResumableRelayChannel(RelayChannel):
         self._unknown: Outcome | None = None
         self._attached = Event()
         self._found = stream is None
-        self._stream.received = self._arrived
+
+    def carry(self, stream: LinkStream, *, kubectl: bool) -> None:
+        """See `RelayChannel.carry`."""
+        super().carry(stream, kubectl=kubectl)
+        stream.received = self._arrived
 
     async def output(self) -> AsyncIterator[tuple[Stream, bytes]]:
         """See `Channel.output`."""

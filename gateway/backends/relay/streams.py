@@ -90,8 +90,8 @@ class RelayStreams:
         stream = link.open({"dial": address})
         try:
             await self.start(stream)
-            if stream.exit:
-                raise _unreached(address, stream.exit)
+            if stream.started is None:
+                raise _unreached(address, stream.exit or {})
             yield RelayBytes(stream)
         finally:
             await self.end(link, stream)
