@@ -184,7 +184,7 @@ def test_what_waits_is_no_credit_for_the_next_link(far, link, first, later):
 
 
 def test_a_link_that_asks_for_less_input_than_waits_goes_on(far, link):
-    """As a gateway of an earlier version does, once that version is wanted again."""
+    """As a gateway of an earlier version does, once that version is wanted again. It has no more credit than it asked for."""
     every = bytes(3 << 20)
     number = link.open("sh", "-c", "kill -STOP $$; sha256sum", name="s", input=4 << 20)
     link.until(lambda: link.streams[number].started)
@@ -193,8 +193,9 @@ def test_a_link_that_asks_for_less_input_than_waits_goes_on(far, link):
     link = far.link()
     number, said = attach(link)
     os.kill(said.started["pid"], signal.SIGCONT)
-    rest = bytes(1 << 20)
-    link.until(lambda: said.credit >= len(rest))
+    link.until(lambda: said.credit >= wire.INPUT)
+    assert said.credit == wire.INPUT
+    rest = bytes(wire.INPUT)
     link.say_all(number, rest)
     link.say(wire.EOF, number)
 

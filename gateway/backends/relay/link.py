@@ -122,11 +122,14 @@ class Link:
         if self.lost:
             raise self.lost
         self._number += 1
-        ahead = wire.MOST_INPUT if self.offers("input") else wire.INPUT
+        credit = {"credit": window}
+        if self.offers("input"):
+            credit["input"] = wire.MOST_INPUT
+        ahead = credit.get("input", wire.INPUT)
         sending = InputWindow.attached(ahead) if "attach" in request else InputWindow(ahead)
         stream = LinkStream(self._number, self.send, window, self._company, sending)
         self.streams[self._number] = stream
-        self.send(wire.encode_request(self._number, {**request, "credit": window, "input": ahead}))
+        self.send(wire.encode_request(self._number, {**request, **credit}))
         return stream
 
     def forget(self, stream: LinkStream) -> None:
