@@ -18,11 +18,13 @@ class RelayBytes:
         """See `ByteStream.read`."""
         while not self._eof:
             batch = await self._stream.read()
+            self._eof = any(kind == wire.EOF for kind, _ in batch)
             if data := b"".join(body for kind, body in batch if kind == wire.STDOUT):
-                self._eof = any(kind == wire.EOF for kind, _ in batch)
                 return data
-            if not batch or any(kind == wire.EOF for kind, _ in batch):
-                self._eof = True
+            if not batch:
+                break
+        if self._eof:  # what is lost after that is the other direction's
+            return b""
         if self._stream.failure:
             raise self._stream.failure
         if self._stream.exit and "error" in self._stream.exit:
