@@ -47,6 +47,7 @@ class HttpConnection:
         self._stream = stream
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
         self._unsent = True
+        self._broken_off = False  # the sending of a body, by an early answer
 
     async def request(self, request: Request) -> h11.Response | h11.InformationalResponse:
         """Sends a request and returns the head of its answer; a 101 where the server takes the `upgrade`, after which
@@ -62,6 +63,7 @@ class HttpConnection:
             async with asyncio.TaskGroup() as tasks:
                 sending = tasks.create_task(self._send_body(request.body))
                 head = await self._answered()
+                self._broken_off = not sending.done()
                 sending.cancel()
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
@@ -90,6 +92,8 @@ class HttpConnection:
         """Prepares the connection for the next request. False if the connection cannot carry another request: an
         answer was not read to its end, or the server or `close` ends the connection.
         """
+        if self._broken_off:
+            return False
         try:
             if self._http.their_state is h11.SEND_BODY:
                 self._http.next_event()  # the end of an empty body, still unread

@@ -9,7 +9,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 from support.upstream import Watched
 
-from gateway.backends.kube.http_connection import Cut, Request
+from gateway.backends.kube.http_connection import Cut, HttpConnection, Request
 from gateway.backends.kube.http_pool import REQUESTS, HttpPool
 from gateway.errors import HopFailed
 
@@ -528,3 +528,22 @@ async def test_a_request_that_is_cancelled_while_dialling_leaves_nothing(http, m
         request = tasks.create_task(http.request(Request("GET", "/echo")))
         await dialling.wait()
         request.cancel()
+
+
+class Full(Answering):
+    """Answers a body whose end it never takes."""
+
+    async def write(self, data):
+        if data.startswith(b"0\r\n"):
+            await super().write(data)
+            await asyncio.Event().wait()
+
+
+async def test_a_connection_is_not_used_again_that_an_early_answer_has_left_without_the_bodys_end():
+    connection = HttpConnection(Full())
+    async with asyncio.timeout(5):
+        await connection.request(Request("POST", "/", body=pieces(b"a", b"b")))
+        while not (await connection.part())[1]:
+            pass
+
+    assert not connection.reuse()
