@@ -89,14 +89,15 @@ class Link:
         self.close(describe_defect(error))
 
     def close(self, reason: str) -> None:
-        """Ends the link: sends BYE with the reason if the descriptor takes it, closes both descriptors and
-        calls `lost`. What becomes of the streams is the daemon's business.
+        """Ends the link: sends what is urgent and BYE with the reason if the descriptor takes it, closes both
+        descriptors and calls `lost`. What becomes of the streams is the daemon's business.
         """
         if not self.live:
             return
         self.live = False
+        bye = wire.encode_object(wire.BYE, 0, {"reason": reason})
         with suppress(OSError):
-            os.write(self._out, self._buffer + wire.encode_object(wire.BYE, 0, {"reason": reason}))
+            os.write(self._out, b"".join((self._buffer, *self._urgent, bye)))
         for fd in {self._in, self._out}:
             with suppress(OSError):
                 self._loop.close(fd)

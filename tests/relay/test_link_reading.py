@@ -1,4 +1,4 @@
-"""How a relay's link reads: a key at once, bulk in large pieces."""
+"""How a relay's link reads: a key at once, bulk in large pieces. And what it still sends when it is closed."""
 
 import os
 
@@ -34,6 +34,10 @@ class Far:
 
     def send(self, data):
         os.write(self._write, data)
+
+    def sent(self):
+        """What the link has written, as frames."""
+        return wire.Decoder().feed(os.read(self._read, 65536))
 
     def turns(self, count):
         for _ in range(count):
@@ -94,3 +98,12 @@ def test_a_link_that_is_closed_meanwhile_is_not_read(far):
     for timer in timers:
         timer.call()
     assert far.came == [(wire.STDIN, 93)]
+
+
+def test_a_report_that_waits_is_sent_before_bye(far):
+    report, reason = {"tag": "s-1", "results": []}, {"reason": "another link took its place"}
+    far.link.send(wire.encode_object(wire.AFTER, 0, report))
+    far.link.close(reason["reason"])
+
+    sent = [(kind, wire.decode_object(body)) for kind, _, body in far.sent()]
+    assert sent == [(wire.AFTER, report), (wire.BYE, reason)]
