@@ -52,7 +52,8 @@ class Connection(asyncio.Protocol):
         self._first = b""  # bytes of the head
         self._upgraded = False  # a session looks after its client by itself
         self._tail = b""  # the last bytes of a head, in which its end may have begun
-        self._early = 0  # bytes that came with the end of a head
+        self._head_ended = False
+        self._early = 0  # bytes that came behind the end of a head, before its request was served
         self._lost: list[Callable[[], None]] = []  # called when the client leaves
         self._made = False  # False while a handshake of TLS is under way
         self._unsent = 0  # bytes at the last look
@@ -95,9 +96,8 @@ class Connection(asyncio.Protocol):
         if not self._streaming:
             self._head_began = self._head_began or self._loop.time()
             self._first = (self._first + data)[: len(_ALIVE[-1])] if self.head else data[: len(_ALIVE[-1])]
+            self._look_for_end(data)
             self._hold(len(data))
-            self._early = len((self._tail + data).partition(_HEAD_END)[2])
-            self._tail = (self._tail + data)[1 - len(_HEAD_END) :]
             if self.head > MAX_HEAD:
                 self.drop("head_too_large", 431, f"a request's head may have {MAX_HEAD} bytes")
         elif self._upgraded and not self._before:
@@ -199,6 +199,17 @@ class Connection(asyncio.Protocol):
                 raw = ioctl(self._transport.get_extra_info("socket"), termios.TIOCOUTQ, bytes(4))
                 unsent += int.from_bytes(raw, sys.byteorder)
         return unsent
+
+    def _look_for_end(self, data: bytes) -> None:
+        """Looks in what has come of a head for its end, and counts what came behind that."""
+        if not self.head:
+            self._head_ended, self._early = False, 0
+        if self._head_ended:
+            self._early += len(data)
+            return
+        _, end, behind = (self._tail + data).partition(_HEAD_END)
+        self._head_ended, self._early = bool(end), len(behind)
+        self._tail = b"" if end else (self._tail + data)[1 - len(_HEAD_END) :]
 
     def _hold(self, count: int) -> None:
         """Counts bytes of a head that the connection holds from now on, or, where negative, does not hold any longer."""

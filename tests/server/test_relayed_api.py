@@ -6,7 +6,7 @@ import json
 from asyncio.selector_events import _SelectorSocketTransport
 
 import pytest
-from support.peer import once
+from support.peer import exchange, once
 from support.peer import peer as connected
 from support.upstream import said, upstream_at
 from support.waiting import until
@@ -401,3 +401,31 @@ async def test_bytes_before_the_101_are_refused(edge, upstream):
         head = await asyncio.wait_for(peer.reader.readuntil(b"\r\n\r\n"), 5)
 
     assert head.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    ("first", "early"), [(1, b"AB"), (0, b"AB"), (-2, b"AB"), (1, b"A" * 3000), (0, b"\r\n\r\nA"), (1, b"\n\r\n\r\n")]
+)  # fmt: skip
+async def test_bytes_before_the_101_are_refused_in_any_segments(edge, upstream, monkeypatch, first, early):
+    """`first`: how many bytes behind the head come with it; the rest comes by itself, before the request is served."""
+    upstream.answer = echo
+    async with connected(edge.url) as peer:
+        lines = (("Host", peer.host), edge.proof, *UPGRADE, ("Content-Length", "0"))
+        _, sent = exchange("POST", f"{POD}/portforward", lines)
+        monkeypatch.setattr(_SelectorSocketTransport, "max_size", len(sent) + first)  # of a read
+        peer.send(sent + early)
+        answer = await asyncio.wait_for(peer.reader.readuntil(b"upgrade was answered"), 5)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_an_upgrade_follows_other_requests_on_their_connection(edge, upstream):
+    async with connected(edge.url) as peer:
+        assert (await peer.ask("GET", POD, (edge.proof,))).code == 200
+        lines = (edge.proof, ("Content-Length", "6"))
+        assert (await peer.ask("POST", "/api/v1/nodes", lines, body=b"\r\n\r\n{}")).code == 200
+        upstream.answer = echo
+        peer.request("POST", f"{POD}/portforward", (edge.proof, *UPGRADE, ("Content-Length", "0")))
+        assert (await peer.reader.readuntil(b"first")).startswith(b"HTTP/1.1 101 ")
+        peer.send(b"rest")
+        assert await asyncio.wait_for(peer.reader.readexactly(4), 5) == b"rest"
