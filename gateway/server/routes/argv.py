@@ -30,7 +30,7 @@ async def _read(websocket: Socket, row: Subprotocol) -> tuple[str, ...]:
     while True:
         try:
             async with asyncio.timeout(_PAUSE):
-                message = await websocket.receive()
+                message = await websocket.next_message()
         except TimeoutError:
             raise BadRequest(f"the command did not come: no message within {_PAUSE:g} s") from None
         if message.type is not WSMsgType.BINARY:

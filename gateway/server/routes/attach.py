@@ -97,7 +97,7 @@ async def _wish(websocket: Socket) -> Wish:
     """Raises Refused, ProtocolError."""
     try:
         async with asyncio.timeout(FIRST):
-            message = await websocket.receive()
+            message = await websocket.next_message()
     except TimeoutError:
         raise Refused("bad_request", f"no attach message came within {FIRST:g} s") from None
     said = ClientDecoder(OWN).decode(message.data) if message.type is WSMsgType.BINARY else []

@@ -7,7 +7,7 @@ import struct
 from contextlib import suppress
 from typing import cast
 
-from aiohttp import ClientConnectionResetError, ClientError, WSCloseCode, hdrs, web
+from aiohttp import ClientConnectionResetError, ClientError, WSCloseCode, WSMessage, WSMsgType, hdrs, web
 from aiohttp._websocket.helpers import MSG_SIZE  # tests/test_insides.py
 from aiohttp.http import HttpVersion11
 from aiohttp.http_websocket import WebSocketReader, WebSocketWriter
@@ -48,6 +48,19 @@ class Socket(web.WebSocketResponse):
     def _post_start(self, request: web.BaseRequest, protocol: str | None, writer: WebSocketWriter) -> None:
         whole = _Writer(writer.protocol, writer.transport, limit=_WAITING)
         super()._post_start(cast("web.BaseRequest", _Checked(request)), protocol, whole)
+
+    async def next_message(self) -> WSMessage:
+        """Returns the next message, for as long as no attachment reads: answers pings, and drops pongs, until it comes.
+
+        A client that does not take the answers gets no more: a pong that waited for it would be cancelled with the wait
+        for the message, and aiohttp's next write after that would count as cancelled too.
+        """
+        while (message := await self.receive()).type in (WSMsgType.PING, WSMsgType.PONG):
+            self.connection.message_taken(message.data)
+            if message.type is WSMsgType.PING and not self.unsent:
+                with suppress(ConnectionError, ClientError):  # the next message says that the client has left
+                    await self.pong(message.data)
+        return message
 
     async def hang_up(self, code: int, message: str, seconds: float) -> None:
         """Closes with `code`, waits at most so long for the answer, and drops the connection."""
