@@ -2,9 +2,11 @@
 
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from support.served import TOKEN, cluster_at, config_for, served
@@ -72,6 +74,49 @@ async def test_a_living_command_and_its_streams(config):
         assert (await one.stdout.read(), await one.stderr.read(), await one.wait()) == (b"", b"end\n", 5)
 
 
+MUCH = b"x" * (4 << 20)  # more than waits for a reader
+
+
+async def test_a_reader_gets_all_while_the_command_is_waited_for(config):
+    async def iterated(output):
+        parts = []
+        async for part in output:
+            parts.append(part)
+            await asyncio.sleep(0)  # nobody waits for a part meanwhile
+        return b"".join(parts)
+
+    for read in (lambda output: output.read(), iterated):
+        async with (
+            connect(config=config) as gateway,
+            gateway.pod("web-0").exec(["sh", "-c", "cat; exit 5"]) as one,
+            asyncio.TaskGroup() as tasks,
+        ):
+            out, err = (tasks.create_task(read(output)) for output in (one.stdout, one.stderr))
+            code = tasks.create_task(one.wait())
+            await one.stdin.write(MUCH)
+            await one.stdin.close()
+        assert (out.result() == MUCH, err.result(), code.result()) == (True, b"", 5)
+
+
+async def test_output_that_nobody_reads_any_more_holds_up_no_wait(config):
+    async def left(output):
+        async for _ in output:
+            break
+
+    for read in (None, left, anext):
+        async with (
+            connect(config=config) as gateway,
+            gateway.pod("web-0").exec(["sh", "-c", "cat; exit 5"]) as one,
+            asyncio.TaskGroup() as tasks,
+        ):
+            if read:
+                tasks.create_task(read(one.stdout))
+            code = tasks.create_task(one.wait())
+            await one.stdin.write(MUCH)
+            await one.stdin.close()
+            assert (await code, await one.stdout.read(), await one.stderr.read()) == (5, b"", b"")
+
+
 async def test_logs_and_ports(config):
     async def serve(_, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Own: 1\r\n\r\nhi")
@@ -110,6 +155,15 @@ async def test_the_face_that_blocks(config, tmp_path):
             with pod.exec(["cat"]) as running:
                 running.stdin.write(b"x")
                 assert next(iter(running.stdout)) == b"x"
+            with pod.exec(["cat"]) as running, ThreadPoolExecutor(1) as threads:
+                began = Event()
+                parts = threads.submit(lambda: [began.set() or part for part in running.stdout])
+                running.stdin.write(b"x")
+                began.wait()
+                running.stdin.write(MUCH)
+                running.stdin.close()
+                assert running.wait() == 0
+                assert b"".join(parts.result()) == b"x" + MUCH
             return pod.run(["cat", "g"], text=True).stdout
 
     assert await asyncio.to_thread(program) == "content"

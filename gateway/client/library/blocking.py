@@ -27,7 +27,7 @@ class BlockingOutput:
         self.read = loop.blocking(one.read)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._loop.iterated(self._output)
+        return self._loop.iterated(aiter(self._output))
 
 
 class BlockingRunning:

@@ -1,8 +1,8 @@
 """Runs commands for programs: to their end, or alive with their streams."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import AnyStr, Generic
 
@@ -59,15 +59,17 @@ class Output:
     def __init__(self) -> None:
         self._parts: asyncio.Queue[bytes] = asyncio.Queue(_HELD)
         self._over = False
-        self.dropped = False
+        self._readers = 0
+        self._dropping = False
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with self._reader():
+            while part := await self._next():
+                yield part
 
     async def __anext__(self) -> bytes:
-        if not self._over and (part := await self._parts.get()):
+        if part := await self._next():
             return part
-        self._over = True
         raise StopAsyncIteration
 
     async def read(self) -> bytes:
@@ -76,14 +78,36 @@ class Output:
 
     async def put(self, part: bytes) -> None:
         """Adds a part, and waits while too many wait; an empty one is the end."""
-        if not self.dropped:
+        if not self._over:
             await self._parts.put(part)
 
     def drop(self) -> None:
-        """Drops what waits, and what comes."""
-        self.dropped = self._over = True
-        while not self._parts.empty():
-            self._parts.get_nowait()
+        """Drops what waits, and what comes, once nobody reads: a reader who is there gets all to the end."""
+        self._dropping = True
+        self._drop_unread()
+
+    async def _next(self) -> bytes:
+        """Returns the next part; nothing at the end."""
+        with self._reader():
+            part = b"" if self._over else await self._parts.get()
+            self._over = self._over or not part
+            return part
+
+    @contextmanager
+    def _reader(self) -> Iterator[None]:
+        """Counts a reader in the block, who may be busy with a part between two that it takes."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            self._drop_unread()
+
+    def _drop_unread(self) -> None:
+        if self._dropping and not self._readers:
+            self._over = True
+            while not self._parts.empty():
+                self._parts.get_nowait()
 
 
 class Running:
@@ -99,8 +123,8 @@ class Running:
         self.stderr = Output()
 
     async def wait(self) -> int:
-        """Returns the exit code, once the command has ended; drops output that was not read. Raises DapError where the
-        command did not end by itself.
+        """Returns the exit code, once the command has ended; drops the output of a stream that nobody reads. Raises DapError
+        where the command did not end by itself.
         """
         self.stdout.drop()
         self.stderr.drop()
