@@ -29,14 +29,14 @@ class Lane:
         self.closed = False
 
     async def put(self, line: LogLine) -> None:
-        """Adds a line, and waits while too many wait."""
-        await self._room.wait()
+        """Adds a line, and waits while too many wait. A wait that is cancelled leaves the line in the lane."""
         # what has no time, or stands out of order within its log, stays where it is in the log
         self._last = max(self._last, line.time)
         self.size += len(line.data)
         if self.size > _HELD:
             self._room.clear()
         self.say(line)
+        await self._room.wait()  # only now: its reader has counted the line as taken
 
     def say(self, item: Item) -> None:
         """Adds an item behind what is there, without waiting: for the few notices."""
