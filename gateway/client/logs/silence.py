@@ -63,10 +63,14 @@ class Silence:
             with suppress(DapError):
                 if await newer():
                     await asyncio.sleep(self._grace)
-                    if not self._busy and self._heard == heard and await newer():
+                    if self._still(heard) and await newer() and self._still(heard):
                         limit.reschedule(asyncio.get_running_loop().time())
                         return
             self._heard = max(self._heard, asyncio.get_running_loop().time())
+
+    def _still(self, heard: float) -> bool:
+        """Returns True if nothing has come since `heard`."""
+        return not self._busy and self._heard == heard
 
     async def _silent(self, seconds: float) -> None:
         """Returns once nothing has come for so long."""
