@@ -13,6 +13,7 @@ from support.served import TOKEN, cluster_at, config_for, served
 from support.waiting import until
 
 from gateway.client import CommandFailed, DapError, connect, connect_sync
+from gateway.client.library.loop_thread import LoopThread
 
 EXAMPLES = Path(__file__).parents[2] / "hack" / "examples"
 
@@ -192,3 +193,26 @@ async def test_examples(config, home, words, said):
     out, err = await process.communicate()
     assert (process.returncode, err) == (0, b"")
     assert said in out
+
+
+def test_an_iterator_that_is_dropped_late_holds_up_nothing():
+    """The collector finalizes it in any thread, also in the one of the loop, and behind its end."""
+
+    async def values():
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.append(True)
+
+    closed, loop = [], LoopThread()
+    held = [loop.iterated(values()) for _ in range(2)]
+    assert [next(one) for one in held] == [1, 1]
+
+    async def drop():
+        held.pop()
+
+    loop.run(drop())
+    loop.close()
+    held.clear()
+    assert closed == [True, True]

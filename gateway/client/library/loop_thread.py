@@ -79,7 +79,9 @@ class LoopThread:
             while (value := self.run(following())) is not _END:
                 yield value
         finally:
-            if close := getattr(values, "aclose", None):
+            close = getattr(values, "aclose", None)
+            # where the loop's thread drops the iterator, or the loop is over, asyncio closes the values by itself
+            if close and threading.current_thread() is not self._thread and not self._loop.is_closed():
                 self.run(close())
 
     @contextmanager
