@@ -61,6 +61,8 @@ class Output:
         self._over = False
         self._readers = 0
         self._dropping = False
+        self._cut = False
+        self._failure: DapError | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with self._reader():
@@ -81,16 +83,25 @@ class Output:
         if not self._over:
             await self._parts.put(part)
 
+    def cut(self, failure: DapError | None) -> None:
+        """Ends the stream behind what waits, where the command did not end by itself: its reader gets `failure`, or the end."""
+        self._cut, self._failure = True, failure
+        if self._parts.empty():
+            self._parts.put_nowait(b"")  # wakes whoever waits
+
     def drop(self) -> None:
         """Drops what waits, and what comes, once nobody reads: a reader who is there gets all to the end."""
         self._dropping = True
         self._drop_unread()
 
     async def _next(self) -> bytes:
-        """Returns the next part; nothing at the end."""
+        """Returns the next part; nothing at the end. Raises what the command ended with in place of an end."""
         with self._reader():
-            part = b"" if self._over else await self._parts.get()
-            self._over = self._over or not part
+            over = self._over or (self._cut and self._parts.empty())
+            part = b"" if over else await self._parts.get()
+            self._over = not part
+            if self._over and self._failure:
+                raise self._failure
             return part
 
     @contextmanager
@@ -118,6 +129,7 @@ class Running:
     def __init__(self, one: Process) -> None:
         self._process = one
         self._ended = asyncio.Event()
+        self._failure: DapError | None = None
         self.stdin = Input(one)
         self.stdout = Output()
         self.stderr = Output()
@@ -129,16 +141,26 @@ class Running:
         self.stdout.drop()
         self.stderr.drop()
         await self._ended.wait()
-        assert self._process.exit_code is not None
+        if self._process.exit_code is None:
+            raise self._failure or HopFailed("client_closed", "the command was left before it had ended")
         return self._process.exit_code
 
     async def carry(self) -> None:
-        """Passes the output on to its readers."""
-        while output := await self._process.read():
-            await (self.stderr if output.stream == Stream.STDERR else self.stdout).put(output.data)
-        self._ended.set()
-        for one in (self.stdout, self.stderr):
-            await one.put(b"")
+        """Passes the output on to its readers. What ends it before the command has ended, its readers get, too: they may be in
+        other tasks.
+        """
+        try:
+            while output := await self._process.read():
+                await (self.stderr if output.stream == Stream.STDERR else self.stdout).put(output.data)
+            self._ended.set()
+            for one in (self.stdout, self.stderr):
+                await one.put(b"")
+        except BaseException as error:
+            self._failure = error if isinstance(error, DapError) else None
+            self._ended.set()
+            for one in (self.stdout, self.stderr):
+                one.cut(self._failure)
+            raise
 
 
 @asynccontextmanager
