@@ -3,10 +3,12 @@ before aiohttp's upper bound in pyproject.toml is raised. Of asyncssh: tests/bac
 """
 
 import inspect
+import sys
 from asyncio.sslproto import SSLProtocol
 
 from aiohttp import web
 from aiohttp._websocket.writer import WebSocketWriter
+from aiohttp.http_writer import StreamWriter
 from websockets.asyncio.client import ClientConnection
 
 
@@ -44,3 +46,14 @@ def test_a_large_frame_has_a_head_of_its_own():
     assert "first_byte = 0x80 | rsv | opcode" in source
     assert "elif msg_length > MSG_SIZE:\n            self.transport.write(header)" in source
     assert "self._output_size += header_len + msg_length" in source
+
+
+def test_all_who_write_to_a_client_wait_for_one_future():
+    """gateway/server/drain.py does the same with a future that nobody's cancellation reaches."""
+    source = inspect.getsource(sys.modules["aiohttp.base_protocol"])
+    assert (
+        "            waiter = self._loop.create_future()\n            self._drain_waiter = waiter\n        await waiter\n"
+        in source
+    )
+    assert "await self.protocol._drain_helper()" in inspect.getsource(WebSocketWriter.send_frame)
+    assert "await protocol._drain_helper()" in inspect.getsource(StreamWriter.drain)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from gateway.access.forwarded import TrustedProxies
 from gateway.server.anonymous import Anonymous
 from gateway.server.connection import Connection
+from gateway.server.drain import cancel_own_wait_alone
 from gateway.settings.config import Limits
 
 TICK = 1.0  # seconds between looks at all connections
@@ -31,6 +32,7 @@ class Connections:
         self.open: set[Connection] = set()
         self.anonymous = Anonymous(limits)
         self._serve = serve
+        cancel_own_wait_alone()
         self._messages = 0  # bytes of messages on all WebSockets that no session has taken
         self._timer: asyncio.TimerHandle | None = None
 

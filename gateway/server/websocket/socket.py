@@ -52,8 +52,7 @@ class Socket(web.WebSocketResponse):
     async def next_message(self) -> WSMessage:
         """Returns the next message, for as long as no attachment reads: answers pings, and drops pongs, until it comes.
 
-        A client that does not take the answers gets no more: a pong that waited for it would be cancelled with the wait
-        for the message, and aiohttp's next write after that would count as cancelled too.
+        A client that does not take the answers gets no more of them: nothing waits for it here but for its message.
         """
         while (message := await self.receive()).type in (WSMsgType.PING, WSMsgType.PONG):
             self.connection.message_taken(message.data)
