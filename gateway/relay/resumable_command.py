@@ -86,10 +86,8 @@ class ResumableStream(CommandStream):
         if offset is not None:
             waiting = resumable.command.input.waiting
             self._sent = min(max(offset, resumable.command.journal.start), resumable.command.journal.end)
-            window = max(credit.input, waiting)  # an earlier link may have asked for more
-            self._may_come = wire.Window(window, waiting, wire.WINDOW // 2)
-            self._may_come.resize(credit.input, wire.WINDOW // 2)
-            self.send(wire.encode_credit(number, window - waiting))
+            self._may_come = wire.Window(credit.input, waiting, wire.WINDOW // 2)
+            self.send(wire.encode_credit(number, max(credit.input - waiting, 0)))
 
     @property
     def unwanted(self) -> bool:

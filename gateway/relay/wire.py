@@ -217,13 +217,13 @@ class Window:
     """Counts the receiver's side of credit: what may come, and what to grant once it has been used."""
 
     def __init__(self, size: int = WINDOW, waiting: int = 0, step: int = 0) -> None:
-        """Starts with `size` bytes granted, of which `waiting` came earlier and have not been used. `step`: a
-        grant is due when that many have been used; 0 for a quarter of `size`.
+        """Starts with `size` bytes granted, of which `waiting` came earlier and have not been used: nothing is
+        granted for what is more. `step`: a grant is due when that many have been used; 0 for a quarter of `size`.
         """
         self.size = size
         self._step = step or size // 4
-        self._left = size - waiting
-        self._used = 0
+        self._left = max(size - waiting, 0)
+        self._used = min(size - waiting, 0)
 
     def arrived(self, count: int) -> None:
         """Counts bytes that came. Raises WireError when they were more than had been granted."""
