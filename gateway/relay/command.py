@@ -46,7 +46,7 @@ class Command(Running):
 
     def run(self, request: Request, directory: str, env: dict[str, str]) -> None:
         """Starts the process. A start that fails sets `result` instead of raising."""
-        opened = Descriptors()
+        opened = Descriptors(self._loop)
         self._outs, self._kubectl = opened.outs, request.kubectl
         try:
             fds = opened.open(request, self.input)

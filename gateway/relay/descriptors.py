@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from . import process, wire
+from .loop import OwnLoop
 from .request import Request
 from .stdin import Stdin
 
@@ -12,7 +15,8 @@ class Descriptors:
     to be closed once the command has them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: OwnLoop) -> None:
+        self._loop = loop
         self.outs: dict[int, int] = {}
         self.theirs: list[int] = []
         self.terminal: int | None = None
@@ -23,10 +27,10 @@ class Descriptors:
         if request.size is None:
             reader, writer = process.pipe()
             self.theirs.append(reader)
-            stdin.begin(writer, terminal=False)
+            stdin.begin(writer, partial(self._loop.close, writer))
             return reader, self._out(wire.STDOUT), self._out(wire.STDERR)
         self.terminal, slave = process.terminal(request.size, raw=request.raw)
-        stdin.begin(self.terminal, terminal=True)
+        stdin.begin(self.terminal, None)
         self.outs[self.terminal] = wire.STDOUT
         self.theirs.append(slave)
         if not request.separate_stderr:

@@ -14,6 +14,7 @@ from typing import Any
 from . import wire
 from .lookup import look_up
 from .loop import Loop, OwnLoop, Timer, describe_defect
+from .stdin import Stdin
 from .stream import Credit, Stream
 
 CONNECT = 10.0  # seconds for an address to answer
@@ -46,9 +47,9 @@ class DialStream(Stream):
         self._loop = OwnLoop(loop, self.defect)
         self._socket: socket.socket | None = None
         self._connected = False
-        self._input: deque[bytes] = deque()
-        self._eof = self._read_all = False
-        self._deaf = False  # the far side takes nothing any more
+        self._stdin = Stdin(self._loop)
+        self._stdin.wrote = self._wrote
+        self._read_all = False
         self._came = False  # there may be data that the link has not taken
         self._timer: Timer | None = None
         self._addresses: deque[tuple[int, Any]] = deque()
@@ -117,7 +118,8 @@ class DialStream(Stream):
         self._loop.writable(self._socket.fileno(), None)
         self._connected = True
         self.send(wire.encode_object(wire.STARTED, self.number, self._about()))
-        self._feed()
+        self._stdin.begin(self._socket.fileno(), self._wrote_all)
+        self._stdin.feed()
         self._watch_input()
 
     def _watch_input(self) -> None:
@@ -169,41 +171,20 @@ class DialStream(Stream):
         self._finish({"error": describe_defect(error)})
 
     def _write(self, data: bytes) -> None:
-        self._input.append(data)
-        self._feed()
+        self._stdin.write(data)
 
     def _write_eof(self) -> None:
-        self._eof = True
-        self._feed()
+        self._stdin.write_eof()
 
-    def _feed(self) -> None:
-        if self._socket is None or not self._connected:
-            return
-        gone = 0
-        try:
-            while self._input and not self._deaf:
-                count = self._socket.send(self._input[0])
-                gone += count
-                if count < len(self._input[0]):
-                    self._input[0] = self._input[0][count:]
-                else:
-                    self._input.popleft()
-        except BlockingIOError:
-            pass
-        except OSError:  # the reader sees the end, behind what was sent before it
-            self._deaf = self._eof = True
-        if self._deaf:
-            gone += sum(map(len, self._input))
-            self._input.clear()
-        self._loop.writable(self._socket.fileno(), self._feed if self._input else None)
-        self._wrote(gone)
-        if self._eof and not self._input:
+    def _wrote_all(self) -> None:
+        """Ends the direction to the far side, which may take no more: what it has said before is still read to its end."""
+        if self._socket and not self.over:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
             self._finish_if_both_ended()
 
     def _finish_if_both_ended(self) -> None:
-        if self._eof and self._read_all and not self._input:
+        if self._stdin.closed and self._read_all:
             self._finish({"code": 0})
 
     def _fail(self, number: int) -> None:
@@ -213,6 +194,7 @@ class DialStream(Stream):
         if self.over:
             return
         self.over = True
+        self._stdin.close()
         self._close()
         if self._timer:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""Holds a command's input from its arrival until the command has taken it."""
+"""Holds the input of a command, or of a connection, from its arrival until it is taken."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .loop import OwnLoop
 
 
 class Stdin:
-    """Writes input to a command as far as the command reads it. Input of a command that has stopped reading
-    is dropped and counts as taken.
+    """Writes input as far as it is taken, once `begin` has said where. Input for whoever takes nothing any more is
+    dropped and counts as taken.
 
     `wrote` is called with the number of bytes taken or dropped. `received` counts the bytes that came.
     """
@@ -19,39 +19,39 @@ class Stdin:
     def __init__(self, loop: OwnLoop) -> None:
         self.wrote: Callable[[int], None] = lambda _: None
         self.received = 0
+        self.closed = False  # nothing is written any more
         self._loop = loop
         self._fd: int | None = None
-        self._terminal = False
+        self._end: Callable[[], None] | None = None
         self._parts: deque[bytes] = deque()
         self._eof = False
 
-    def begin(self, fd: int, *, terminal: bool) -> None:
-        """Sets the descriptor that input is written to. `close` closes a pipe; a terminal stays open, since
-        output comes from it too.
+    def begin(self, fd: int, end: Callable[[], None] | None) -> None:
+        """Sets the descriptor that input is written to. `end` is called once, after the last write; None for a
+        terminal, which has no end of input and stays open, since output comes from it too.
         """
         os.set_blocking(fd, False)
-        self._fd, self._terminal = fd, terminal
+        self._fd, self._end = fd, end
 
     def write(self, data: bytes) -> None:
-        """Queues `data` and writes what the command takes now."""
+        """Queues `data` and writes what is taken now."""
         self.received += len(data)
         self._parts.append(data)
         self.feed()
 
     @property
     def waiting(self) -> int:
-        """Returns how many bytes the command has not taken yet."""
+        """Returns how many bytes have not been taken yet."""
         return sum(map(len, self._parts))
 
     def write_eof(self) -> None:
-        """Closes the pipe once everything queued is written; does nothing in a terminal."""
-        if not self._terminal:
-            self._eof = True
-            self.feed()
+        """Ends the input once everything queued is written; does nothing in a terminal."""
+        self._eof = True
+        self.feed()
 
     def feed(self) -> None:
-        """Writes as much as the command takes now, and the rest as it becomes able to; calls `wrote`."""
-        gone = 0
+        """Writes as much as is taken now, and the rest as more is taken; calls `wrote`."""
+        gone, over = 0, self.closed
         while self._fd is not None and self._parts:
             data = self._parts[0]
             try:
@@ -59,27 +59,27 @@ class Stdin:
             except BlockingIOError:
                 break
             except OSError:  # nobody reads it
-                self.close()
+                over = True
                 break
             gone += count
             if count < len(data):
                 self._parts[0] = data[count:]
             else:
                 self._parts.popleft()
-        if self._fd is None:
+        if over:
             gone += self.waiting
             self._parts.clear()
-        elif self._eof and not self._parts:
-            self.close()
-        else:
-            self._loop.writable(self._fd, self.feed if self._parts else None)
         if gone:
             self.wrote(gone)
+        if over or (self._eof and self._end and not self._parts):
+            self.close()
+        elif self._fd is not None:
+            self._loop.writable(self._fd, self.feed if self._parts else None)
 
     def close(self) -> None:
-        """Stops writing: closes a pipe, and leaves a terminal open."""
-        if self._fd is not None and self._terminal:
-            self._loop.writable(self._fd, None)
-        elif self._fd is not None:
-            self._loop.close(self._fd)
-        self._fd = None
+        """Stops writing: what is queued is dropped with the next `feed`."""
+        fd, self._fd, self.closed = self._fd, None, True
+        if fd is not None:
+            self._loop.writable(fd, None)
+            if self._end:
+                self._end()
