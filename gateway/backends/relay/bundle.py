@@ -28,11 +28,13 @@ def bundle() -> Bundle:
     """Returns the bundle of this gateway's version; builds it once per process."""
     store = io.BytesIO()
     boot = ""
-    with zipfile.ZipFile(store, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(store, "w") as archive:
         for file in sorted(files("gateway.relay").iterdir(), key=lambda file: file.name):
             if file.name == "boot.py":
                 boot = file.read_text("ascii")
             elif file.name.endswith(".py"):
-                archive.writestr(zipfile.ZipInfo(f"dap_relay/{file.name}", _EPOCH), file.read_bytes())
+                # said for each file: a ZipInfo has a compression of its own, none
+                named = zipfile.ZipInfo(f"dap_relay/{file.name}", _EPOCH)
+                archive.writestr(named, file.read_bytes(), zipfile.ZIP_DEFLATED)
     digest = hashlib.sha256(boot.encode() + store.getvalue()).hexdigest()[:16]
     return Bundle(boot, store.getvalue(), f"{wire.PROTOCOL}-{digest}")

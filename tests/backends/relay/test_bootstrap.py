@@ -1,12 +1,14 @@
 """What a login profile says before the relay does: anything, and in any pieces."""
 
 import os
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.backends.relay.bootstrap import Handshake
+from gateway.backends.relay.bundle import bundle
 
 MARK = b"\x1enonce "
 TALK = st.one_of(
@@ -52,3 +54,11 @@ def test_a_line_of_ours_without_an_end_does_not_grow():
     for _ in range(100):
         before.feed(MARK + bytes(32768))
     assert len(before.talk) <= 4096
+
+
+def test_what_starts_a_relay_is_compressed():
+    """Each link sends it, after a lost hop first of all, and the network may be a slow one."""
+    source = sum(
+        len(file.read_bytes()) for file in files("gateway.relay").iterdir() if file.name.endswith(".py")
+    )
+    assert len(bundle().archive) < source / 2
