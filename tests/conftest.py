@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ SKIPS = Path(__file__).with_name("skips.txt")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# `python3` is an interpreter in every program under test: a version manager's is a script of 90 ms of a processor
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 NO_LAB = "no real chain: DAP_LAB is not set"
 
 
