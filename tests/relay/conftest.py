@@ -1,5 +1,6 @@
 """A relay on this machine for each test, under every Python that is at hand and old enough to be of interest."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from support.relayed import far_side
 @cache
 def older() -> str | None:
     """The path of a Python 3.9, or of the next one that is not this one's version."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     for minor in range(9, sys.version_info.minor):
-        beside = Path(sys.base_prefix).parent.glob(f"3.{minor}.*/bin/python3.{minor}")  # as pyenv has them
-        for found in filter(None, [shutil.which(f"python3.{minor}"), *map(str, beside)]):
+        others = pyenv.glob(f"3.{minor}.*/bin/python3.{minor}")
+        for found in filter(None, [shutil.which(f"python3.{minor}"), *map(str, others)]):
             text = "import sys; print(sys.executable)"
             done = subprocess.run([found, "-I", "-c", text], capture_output=True, text=True, check=False)
             if done.returncode == 0:
