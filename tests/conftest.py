@@ -67,7 +67,7 @@ async def own_demo():
         yield settings
 
 
-@pytest.fixture(params=["demo-plain", again("demo-relay"), "demo-api", *LAB_CHAINS])
+@pytest.fixture(params=[again("demo-plain"), again("demo-relay"), "demo-api", *LAB_CHAINS])
 def cluster(request, demo):
     """The cluster that a test works on: the embedded demo, and the real chain where there is one, each way (`api`: over a
     relay, without kubectl).

@@ -18,7 +18,7 @@ from support.waiting import until
 
 from gateway.protocol.subprotocols import OWN
 
-CHAINS = ["demo-plain", again("demo-relay"), "demo-api", *LAB_CHAINS]
+CHAINS = [again("demo-plain"), again("demo-relay"), "demo-api", *LAB_CHAINS]
 pytestmark = [
     pytest.mark.alone,
     pytest.mark.timeout(120),

@@ -67,7 +67,7 @@ def largest(pid):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     ("mode", "lines"),
-    [again("plain", True), ("plain", False), ("relay", False), again("relay", True)],
+    [again("plain", True), ("plain", False), again("relay", False), again("relay", True)],
     ids=["plain-lines", "plain-one line", "relay-one line", "relay-lines"],
 )  # a relay looks for no lines
 async def test_a_session_whose_kubectl_talks_ends_by_name(home, demo, mode, lines, size):
@@ -86,7 +86,7 @@ async def test_a_session_whose_kubectl_talks_ends_by_name(home, demo, mode, line
 
 
 @pytest.mark.parametrize("size", OF_A_READ)
-@pytest.mark.parametrize(("mode", "verb"), [("plain", "get"), ("relay", "proxy")])
+@pytest.mark.parametrize(("mode", "verb"), [again("plain", "get"), ("relay", "proxy")])
 async def test_a_read_whose_kubectl_talks_is_refused_by_name(home, demo, mode, verb, size):
     with kubectl(demo, verb, size, lines=False):
         async with serving(home, demo, mode) as (process, _):

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 from support.leaks import gone
+from support.repeated import again
 from support.served import cluster_at
 from support.waiting import until
 
@@ -149,11 +150,11 @@ async def test_the_profiles_talk_before_it_does_no_harm(own_demo):
 
 @pytest.mark.parametrize(
     "talk",
-    ["head -c 1000000 /dev/urandom", "yes | head -c 1000000", "head -c 1000000 /dev/zero", "printf 'no end'",
+    ["head -c 1000000 /dev/urandom", again("yes | head -c 1000000"), again("head -c 1000000 /dev/zero"), "printf 'no end'",
      "printf '\\036'", "head -c 1000000 /dev/zero >&2"],
     ids=["binary", "lines", "one line", "no end", "mark", "stderr"],
 )  # fmt: skip
-@pytest.mark.parametrize("mode", ["relay", "plain"])
+@pytest.mark.parametrize("mode", ["relay", again("plain")])
 async def test_a_profile_may_talk_much(own_demo, talk, mode):
     profile(own_demo, talk)
     async with backend_on(own_demo, mode) as backend:
