@@ -1,6 +1,6 @@
-# Two commands do everything on a fresh machine with Python 3.11+, git and make: `make demo` and `make test`.
+# Two commands do everything on a fresh machine with Python 3.11+, git and make: `make demo` and `make test`. Which Python:
+# hack/setup, or PYTHON=python3.13.
 VENV ?= .venv
-PYTHON ?= python3
 export VENV
 # Where there is a node, the page is built while Python's packages are installed
 MAKEFLAGS += -j2
