@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # `python3` is an interpreter in every program under test: a version manager's is a script of 90 ms of a processor
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+# A gateway's task groups nest deeper than the ten that are shown, and what failed is in the last one
+traceback.TracebackException.__init__.__kwdefaults__["max_group_depth"] = 40
 NO_LAB = "no real chain: DAP_LAB is not set"
 
 

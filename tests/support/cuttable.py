@@ -73,7 +73,8 @@ class Cuttable:
         finally:
             self._writers -= ours
             for one in ours:
-                one.transport.abort()
+                with suppress(AttributeError):  # Python before 3.11.4, of one with TLS that was closed twice
+                    one.transport.abort()
 
 
 async def pump(
