@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.lab import LAB
+from support.repeated import again
 
 pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(120)]
 
@@ -13,7 +14,7 @@ _RIG = Path(__file__).parents[2] / "hack" / "faults"
 
 
 @pytest.mark.usefixtures("lab")
-@pytest.mark.parametrize(("fault", "chain"), [("ssh-drop", "relay"), ("kubectl-kill", "plain")])
+@pytest.mark.parametrize(("fault", "chain"), [("ssh-drop", "relay"), again("kubectl-kill", "plain")])
 async def test_a_row_keeps_its_promise(fault, chain):
     if not os.environ.get("DAP_LAB"):
         pytest.skip("no real chain: DAP_LAB is not set")
