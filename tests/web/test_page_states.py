@@ -95,6 +95,21 @@ async def test_a_gateway_that_is_gone(tab, server):
     await tab.shows("The gateway does not answer at")
 
 
+async def test_a_page_without_its_script_says_so_after_a_while(tab):
+    await tab.page.route("**/main-*.js", lambda route: route.abort())
+    await tab.visit()
+    said = tab.page.get_by_text("If nothing follows, reload the page.")
+    await expect(said).to_be_attached()
+    await expect(said).not_to_be_visible()
+    later = "document.getAnimations().map((each) => { each.currentTime = 5000; }).length"
+    assert await tab.page.evaluate(later) == 1
+    await expect(said).to_be_visible()
+    await tab.page.unroute("**/main-*.js")
+    await tab.page.reload()
+    await tab.page.get_by_role("heading", name="Sign in with a link").wait_for()
+    await expect(said).not_to_be_attached()
+
+
 @pytest.mark.repetition
 async def test_a_token_that_was_revoked_during_the_session(tab, server):
     await opened(tab, server, "web-0")
