@@ -13,6 +13,7 @@ import itertools
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -103,7 +104,7 @@ async def pictures(
                 await page.screenshot(path=directory / f"{state}-{look.name}.png")
                 found += [f"{state} {look.name}: {rule}" for rule in await page.evaluate(FOUND)]
     except Exception as error:  # noqa: BLE001  # the other states are drawn all the same
-        found.append(f"{state} {looks[0].name}: {error}")
+        found.append(f"{state} {looks[0].name}: {''.join(traceback.format_exception(error))}")
     finally:
         await page.close()
     return found
