@@ -6,9 +6,13 @@ DapError            code, message for a person
 └── ConfigError     a setting or file cannot be used; said on one line, exit 2
 """
 
+from typing import TypeVar
+
 from gateway.masking import mask
 from gateway.protocol.outcome import CODES, Hop, Outcome
 from gateway.protocol.status import Status
+
+_E = TypeVar("_E", bound=BaseException)
 
 
 class DapError(Exception):
@@ -52,7 +56,7 @@ def why(error: BaseException) -> str:
     return mask(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
-def first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+def first(errors: BaseExceptionGroup[_E]) -> _E:
     """Returns the exception that a TaskGroup failed of first, without the groups around it."""
     found = errors.exceptions[0]
     return first(found) if isinstance(found, BaseExceptionGroup) else found

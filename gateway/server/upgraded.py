@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.backends.contract import ByteStream, Response
-from gateway.errors import HopFailed
+from gateway.errors import HopFailed, first
 from gateway.protocol.outcome import Outcome
 from gateway.relay.wire import FULL
 from gateway.server.connection import connection_of
@@ -84,7 +84,7 @@ async def _both_ways(
     try:
         await _until_both_end(up(), down())
     except* HopFailed as lost:  # the other side sees its connection end
-        session.finish(_first(lost).outcome())
+        session.finish(first(lost).outcome())
     except* ConnectionError:
         session.finish(Outcome("client_lost"))
 
@@ -98,11 +98,6 @@ async def _until_both_end(*ways: Coroutine[Any, Any, None]) -> None:
             await asyncio.wait(rest, timeout=_LAST)
             for way in rest:
                 way.cancel()
-
-
-def _first(group: BaseExceptionGroup[HopFailed]) -> HopFailed:
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def _head(response: Response, protocol: str) -> bytes:
