@@ -1,18 +1,20 @@
 """Fixtures: a chain to test against, a gateway on it, and the check that a test leaves nothing behind."""
 
 import gc
+import logging
 import os
 import signal
 import sys
 import traceback
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from hypothesis import settings
 from support import leaks
 from support.beside import demo_beside
 from support.compiled_relay import compiled
-from support.dap import Home
+from support.dap import Done, Home
 from support.repeated import LAB_CHAINS, again, examples
 from support.served import cluster_at, config_for, served
 
@@ -54,6 +56,33 @@ def home(tmp_path):
     """An empty home directory for `dap`."""
     (tmp_path / "run").mkdir(mode=0o700)
     return Home(tmp_path)
+
+
+@pytest.fixture
+def called(home, monkeypatch, capsys):
+    """Runs `dap` in this process and not in one of its own, for what opens no session; from a thread where the test's loop
+    has to answer it.
+    """
+
+    def run(*arguments, env=MappingProxyType({})):
+        from gateway.cli.main import main
+
+        with monkeypatch.context() as patch:
+            for name in os.environ:
+                if name.startswith("DAP_"):
+                    patch.delenv(name)
+            for name, value in {**home.env, "COLUMNS": "80", **env}.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["dap", *arguments])
+            try:
+                with pytest.raises(SystemExit) as ended:
+                    main()
+            finally:
+                logging.disable(logging.NOTSET)
+        out, err = capsys.readouterr()
+        return Done(ended.value.code, out.encode(), err)
+
+    return run
 
 
 @pytest.fixture(scope="module")

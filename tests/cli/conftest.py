@@ -6,27 +6,24 @@ from contextlib import contextmanager
 
 import pytest
 from support.dap import DAP, Home
-from support.served import cluster_at, config_for, served
 
 
-@pytest.fixture
-async def at(demo, home, tmp_path):
-    """A gateway in this process, with a relay, where `dap` of `home` finds it."""
-    cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay")
-    async with served(config_for(cluster), tmp_path / "at") as running:
-        yield home.env | {"DAP_GATEWAY_URL": running.url, "DAP_GATEWAY_TOKEN": running.token}
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo_home(tmp_path_factory):
-    """A home with a `dap serve --demo` that runs, for all tests of a module."""
+    """A home with a `dap serve --demo` that runs, for all tests: none of them may change it."""
     with _serving(tmp_path_factory.mktemp("home")) as home:
         yield home
 
 
+@pytest.fixture
+def at(demo_home):
+    """What `dap` of any home needs to find that gateway."""
+    return demo_home.env
+
+
 @pytest.fixture(scope="module")
 def tls_home(tmp_path_factory):
-    """The same, and the gateway listens with TLS, too."""
+    """Another one for all tests of a module, which listens with TLS, too."""
     with _serving(tmp_path_factory.mktemp("home"), DAP_GATEWAY_TLS_LISTEN="localhost:0") as home:
         yield home
 

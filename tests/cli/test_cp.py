@@ -35,7 +35,7 @@ async def test_there_and_back(home, at, tmp_path):
         ("web-9:a b", 125, 'pods "web-9" not found'), ("distroless-0:a b", 1, "distroless-0 has no sh, without which nothing"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_copied_is_said_in_a_sentence(home, at, words, code, said):
-    done = await home.dap("cp", *words.split(), env=at)
+def test_what_cannot_be_copied_is_said_in_a_sentence(called, at, words, code, said):
+    done = called("cp", *words.split(), env=at)
     assert (done.code, done.out, done.err.count("\n")) == (code, b"", 1)
     assert said in done.err

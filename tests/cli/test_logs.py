@@ -71,8 +71,8 @@ async def test_a_reader_that_leaves(home, at):
         ("web-0 --since soon", 2, "is no time: write it as in 90s"), ("web-0 --all", 2, "name no others with it"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_had_is_said_in_a_sentence(home, at, words, code, said):
-    done = await home.dap("logs", *words.split(), env=at)
+def test_what_cannot_be_had_is_said_in_a_sentence(called, at, words, code, said):
+    done = called("logs", *words.split(), env=at)
     assert (done.code, done.out) == (code, b"")
     assert said in done.err
 

@@ -1,47 +1,28 @@
 """Help, version, completion and wrong usage: what one sees before anything runs."""
 
-import sys
-
 import pytest
-from support.dap import Done
 from support.fake_gateway import fake_gateway
 from support.repeated import again
 
 from gateway import __version__
-from gateway.cli.main import main
 
 NO_TEXT = b"\xff\xfe".decode("utf-8", "surrogateescape")
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Runs `dap` in this process: for what ends before anything is opened."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["dap", *arguments])
-        monkeypatch.setenv("COLUMNS", "80")
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return Done(ended.value.code, out.encode(), err)
-
-    return run
 
 
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["-h"], ["shell", "--help"], ["exec", "-h"], ["run", "-h"], ["probe", "-h"],
                   ["open", "-h"], ["doctor", "-h"], ["serve", "-h"], ["config", "-h"], ["config", "init", "-h"]]
 )  # fmt: skip
-def test_help_teaches_with_an_example(call, arguments):
-    done = call(*arguments)
+def test_help_teaches_with_an_example(called, arguments):
+    done = called(*arguments)
 
     assert done.code == 0
     assert "  dap " in done.out.decode() or arguments[0] in ("config", "doctor")
     assert all(len(line) <= 80 for line in done.out.decode().splitlines())
 
 
-def test_help_tells_the_exit_status(call):
-    done = call("--help")
+def test_help_tells_the_exit_status(called):
+    done = called("--help")
 
     assert b"125" in done.out
     assert b"130 after Ctrl-C" in done.out
@@ -55,10 +36,11 @@ async def test_version(home):
     "arguments",
     [["shel"], ["shell"], ["shell", "web-0", "bash"], ["exec", "--frob", "web-0"], ["probe", "web-0", "--", "ls"],
      ["probe", "web-0", "--timeout", "0"], ["serve", "--log", "xml"], ["open", "a/b"], ["run", "ls"],
-     ["probe", "web-0", "--timeout", "nan"], ["doctor", "extra"], ["shell", "web-0", "-n"]],
+     ["probe", "web-0", "--timeout", "nan"], ["doctor", "extra"], ["shell", "web-0", "-n"],
+     ["run", "--kill-on-disconnect", "--", "ls"]],
 )  # fmt: skip
-def test_wrong_usage_is_told_and_gives_2(call, arguments):
-    done = call(*arguments)
+def test_wrong_usage_is_told_and_gives_2(called, arguments):
+    done = called(*arguments)
 
     assert done.code == 2
     assert done.err
@@ -108,18 +90,17 @@ async def test_an_unknown_shell_is_told(home):
     assert (done.code, done.err) == (1, "Error: Shell tcsh is not supported.\n")
 
 
-async def test_without_a_gateway_and_without_settings_the_hop_is_named(home):
+@pytest.mark.parametrize("quiet", [again([]), ["-q"]])
+async def test_without_a_gateway_and_without_settings_the_hop_is_named(home, quiet):
     """The gateway inside the command fails as a running one would: one line, 125."""
     env = {"DAP_RUNNER_SSH_HOST": "nobody@127.0.0.1:1", "DAP_RUNNER_MODE": "plain"}
-    done = await home.dap("exec", "web-0", "--", "ls", env=env)
-    quiet = await home.dap("exec", "-q", "web-0", "--", "ls", env=env)
+    done = await home.dap("exec", *quiet, "web-0", "--", "ls", env=env)
 
-    lines = done.err.splitlines()
+    notice = "dap: no gateway is running, so this command runs its own (dap serve keeps one ready)"
+    *before, last = done.err.splitlines()
     assert done.code == 125
-    assert lines[0] == "dap: no gateway is running, so this command runs its own (dap serve keeps one ready)"
-    assert lines[1].startswith("dap: ssh: ")
-    assert len(lines) == 2
-    assert quiet.err.splitlines() == lines[1:]
+    assert before == ([] if quiet else [notice])
+    assert last.startswith("dap: ssh: ")
 
 
 @pytest.mark.parametrize(
