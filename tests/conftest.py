@@ -14,7 +14,7 @@ from hypothesis import settings
 from support import leaks
 from support.beside import demo_beside
 from support.compiled_relay import compiled
-from support.dap import Done, Home
+from support.dap import Done, Home, environment
 from support.repeated import LAB_CHAINS, again, examples
 from support.served import cluster_at, config_for, served
 
@@ -59,7 +59,7 @@ def home(tmp_path):
 
 
 @pytest.fixture
-def called(home, monkeypatch, capsys):
+def called(home, capsys):
     """Runs `dap` in this process and not in one of its own, for what opens no session; from a thread where the test's loop
     has to answer it.
     """
@@ -67,12 +67,7 @@ def called(home, monkeypatch, capsys):
     def run(*arguments, env=MappingProxyType({})):
         from gateway.cli.main import main
 
-        with monkeypatch.context() as patch:
-            for name in os.environ:
-                if name.startswith("DAP_"):
-                    patch.delenv(name)
-            for name, value in {**home.env, "COLUMNS": "80", **env}.items():
-                patch.setenv(name, value)
+        with environment(home, {"COLUMNS": "80", **env}) as patch:
             patch.setattr(sys, "argv", ["dap", *arguments])
             try:
                 with pytest.raises(SystemExit) as ended:

@@ -3,9 +3,12 @@
 import signal
 import subprocess
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import pytest
-from support.dap import DAP, Home
+from support.dap import DAP, Done, Home, environment
+
+from gateway.cli.commands import doctor
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +22,19 @@ def demo_home(tmp_path_factory):
 def at(demo_home):
     """What `dap` of any home needs to find that gateway."""
     return demo_home.env
+
+
+@pytest.fixture
+def doctor_here(home, capsys):
+    """Runs `dap doctor` in this process, in the test's own loop, which has to answer it."""
+
+    async def run(env=MappingProxyType({})):
+        with environment(home, env):
+            code = await doctor._run("default", as_json=False, quiet=False)
+        out, err = capsys.readouterr()
+        return Done(code, out.encode(), err)
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """`dap access`: who may come in by a link, and ending that."""
 
+import asyncio
 import json
 import time
 
@@ -47,27 +48,27 @@ async def test_a_table_for_people(home):
     assert b"\x1b" not in done.out
 
 
-async def test_json_for_programs_and_a_sentence_for_none(home):
+async def test_json_for_programs_and_a_sentence_for_none(home, called):
     body = {"access": [grant()]}
     async with fake_gateway(nobody, home.socket, http={PATH: (200, body)}):
-        done = await home.dap("access", "--json")
+        done = await asyncio.to_thread(called, "access", "--json")
     async with fake_gateway(nobody, home.socket, http={PATH: (200, {"access": []})}):
-        none = await home.dap("access")
+        none = await asyncio.to_thread(called, "access")
 
     assert json.loads(done.out) == body
     assert (none.code, none.out, none.err) == (0, b"", "dap: no tickets and no tabs\n")
 
 
 @pytest.mark.parametrize("body", [None, again([]), again({"access": 3}), {"access": [{"name": "x"}]}])
-async def test_a_list_that_cannot_be_read_is_told(home, body):
+async def test_a_list_that_cannot_be_read_is_told(home, called, body):
     async with fake_gateway(nobody, home.socket, http={PATH: (200, body)}):
-        done = await home.dap("access")
+        done = await asyncio.to_thread(called, "access")
 
     assert (done.code, done.out) == (125, b"")
     assert "cannot be read" in done.err
 
 
-async def test_revoke_says_which(home):
+async def test_revoke_says_which(home, called):
     asked = []
 
     async def answer(request):
@@ -83,8 +84,8 @@ async def test_revoke_says_which(home):
     home.socket.parent.mkdir(parents=True, exist_ok=True)
     await web.UnixSite(runner, str(home.socket)).start()
     try:
-        done = await home.dap("access", "revoke", "aaaa")
-        unknown = await home.dap("access", "revoke", "b/b")
+        done = await asyncio.to_thread(called, "access", "revoke", "aaaa")
+        unknown = await asyncio.to_thread(called, "access", "revoke", "b/b")
     finally:
         await runner.cleanup()
 
@@ -95,8 +96,8 @@ async def test_revoke_says_which(home):
 
 
 @pytest.mark.parametrize("command", [again(("access",)), ("access", "revoke", "x")])
-async def test_without_a_gateway_it_says_what_to_do(home, command):
-    done = await home.dap(*command)
+def test_without_a_gateway_it_says_what_to_do(called, command):
+    done = called(*command)
 
     assert done.code == 125
     assert "no gateway is running: start one with dap serve" in done.err

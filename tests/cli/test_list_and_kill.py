@@ -1,5 +1,6 @@
 """`dap sessions`, `dap kill`, and what `dap attach` chooses."""
 
+import asyncio
 import json
 import time
 
@@ -24,7 +25,7 @@ async def nobody(client):
     raise AssertionError(client.path)
 
 
-async def test_a_table_for_people(home):
+async def test_a_table_for_people(home, called):
     sessions = [
         listed("aaaa"),
         listed("bbbb", attached=False, container="nginx", command=["sh", "-c", "echo \x1b[31m" + "x" * 50]),
@@ -33,7 +34,7 @@ async def test_a_table_for_people(home):
     ]
     http = {"/gateway/v1/sessions": (200, {"sessions": sessions})}
     async with fake_gateway(nobody, home.socket, http=http):
-        done = await home.dap("sessions")
+        done = await asyncio.to_thread(called, "sessions")
 
     lines = [line.split() for line in done.out.decode().splitlines()]
     assert (done.code, done.err) == (0, "")
@@ -65,17 +66,17 @@ async def test_json_for_programs(home):
 
 
 @pytest.mark.parametrize("command", [again(("sessions",)), ("attach",), ("kill", "x")])
-async def test_without_a_gateway_it_says_what_to_do(home, command):
-    done = await home.dap(*command)
+def test_without_a_gateway_it_says_what_to_do(called, command):
+    done = called(*command)
 
     assert done.code == 125
     assert "no gateway is running: start one with dap serve" in done.err
 
 
-async def test_none_are_said_to_be_none(home):
+async def test_none_are_said_to_be_none(home, called):
     async with fake_gateway(nobody, home.socket, http={"/gateway/v1/sessions": (200, {"sessions": []})}):
-        none = await home.dap("sessions")
-        attach = await home.dap("attach")
+        none = await asyncio.to_thread(called, "sessions")
+        attach = await asyncio.to_thread(called, "attach")
 
     assert (none.code, none.out, none.err) == (0, b"", "dap: no sessions\n")
     assert attach.code == 125
@@ -86,15 +87,15 @@ async def test_none_are_said_to_be_none(home):
     ("body", "json_too"),
     [(None, True), again([], True), again({"sessions": 3}, False), ({"sessions": [{"name": "x"}]}, False)],
 )
-async def test_a_list_that_cannot_be_read_is_told(home, body, json_too):
+async def test_a_list_that_cannot_be_read_is_told(home, called, body, json_too):
     async with fake_gateway(nobody, home.socket, http={"/gateway/v1/sessions": (200, body)}):
-        done = await home.dap("sessions", *["--json"] * json_too)
+        done = await asyncio.to_thread(called, "sessions", *["--json"] * json_too)
 
     assert (done.code, done.out) == (125, b"")
     assert "cannot be read" in done.err
 
 
-async def test_kill_says_which_and_why(home):
+async def test_kill_says_which_and_why(home, called):
     """The server of `websockets` takes nothing but GET, so this one is aiohttp's."""
     asked = []
 
@@ -109,8 +110,8 @@ async def test_kill_says_which_and_why(home):
     home.socket.parent.mkdir(parents=True)
     try:
         await web.UnixSite(runner, str(home.socket)).start()
-        done = await home.dap("kill", "aaaa", "--reason", "the pod & its node")
-        unknown = await home.dap("kill", "bbbb/../x")
+        done = await asyncio.to_thread(called, "kill", "aaaa", "--reason", "the pod & its node")
+        unknown = await asyncio.to_thread(called, "kill", "bbbb/../x")
     finally:
         await runner.cleanup()
 
@@ -121,16 +122,16 @@ async def test_kill_says_which_and_why(home):
     assert "(session_unknown)" in unknown.err
 
 
-async def test_a_refusal_is_passed_on(home):
+async def test_a_refusal_is_passed_on(home, called):
     http = {"/gateway/v1/sessions": (403, json.loads(a_failure(403, "not yours")))}
     async with fake_gateway(nobody, home.socket, http=http):
-        done = await home.dap("sessions")
+        done = await asyncio.to_thread(called, "sessions")
 
     assert done.code == 125
     assert "the gateway refused: not yours" in done.err
 
 
-async def test_attach_takes_the_only_one_and_asks_where_there_are_several(home):
+async def test_attach_takes_the_only_one_and_asks_where_there_are_several(home, called):
     async def program(session):
         await session.write(b"here\r\n")
         await session.read(1)
@@ -146,7 +147,7 @@ async def test_attach_takes_the_only_one_and_asks_where_there_are_several(home):
         screen.type(b"x")
         code = await screen.ended()
     async with fake_gateway(nobody, home.socket, http={"/gateway/v1/sessions": (200, two)}):
-        asked = await home.dap("attach")
+        asked = await asyncio.to_thread(called, "attach")
 
     assert code == 3
     assert session.attaches == [{"type": "attach", "secret": None, "offset": None}]

@@ -155,9 +155,9 @@ def tickets():
         (["deploy/api", "--cluster", "east"], {"target": "east//deploy%2Fapi"}),
     ],
 )
-async def test_open_prints_a_link(home, tickets, arguments, wanted):
+def test_open_prints_a_link(called, tickets, arguments, wanted):
     url, asked = tickets
-    done = await home.dap("open", *arguments, env={"DAP_GATEWAY_URL": url, "DAP_GATEWAY_TOKEN": "good"})
+    done = called("open", *arguments, env={"DAP_GATEWAY_URL": url, "DAP_GATEWAY_TOKEN": "good"})
 
     assert (done.code, done.out, done.err) == (0, b"http://localhost:8080/#ticket=t\n", "")
     path, _, body = asked[0]
@@ -165,10 +165,10 @@ async def test_open_prints_a_link(home, tickets, arguments, wanted):
     assert body == wanted
 
 
-async def test_open_without_a_right_or_a_gateway(home, tickets):
+def test_open_without_a_right_or_a_gateway(called, tickets):
     url, _ = tickets
-    refused = await home.dap("open", env={"DAP_GATEWAY_URL": url, "DAP_GATEWAY_TOKEN": "bad"})
-    nobody_there = await home.dap("open")
+    refused = called("open", env={"DAP_GATEWAY_URL": url, "DAP_GATEWAY_TOKEN": "bad"})
+    nobody_there = called("open")
 
     assert (refused.code, nobody_there.code) == (125, 125)
     assert refused.err == "dap: gateway: the gateway gave no ticket: Unauthorized (gateway_refused)\n"

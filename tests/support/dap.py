@@ -10,11 +10,13 @@ import struct
 import sys
 import termios
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 DAP = (sys.executable, "-m", "gateway")
 _HERE = Path(__file__).parent
@@ -65,6 +67,18 @@ class Home:
         out, err = await process.communicate(data if process.stdin else None)
         assert process.returncode is not None
         return Done(process.returncode, out or b"", (err or b"").decode())
+
+
+@contextlib.contextmanager
+def environment(home: Home, env: Mapping[str, str]) -> Iterator[pytest.MonkeyPatch]:
+    """Gives this process what `dap` of that home sees, within the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("DAP_"):
+                patch.delenv(name)
+        for name, value in (home.env | dict(env)).items():
+            patch.setenv(name, value)
+        yield patch
 
 
 # Leads the session, so that its terminal outlives `dap` and can be looked at: tells dap's pid and status.
