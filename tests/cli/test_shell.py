@@ -7,6 +7,7 @@ import signal
 import pytest
 from support.dap import on_a_terminal
 from support.fake_gateway import fake_gateway
+from support.repeated import again
 from support.waiting import until
 
 from gateway.protocol.messages import Control
@@ -133,7 +134,9 @@ async def test_a_hop_that_fails_is_named(home):
     assert screen.restored
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, again(signal.SIGHUP), signal.SIGINT, again(signal.SIGQUIT)]
+)
 async def test_a_signal_ends_it_and_restores_the_terminal(home, number):
     async with fake_gateway(mirror, home.socket) as gateway, on_a_terminal(home, "shell", "web-0") as screen:
         await screen.until(b"ready")

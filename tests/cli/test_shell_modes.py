@@ -8,6 +8,7 @@ import pytest
 from support.dap import on_a_terminal
 from support.fake_gateway import fake_gateway
 from support.fake_session import NAME, living
+from support.repeated import again
 
 from gateway.protocol.outcome import Outcome
 
@@ -45,7 +46,7 @@ async def hop_lost(client):
     await client.end(Outcome("ssh_lost", "the connection was lost"))
 
 
-@pytest.mark.parametrize("end", [lost, killed, taken_over, hop_lost])
+@pytest.mark.parametrize("end", [lost, again(killed), taken_over, again(hop_lost)])
 async def test_it_is_undone_in_whatever_way_the_session_goes(home, end):
     async with (
         fake_gateway(full_screen(end), home.socket),
@@ -86,7 +87,7 @@ async def test_a_program_that_has_tidied_up_leaves_nothing_to_undo(home):
     assert at_the_end(screen) == UNDONE
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize("number", [again(signal.SIGTERM), again(signal.SIGHUP), signal.SIGQUIT])
 async def test_a_signal_undoes_it(home, number):
     async def wait(client):
         await client.receive()
