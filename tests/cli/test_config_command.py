@@ -28,12 +28,12 @@ async def test_init_writes_a_private_file_that_show_explains(home):
     assert b"geheim" not in shown.out
 
 
-async def test_init_replaces_nothing_unless_told(home):
+def test_init_replaces_nothing_unless_told(home, called):
     path = home.path / "config" / "dap" / "config.toml"
-    await home.dap("config", "init", "--vm", "one")
-    again = await home.dap("config", "init", "--vm", "two")
+    called("config", "init", "--vm", "one")
+    again = called("config", "init", "--vm", "two")
     before = path.read_text()
-    forced = await home.dap("config", "init", "--vm", "three", "--force")
+    forced = called("config", "init", "--vm", "three", "--force")
 
     assert again.code == 2
     assert "--force" in again.err
@@ -43,8 +43,8 @@ async def test_init_replaces_nothing_unless_told(home):
     assert [file.name for file in path.parent.iterdir()] == ["config.toml"]
 
 
-async def test_init_refuses_a_mode_that_does_not_exist(home):
-    done = await home.dap("config", "init", "--mode", "fast")
+def test_init_refuses_a_mode_that_does_not_exist(home, called):
+    done = called("config", "init", "--mode", "fast")
 
     assert done.code == 2
     assert not (home.path / "config").exists()
@@ -63,8 +63,8 @@ async def test_init_asks_on_a_terminal(home):
     assert written["clusters"]["default"] == {"ssh_host": "me@host", "vm": "dap-runner"}
 
 
-async def test_show_is_a_table_that_cannot_move_the_cursor(home):
-    done = await home.dap(
+def test_show_is_a_table_that_cannot_move_the_cursor(called):
+    done = called(
         "config", "show", env={"DAP_RUNNER_KUBE_CONTEXT": "v\x1b[2Jm", "DAP_GATEWAY_URL": "https://u:p@h"}
     )
 
@@ -74,14 +74,14 @@ async def test_show_is_a_table_that_cannot_move_the_cursor(home):
     assert b"https://****@h" in done.out
 
 
-async def test_show_has_no_password_of_any_url(home):
+def test_show_has_no_password_of_any_url(called):
     env = {
         "DAP_GATEWAY_PUBLIC_URL": "https://ann:s3cret@gate", "DAP_GATEWAY_URL": "ann:s3cret@gate",
         "DAP_GATEWAY_ALLOWED_ORIGINS": "https://a,https://ann:s3c@ret@b",
     }  # fmt: skip
     table, json_text = (
-        await home.dap("config", "show", env=env),
-        await home.dap("config", "show", "--json", env=env),
+        called("config", "show", env=env),
+        called("config", "show", "--json", env=env),
     )
 
     for done in (table, json_text):
@@ -110,12 +110,13 @@ def test_the_document_is_toml_with_every_setting_as_a_comment():
     assert tomllib.loads(text.replace("# ssh_", "ssh_"))
 
 
-async def test_an_empty_home_takes_nothing_from_the_working_directory(home, tmp_path):
+async def test_an_empty_home_takes_nothing_from_the_working_directory(home, called, monkeypatch, tmp_path):
     """Neither settings nor key nor token: somebody else may have written what lies there."""
     (tmp_path / ".config" / "dap").mkdir(parents=True)
     (tmp_path / ".config" / "dap" / "config.toml").write_text('[clusters.default]\nvm = "trap"\n')
     env = {"HOME": "", "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": "", "XDG_RUNTIME_DIR": ""}
-    assert b"# no cluster is configured: run" in (await home.dap("config", "show", env=env, cwd=tmp_path)).out
+    monkeypatch.chdir(tmp_path)
+    assert b"# no cluster is configured: run" in called("config", "show", env=env).out
     env["DAP_RUNNER_MODE"] = "auto"
     done = await home.dap("config", "show", "--json", env=env, cwd=tmp_path)
 

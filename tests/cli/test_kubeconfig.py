@@ -136,7 +136,7 @@ async def test_a_token_is_asked_for_anew_shortly_before_its_end_and_at_another_g
     assert (other.code, other.out != third.out) == (0, True)
 
 
-async def test_the_token_that_one_was_given(tls_home):
+async def test_the_token_that_one_was_given(called, tls_home):
     secret = (tls_home.path / "state" / "dap" / "token").read_text().strip()
     port = json.loads((tls_home.path / "state" / "dap" / "serving.json").read_text())["listen"][0][1]
     env = {"DAP_GATEWAY_URL": f"http://127.0.0.1:{port}", "DAP_GATEWAY_TOKEN": secret}
@@ -145,7 +145,7 @@ async def test_the_token_that_one_was_given(tls_home):
     assert (await tls_home.dap("token", env=env)).out == done.out
     wrong = await tls_home.dap("token", env=env | {"DAP_GATEWAY_TOKEN": "w" * 32})
     assert (wrong.code, wrong.out) == (125, b"")
-    config = json.loads((await tls_home.dap("kubeconfig", "--raw", env=env)).out)
+    config = json.loads((await asyncio.to_thread(called, "kubeconfig", "--raw", env=tls_home.env | env)).out)
     names = {one["name"] for one in config["users"][0]["user"]["exec"]["env"]}
     assert names == {"DAP_GATEWAY_URL"}
     assert secret not in json.dumps(config)

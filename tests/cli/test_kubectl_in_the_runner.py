@@ -97,8 +97,8 @@ async def test_words_bytes_and_exit_codes_pass(home, chain):
     assert "err\n" in done.err
 
 
-async def test_a_refusal_says_what_to_do_and_asks_nobody(home):
-    done = await home.dap("kubectl", "apply", "-f", "pods.yaml", env={"PATH": without_kubectl(home.path)})
+def test_a_refusal_says_what_to_do_and_asks_nobody(home, called):
+    done = called("kubectl", "apply", "-f", "pods.yaml", env={"PATH": without_kubectl(home.path)})
 
     assert (done.code, done.out) == (2, b"")
     assert done.err == (
@@ -107,7 +107,7 @@ async def test_a_refusal_says_what_to_do_and_asks_nobody(home):
     )
 
 
-async def test_a_terminal_here_is_one_there(home, chain):
+async def test_a_terminal_here_is_one_there(home, at):
     words = (
         "kubectl",
         "exec",
@@ -118,7 +118,7 @@ async def test_a_terminal_here_is_one_there(home, chain):
         "-c",
         "test -t 0 && stty size && read x && echo got $x",
     )
-    async with on_a_terminal(home, *words, env=chain) as screen:
+    async with on_a_terminal(home, *words, env=at | {"PATH": without_kubectl(home.path)}) as screen:
         await screen.until(b"\n")
         screen.type(b"it\r")
         await screen.until(b"got it")

@@ -47,18 +47,17 @@ def test_wrong_usage_is_told_and_gives_2(called, arguments):
     assert "Traceback" not in done.err
 
 
-async def test_completion_knows_commands_and_clusters(home):
+async def test_completion_knows_commands_and_clusters(home, called):
     """Click's protocol: the words so far come in the environment."""
     directory = home.path / "config" / "dap"
     directory.mkdir(parents=True)
     (directory / "config.toml").write_text("[clusters.east]\n")
 
-    async def complete(line):
-        env = {"_DAP_COMPLETE": "zsh_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-        return (await home.dap(env=env)).out.decode()
+    def words(line):
+        return {"_DAP_COMPLETE": "zsh_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
 
-    assert "shell" in await complete("dap sh")
-    assert "east" in await complete("dap shell --cluster ea")
+    assert b"shell" in (await home.dap(env=words("dap sh"))).out
+    assert b"east" in called(env=words("dap shell --cluster ea")).out
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ import json
 import re
 
 import pytest
+from support.dap import Done, environment
 from support.fake_gateway import fake_gateway
 
+from gateway.cli.commands import probe as command
 from gateway.protocol.messages import Resize, Stdin
 from gateway.protocol.outcome import Outcome
-from gateway.protocol.target import TerminalSize
+from gateway.protocol.target import Target, TerminalSize
 
 
 class Pod:
@@ -52,6 +54,20 @@ class Pod:
         return b""
 
 
+@pytest.fixture
+def probed(home, capsys):
+    """Runs `dap probe web-0` in this process, in the test's own loop, which has to answer it."""
+
+    async def run(seconds=30.0):
+        with environment(home, {}):
+            target = Target.parse("default", None, "web-0", None)
+            code = await command._run(target, seconds, as_json=False, quiet=False)
+        out, err = capsys.readouterr()
+        return Done(code, out.encode(), err)
+
+    return run
+
+
 async def test_a_good_pod_passes_every_step(home):
     async with fake_gateway(Pod(), home.socket):
         done = await home.dap("probe", "web-0")
@@ -83,9 +99,9 @@ async def test_json_is_one_object_that_tells_whose_code_it_is(home):
         (Pod(code_off_by=1), "close", "came through"),
     ],
 )
-async def test_a_wrong_answer_is_a_failed_check(home, pod, step, words):
+async def test_a_wrong_answer_is_a_failed_check(home, probed, pod, step, words):
     async with fake_gateway(pod, home.socket):
-        done = await home.dap("probe", "web-0")
+        done = await probed()
 
     assert done.code == 1
     last = done.out.decode().splitlines()[-1]
@@ -93,21 +109,21 @@ async def test_a_wrong_answer_is_a_failed_check(home, pod, step, words):
     assert words in last
 
 
-async def test_without_stty_the_size_is_skipped(home):
+async def test_without_stty_the_size_is_skipped(home, probed):
     async with fake_gateway(Pod(stty=False), home.socket):
-        done = await home.dap("probe", "web-0")
+        done = await probed()
 
     assert done.code == 0
     assert "SKIP resize: the container has no stty\n" in done.out.decode()
 
 
-async def test_a_hop_that_ends_the_session_is_named(home):
+async def test_a_hop_that_ends_the_session_is_named(home, probed):
     async def script(client):
         await client.hello()
         await client.end(Outcome("ssh_lost", "connection reset"))
 
     async with fake_gateway(script, home.socket):
-        done = await home.dap("probe", "web-0")
+        done = await probed()
         as_json = await home.dap("probe", "web-0", "--json")
 
     assert done.code == 125
@@ -116,13 +132,13 @@ async def test_a_hop_that_ends_the_session_is_named(home):
     assert [verdict[key] for key in ("ok", "exitCode", "hop", "code")] == [False, 125, "ssh", "ssh_lost"]
 
 
-async def test_a_gateway_that_dies_is_named(home):
+async def test_a_gateway_that_dies_is_named(home, probed):
     async def script(client):
         await client.hello()
         client.connection.transport.abort()
 
     async with fake_gateway(script, home.socket):
-        done = await home.dap("probe", "web-0")
+        done = await probed()
 
     assert done.code == 125
     assert "FAIL start: gateway: the connection to the gateway was lost" in done.out.decode()
@@ -140,9 +156,9 @@ async def test_silence_ends_with_the_hop_that_the_gateway_blames(home):
     assert done.out.decode().splitlines()[-1] == "FAIL start: incus: frozen (incus_frozen)"
 
 
-async def test_silence_that_nobody_explains_is_a_failed_check(home):
+async def test_silence_that_nobody_explains_is_a_failed_check(home, probed):
     async with fake_gateway(Pod(silent=True), home.socket):
-        done = await home.dap("probe", "web-0", "--timeout", "1")
+        done = await probed(1.0)
 
     assert done.code == 1
     assert "FAIL start: pod: no answer in 1 s" in done.out.decode()

@@ -35,7 +35,7 @@ async def test_help_imports_no_network(imports, arguments):
     "arguments",
     [
         ["exec", "web-0", "--", "ls"], again(["shell", "web-0"]), ["probe", "web-0"], ["sessions"], again(["run", "--", "ls"]),
-        again(["kill", "1"]), ["port-forward", "web-0", "80"], ["kubectl", "get", "pods"], ["access"],
+        again(["kill", "1"]), ["port-forward", "web-0", "80"], ["kubectl", "get", "pods"], again(["access"]),
     ],
 )  # fmt: skip
 async def test_a_client_imports_nothing_of_the_gateway(imports, arguments):

@@ -152,15 +152,19 @@ async def test_dap_exec_proves_what_arrived_and_says_when_it_is_not_all(home):
     )
 
 
-async def test_without_a_shell_or_with_a_terminal_it_is_refused_in_words(home):
+async def test_without_a_shell_it_is_refused_in_words(home):
     async def script(client):
         await client.refuse(Outcome("start_failed", 'exec: "sh": executable file not found in $PATH'))
 
     async with fake_gateway(script, home.socket):
         none = await home.dap("exec", "--verify", "web-0", "--", "/app")
-    terminal = await home.dap("exec", "--verify", "-it", "web-0", "--", "top")
 
     assert none.code == 127
     assert "--verify needs sh in the container" in none.err
+
+
+def test_with_a_terminal_it_is_refused_in_words(called):
+    terminal = called("exec", "--verify", "-it", "web-0", "--", "top")
+
     assert terminal.code == 2
     assert "leave out -t" in terminal.err

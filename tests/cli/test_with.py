@@ -10,6 +10,7 @@ import pytest
 from support.dap import on_a_terminal
 from support.fake_gateway import fake_gateway
 from support.real_kubectl import programs
+from support.repeated import again
 from test_list_and_kill import nobody
 
 pytestmark = pytest.mark.timeout(60)
@@ -53,34 +54,36 @@ async def test_a_command_has_a_kubeconfig_that_is_gone_afterwards(home, temporar
 
 
 @pytest.mark.usefixtures("gateway")
-async def test_a_command_that_cannot_be_started(home, temporary):
-    path = home.path / "text"
-    path.write_text("no program")
-    codes = []
-    for command in ("none-such", str(path), str(home.path)):
-        done = await home.dap("with", "--", command, env=temporary)
-        assert done.out == b""
-        assert done.err.startswith(f"dap: {command}: ")
-        codes.append(done.code)
+@pytest.mark.parametrize(("name", "code"), [("none-such", 127), ("text", 126), again("t", 126)])
+async def test_a_command_that_cannot_be_started(home, temporary, name, code):
+    """It is not there, is no program, is a directory."""
+    (home.path / "text").write_text("no program")
+    done = await home.dap("with", "--", f"{home.path}/{name}", env=temporary)
 
-    assert codes == [127, 126, 126]
+    assert (done.code, done.out) == (code, b"")
+    assert done.err.startswith(f"dap: {home.path}/{name}: ")
+
+
+def test_without_a_command_it_says_so(called, temporary):
+    done = called("with", "kubectl", "get", "pods", env=temporary)
+
+    assert done.code == 2
+    assert "put -- before the command" in done.err
 
 
 @pytest.mark.usefixtures("gateway")
-async def test_without_a_command_or_a_cluster_it_says_so(home, temporary):
-    done = await home.dap("with", "kubectl", "get", "pods", env=temporary)
-    other = await home.dap("with", "--cluster", "none", "--", "true", env=temporary)
+async def test_without_a_cluster_it_says_so(home, temporary):
+    done = await home.dap("with", "--cluster", "none", "--", "true", env=temporary)
 
-    assert (done.code, other.code) == (2, 2)
-    assert "put -- before the command" in done.err
-    assert "there are: default, two" in other.err
+    assert done.code == 2
+    assert "there are: default, two" in done.err
 
 
 @pytest.mark.usefixtures("gateway")
 @pytest.mark.parametrize(
     ("number", "does", "code"),
     [
-        (signal.SIGTERM, "echo started; exec sleep 60", 143), (signal.SIGHUP, "echo started; exec sleep 60", 129), (signal.SIGINT, "echo started; exec sleep 60", 130),
+        (signal.SIGTERM, "echo started; exec sleep 60", 143), again(signal.SIGHUP, "echo started; exec sleep 60", 129), (signal.SIGINT, "echo started; exec sleep 60", 130),
         (signal.SIGTERM, "trap 'echo ended; exit 3' TERM; echo started; while :; do read x; done", 3),
     ],
 )  # fmt: skip
@@ -112,7 +115,7 @@ async def test_ctrl_c_on_a_terminal_reaches_the_command_once(home, temporary):
 
 
 @pytest.mark.usefixtures("gateway")
-async def test_kubectl_gets_its_words_as_they_are(home, temporary):
+async def test_kubectl_gets_its_words_as_they_are(home, called, temporary):
     path = home.path / "bin" / "kubectl"
     path.parent.mkdir()
     path.write_text('#!/bin/sh\nprintf "%s\\n" "$@"; test -s "$KUBECONFIG"\n')
@@ -121,7 +124,7 @@ async def test_kubectl_gets_its_words_as_they_are(home, temporary):
     done = await home.dap(
         "kubectl", "-n", "shop", "exec", "-it", "web-0", "--help", "--", "ls", "--", "-l", env=env
     )
-    ours = await home.dap("kubectl", "--help", env=env)
+    ours = called("kubectl", "--help", env=env)
 
     assert (done.code, done.err) == (0, "")
     assert done.out.decode().split() == [
