@@ -2,8 +2,12 @@
 
 import asyncio
 import json
+import os
 import shlex
+import signal
+import socket
 import ssl
+import struct
 import time
 from base64 import b64decode
 
@@ -102,10 +106,23 @@ def kept_of(home):
 
 
 async def test_many_at_once_ask_for_one_token(tls_home):
+    """While the first one waits for the gateway, which stands still here, the others wait for the first."""
     forget(tls_home)
     before = len(await tokens_made(tls_home))
+    _, writer = await asyncio.open_unix_connection(str(tls_home.socket))
+    gateway, *_ = struct.unpack(
+        "3i", writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    )
+    writer.close()
 
-    done = await asyncio.gather(*(tls_home.dap("token") for _ in range(12)))
+    os.kill(gateway, signal.SIGSTOP)
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(tls_home.dap("token")) for _ in range(12)]
+        try:
+            await asyncio.sleep(1.5)
+        finally:
+            os.kill(gateway, signal.SIGCONT)
+    done = [one.result() for one in asked]
     assert {one.code for one in done} == {0}
     assert len({one.out for one in done}) == 1
     assert len(await tokens_made(tls_home)) == before + 1
@@ -125,14 +142,14 @@ async def test_a_token_is_asked_for_anew_shortly_before_its_end_and_at_another_g
     kept.write_text("{")
     third = await tls_home.dap("token")
     assert third.code == 0
-    socket = tls_home.socket.rename(tls_home.socket.with_suffix(".old"))
+    own = tls_home.socket.rename(tls_home.socket.with_suffix(".old"))
     try:
         async with served(config_for(), tls_home.path / "another") as running:
             running.socket.rename(tls_home.socket)
             other = await tls_home.dap("token")
             tls_home.socket.rename(running.socket)
     finally:
-        socket.rename(tls_home.socket)
+        own.rename(tls_home.socket)
     assert (other.code, other.out != third.out) == (0, True)
 
 
