@@ -71,12 +71,12 @@ class Home:
 
 @contextlib.contextmanager
 def environment(home: Home, env: Mapping[str, str]) -> Iterator[pytest.MonkeyPatch]:
-    """Gives this process what `dap` of that home sees, within the block."""
+    """Has this process see what `dap` of that home would, and nothing else, within the block."""
+    seen = home.env | dict(env)
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith("DAP_"):
-                patch.delenv(name)
-        for name, value in (home.env | dict(env)).items():
+            patch.delenv(name)
+        for name, value in seen.items():
             patch.setenv(name, value)
         yield patch
 
