@@ -1,12 +1,14 @@
 """A gateway that several commands are run at."""
 
 import signal
+import socket
 import subprocess
 from contextlib import contextmanager
 from types import MappingProxyType
 
 import pytest
 from support.dap import DAP, Done, Home, environment
+from support.waiting import becomes
 
 from gateway.cli.commands import doctor
 
@@ -20,8 +22,18 @@ def demo_home(tmp_path_factory):
 
 @pytest.fixture
 def at(demo_home):
-    """What `dap` of any home needs to find that gateway."""
-    return demo_home.env
+    """What `dap` of any home needs to find that gateway; it has no session and no channel left after the test."""
+    yield demo_home.env
+    assert becomes(lambda: _quiet(demo_home.socket), 10)
+
+
+def _quiet(path):
+    with socket.socket(socket.AF_UNIX) as asked:
+        asked.connect(str(path))
+        asked.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        lines = asked.makefile("rb").read().splitlines()
+    of_it = b'cluster="default"'
+    return {b"dap_sessions_open{%s} 0.0" % of_it, b'dap_ssh{%s,what="channels"} 0.0' % of_it} <= set(lines)
 
 
 @pytest.fixture
