@@ -115,14 +115,31 @@ async def test_killed_and_started_again_nothing_is_lost_or_doubled(gateway, seed
     assert client.attaches >= 2
 
 
-async def test_a_shell_in_a_pod_goes_on_over_a_kill(gateway):
+async def test_over_one_kill_each_session_goes_on_as_it_is_promised(gateway, tmp_path):
+    async with (
+        nobody_comes_back(gateway, tmp_path) as gone,  # the last that is waited for
+        a_shell_in_a_pod_goes_on(gateway),
+        secrets_and_owners_are_known_to_the_next_life(gateway, tmp_path),
+        what_ends_meanwhile_is_told_by_the_next_life(gateway),  # it ends while there is no gateway
+    ):
+        await gateway.end()
+        await asyncio.sleep(0.3)
+        await gateway.start()
+    await gateway.end(signal.SIGTERM)
+    assert [one["outcome"] for one in gateway.events("session_closed") if one["session"] == gone.name] == [
+        "client_lost"
+    ]
+    assert gone.name in [one["session"] for one in gateway.events("session_recovered")]
+
+
+@asynccontextmanager
+async def a_shell_in_a_pod_goes_on(gateway):
     client = await Resuming(gateway.access).open(shell(pod="bash-0"))
     opened = time.monotonic()
     await client.type(b"a=4''2; PS1='$ '\n")
     await client.until(lambda: client.output.endswith(b"$ "))
-    await gateway.end()
+    yield
     await client.gone()
-    await gateway.start()
     await client.attach()
     hello = [one for one in client.controls if one["type"] == "hello"][-1]
     assert hello["target"]["pod"] == "bash-0"
@@ -136,39 +153,14 @@ async def test_a_shell_in_a_pod_goes_on_over_a_kill(gateway):
     assert client.end["exitCode"] == 3
 
 
-async def test_a_stop_leaves_what_can_be_resumed_and_says_so(gateway):
-    kept = await Resuming(gateway.access).open(shell("cat", pod=""))
-    await kept.type(b"one\n")
-    await kept.until(lambda: b"one\r\none\r\n" in kept.output)
-    other = await Resuming(gateway.access).open(shell("cat", pod="", resume=False))
-    await gateway.end(signal.SIGTERM)
-    await kept.gone()
-    await other.gone()
-    assert kept.closed[0] == 1012
-    assert (kept.end, kept.status) == (None, None)
-    assert other.closed[0] == 1000
-    assert other.end["code"] == "shutdown"
-    (left,) = gateway.events("session_handed_over")
-    assert left["session"] == kept.name
-    assert [one["session"] for one in gateway.events("session_closed")] == [other.name]
-
-    await gateway.start()
-    await kept.attach()
-    await kept.type(b"two\n\x04")
-    await kept.until(lambda: kept.over)
-    assert kept.output == b"one\r\none\r\ntwo\r\ntwo\r\n"
-    assert kept.end["exitCode"] == 0
-
-
-async def test_what_ended_meanwhile_is_told_by_the_next_life(gateway):
+@asynccontextmanager
+async def what_ends_meanwhile_is_told_by_the_next_life(gateway):
     client = await Resuming(gateway.access).open(shell("sh", "-c", RAW + "read x; echo done; exit 7", pod=""))
     await client.until(lambda: b"ready" in client.output)
     await client.type(b"\n")
     await client.until(lambda: client.received == 1 or client.over)
-    await gateway.end()
+    yield
     await client.gone()
-    await asyncio.sleep(0.3)
-    await gateway.start()
     await client.attach()
     if not client.over:
         await client.until(lambda: client.over)
@@ -176,7 +168,8 @@ async def test_what_ended_meanwhile_is_told_by_the_next_life(gateway):
     assert client.end["exitCode"] == 7
 
 
-async def test_secrets_and_owners_are_known_to_the_next_life(gateway, tmp_path):
+@asynccontextmanager
+async def secrets_and_owners_are_known_to_the_next_life(gateway, tmp_path):
     client = await Resuming(gateway.access).open(shell("cat", pod=""))
     await client.type(b"one\n")
     await client.until(lambda: b"one\r\none\r\n" in client.output)
@@ -186,9 +179,8 @@ async def test_secrets_and_owners_are_known_to_the_next_life(gateway, tmp_path):
     await client.type(b"two\n")
     await client.until(lambda: b"two\r\ntwo\r\n" in client.output)
     await asyncio.sleep(0.1)
-    await gateway.end()
+    yield
     await client.gone()
-    await gateway.start()
     token = (tmp_path / "state" / "dap" / "token").read_text().strip()
     assert token
     for secret, code in ((before, "resume_refused"), ("x", "resume_refused")):
@@ -202,11 +194,12 @@ async def test_secrets_and_owners_are_known_to_the_next_life(gateway, tmp_path):
     await client.close()
 
 
-async def test_nobody_comes_back(gateway, tmp_path):
+@asynccontextmanager
+async def nobody_comes_back(gateway, tmp_path):
     """The next life gives it the grace time again, and then ends it."""
     config = tmp_path / "config" / "dap"
     config.mkdir(parents=True)
-    (config / "config.toml").write_text("[limits]\ngrace = 1.0\n")
+    (config / "config.toml").write_text("[limits]\ngrace = 4.0\n")
     pid = tmp_path / "pid"
     client = await Resuming(gateway.access).open(
         shell("sh", "-c", f"echo $$ >{pid}; exec sleep 1000", pod="")
@@ -214,27 +207,49 @@ async def test_nobody_comes_back(gateway, tmp_path):
     await client.until(lambda: client.controls[-1]["type"] == "started")
     await until(pid.exists, 5)
     await asyncio.sleep(0.1)
-    await gateway.end()
+    yield client
     await client.gone()
-    await gateway.start()
     command = Path(f"/proc/{int(pid.read_text())}")
     await until(lambda: not command.exists(), 15)
-    await gateway.end(signal.SIGTERM)
-    assert [one["outcome"] for one in gateway.events("session_closed")] == ["client_lost"]
-    assert gateway.events("session_recovered")
 
 
-async def test_an_end_that_was_not_told_yet_is_counted_once(gateway):
+async def test_a_stop_leaves_what_can_be_resumed_and_says_so(gateway):
+    kept = await Resuming(gateway.access).open(shell("cat", pod=""))
+    await kept.type(b"one\n")
+    await kept.until(lambda: b"one\r\none\r\n" in kept.output)
+    other = await Resuming(gateway.access).open(shell("cat", pod="", resume=False))
+    async with an_end_that_was_not_told_yet_is_counted_once(gateway) as ended:
+        await gateway.end(signal.SIGTERM)
+        await kept.gone()
+        await other.gone()
+        assert kept.closed[0] == 1012
+        assert (kept.end, kept.status) == (None, None)
+        assert other.closed[0] == 1000
+        assert other.end["code"] == "shutdown"
+        handed_over = [one["session"] for one in gateway.events("session_handed_over")]
+        assert [name for name in handed_over if name != ended.name] == [kept.name]
+        assert [one["session"] for one in gateway.events("session_closed")] == [ended.name, other.name]
+
+        await gateway.start()
+        await kept.attach()
+        await kept.type(b"two\n\x04")
+        await kept.until(lambda: kept.over)
+        assert kept.output == b"one\r\none\r\ntwo\r\ntwo\r\n"
+        assert kept.end["exitCode"] == 0
+
+
+@asynccontextmanager
+async def an_end_that_was_not_told_yet_is_counted_once(gateway):
     """The first life has logged it, the second one tells it."""
     client = await Resuming(gateway.access).open(shell("sh", "-c", "echo ready; sleep 0.5; exit 7", pod=""))
     await client.until(lambda: b"ready" in client.output)
     await client.cut()
     await gateway.until("session_closed")
-    await gateway.end(signal.SIGTERM)
-    await gateway.start()
+    yield client
     async with asyncio.timeout(30), following(client):
         pass
     assert client.end["exitCode"] == 7
     await gateway.end(signal.SIGTERM)
 
-    assert [one["exit_code"] for one in gateway.events("session_closed")] == [7]
+    closed = [one for one in gateway.events("session_closed") if one["session"] == client.name]
+    assert [one["exit_code"] for one in closed] == [7]

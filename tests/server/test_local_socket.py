@@ -8,12 +8,16 @@ import shutil
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 from support.dap import Home
 from support.peer import once
 from support.repeated import again
 from support.waiting import until
 
 from gateway.errors import ConfigError
+from gateway.server import listen
+from gateway.server.local_socket import LocalSocket
+from gateway.server.run import token
 from gateway.settings import serving as serving_file
 from gateway.settings.paths import passed_over, socket_paths, state_dir
 
@@ -54,8 +58,10 @@ async def finds(home, **env):
 
 
 @pytest.mark.parametrize("what", [again("socket"), "directory"])
-async def test_a_removed_socket_comes_back(home, what):
+async def test_a_client_with_another_environment_finds_it_and_a_removed_socket_comes_back(home, what):
     async with serving(home) as (said, _):
+        await finds(home, XDG_RUNTIME_DIR="")
+        await finds(home, XDG_RUNTIME_DIR=str(home.path / "other"))
         if what == "socket":
             home.socket.unlink()
         else:
@@ -64,32 +70,41 @@ async def test_a_removed_socket_comes_back(home, what):
         await until(home.socket.exists, 15)
         assert (await once(str(home.socket), "GET", "/healthz")).code == 200
         await finds(home)
-        second = await home.dap("serve", "--demo", "--listen", "127.0.0.1:0")
-        assert "already listens" in second.err
+        with pytest.raises(ConfigError, match="already listens"), listen.unix(home.socket):
+            pass
         assert len(warnings(said)) == 1
     assert not home.socket.exists()
     assert not (home.path / "state" / "dap" / "serving.json").exists()
 
 
-async def test_a_client_with_another_environment_finds_it(home):
-    async with serving(home):
-        await finds(home, XDG_RUNTIME_DIR="")
-        await finds(home, XDG_RUNTIME_DIR=str(home.path / "other"))
-    async with serving(home, XDG_RUNTIME_DIR=""):
-        await finds(home)
-
-
-@pytest.mark.parametrize("name", [again("file"), "file/below", "none"])
+@pytest.mark.parametrize("name", [again("file"), again("file/below"), "none"])
 async def test_a_runtime_directory_of_no_use_falls_back_with_one_warning(home, name):
     (home.path / "file").touch()
     where = "/proc/none" if name == "none" else str(home.path / name)
     async with serving(home, XDG_RUNTIME_DIR=where) as (said, _):
-        await finds(home, XDG_RUNTIME_DIR=where)
+        for other in (where, str(home.path / "file" / "below")):
+            await finds(home, XDG_RUNTIME_DIR=other)
         await finds(home)
         (warning,) = warnings(said)
     assert "local_socket_fallback" in warning
     assert where in warning
     assert str(home.path / "state" / "dap" / "gateway.sock") in warning
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "none", ""])
+def test_without_a_runtime_directory_of_use_the_socket_is_in_the_state(home, name):
+    """The variable may be unset, too: that is nothing to warn of."""
+    (home.path / "file").touch()
+    where = "/proc/none" if name == "none" else str(home.path / name)
+    env = home.env | {"XDG_RUNTIME_DIR": where if name else ""}
+    local = LocalSocket(socket_paths(env), lambda _: True)
+    with capture_logs() as logged:
+        local.open(passed_over(env))
+    assert local.path == home.path / "state" / "dap" / "gateway.sock"
+    assert local.path.exists()
+    local.close()
+    assert [line["event"] for line in logged] == ["local_socket_fallback"] * bool(name)
+    assert not name or f"cannot listen on {where}/dap/gateway.sock" in logged[0]["why"]
 
 
 @ROOT
@@ -162,14 +177,11 @@ async def test_where_no_directory_will_do_it_says_what_is_lost(home):
         assert "no_local_socket" in warning
         assert "with the token" in warning
         await finds(home, **env, DAP_GATEWAY_LISTEN=url.removeprefix("http://"))
-    done = await home.dap("serve", "--demo", "--listen", "127.0.0.1:0", env=env | {"DAP_GATEWAY_TOKEN": ""})
-    assert done.code == 2
-    assert "or set DAP_GATEWAY_TOKEN" in done.err
+    with pytest.raises(ConfigError, match=r"or set DAP_GATEWAY_TOKEN$"):
+        token(state_dir(home.env | env))
 
 
 def test_a_socket_path_that_names_itself_is_one_error(tmp_path):
-    from gateway.server import listen
-
     with (
         pytest.raises(ConfigError, match="cannot listen on"),
         listen.unix(tmp_path / ("x" * 300) / "gateway.sock"),

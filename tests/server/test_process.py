@@ -19,6 +19,11 @@ from gateway.errors import ConfigError
 from gateway.protocol.subprotocols import OWN as OWN_ROW
 from gateway.protocol.subprotocols import V5
 from gateway.server import listen
+from gateway.server.local_socket import LocalSocket
+from gateway.server.run import serve
+from gateway.server.run import token as own_token
+from gateway.settings.loader import load
+from gateway.settings.paths import socket_paths
 
 NAP = f"9{os.getpid()}"  # seconds that nothing else on this machine sleeps for
 pytestmark = pytest.mark.timeout(40)
@@ -126,8 +131,14 @@ async def test_a_stop_does_not_wait_for_a_client_that_does_not_read(home):
             assert await process.wait() == 0
 
 
-async def test_a_link_lets_a_browser_in_once(home):
+async def test_a_link_lets_a_browser_in_once_and_a_second_gateway_is_refused(home):
+    """At a socket that a crash has left."""
+    home.socket.parent.mkdir(parents=True, mode=0o700)
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(home.socket))
+
     async with serving(home) as (_, url):
+        assert (await once(str(home.socket), "GET", "/healthz")).code == 200
         assert json.loads((await home.dap("access", "--json")).out)["access"] == [], (
             "no link was made for nobody"
         )
@@ -140,6 +151,22 @@ async def test_a_link_lets_a_browser_in_once(home):
         assert token.stat().st_mode & 0o777 == 0o600
         proof = ("Authorization", f"Bearer {token.read_text().strip()}")
         assert (await once(url, "GET", "/gateway/v1/info", (proof,))).code == 200
+
+        one_line(
+            await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE),
+            2,
+            "already listens",
+            "gateway.sock",
+        )
+        assert (await once(str(home.socket), "GET", "/healthz")).code == 200
+        port = url.rpartition(":")[2]
+        one_line(await home.dap("serve", "--listen", f"127.0.0.1:{port}", env=SOMEWHERE), 2, "in use")
+        assert (await once(str(home.socket), "GET", "/healthz")).code == 200
+        doctor = await home.dap("doctor")
+        assert doctor.code == 0, "who has no settings asks the gateway that runs"
+        assert [line.split()[:2] for line in doctor.out.decode().splitlines()][-2:] == [
+            ["PASS", "runner"], ["PASS", "cluster"],
+        ]  # fmt: skip
 
 
 async def test_a_terminal_is_shown_a_link(home):
@@ -191,15 +218,16 @@ def one_line(done, code, *words):
     assert "Traceback" not in done.err
 
 
-async def test_a_port_in_use_is_said_in_one_line(home):
+def test_a_port_in_use_is_said_in_one_line():
+    """A second gateway below says so as a process."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         for name in ("127.0.0.1", "localhost"):
-            one_line(
-                await home.dap("serve", "--listen", f"{name}:{port}", env=SOMEWHERE), 2, str(port), "in use"
-            )
+            said = rf"^.* port {port}: the port is in use; .*\Z"
+            with pytest.raises(ConfigError, match=said), listen.loopback(f"{name}:{port}"):
+                pass
 
 
 def test_of_two_that_start_at_once_one_listens(tmp_path):
@@ -212,34 +240,6 @@ def test_of_two_that_start_at_once_one_listens(tmp_path):
         with pytest.raises(ConfigError, match="already listens"), listen.unix(tmp_path / "s" / "x.sock"):
             pass
         assert (tmp_path / "s" / "x.sock").exists()
-
-
-async def test_a_second_gateway_is_refused_and_leaves_the_first_alone(home):
-    async with serving(home) as (_, url):
-        one_line(
-            await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE),
-            2,
-            "already listens",
-            "gateway.sock",
-        )
-        assert (await once(str(home.socket), "GET", "/healthz")).code == 200
-        port = url.rpartition(":")[2]
-        one_line(await home.dap("serve", "--listen", f"127.0.0.1:{port}", env=SOMEWHERE), 2, "in use")
-        assert (await once(str(home.socket), "GET", "/healthz")).code == 200
-        doctor = await home.dap("doctor")
-        assert doctor.code == 0, "who has no settings asks the gateway that runs"
-        assert [line.split()[:2] for line in doctor.out.decode().splitlines()][-2:] == [
-            ["PASS", "runner"], ["PASS", "cluster"],
-        ]  # fmt: skip
-
-
-async def test_what_a_crash_left_is_no_hindrance(home):
-    home.socket.parent.mkdir(parents=True, mode=0o700)
-    with socket.socket(socket.AF_UNIX) as stale:
-        stale.bind(str(home.socket))
-
-    async with serving(home):
-        assert (await once(str(home.socket), "GET", "/healthz")).code == 200
 
 
 @pytest.mark.parametrize(
@@ -265,21 +265,24 @@ async def test_a_public_url_with_a_password_is_refused(home, url):
     assert "s3" not in done.err
 
 
-async def test_the_token_of_a_file_may_hold_nothing_that_a_header_cannot(home):
-    file = home.path / "state" / "dap" / "token"
-    file.parent.mkdir(parents=True)
+def test_the_token_of_a_file_may_hold_nothing_that_a_header_cannot(tmp_path):
+    file = tmp_path / "token"
     file.write_text("s3cret s3cret s3cret\n")
     file.chmod(0o600)
-    done = await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE)
-    one_line(done, 2, str(file))
-    assert "s3cret" not in done.err
+    with pytest.raises(ConfigError) as refused:
+        own_token(tmp_path)
+    assert str(file) in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("token", [again("a"), "fifteen-letters"])
 async def test_a_token_that_could_be_guessed_is_refused(home, token):
-    done = await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE | {"DAP_GATEWAY_TOKEN": token})
-    one_line(done, 2, "gateway.token (environment DAP_GATEWAY_TOKEN) has fewer than 16 characters")
-    assert token == "a" or token not in done.err
+    config = load(env=home.env | SOMEWHERE | {"DAP_GATEWAY_TOKEN": token})
+    words = r"gateway\.token \(environment DAP_GATEWAY_TOKEN\) has fewer than 16 characters"
+    with pytest.raises(ConfigError, match=words) as refused:
+        await serve(config, banner=pytest.fail)
+    assert token == "a" or token not in str(refused.value)
 
 
 async def test_a_refused_address_is_said_in_one_line(home):
@@ -292,6 +295,11 @@ async def test_a_refused_address_is_said_in_one_line(home):
 
 
 async def test_settings_that_cannot_be_used_are_said_in_one_line(home):
+    def refused(word):
+        with pytest.raises(ConfigError, match=word) as said:
+            load(env=home.env)
+        assert "\n" not in str(said.value)
+
     config = home.path / "config" / "dap" / "config.toml"
     config.parent.mkdir(parents=True)
     for text, word in (
@@ -300,12 +308,13 @@ async def test_settings_that_cannot_be_used_are_said_in_one_line(home):
         ("[gateway]\nlisten = 1\n", "listen"),
     ):
         config.write_text(text)
-        one_line(await home.dap("serve"), 2, word)
+        refused(word)
+    one_line(await home.dap("serve"), 2, word)
     config.write_bytes(b"\xff\xfe")
-    one_line(await home.dap("serve"), 2, "config.toml")
+    refused(r"config\.toml")
     config.unlink()
     config.mkdir()
-    one_line(await home.dap("serve"), 2, "config.toml")
+    refused(r"config\.toml")
 
 
 async def test_a_token_that_others_can_read_is_said_in_one_line(home):
@@ -318,11 +327,14 @@ async def test_a_token_that_others_can_read_is_said_in_one_line(home):
     assert not home.socket.exists()
 
 
-async def test_a_directory_that_others_can_write_to_is_refused(home):
+def test_a_directory_that_others_can_write_to_is_refused(home):
+    """No other directory is tried instead."""
     home.socket.parent.mkdir(parents=True)
     home.socket.parent.chmod(0o777)
 
-    one_line(await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE), 2, "writable by nobody else")
+    with pytest.raises(ConfigError, match=r"writable by nobody else$"):
+        LocalSocket(socket_paths(home.env), lambda _: True).open()
+    assert not list(home.path.rglob("gateway.sock"))
 
 
 async def test_a_missing_key_is_named_to_whoever_asks(home):

@@ -46,28 +46,28 @@ async def echoes(client):
 
 
 async def test_the_output_of_an_identity_has_a_common_limit(edge_with, logged):
-    edge = await edge_with(Limits(**SMALL, spools=40 * MIB, spools_per_identity=24 * MIB))
+    edge = await edge_with(Limits(**SMALL, spools=20 * MIB, spools_per_identity=12 * MIB))
     spools = edge.gateway.registry.spools
     async with (
-        opened(edge, "flood", "24", proof=page(edge, "ann"), rcvbuf=4096) as first,
+        opened(edge, "flood", "12", proof=page(edge, "ann"), rcvbuf=4096) as first,
         opened(edge, "cat", proof=page(edge, "bob")) as other,
     ):
         # the flood is over, and waits; before, either of the two may reach the limit
-        await until(lambda: spools.taken > 18 * MIB and len(edge.gateway.registry.sessions) == 1, 20)
-        async with opened(edge, "flood", "64", proof=page(edge, "ann"), rcvbuf=4096) as second:
+        await until(lambda: spools.taken > 9 * MIB and len(edge.gateway.registry.sessions) == 1, 20)
+        async with opened(edge, "flood", "32", proof=page(edge, "ann"), rcvbuf=4096) as second:
             await until(lambda: edge.outcomes().get("slow_client"), 10)
-            assert spools.taken <= 24 * MIB
+            assert spools.taken <= 12 * MIB
             size, status = said(await second.rest())
-        assert size < 16 * MIB
-        assert "what the sessions of ann keep on disk may take 24 MiB (slow_client)" in status["message"]
+        assert size < 8 * MIB
+        assert "what the sessions of ann keep on disk may take 12 MiB (slow_client)" in status["message"]
         assert await echoes(other) < 1
         size, status = said(await first.rest())
-        assert (size, status["status"]) == (24 * MIB, "Success")
+        assert (size, status["status"]) == (12 * MIB, "Success")
     await edge.idle()
     assert spools.taken == 0
     assert [
         line["reason"] for line in map(json.loads, logged().splitlines()) if line["event"] == "spool_limited"
-    ] == ["what the sessions of ann keep on disk may take 24 MiB"]
+    ] == ["what the sessions of ann keep on disk may take 12 MiB"]
 
 
 async def test_input_waits_at_the_limit_and_nothing_of_it_is_lost(edge_with):
@@ -94,7 +94,7 @@ async def test_a_slow_disk_stops_no_other_session(edge_with, monkeypatch):
     edge = await edge_with(Limits(**SMALL))
     try:
         async with (
-            opened(edge, "flood", "32", proof=edge.proof, rcvbuf=4096) as first,
+            opened(edge, "flood", "16", proof=edge.proof, rcvbuf=4096) as first,
             opened(edge, "hold", proof=edge.proof) as second,
             opened(edge, "cat", proof=edge.proof) as other,
         ):
@@ -107,7 +107,7 @@ async def test_a_slow_disk_stops_no_other_session(edge_with, monkeypatch):
             assert flood.output.end < 8 * MIB, "the output waits, and not in memory"
             allowed.set()
             size, status = said(await first.rest())
-            assert (size, status["status"]) == (32 * MIB, "Success")
+            assert (size, status["status"]) == (16 * MIB, "Success")
     finally:
         allowed.set()
     await edge.idle()
