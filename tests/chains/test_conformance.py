@@ -26,7 +26,7 @@ def sh(script: str, *streams: str, **more) -> Request:
     return Request(("sh", "-c", script), streams=streams or ("stdout", "stderr"), pod="bash-0", **more)
 
 
-async def test_hello_is_echoed(access):
+async def hello_is_echoed(access):
     """Output, Success, close 1000."""
     said = await run(access, Request(("echo", "hello")))
 
@@ -37,7 +37,7 @@ async def test_hello_is_echoed(access):
     assert said.late == []
 
 
-async def test_exit_code_is_the_commands(access):
+async def exit_code_is_the_commands(access):
     async def one(code: int):
         said = await run(access, sh(f"echo out; echo err >&2; exit {code}"))
         assert (said.stdout, said.stderr, said.status.exit_code) == (b"out\n", b"err\n", code)
@@ -47,7 +47,7 @@ async def test_exit_code_is_the_commands(access):
             tasks.create_task(one(code))
 
 
-async def test_words_like_kubectls_are_the_commands_own(access):
+async def words_like_kubectls_are_the_commands_own(access):
     """Not one byte is lost to the search for kubectl's own words."""
     text = "error: mine\ncommand terminated with exit code 3\nError from server: no"
     said = await run(access, sh(f"printf '%s' '{text}' >&2; exit 3"))
@@ -74,7 +74,7 @@ async def test_binary_each_way(access, size):
     assert said.largest <= 32768
 
 
-async def test_resize_is_seen_in_the_pod(access):
+async def resize_is_seen_in_the_pod(access):
     async def script(talk):
         await talk.resize(200, 50)
         await talk.stdin(b"sleep 0.2; stty size; exit 7\n")
@@ -85,7 +85,7 @@ async def test_resize_is_seen_in_the_pod(access):
     assert said.status.exit_code == 7
 
 
-async def test_the_last_of_a_storm_of_resizes_wins(access):
+async def the_last_of_a_storm_of_resizes_wins(access):
     async def script(talk):
         await talk.stdin(b"PS1=; echo rea''dy\n")
         await talk.seen(b"ready")
@@ -100,7 +100,7 @@ async def test_the_last_of_a_storm_of_resizes_wins(access):
     assert b"45 123" in said.stdout
 
 
-async def test_every_combination_of_streams(access):
+async def every_combination_of_streams(access):
     """All 16 of stdin, stdout, stderr, tty."""
     async with asyncio.TaskGroup() as tasks:
         for wanted in itertools.product([False, True], repeat=4):
@@ -140,7 +140,7 @@ async def these_streams(access, stdin, stdout, stderr, tty):
         assert said.stderr == (b"err-" + typed + b"\n" if stderr else b""), names
 
 
-async def test_keys_sent_before_the_prompt_arrive_once(access):
+async def keys_sent_before_the_prompt_arrive_once(access):
     """No hop but the pod's own terminal echoes them."""
 
     async def script(talk):
@@ -155,7 +155,7 @@ async def test_keys_sent_before_the_prompt_arrive_once(access):
     assert said.status.exit_code == 4
 
 
-async def test_control_keys_sent_early_reach_the_pod(access):
+async def control_keys_sent_early_reach_the_pod(access):
     """On an outer terminal ^C or ^Z would end or stop the chain. In the pod ^C may end a shell that is just starting."""
 
     async def script(talk):
@@ -168,7 +168,7 @@ async def test_control_keys_sent_early_reach_the_pod(access):
     assert b"still-42" in said.stdout or said.status.exit_code == 130
 
 
-async def test_half_close_ends_input_and_nothing_else(access):
+async def half_close_ends_input_and_nothing_else(access):
     async def script(talk):
         await talk.stdin(b"abc")
         await talk.half_close()
@@ -183,28 +183,25 @@ async def test_half_close_ends_input_and_nothing_else(access):
     assert said.status.exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("request_", "code", "message"),
-    [
-        (Request(("ls",), pod="nope"), 404, 'pods "nope" not found'),
-        (Request(("ls",), pod="web-0", container="nope"), 400, "container nope is not valid for pod web-0"),
-        (Request(("ls",), pod="web-0", namespace="nowhere"), 404, 'pods "web-0" not found'),
-        (Request(("ls",), pod="web-0"), 400, "for pod web-0, choose one of: [side main]"),
-    ],
-    ids=["pod", "container", "namespace", "several"],
+UNKNOWN = (
+    (Request(("ls",), pod="nope"), 404, 'pods "nope" not found'),
+    (Request(("ls",), pod="web-0", container="nope"), 400, "container nope is not valid for pod web-0"),
+    (Request(("ls",), pod="web-0", namespace="nowhere"), 404, 'pods "web-0" not found'),
+    (Request(("ls",), pod="web-0"), 400, "for pod web-0, choose one of: [side main]"),
 )
-async def test_what_only_the_cluster_knows_is_refused_before_the_upgrade(
-    access, request_, code, message, monkeypatch
-):
+
+
+async def test_what_only_the_cluster_knows_is_refused_before_the_upgrade(access, monkeypatch):
     monkeypatch.setattr(lookup, "VERIFY", 60.0)  # the gateway's patience is not what is tried
 
-    said = await run(access, request_)
+    for request, code, message in UNKNOWN:
+        said = await run(access, request)
 
-    assert said.refusal.code == code
-    assert message in json.loads(said.refusal.body)["message"]
+        assert said.refusal.code == code
+        assert message in json.loads(said.refusal.body)["message"]
 
 
-async def test_our_own_clients_hear_of_it_in_band(access):
+async def our_own_clients_hear_of_it_in_band(access):
     said = await run(access, Request(("ls",), pod="nope"), row=OWN)
 
     assert said.controls[-1]["code"] == "pod_not_found"
@@ -212,7 +209,7 @@ async def test_our_own_clients_hear_of_it_in_band(access):
     assert said.close_code == 1000
 
 
-async def test_a_workload_is_one_of_its_pods(access):
+async def a_workload_is_one_of_its_pods(access):
     said = await run(access, Request(("echo", "hi"), pod="deploy/api"), row=OWN)
 
     assert said.stdout == b"hi\n"
@@ -220,7 +217,7 @@ async def test_a_workload_is_one_of_its_pods(access):
     assert said.controls[0]["target"]["container"] == "api"
 
 
-async def test_a_command_that_is_not_there_is_an_internal_error(access):
+async def a_command_that_is_not_there_is_an_internal_error(access):
     """Headlamp and Rancher look for exactly this."""
     said = await run(access, Request(("no-such-program",), pod="bash-0"))
 
@@ -241,7 +238,7 @@ async def test_our_own_subprotocol_names_hello_start_and_end(cluster, access):
     assert said.status.exit_code == 3
 
 
-async def test_a_session_without_a_command_gets_a_shell(access):
+async def a_session_without_a_command_gets_a_shell(access):
     async def script(talk):
         await talk.stdin(b"echo $((6*7)); exit\n")
 
@@ -251,7 +248,19 @@ async def test_a_session_without_a_command_gets_a_shell(access):
     assert said.status.exit_code == 0
 
 
-async def test_v4_has_no_half_close(access):
+async def test_a_terminal_has_its_keys_and_its_size(access):
+    """Also before there is a prompt."""
+    for claim in (
+        resize_is_seen_in_the_pod,
+        the_last_of_a_storm_of_resizes_wins,
+        keys_sent_before_the_prompt_arrive_once,
+        control_keys_sent_early_reach_the_pod,
+        a_session_without_a_command_gets_a_shell,
+    ):
+        await claim(access)
+
+
+async def v4_has_no_half_close(access):
     async def script(talk):
         await talk.stdin(b"x\n")
         await talk.raw(b"\xff\x00")
@@ -285,7 +294,7 @@ async def test_a_client_that_pauses_loses_nothing(cluster, tmp_path):
             assert (got, code) == (size, 0)
 
 
-async def test_echo_many_times_without_a_lost_output(access):
+async def echo_many_times_without_a_lost_output(access):
     """Close never overtakes output (1,000 times on the real chain: DAP_ECHO=1000)."""
     times = int(os.environ.get("DAP_ECHO", "10"))
     turns = asyncio.Semaphore(8)
@@ -298,3 +307,20 @@ async def test_echo_many_times_without_a_lost_output(access):
     async with asyncio.TaskGroup() as tasks:
         for number in range(times):
             tasks.create_task(one(number))
+
+
+async def test_with_pipes_every_byte_and_the_exit_code_are_the_commands(access):
+    """Of a command, a workload's, one that is not there, and on each subprotocol."""
+    for claim in (
+        hello_is_echoed,
+        exit_code_is_the_commands,
+        words_like_kubectls_are_the_commands_own,
+        every_combination_of_streams,
+        half_close_ends_input_and_nothing_else,
+        our_own_clients_hear_of_it_in_band,
+        a_workload_is_one_of_its_pods,
+        a_command_that_is_not_there_is_an_internal_error,
+        v4_has_no_half_close,
+        echo_many_times_without_a_lost_output,
+    ):
+        await claim(access)

@@ -25,6 +25,11 @@ FAILS = "echo 'Token has expired.' >&2; echo 'Run: aws sso login' >&2; sleep 0.1
 ASKS = "echo 'Enter MFA code:' >&2; exec sleep 100"
 BOTH = pytest.mark.parametrize("mode", ["plain", "relay"])
 TTY, PIPES = ("stdin", "stdout", "tty"), ("stdout", "stderr")
+WAYS = pytest.mark.parametrize(
+    ("mode", "streams"),
+    [("plain", PIPES), ("relay", TTY), again("plain", TTY), again("relay", PIPES)],
+    ids=["plain-pipes", "relay-terminal", "plain-terminal", "relay-pipes"],
+)
 
 
 def program(path, text):
@@ -57,8 +62,7 @@ async def test_chatter_before_the_start_is_no_stderr_of_the_command(own_demo, tm
     assert (said.stdout, said.stderr, said.status.exit_code) == (b"out\n", b"err\n", 3)
 
 
-@BOTH
-@pytest.mark.parametrize("streams", [("stdout", "stderr"), TTY], ids=["pipes", "terminal"])
+@WAYS
 async def test_a_plugin_that_fails_says_what_to_do(own_demo, tmp_path, mode, streams):
     async with served(with_plugin(own_demo, FAILS, mode), tmp_path) as gateway:
         access = Access(gateway.url, gateway.token)
@@ -86,11 +90,7 @@ async def test_a_plugin_that_is_missing_is_told_too(own_demo, tmp_path, mode):
     assert "executable aws not found" in said.controls[-1]["message"]
 
 
-@pytest.mark.parametrize(
-    ("mode", "streams"),
-    [("plain", PIPES), ("relay", TTY), again("plain", TTY), again("relay", PIPES)],
-    ids=["plain-pipes", "relay-terminal", "plain-terminal", "relay-pipes"],
-)
+@WAYS
 async def test_the_start_limit_holds_while_a_plugin_asks(own_demo, tmp_path, mode, streams):
     async with served(with_plugin(own_demo, ASKS, mode), tmp_path) as gateway:
         began = time.monotonic()

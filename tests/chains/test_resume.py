@@ -187,7 +187,7 @@ async def test_that_one_was_taken_over_is_an_event(gateway, client):
     await idle(gateway)
 
 
-async def test_another_client_takes_over_by_identity(gateway, client):
+async def another_client_takes_over_by_identity(gateway, client):
     await client.open(shell("cat", pod=""))
     await client.type(b"one\n")
     await client.until(lambda: b"one\r\none\r\n" in client.output)
@@ -209,7 +209,7 @@ async def test_another_client_takes_over_by_identity(gateway, client):
     await idle(gateway)
 
 
-async def test_a_command_that_ends_before_its_client_is_there_keeps_its_output(gateway, client, monkeypatch):
+async def a_command_that_ends_before_its_client_is_there_keeps_its_output(gateway, client, monkeypatch):
     async def late(*_, **__):
         await asyncio.sleep(0.3)
 
@@ -220,7 +220,7 @@ async def test_a_command_that_ends_before_its_client_is_there_keeps_its_output(g
     await idle(gateway)
 
 
-async def test_a_defect_is_told_to_a_client_that_has_been_let_in(gateway, client, monkeypatch):
+async def a_defect_is_told_to_a_client_that_has_been_let_in(gateway, client, monkeypatch):
     async def breaks(*_, **__):
         raise LookupError
 
@@ -232,7 +232,7 @@ async def test_a_defect_is_told_to_a_client_that_has_been_let_in(gateway, client
     await idle(gateway)
 
 
-async def test_one_that_the_cluster_refuses_when_it_has_ended_waits_for_nobody(gateway, client, monkeypatch):
+async def one_that_the_cluster_refuses_when_it_has_ended_waits_for_nobody(gateway, client, monkeypatch):
     async def refuses(*_, **__):
         await asyncio.sleep(0.3)
         raise Refused("pod_not_found", "no such pod")
@@ -243,7 +243,7 @@ async def test_one_that_the_cluster_refuses_when_it_has_ended_waits_for_nobody(g
     await idle(gateway)
 
 
-async def test_who_took_it_over_before_it_was_refused_hears_why(gateway, client, monkeypatch):
+async def who_took_it_over_before_it_was_refused_hears_why(gateway, client, monkeypatch):
     asked, refused = asyncio.Event(), asyncio.Event()
 
     async def refuses(*_, **__):
@@ -277,7 +277,7 @@ async def test_what_is_found_while_the_gateway_stops_is_left_as_it_is(gateway, c
     await idle(gateway)
 
 
-async def test_of_two_that_attach_at_once_one_has_it(gateway, client):
+async def of_two_that_attach_at_once_one_has_it(gateway, client):
     await client.open(shell("cat", pod=""))
     await client.type(b"x\n")
     await client.until(lambda: b"x\r\nx\r\n" in client.output)
@@ -298,7 +298,7 @@ async def test_of_two_that_attach_at_once_one_has_it(gateway, client):
     await idle(gateway)
 
 
-async def test_the_secret_before_is_good_until_the_new_one_was_used(gateway, client):
+async def the_secret_before_is_good_until_the_new_one_was_used(gateway, client):
     await client.open(shell("cat", pod=""))
     await client.until(lambda: client.controls[-1]["type"] == "started")
     await asyncio.sleep(0.1)
@@ -321,7 +321,7 @@ async def test_the_secret_before_is_good_until_the_new_one_was_used(gateway, cli
     await idle(gateway)
 
 
-async def test_a_wrong_secret_is_refused_and_hurts_nobody(gateway, client):
+async def a_wrong_secret_is_refused_and_hurts_nobody(gateway, client):
     await client.open(shell("cat", pod=""))
     for secret in ("", "x", "wrong" * 100, "\ud800ü"):
         thief = Resuming(Access(gateway.url, gateway.token), name=client.name, secret=secret)
@@ -333,7 +333,7 @@ async def test_a_wrong_secret_is_refused_and_hurts_nobody(gateway, client):
     await idle(gateway)
 
 
-async def test_another_identity_is_refused_with_and_without_the_secret(gateway, client):
+async def another_identity_is_refused_with_and_without_the_secret(gateway, client):
     await client.open(shell("cat", pod=""))
     tokens = gateway.gateway.access.tokens
     page, _ = tokens.trade(tokens.ticket(Identity("ann", "page")))
@@ -347,7 +347,7 @@ async def test_another_identity_is_refused_with_and_without_the_secret(gateway, 
     await idle(gateway)
 
 
-async def test_the_gateways_user_goes_on_with_it_from_everywhere(gateway, client):
+async def the_gateways_user_goes_on_with_it_from_everywhere(gateway, client):
     """Opened with the token; taken over through the socket, and from there by a page from a link of its own."""
     await client.open(shell("cat"))
     tokens = gateway.gateway.access.tokens
@@ -429,7 +429,7 @@ NO_ATTACH = (
 )  # fmt: skip
 
 
-async def test_an_attach_that_is_none(gateway, client):
+async def an_attach_that_is_none(gateway, client):
     await client.open(shell("cat", pod=""))
     for body in NO_ATTACH:
         other = Resuming(Access(gateway.url, gateway.token), name=client.name)
@@ -441,7 +441,7 @@ async def test_an_attach_that_is_none(gateway, client):
     await idle(gateway)
 
 
-async def test_an_attach_that_breaks_the_rules_is_no_defect(gateway, client):
+async def an_attach_that_breaks_the_rules_is_no_defect(gateway, client):
     await client.open(shell("cat", pod=""))
     other = Resuming(client.access, name=client.name)
     await other._connect(f"/gateway/v1/sessions/{client.name}/attach")
@@ -452,9 +452,22 @@ async def test_an_attach_that_breaks_the_rules_is_no_defect(gateway, client):
     await idle(gateway)
 
 
-async def test_a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_kept(
-    gateway, client, monkeypatch
-):
+async def test_who_attaches_has_to_prove_it(gateway):
+    """Nobody who may not attach does harm, and of those who may one has it."""
+    for claim in (
+        a_wrong_secret_is_refused_and_hurts_nobody,
+        another_identity_is_refused_with_and_without_the_secret,
+        an_attach_that_is_none,
+        an_attach_that_breaks_the_rules_is_no_defect,
+        another_client_takes_over_by_identity,
+        the_gateways_user_goes_on_with_it_from_everywhere,
+        of_two_that_attach_at_once_one_has_it,
+        the_secret_before_is_good_until_the_new_one_was_used,
+    ):
+        await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
+
+
+async def a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_kept(gateway, client, monkeypatch):
     """A hop that hangs may take longer than a client waits for a handshake, and is told by its name."""
     asked, answered = asyncio.Event(), asyncio.Event()
 
@@ -469,6 +482,19 @@ async def test_a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_k
     await client.until(lambda: client.end)
     assert (client.output, client.end["exitCode"]) == (b"hi\r\n", 0)
     await idle(gateway)
+
+
+async def test_what_the_cluster_says_late_is_told(gateway, monkeypatch):
+    """The client was let in before."""
+    for claim in (
+        a_command_that_ends_before_its_client_is_there_keeps_its_output,
+        a_defect_is_told_to_a_client_that_has_been_let_in,
+        one_that_the_cluster_refuses_when_it_has_ended_waits_for_nobody,
+        who_took_it_over_before_it_was_refused_hears_why,
+        a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_kept,
+    ):
+        with monkeypatch.context() as patch:
+            await claim(gateway, Resuming(Access(gateway.url, gateway.token)), patch)
 
 
 async def test_at_the_cap_the_oldest_is_dropped_and_told(demo, tmp_path):
@@ -492,7 +518,7 @@ async def test_at_the_cap_the_oldest_is_dropped_and_told(demo, tmp_path):
         await idle(gateway)
 
 
-async def test_its_end_is_told_to_a_client_that_was_away(gateway, client):
+async def its_end_is_told_to_a_client_that_was_away(gateway, client):
     await client.open(shell("sh", "-c", RAW + "read x; echo done; exit 7", pod=""))
     await client.until(lambda: b"ready" in client.output)
     await client.type(b"\n")
@@ -511,7 +537,7 @@ async def test_its_end_is_told_to_a_client_that_was_away(gateway, client):
     assert client.refused["code"] == "session_unknown"
 
 
-async def test_an_end_by_somebody_else_is_told_too(gateway, client):
+async def an_end_by_somebody_else_is_told_too(gateway, client):
     await client.open(shell("cat", pod=""))
     await client.until(lambda: client.controls[-1]["type"] == "started")
     await asyncio.sleep(0.1)
@@ -527,7 +553,7 @@ async def test_an_end_by_somebody_else_is_told_too(gateway, client):
     await idle(gateway)
 
 
-async def test_a_session_whose_client_is_away_is_ended_at_once(gateway, client):
+async def a_session_whose_client_is_away_is_ended_at_once(gateway, client):
     """Its end waits to be told, and nothing else does: not who ends it, not its place, not the log."""
     await client.open(shell("cat", pod=""))
     await client.until(lambda: client.controls[-1]["type"] == "started")
@@ -548,7 +574,7 @@ async def test_a_session_whose_client_is_away_is_ended_at_once(gateway, client):
     await idle(gateway)
 
 
-async def test_a_shell_that_ended_while_its_client_was_away_has_no_place(gateway, client):
+async def a_shell_that_ended_while_its_client_was_away_has_no_place(gateway, client):
     await client.open(shell("sh", "-c", "echo ready; sleep 1; exit 7", pod=""))
     await client.until(lambda: b"ready" in client.output)
     await client.cut()
@@ -578,7 +604,7 @@ async def test_ends_that_wait_to_be_told_are_as_many_as_there_may_be_sessions(de
         await idle(gateway)
 
 
-async def test_much_output_that_waits_keeps_its_place(gateway, client):
+async def much_output_that_waits_keeps_its_place(gateway, client):
     """It is on the disk, and somebody has to answer for it."""
     await client.open(shell("sh", "-c", "echo ready; sleep 1; head -c 200000 /dev/zero; exit 7", pod=""))
     await client.until(lambda: b"ready" in client.output)
@@ -692,7 +718,7 @@ async def test_a_lost_hop_is_told_and_the_session_goes_on(demo, tmp_path):
             await idle(gateway)
 
 
-async def test_the_list_says_who_waits(gateway, client):
+async def the_list_says_who_waits(gateway, client):
     await client.open(shell("cat", pod=""))
     await client.until(lambda: client.controls[-1]["type"] == "started")
     (session,) = gateway.gateway.registry.sessions
@@ -704,6 +730,19 @@ async def test_the_list_says_who_waits(gateway, client):
     assert session.attached
     await client.close()
     await idle(gateway)
+
+
+async def test_the_end_of_one_whose_client_is_away_waits_for_it(gateway):
+    """It has a place only where much output waits, too."""
+    for claim in (
+        its_end_is_told_to_a_client_that_was_away,
+        an_end_by_somebody_else_is_told_too,
+        a_session_whose_client_is_away_is_ended_at_once,
+        a_shell_that_ended_while_its_client_was_away_has_no_place,
+        much_output_that_waits_keeps_its_place,
+        the_list_says_who_waits,
+    ):
+        await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
 
 
 async def test_a_session_ends_with_the_token_that_attached_last(gateway):

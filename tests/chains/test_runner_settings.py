@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.exec_client import Access, Request, run
+from support.repeated import again
 from support.served import cluster_at, config_for, served
 
 from gateway.errors import HopFailed
@@ -79,18 +80,22 @@ async def test_a_kubectl_of_another_name_or_of_the_profile_alone_is_missing_and_
         assert "the setting kubectl" in end["message"]
 
 
-@MODES
+PLACES = {
+    "project": ({"incus_project": "default"}, ""), "local": ({"vm": "local:dap-demo"}, ""),
+    "no project": ({"incus_project": "shop"}, "Project not found"),
+    "no remote": ({"vm": "far:dap-demo"}, 'The remote "far" doesn\'t exist'),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("place", "mode"),
     [
-        ({"incus_project": "default"}, ""),
-        ({"vm": "local:dap-demo"}, ""),
-        ({"incus_project": "shop"}, "Project not found"),
-        ({"vm": "far:dap-demo"}, 'The remote "far" doesn\'t exist'),
+        ("project", "plain"), ("local", "relay"), ("no project", "relay"), ("no remote", "plain"),
+        again("project", "relay"), again("local", "plain"), again("no project", "plain"), again("no remote", "relay"),
     ],
-    ids=["project", "local", "no project", "no remote"],
-)
-async def test_the_instance_is_where_its_project_and_remote_say(demo, tmp_path, mode, settings, words):
+)  # fmt: skip
+async def test_the_instance_is_where_its_project_and_remote_say(demo, tmp_path, mode, place):
+    settings, words = PLACES[place]
     async with served(config_for(on(demo, mode, **settings)), tmp_path) as gateway:
         stdout, end = await echoed(gateway)
 

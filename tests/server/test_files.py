@@ -109,25 +109,25 @@ async def test_an_upload_of_other_bytes_than_announced_leaves_nothing(ask):
     assert (code, body["message"]) == (409, "short.bin: there is no such file")
 
 
-@pytest.mark.parametrize(
-    ("asked", "code", "said"),
-    [
-        ({"way": "download", "path": "/"}, 409, "download the directories in it"),
-        ({"way": "download", "path": "/x", "pod": "web-9"}, 404, "not found"),
-        ({"way": "download", "path": "/x", "pod": "distroless-0", "container": ""}, 409, "no sh"),
-        ({"way": "download", "path": "/x", "pod": "deploy/api"}, 400, "name a pod"),
-        ({"way": "upload", "path": "no/where/x", "name": "x"}, 409, "no such directory"),
-        ({"way": "upload", "path": "/tmp", "name": "../x"}, 400, "without a directory"),
-        ({"way": "upload", "path": "/", "name": "etc", "directory": True}, 409, "/etc is there already"),
-        ({"way": "upload", "path": "/no", "name": "x", "directory": True}, 409, "/no: there is no such directory"),
-        ({"way": "download", "path": ""}, 400, "path is empty"),
-        ({"way": "sideways", "path": "/tmp"}, 400, "way is"),
-    ],
+IMPOSSIBLE = (
+    ({"way": "download", "path": "/"}, 409, "download the directories in it"),
+    ({"way": "download", "path": "/x", "pod": "web-9"}, 404, "not found"),
+    ({"way": "download", "path": "/x", "pod": "distroless-0", "container": ""}, 409, "no sh"),
+    ({"way": "download", "path": "/x", "pod": "deploy/api"}, 400, "name a pod"),
+    ({"way": "upload", "path": "no/where/x", "name": "x"}, 409, "no such directory"),
+    ({"way": "upload", "path": "/tmp", "name": "../x"}, 400, "without a directory"),
+    ({"way": "upload", "path": "/", "name": "etc", "directory": True}, 409, "/etc is there already"),
+    ({"way": "upload", "path": "/no", "name": "x", "directory": True}, 409, "/no: there is no such directory"),
+    ({"way": "download", "path": ""}, 400, "path is empty"),
+    ({"way": "sideways", "path": "/tmp"}, 400, "way is"),
 )  # fmt: skip
-async def test_what_cannot_be_moved_is_said_in_a_sentence(ask, asked, code, said):
-    answer, body, _ = await ask("POST", NEW, json=WEB | asked)
-    assert answer == code
-    assert said in body["message"]
+
+
+async def test_what_cannot_be_moved_is_said_in_a_sentence(ask):
+    for asked, code, said in IMPOSSIBLE:
+        answer, body, _ = await ask("POST", NEW, json=WEB | asked)
+        assert answer == code, asked
+        assert said in body["message"]
 
 
 async def test_an_upload_goes_on_after_the_browser_was_lost(gateway, ask):
