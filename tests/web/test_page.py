@@ -21,11 +21,17 @@ async def signed_in(tab, site, path=POD, **options):
 
 
 async def test_a_ticket_leaves_the_address_bar_and_opens_its_path(tab, site):
+    """Who one is stands beside the pod, after a reload too."""
     await tab.visit(f"#ticket={site.ticket()}&path={POD}")
     await tab.state("connected")
     assert tab.page.url.endswith(f"#{POD}")
     assert "ticket" not in await tab.page.evaluate("location.href")
     assert "web-0" in await tab.page.title()
+    who = await tab.page.locator("#who").text_content()
+    assert who
+    await tab.page.reload()
+    await tab.state("connected")
+    assert await tab.page.locator("#who").text_content() == who
     await tab.page.go_back()
     assert "ticket" not in tab.page.url
 
@@ -67,13 +73,17 @@ async def test_the_exit_code_is_shown_and_enter_opens_a_new_shell(tab, site):
 
 
 @page_alone
-async def test_the_size_follows_the_window(tab, site):
+async def test_the_size_follows_the_window_and_a_count_that_no_screen_has_does_not_stop_the_page(tab, site):
+    """Xterm.js would count to it, and nothing that was typed could end that."""
     await signed_in(tab, site)
     await tab.page.set_viewport_size({"width": 640, "height": 400})
     await tab.page.wait_for_timeout(300)
     columns, rows = await tab.size()
     await tab.keys("stty size\r")
     await tab.shows(f"{rows} {columns}")
+    counts = "".join(rf"\033[2147483647{final}" for final in "ILMSTZb")
+    await tab.keys(f"printf 'x{counts}still \\150ere'\r")
+    await tab.shows("still here")
 
 
 @page_alone
@@ -89,24 +99,6 @@ async def test_true_colours_under_the_policy(tab, site, query):
     seen = await tab.colours()
     assert seen.get("11,88,201", 0) > 500
     assert seen.get("255,100,50", 0) > 5
-
-
-@page_alone
-async def test_a_count_that_no_screen_has_does_not_stop_the_page(tab, site):
-    """xterm.js would count to it, and nothing that was typed could end that."""
-    await signed_in(tab, site)
-    counts = "".join(rf"\033[2147483647{final}" for final in "ILMSTZb")
-    await tab.keys(f"printf 'x{counts}still \\150ere'\r")
-    await tab.shows("still here")
-
-
-async def test_who_one_is_stands_beside_the_pod(tab, site):
-    await signed_in(tab, site)
-    who = await tab.page.locator("#who").text_content()
-    assert who
-    await tab.page.reload()
-    await tab.state("connected")
-    assert await tab.page.locator("#who").text_content() == who
 
 
 async def test_a_command_in_a_link_waits_for_enter(tab, site):
@@ -127,29 +119,23 @@ async def test_a_command_in_a_link_waits_for_enter(tab, site):
     await tab.shows("Press Enter to run the command again.")
 
 
-async def test_a_used_ticket_is_refused_in_words(tab, site):
+async def test_without_a_shell_signing_out_asks_nothing_and_a_used_ticket_is_refused_in_words(tab, site):
     ticket = site.ticket()
     await tab.visit(f"#ticket={ticket}&path=/?")
     await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
-    await tab.page.evaluate("sessionStorage.clear()")
+    await tab.page.get_by_role("button", name="Sign out", exact=True).click()
+    await tab.page.get_by_role("heading", name="Sign in with a link").wait_for()
+    assert await tab.page.evaluate("sessionStorage.length") == 0
     await tab.visit(f"#ticket={ticket}")
     await tab.page.get_by_text("did not take the ticket").wait_for()
 
 
-async def test_an_unknown_token_leads_to_the_sign_in_and_back(tab, site):
-    await tab.visit()
-    await tab.page.evaluate("sessionStorage.setItem('dap-gateway.token', 'stale')")
-    await tab.visit(f"#{POD}")
-    await tab.page.get_by_text("does not know this tab any more").wait_for()
-    assert await tab.page.evaluate("sessionStorage.length") == 0
-    await tab.page.get_by_label("Link or ticket").fill(f"{site.url}/#ticket={site.ticket()}")
-    await tab.page.keyboard.press("Enter")
-    await tab.state("connected")
-
-
-@page_alone
-async def test_the_form_opens_a_pod(tab, site):
+async def test_the_form_opens_a_pod_and_one_without_a_namespace_is_in_the_clusters(tab, site):
+    """And that is shown."""
     await tab.visit(f"#ticket={site.ticket()}&path=/?")
+    field = tab.page.get_by_label("Namespace")
+    await tab.page.get_by_placeholder(re.compile(r"^default \(the cluster.s default\)$")).wait_for()
+    assert await field.input_value() == ""
     await tab.page.get_by_label("Pod").fill("Web_0")
     await tab.page.keyboard.press("Enter")
     await tab.page.get_by_text("cannot be the name of a pod").wait_for()
@@ -157,16 +143,6 @@ async def test_the_form_opens_a_pod(tab, site):
     await tab.page.get_by_role("button", name="Open a shell").click()
     await tab.state("connected")
     assert tab.page.url.endswith("#/default//web-0")
-
-
-async def test_a_pod_without_a_namespace_is_in_the_clusters_and_that_is_shown(tab, site):
-    await tab.visit(f"#ticket={site.ticket()}&path=/?")
-    field = tab.page.get_by_label("Namespace")
-    await tab.page.get_by_placeholder(re.compile(r"^default \(the cluster.s default\)$")).wait_for()
-    assert await field.input_value() == ""
-    await tab.page.get_by_label("Pod").fill("web-0")
-    await tab.page.keyboard.press("Enter")
-    await tab.state("connected")
     assert await tab.page.locator("#place [title='namespace: default']").count() == 1
     assert await tab.page.title() == "web-0 · default · dap"
     await tab.page.reload()
@@ -185,7 +161,8 @@ async def test_the_form_opens_a_pod_in_a_namespace(tab, site):
     assert tab.page.url.endswith(f"#{POD}")
 
 
-async def test_signing_out_ends_the_token_and_what_the_tab_keeps(tab, site):
+async def test_signing_out_ends_the_token_and_an_unknown_one_leads_to_the_sign_in_and_back(tab, site):
+    """The tab keeps nothing."""
     await signed_in(tab, site)
     token = await tab.page.evaluate("sessionStorage.getItem('dap-gateway.token')")
     sign_out = tab.page.get_by_role("button", name="Sign out", exact=True)
@@ -203,31 +180,17 @@ async def test_signing_out_ends_the_token_and_what_the_tab_keeps(tab, site):
     assert await tab.page.evaluate(asked, token) == 401
     await tab.page.reload()
     await tab.page.get_by_role("heading", name="Sign in with a link").wait_for()
+    await tab.page.evaluate("sessionStorage.setItem('dap-gateway.token', 'stale')")
+    await tab.visit(f"#{POD}")
+    await tab.page.get_by_text("does not know this tab any more").wait_for()
+    assert await tab.page.evaluate("sessionStorage.length") == 0
     await tab.page.get_by_label("Link or ticket").fill(f"{site.url}/#ticket={site.ticket()}")
     await tab.page.keyboard.press("Enter")
     await tab.state("connected")
 
 
-@page_alone
-async def test_without_a_shell_signing_out_asks_nothing(tab, site):
-    await tab.visit(f"#ticket={site.ticket()}&path=/?")
-    await tab.page.get_by_role("button", name="Sign out", exact=True).click()
-    await tab.page.get_by_role("heading", name="Sign in with a link").wait_for()
-    assert await tab.page.evaluate("sessionStorage.length") == 0
-
-
-async def test_a_revoked_tab_is_told_and_led_to_the_sign_in(browser, real):
-    async with open_tab(browser, real.url) as tab:
-        await signed_in(tab, real)
-        (grant,) = real.tokens.pages()
-        real.tokens.revoke_named(grant.name)
-        await tab.state("ended: signed out")
-        await tab.shows("dap open")
-        await tab.keys("\r")
-        await tab.page.get_by_text("does not know this tab any more").wait_for()
-
-
-async def test_a_link_of_somebody_else_asks_before_the_tab_is_theirs(browser, real):
+async def test_a_link_of_somebody_else_asks_before_the_tab_is_theirs_and_a_revoked_tab_is_told(browser, real):
+    """Who is revoked is led to the sign-in."""
     async with open_tab(browser, real.url) as tab:
         await signed_in(tab, real)
         who = await tab.page.locator("#who").text_content()
@@ -238,3 +201,11 @@ async def test_a_link_of_somebody_else_asks_before_the_tab_is_theirs(browser, re
             await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
             assert await tab.page.locator("#who").text_content() == then
         assert [grant.identity.name for grant in real.tokens.pages()] == ["ann"]
+        await tab.page.evaluate(f"location.hash = '#{POD}'")
+        await tab.state("connected")
+        (grant,) = real.tokens.pages()
+        real.tokens.revoke_named(grant.name)
+        await tab.state("ended: signed out")
+        await tab.shows("dap open")
+        await tab.keys("\r")
+        await tab.page.get_by_text("does not know this tab any more").wait_for()

@@ -44,20 +44,23 @@ async def away(tab, server, session):
     await tab.state("reconnecting")
 
 
-async def test_it_says_that_the_shell_is_kept_and_for_how_long(tab, server):
-    await opened(tab, server)
+async def test_it_says_for_how_long_the_shell_is_kept_and_closing_the_tab_leaves_it(tab, server):
+    """A session that cannot be kept promises nothing."""
+    session = await opened(tab, server)
     await expect(tab.page.locator("#kept")).to_have_text("kept 10 min")
     await expect(tab.page.locator("#kept")).to_have_attribute(
         "title", re.compile("the shell is kept for 10 min")
     )
     await expect(button(tab, "End")).to_be_visible()
-
-
-async def test_a_session_that_cannot_be_kept_promises_nothing(tab, server):
-    await tab.visit(f"#ticket={server.ticket()}&path=/default/default/web-0")
+    await tab.page.evaluate("location.hash = '#/default/default/web-0'")
+    await expect(tab.page.locator("#kept")).to_be_hidden()
     await tab.state("connected")
     await expect(tab.page.locator("#kept")).to_be_hidden()
     await expect(button(tab, "End")).to_be_hidden()
+    assert session.heard.closes == []
+    await tab.page.close()
+    await until(lambda: session.heard.closes)
+    assert session.heard.closes != [1000]
 
 
 async def test_at_random_cuts_every_line_is_there_once(tab, server):
@@ -82,6 +85,7 @@ async def test_at_random_cuts_every_line_is_there_once(tab, server):
 
 
 async def test_what_is_typed_while_away_arrives_once(tab, server):
+    """The bar that says so does not touch the terminal's size."""
     session = await opened(tab, server)
     await away(tab, server, session)
     await tab.keys("echo back again\r")
@@ -92,28 +96,20 @@ async def test_what_is_typed_while_away_arrives_once(tab, server):
     await tab.shows(re.compile(r"echo back again\s*back again"))
     await expect(notice(tab)).to_have_count(0)
     assert bytes(session.taken) == b"echo back again\r"
-
-
-async def test_the_size_of_the_terminal_is_not_touched_by_a_bar(tab, server):
-    session = await opened(tab, server)
-    await away(tab, server, session)
-    await expect(notice(tab)).to_be_visible()
-    server.down = False
-    await tab.state("connected")
     assert len(set(session.sizes)) == 1
 
 
-@pytest.mark.parametrize("why", ["online", "button"])
-async def test_it_tries_at_once_when_there_is_reason_to(tab, server, why):
+async def test_it_tries_at_once_when_there_is_reason_to(tab, server):
     session = await opened(tab, server)
-    await away(tab, server, session)
-    await tab.page.wait_for_timeout(4500)  # long pauses by now
-    server.down = False
-    if why == "online":
-        await tab.page.evaluate("dispatchEvent(new Event('online'))")
-    else:
-        await button(tab, "Try now").click()
-    await expect(tab.page.locator("#state")).to_have_text("connected", timeout=1500)
+    for why in ("online", "button"):
+        await away(tab, server, session)
+        await tab.page.wait_for_timeout(4500)  # long pauses by now
+        server.down = False
+        if why == "online":
+            await tab.page.evaluate("dispatchEvent(new Event('online'))")
+        else:
+            await button(tab, "Try now").click()
+        await expect(tab.page.locator("#state")).to_have_text("connected", timeout=1500)
 
 
 @pytest.mark.repetition
@@ -131,21 +127,36 @@ async def test_input_that_was_not_taken_is_sent_again(tab, server):
 
 
 async def test_a_reload_goes_on_in_the_same_shell_on_the_same_screen(tab, server):
+    """A full-screen program draws itself anew."""
     session = await opened(tab, server)
     await tab.keys("list 300\r")
     await tab.shows("number 000300")
     await tab.keys(r"printf '\033[1;31mred'" + "\recho half a li")
     await tab.shows("echo half a li")
     screen = await tab.screen()
+    await until(lambda: session.taken.endswith(b"half a li"))
+    typed, session.taking = session.heard.furthest, False
+    await tab.keys("ne\r")
+    await until(lambda: session.heard.furthest == typed + 3)
     await tab.page.reload()
     await tab.state("connected")
     assert await tab.screen() == screen
-    await tab.keys("ne\r")
+    session.read_again()
     await tab.shows(re.compile(r"echo half a line\s*half a line"))
     numbers = re.findall(r"number (\d{6})", "\n".join(await tab.lines()))
     assert numbers == [f"{number:06d}" for number in range(1, 301)]
+    assert session.taken.endswith(b"echo half a line\r")  # what was typed before the reload arrived once
     assert len(server.sessions) == 1
     assert session.heard.attaches[0]["offset"] is not None
+
+    await tab.keys(ALTERNATE + "\r")
+    await tab.shows("full screen")
+    columns, rows = await tab.size()
+    session.sizes.clear()
+    await tab.page.reload()
+    await tab.state("connected")
+    await tab.shows("full screen")
+    await until(lambda: session.sizes[-1:] == [(columns, rows)] and (columns, rows - 1) in session.sizes)
 
 
 @pytest.mark.repetition
@@ -159,30 +170,6 @@ async def test_reloads_in_the_middle_of_output_lose_and_double_nothing(tab, serv
     numbers = re.findall(r"number (\d{6})", "\n".join(await tab.lines()))
     assert numbers == [f"{number:06d}" for number in range(1, 501)]
     assert len(server.sessions) == 1
-
-
-async def test_what_was_typed_before_a_reload_arrives_once(tab, server):
-    session = await opened(tab, server)
-    session.taking = False
-    await tab.keys("echo kept\r")
-    await until(lambda: session.heard.furthest == 10)
-    await tab.page.reload()
-    await tab.state("connected")
-    session.read_again()
-    await tab.shows(re.compile(r"echo kept\s*kept"))
-    assert bytes(session.taken) == b"echo kept\r"
-
-
-async def test_after_a_reload_a_full_screen_program_draws_anew(tab, server):
-    session = await opened(tab, server)
-    await tab.keys(ALTERNATE + "\r")
-    await tab.shows("full screen")
-    columns, rows = await tab.size()
-    session.sizes.clear()
-    await tab.page.reload()
-    await tab.state("connected")
-    await tab.shows("full screen")
-    await until(lambda: session.sizes[-1:] == [(columns, rows)] and (columns, rows - 1) in session.sizes)
 
 
 async def test_a_crashed_tab_gets_what_the_journal_has(tab, server):
@@ -203,7 +190,7 @@ async def test_a_crashed_tab_gets_what_the_journal_has(tab, server):
     await until(lambda: session.taken.endswith(b"\x1bOA"))  # as the program has set the keys
 
 
-async def test_another_link_and_back_is_the_same_shell(tab, server):
+async def test_another_link_and_back_is_the_same_shell_and_signing_in_again_too(tab, server):
     session = await opened(tab, server)
     await echo(tab, "here")
     await tab.page.evaluate("location.hash = '#/?'")
@@ -211,6 +198,13 @@ async def test_another_link_and_back_is_the_same_shell(tab, server):
     await expect(tab.page.locator("#state")).to_be_empty()
     assert session.attached  # the shell is open behind
     await tab.page.go_back()
+    await tab.state("connected")
+    await tab.shows(re.compile(r"echo here\s*here"))
+    server.tokens.clear()
+    session.cut()
+    await tab.page.get_by_text("does not know this tab any more").wait_for()
+    await tab.page.get_by_label("Link or ticket").fill(server.ticket())
+    await tab.page.keyboard.press("Enter")
     await tab.state("connected")
     await tab.shows(re.compile(r"echo here\s*here"))
     assert len(server.sessions) == 1
@@ -258,7 +252,8 @@ async def test_a_gap_is_marked_on_a_line_of_its_own(tab, server):
     await tab.shows(re.compile(r"^\$\s+12 MB of output are left out here"))
 
 
-async def test_a_lost_hop_is_named_until_it_is_back(tab, server):
+async def test_a_lost_hop_is_named_and_a_warning_counts_down_until_it_goes(tab, server):
+    """At last the session is gone, and that is said, too."""
     session = await opened(tab, server)
     await session.say({"type": "hop", "code": "ssh_lost", "hop": "ssh", "message": "gone", "seconds": 600})
     await tab.state("waiting: ssh")
@@ -268,17 +263,18 @@ async def test_a_lost_hop_is_named_until_it_is_back(tab, server):
     await tab.state("connected")
     await expect(notice(tab)).to_have_count(0)
 
+    for code, words in (("idle", "press any key to keep it"), ("max_age", "reached the age")):
+        await session.say({"type": "warning", "code": code, "seconds": 60})
+        await expect(tab.page.get_by_role("alert")).to_contain_text(words)
+        await expect(notice(tab)).to_contain_text(re.compile(r"0:5[789] left"))
+        await session.say({"type": "warning", "code": None})
+        await expect(notice(tab)).to_have_count(0)
 
-@pytest.mark.parametrize(
-    ("code", "words"), [("idle", "press any key to keep it"), again("max_age", "reached the age")]
-)
-async def test_a_warning_counts_down_and_goes(tab, server, code, words):
-    session = await opened(tab, server)
-    await session.say({"type": "warning", "code": code, "seconds": 60})
-    await expect(tab.page.get_by_role("alert")).to_contain_text(words)
-    await expect(notice(tab)).to_contain_text(re.compile(r"0:5[789] left"))
-    await session.say({"type": "warning", "code": None})
-    await expect(notice(tab)).to_have_count(0)
+    session.refusal = {"type": "refused", "code": "session_unknown", "hop": "gateway", "message": "no"}
+    session.cut()
+    await tab.state("gone")
+    await tab.shows("The gateway does not have this shell any more")
+    assert len(server.sessions) == 1
 
 
 ENDS = {
@@ -313,24 +309,24 @@ async def test_an_end_while_away_is_told_behind_the_rest_of_the_output(tab, serv
     await tab.shows(re.compile(r"last words\s*The shell ended with exit code 3."))
 
 
-async def test_a_session_that_is_gone_is_said_to_be(tab, server):
-    session = await opened(tab, server)
-    session.refusal = {"type": "refused", "code": "session_unknown", "hop": "gateway", "message": "no"}
-    session.cut()
-    await tab.state("gone")
-    await tab.shows("The gateway does not have this shell any more")
-    assert len(server.sessions) == 1
-
-
 async def test_giving_up_is_said_and_a_new_shell_is_opened_only_on_request(tab, server):
     server.grace = 1
     session = await opened(tab, server)
     await away(tab, server, session)
     await tab.state("gave up")
+    server.down = False
+    await button(tab, "Try again").click()  # one more try may find it
+    await tab.state("connected")
+    await echo(tab, "same")
+    assert len(server.sessions) == 1
+    tries = len(session.heard.attaches)
+
+    await away(tab, server, session)
+    await tab.state("gave up")
     await expect(notice(tab)).to_contain_text("could not be reached for as long as it keeps the shell")
     server.down = False
     await tab.page.wait_for_timeout(1500)
-    assert (len(server.sessions), len(session.heard.attaches)) == (1, 0)
+    assert (len(server.sessions), len(session.heard.attaches)) == (1, tries)
     await tab.page.locator(".xterm-helper-textarea").focus()
     await tab.keys("\r")
     await tab.state("connected")
@@ -338,53 +334,8 @@ async def test_giving_up_is_said_and_a_new_shell_is_opened_only_on_request(tab, 
     assert len(server.sessions) == 2
 
 
-async def test_after_giving_up_one_more_try_may_find_it(tab, server):
-    server.grace = 1
-    session = await opened(tab, server)
-    await away(tab, server, session)
-    await tab.state("gave up")
-    server.down = False
-    await button(tab, "Try again").click()
-    await tab.state("connected")
-    await echo(tab, "same")
-    assert len(server.sessions) == 1
-
-
-async def test_signing_in_again_goes_on_in_the_same_shell(tab, server):
-    session = await opened(tab, server)
-    await echo(tab, "here")
-    server.tokens.clear()
-    session.cut()
-    await tab.page.get_by_text("does not know this tab any more").wait_for()
-    await tab.page.get_by_label("Link or ticket").fill(server.ticket())
-    await tab.page.keyboard.press("Enter")
-    await tab.state("connected")
-    await tab.shows(re.compile(r"echo here\s*here"))
-    assert len(server.sessions) == 1
-
-
 async def test_a_paste_into_a_program_that_does_not_read_waits_and_ctrl_c_drops_it(tab, server):
-    session = await opened(tab, server)
-    session.taking = False
-    await tab.paste("y", 100_000_000)
-    await expect(notice(tab)).to_contain_text("Input is waiting for the program to read it")
-    await expect(notice(tab)).to_contain_text("100 MB")
-    await tab.page.set_viewport_size({"width": 700, "height": 500})
-    await until(lambda: session.sizes[-1][0] < 90)
-    assert 0 < session.heard.furthest <= session.window
-    session.cut()  # it holds over a lost connection, too
-    await until(lambda: session.heard.attaches)
-    await tab.state("connected")
-    await tab.page.locator(".xterm-helper-textarea").focus()
-    await tab.page.keyboard.press("Control+c")
-    await expect(notice(tab)).to_have_count(0)
-    session.read_again()
-    await tab.shows("^C")
-    assert bytes(session.taken).strip(b"y") == b"\x03"
-    assert len(session.taken) <= session.window
-
-
-async def test_a_paste_that_is_too_large_is_refused_as_a_whole(tab, server):
+    """A paste that is too large is refused as a whole."""
     session = await opened(tab, server)
     session.taking = False
     await tab.paste("y", 140_000_000)
@@ -393,6 +344,24 @@ async def test_a_paste_that_is_too_large_is_refused_as_a_whole(tab, server):
     session.read_again()
     await echo(tab, "fine")
     assert bytes(session.taken) == b"echo fine\r"
+
+    before, session.taking = len(session.taken), False
+    await tab.paste("y", 20_000_000)
+    await expect(notice(tab)).to_contain_text("Input is waiting for the program to read it")
+    await expect(notice(tab)).to_contain_text("20 MB")
+    await tab.page.set_viewport_size({"width": 700, "height": 500})
+    await until(lambda: session.sizes[-1][0] < 90)
+    assert before < session.heard.furthest <= before + session.window
+    session.cut()  # it holds over a lost connection, too
+    await until(lambda: session.heard.attaches)
+    await tab.state("connected")
+    await tab.page.locator(".xterm-helper-textarea").focus()
+    await tab.page.keyboard.press("Control+c")
+    await expect(notice(tab)).to_have_count(0)
+    session.read_again()
+    await tab.shows("^C")
+    assert bytes(session.taken[before:]).strip(b"y") == b"\x03"
+    assert len(session.taken) <= before + session.window
 
 
 @pytest.mark.repetition
@@ -427,13 +396,6 @@ async def test_ending_asks_first(tab, server):
     await tab.shows("You ended the shell.")
     await until(lambda: session.heard.closes == [1000])
     await expect(button(tab, "End")).to_be_hidden()
-
-
-async def test_closing_the_tab_leaves_the_session(tab, server):
-    session = await opened(tab, server)
-    await tab.page.close()
-    await until(lambda: session.heard.closes)
-    assert session.heard.closes != [1000]
 
 
 @pytest.mark.parametrize("scheme", ["dark", again("light")])

@@ -62,18 +62,34 @@ async def test_a_storm_of_sizes_ends_right(tab, server):
     assert len(server.sessions[0].sizes) <= 31
 
 
-async def test_a_missing_pod(tab, server):
+async def test_what_could_not_start_or_was_lost_is_said_and_hostile_words_are_only_shown(tab, server):
+    """One shell behind the other, as links lead to them."""
+    screen = tab.page.locator(".shell:not(.behind) .xterm-rows")
     await opened(tab, server, "missing-0", "failed: cluster")
-    await tab.shows('The shell could not start. From the cluster: pods "missing-0" not found')
-    await tab.shows("(pod_not_found)")
+    await expect(screen).to_contain_text(
+        'The shell could not start. From the cluster: pods "missing-0" not found'
+    )
+    await expect(screen).to_contain_text("(pod_not_found)")
+    await tab.page.evaluate("location.hash = '#/default/default/lost-0'")
+    await tab.state("failed: ssh")
+    await expect(screen).to_contain_text(
+        "The shell was ended. From SSH to the management host: the connection"
+    )
+    await tab.page.evaluate("location.hash = '#/default/default/evil-0'")
+    await tab.state("failed: cluster")
+    await expect(screen).to_contain_text(
+        r"\x1b]0;owned\x07\x1b[2J<img src=x onerror=alert(1)>\u{202e}evil\x0d\nend"
+    )
+    assert await tab.page.title() == "evil-0 · default · dap"
+    assert await tab.page.locator("img").count() == 0
+    await tab.page.evaluate("location.hash = '#/default/default/%3Cimg%20src=x%3E%E2%80%AE%1b'")
+    await expect(tab.page.get_by_role("alert")).to_contain_text(
+        r"“<img src=x>\u{202e}\x1b” cannot be the name of a pod."
+    )
+    assert await tab.page.locator("img").count() == 0
 
 
-async def test_a_lost_hop(tab, server):
-    await opened(tab, server, "lost-0", "failed: ssh")
-    await tab.shows("The shell was ended. From SSH to the management host: the connection")
-
-
-async def test_a_lost_gateway(tab, server):
+async def test_a_gateway_that_is_lost_and_one_that_is_gone(tab, server):
     await opened(tab, server, "web-0")
     await tab.keys("drop\r")
     await tab.state("connection lost")
@@ -82,14 +98,10 @@ async def test_a_lost_gateway(tab, server):
     await tab.page.get_by_role("button", name="New shell").click()
     await tab.state("connected")
     await tab.shows("New shell in default / default / web-0")
-
-
-async def test_a_gateway_that_is_gone(tab, server):
-    await opened(tab, server, "web-0")
     await tab.page.route("**/gateway/v1/info", lambda route: route.abort())
     server.tokens.clear()
     await tab.keys("exit\r")
-    await tab.shows("Press Enter for a new shell.")
+    await tab.state("ended, exit 0")
     await tab.keys("\r")
     await tab.state("failed: gateway")
     await tab.shows("The gateway does not answer at")
@@ -118,22 +130,6 @@ async def test_a_token_that_was_revoked_during_the_session(tab, server):
     await tab.shows("Press Enter for a new shell.")
     await tab.keys("\r")
     await tab.page.get_by_text("does not know this tab any more: the token is unknown").wait_for()
-
-
-async def test_a_hostile_message_is_only_shown(tab, server):
-    await opened(tab, server, "evil-0", "failed: cluster")
-    await tab.shows(r"\x1b]0;owned\x07\x1b[2J<img src=x onerror=alert(1)>\u{202e}evil\x0d\nend")
-    assert await tab.page.title() == "web-0 · default · dap".replace("web-0", "evil-0")
-    assert await tab.page.locator("img").count() == 0
-
-
-async def test_a_hostile_link_is_only_shown(tab, server):
-    await tab.visit(f"#ticket={server.ticket()}&path=/?")
-    await tab.page.get_by_role("heading", name="Open a shell in a pod").wait_for()
-    await tab.visit("#/default/default/%3Cimg%20src=x%3E%E2%80%AE%1b")
-    await expect(tab.page.get_by_role("alert")).to_contain_text(
-        r"“<img src=x>\u{202e}\x1b” cannot be the name of a pod."
-    )
 
 
 @pytest.mark.repetition
@@ -179,16 +175,6 @@ async def test_keys_typed_too_early_are_kept(tab, server):
     assert await seen_until(tab, server, 3) == b"ls\r"
 
 
-async def test_closing_a_tab_with_a_shell_asks(tab, server):
-    await opened(tab, server, "web-0")
-    await tab.keys("echo x\r")
-    async with tab.page.expect_event("dialog") as asked:
-        await tab.page.close(run_before_unload=True)
-    dialog = await asked.value
-    assert dialog.type == "beforeunload"
-    await dialog.accept()
-
-
 async def test_webgl_falls_back_when_its_context_is_lost(tab, server):
     await tab.visit(f"#ticket={server.ticket()}&path=/default/default/web-0", query="?renderer=webgl")
     await tab.state("connected")
@@ -220,7 +206,7 @@ async def test_it_fits_a_narrow_window(new_tab, server):
         assert await tab.page.evaluate("document.documentElement.scrollWidth") == 400
 
 
-async def test_a_terminal_that_is_left_behind_stays_quiet(tab, server):
+async def test_a_terminal_that_is_left_behind_stays_quiet_and_closing_a_tab_with_a_shell_asks(tab, server):
     await opened(tab, server, "web-0")
     await tab.keys("wait\rbulk 300\rexit\r")
     await tab.page.evaluate("location.hash = '#/?'")
@@ -231,3 +217,9 @@ async def test_a_terminal_that_is_left_behind_stays_quiet(tab, server):
     await tab.state("ended, exit 0")
     await tab.page.get_by_role("button", name="New shell").click()
     await tab.state("connected")
+    await tab.keys("echo x\r")
+    async with tab.page.expect_event("dialog") as asked:
+        await tab.page.close(run_before_unload=True)
+    dialog = await asked.value
+    assert dialog.type == "beforeunload"
+    await dialog.accept()
