@@ -75,21 +75,17 @@ async def test_what_is_not_there(kubectl):
         assert err.startswith(said), words
 
 
-@pytest.mark.parametrize(
-    ("words", "shown"),
-    [
-        ("get pods -w", PODS),
-        ("get pods -w --output-watch-events -o name --field-selector metadata.name=web-0", "pod/web-0\n"),
-    ],
-)
-async def test_a_watch_shows_the_state_and_waits(kubectl, words, shown):
-    process = await kubectl.start(*words.split())
-    await _shows_and_waits(process, shown)
+WAITING = {
+    "get pods -w": PODS,
+    "get pods -w --output-watch-events -o name --field-selector metadata.name=web-0": "pod/web-0\n",
+    "logs -f bash-0 --tail=1": "nothing more will be written here\n",
+}
 
 
-async def test_a_log_that_is_followed_waits(kubectl):
-    process = await kubectl.start("logs", "-f", "bash-0", "--tail=1")
-    await _shows_and_waits(process, "nothing more will be written here\n")
+async def test_a_watch_shows_the_state_and_waits_and_a_log_that_is_followed_waits(kubectl):
+    for words, shown in WAITING.items():
+        process = await kubectl.start(*words.split())
+        await _shows_and_waits(process, shown)
 
 
 async def _shows_and_waits(process, shown):

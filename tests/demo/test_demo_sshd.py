@@ -22,11 +22,11 @@ RAW = {
 TERMINAL = {"term_type": "xterm", "term_size": (80, 24), "encoding": None}
 
 
-@pytest.mark.parametrize("code", [0, 1, 3, 126, 127, 130, 137, 255])
-async def test_the_exit_status_is_the_commands(ssh, code):
-    result = await ssh.run(f"exit {code}", encoding=None)
+async def test_the_exit_status_is_the_commands(ssh):
+    for code in (0, 1, 3, 126, 127, 130, 137, 255):
+        result = await ssh.run(f"exit {code}", encoding=None)
 
-    assert (result.exit_status, result.exit_signal) == (code, None)
+        assert (result.exit_status, result.exit_signal) == (code, None)
 
 
 async def test_a_shell_that_dies_of_a_signal_says_which(ssh):
@@ -61,7 +61,7 @@ async def test_input_for_a_command_that_reads_none_is_dropped(ssh):
 
 
 async def test_a_client_that_does_not_read_holds_the_command_back(ssh):
-    process = await ssh.create_process("echo $$; exec head -c 67108864 /dev/zero", encoding=None)
+    process = await ssh.create_process("echo $$; exec head -c 33554432 /dev/zero", encoding=None)
     pid = int(await process.stdout.readline())
     counts = [-1, -2]
 
@@ -71,7 +71,7 @@ async def test_a_client_that_does_not_read_holds_the_command_back(ssh):
 
     await until(stands_still)
     assert counts[-1] < 16 << 20
-    assert len(await process.stdout.read()) == 64 << 20
+    assert len(await process.stdout.read()) == 32 << 20
 
 
 async def test_a_grandchild_that_keeps_the_pipe_does_not_keep_the_session(ssh, monkeypatch):

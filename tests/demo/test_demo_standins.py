@@ -41,42 +41,42 @@ START = [
 ]
 
 
-@pytest.mark.parametrize(("line", "words"), INCUS)
-async def test_what_incus_says_about_instances(ssh, line, words):
-    result = await run(ssh, line)
+async def test_what_incus_says_about_instances(ssh):
+    for line, words in INCUS:
+        result = await run(ssh, line)
 
-    assert (result.stderr, result.exit_status) == (f"{words}\n".encode(), 1)
-
-
-@pytest.mark.parametrize(("arguments", "words"), KUBECTL)
-async def test_what_kubectl_says_itself(ssh, arguments, words):
-    result = await run(ssh, f"kubectl {arguments}")
-
-    assert (result.stdout, result.stderr, result.exit_status) == (b"", f"{words}\n".encode(), 1)
+        assert (result.stderr, result.exit_status) == (f"{words}\n".encode(), 1), line
 
 
-@pytest.mark.parametrize(("command", "why"), START)
-async def test_what_the_runtime_says_about_a_command_that_cannot_start(ssh, command, why):
-    result = await run(ssh, f"kubectl exec web-0 -- {command}")
+async def test_what_kubectl_says_itself(ssh):
+    for arguments, words in KUBECTL:
+        result = await run(ssh, f"kubectl {arguments}")
 
-    words = re.sub('"[0-9a-f]{64}"', "ID", result.stderr.decode())
-    assert words == (
-        "error: Internal error occurred: Internal error occurred: error executing command in container: failed to exec "
-        "in container: failed to start exec ID: OCI runtime exec failed: exec failed: unable to start container "
-        f"process: {why}: unknown\n"
-    )
-    assert result.exit_status == 1
+        assert (result.stdout, result.stderr, result.exit_status) == (b"", f"{words}\n".encode(), 1)
+
+
+async def test_what_the_runtime_says_about_a_command_that_cannot_start(ssh):
+    for command, why in START:
+        result = await run(ssh, f"kubectl exec web-0 -- {command}")
+
+        words = re.sub('"[0-9a-f]{64}"', "ID", result.stderr.decode())
+        assert words == (
+            "error: Internal error occurred: Internal error occurred: error executing command in container: failed to exec "
+            "in container: failed to start exec ID: OCI runtime exec failed: exec failed: unable to start container "
+            f"process: {why}: unknown\n"
+        )
+        assert result.exit_status == 1
 
 
 @pytest.mark.parametrize("terminal_options", [{}, TERMINAL])
-@pytest.mark.parametrize("code", [1, 3, 126, 127, 255])
-async def test_the_exit_code_comes_with_kubectls_words(ssh, code, terminal_options):
+async def test_the_exit_code_comes_with_kubectls_words(ssh, terminal_options):
     flag = "-it" if terminal_options else "-i"
-    result = await run(ssh, f"kubectl exec {flag} web-0 -- sh -c 'exit {code}'", **terminal_options)
+    for code in (1, 3, 126, 127, 255):
+        result = await run(ssh, f"kubectl exec {flag} web-0 -- sh -c 'exit {code}'", **terminal_options)
 
-    text = result.stdout if terminal_options else result.stderr
-    assert text.split(b"\r")[0].rstrip() == b"command terminated with exit code %d" % code
-    assert result.exit_status == code
+        text = result.stdout if terminal_options else result.stderr
+        assert text.split(b"\r")[0].rstrip() == b"command terminated with exit code %d" % code
+        assert result.exit_status == code
 
 
 async def test_a_signal_is_128_and_its_number(ssh):
@@ -109,13 +109,11 @@ async def test_a_terminal_needs_one_outside(ssh):
     )
 
 
-@pytest.mark.parametrize(
-    "flags", ["-nteam-a -c main -i -q", "--namespace=team-a --container=main --stdin=true -q=true"]
-)
-async def test_flags_may_be_written_either_way(ssh, flags):
-    result = await run(ssh, f"kubectl --context demo exec web-0 {flags} -- pwd")
+async def test_flags_may_be_written_either_way(ssh):
+    for flags in ("-nteam-a -c main -i -q", "--namespace=team-a --container=main --stdin=true -q=true"):
+        result = await run(ssh, f"kubectl --context demo exec web-0 {flags} -- pwd")
 
-    assert result.stdout.endswith(b"/pods/team-a/web-0/main\n")
+        assert result.stdout.endswith(b"/pods/team-a/web-0/main\n"), flags
 
 
 async def test_each_container_has_a_directory_of_its_own(ssh):

@@ -424,21 +424,19 @@ def test_what_is_no_address_is_refused(where):
 
 
 async def test_a_process_with_tls_alone(tmp_path):
-    """Its links lead there, and its authority stays for the next start."""
+    """Its links lead there, and its authority stays for the next start, or is the one of the start before."""
     (tmp_path / "run").mkdir(mode=0o700)
-    home, seen = Home(tmp_path), []
+    home, kept = Home(tmp_path), tmp_path / "state" / "dap" / "tls"
     env = {"DAP_GATEWAY_LISTEN": "none", "DAP_GATEWAY_TLS_LISTEN": "127.0.0.1:0"}
-    for _ in range(2):
-        process = await home.start(
-            "serve", "--demo", "--log", "json", env=env, stdin=asyncio.subprocess.DEVNULL
-        )
-        try:
-            first = (await process.stdout.readline()).decode()
-            assert first.startswith("dap: serving on https://127.0.0.1:"), first
-            assert (await home.dap("open")).out.startswith(b"https://127.0.0.1:")
-            seen.append((tmp_path / "state" / "dap" / "tls" / "ca.pem").read_bytes())
-        finally:
-            process.terminate()
-            await process.communicate()
-    assert seen[0] == seen[1]
-    assert not [one for one in (tmp_path / "state/dap/tls").iterdir() if one.name != "ca.pem"]
+    with tls_listener(replace(config_for(), tls_listen="127.0.0.1:0"), kept):
+        before = (kept / "ca.pem").read_bytes()
+    process = await home.start("serve", "--demo", "--log", "json", env=env, stdin=asyncio.subprocess.DEVNULL)
+    try:
+        first = (await process.stdout.readline()).decode()
+        assert first.startswith("dap: serving on https://127.0.0.1:"), first
+        assert (await home.dap("open")).out.startswith(b"https://127.0.0.1:")
+    finally:
+        process.terminate()
+        await process.communicate()
+    assert (kept / "ca.pem").read_bytes() == before
+    assert not [one for one in kept.iterdir() if one.name != "ca.pem"]
