@@ -119,7 +119,7 @@ async def test_nothing_is_lost_or_doubled_however_often_the_client_is_lost(gatew
     await idle(gateway)
 
 
-async def test_a_client_that_closes_it_ends_it(gateway, client):
+async def a_client_that_closes_it_ends_it(gateway, client):
     await client.open(shell("cat", pod=""))
     await client.close(1000)
     await idle(gateway)
@@ -144,7 +144,7 @@ async def test_one_that_nobody_comes_back_to_ends_after_the_grace_time(demo, tmp
         assert client.refused["code"] == "session_unknown"
 
 
-async def test_one_whose_hello_nobody_read_is_not_waited_for(gateway, client):
+async def one_whose_hello_nobody_read_is_not_waited_for(gateway, client):
     """Without its secret nobody could come back to it."""
     client.deaf = True
     await client.open(shell("cat", pod=""))
@@ -263,7 +263,7 @@ async def who_took_it_over_before_it_was_refused_hears_why(gateway, client, monk
     await idle(gateway)
 
 
-async def test_what_is_found_while_the_gateway_stops_is_left_as_it_is(gateway, client):
+async def what_is_found_while_the_gateway_stops_is_left_as_it_is(gateway, client):
     await client.open(shell("cat", pod=""))
     one = gateway.gateway.registry
     (session,) = one.sessions
@@ -364,7 +364,7 @@ async def the_gateways_user_goes_on_with_it_from_everywhere(gateway, client):
     await idle(gateway)
 
 
-async def test_offsets_that_are_not_to_be_had(gateway, client):
+async def offsets_that_are_not_to_be_had(gateway, client):
     await client.open(shell("sh", "-c", RAW + LINES % 30_000 + "; sleep 1000", pod=""))
     every = b"ready\n" + lines(30_000)
     await client.until(lambda: len(client.output) >= len(every))
@@ -382,7 +382,7 @@ async def test_offsets_that_are_not_to_be_had(gateway, client):
     await idle(gateway)
 
 
-async def test_a_client_without_an_offset_gets_the_newest(gateway, client):
+async def a_client_without_an_offset_gets_the_newest(gateway, client):
     client.deaf = True
     await client.open(shell("sh", "-c", RAW + LINES % 30_000 + "; sleep 1000", pod=""))
     await client.control(type="seen", offset=0)
@@ -398,7 +398,7 @@ async def test_a_client_without_an_offset_gets_the_newest(gateway, client):
     await idle(gateway)
 
 
-async def test_output_waits_for_what_was_seen(gateway, client):
+async def output_waits_for_what_was_seen(gateway, client):
     """A window of it, however long that takes; the session itself goes on."""
     client.deaf = True
     await client.open(shell("sh", "-c", RAW + LINES % 60_000, pod=""))
@@ -411,6 +411,16 @@ async def test_output_waits_for_what_was_seen(gateway, client):
     await client.until(lambda: client.over)
     assert client.output == b"ready\n" + lines(60_000)
     await idle(gateway)
+
+
+async def test_output_goes_on_at_the_offset_that_was_seen(gateway):
+    """And waits for it."""
+    for claim in (
+        offsets_that_are_not_to_be_had,
+        a_client_without_an_offset_gets_the_newest,
+        output_waits_for_what_was_seen,
+    ):
+        await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
 
 
 async def test_seen_of_what_was_not_sent_breaks_the_rules(gateway):
@@ -670,7 +680,7 @@ async def test_what_is_left_out_costs_no_credit(gateway, client):
     await idle(gateway)
 
 
-async def test_a_ping_is_answered_on_every_session_of_our_own(gateway, client):
+async def a_ping_is_answered_on_every_session_of_our_own(gateway, client):
     await client.open(shell("cat", pod="", resume=False))
     assert client.controls[0]["resume"] is None
     for _ in range(3):
@@ -678,6 +688,17 @@ async def test_a_ping_is_answered_on_every_session_of_our_own(gateway, client):
     await client.until(lambda: [one["type"] for one in client.controls].count("pong") == 3)
     await client.cut()
     await idle(gateway)
+
+
+async def test_what_nobody_can_come_back_to_is_not_waited_for(gateway):
+    """Nor what its client has closed."""
+    for claim in (
+        a_client_that_closes_it_ends_it,
+        one_whose_hello_nobody_read_is_not_waited_for,
+        what_is_found_while_the_gateway_stops_is_left_as_it_is,
+        a_ping_is_answered_on_every_session_of_our_own,
+    ):
+        await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
 
 
 async def test_on_the_plain_chain_there_is_no_resume(demo, tmp_path):

@@ -50,9 +50,18 @@ def status(heard):
 # the client goes
 
 
-@pytest.mark.parametrize("unix", [False, True])
-@pytest.mark.parametrize("argv", [("never",), ("cat",), ("flood", "4000"), ("hold",)])
-@pytest.mark.parametrize("how", ["close", "fin", "reset"])
+MOMENTS = [("never",), ("cat",), ("flood", "4000"), ("hold",)]
+LEAVES = [
+    (how, argv, unix) for unix in (False, True) for argv in MOMENTS for how in ("close", "fin", "reset")
+]
+THERE = [  # at the Unix socket: each way to leave, and each moment
+    ("close", MOMENTS[0], True), ("fin", MOMENTS[1], True), ("reset", MOMENTS[2], True), ("fin", MOMENTS[3], True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("how", "argv", "unix"), [again(*row) if row[2] and row not in THERE else row for row in LEAVES]
+)
 async def test_a_client_that_leaves_ends_its_session(edge, how, argv, unix):
     """Before the command has started, while it is silent, and in mid-output."""
     async with peer(edge.socket if unix else edge.url) as client:
