@@ -194,7 +194,7 @@ async def test_an_archive_becomes_the_directory_that_is_in_it_or_nothing(tmp_pat
 
 
 async def test_an_upload_that_nobody_goes_on_with_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(moving, "_LOOK", 0.0)
+    monkeypatch.setattr(moving, "_LOOK", 0.01)
     shell = LocalShell(tmp_path)
     transfer, transfers = await transfer_of(shell, "f", "upload", len(NOISE)), Transfers()
     transfers.add(transfer)
