@@ -302,11 +302,16 @@ async def test_origins_are_exact(edge):
     assert not edge.backend.opened
 
 
-async def test_no_foreign_page_is_given_leave_to_read(edge):
+@pytest.mark.parametrize(
+    "each", [1, again(2)]
+)  # each route is asked in turn from there and from here, or both
+async def test_no_foreign_page_is_given_leave_to_read(edge, each):
     """No CORS header on any answer, a preflight's neither."""
     asks = (("Origin", "http://evil.test"), ("Access-Control-Request-Method", "GET"))
-    for method, _, path in [*routes(edge.gateway), ("OPTIONS", "", "/metrics")]:
-        for origin in (asks, (("Origin", edge.url), asks[1])):
+    origins = (asks, (("Origin", edge.url), asks[1]))
+    preflights = [("OPTIONS", "", "/metrics")] * 2
+    for number, (method, _, path) in enumerate([*routes(edge.gateway), *preflights]):
+        for origin in (origins * 2)[number % 2 :][:each]:
             answer = await once(edge.url, method, path, (edge.proof, *origin))
             assert not [name for name in answer.headers if name.startswith("access-control-")]
 
@@ -524,10 +529,11 @@ async def test_an_upgrade_has_these_headers_and_no_others(edge, row):
         await client.rest()
 
 
-async def test_a_head_request_becomes_no_websocket(edge):
+@pytest.mark.parametrize("each", [1, again(2)])  # each route is asked in turn one way and the other, or both
+async def test_a_head_request_becomes_no_websocket(edge, each):
     """On no route, however it is asked."""
-    for _, _, path in routes(edge.gateway):
-        for headers in SOCKETS[1:]:
+    for number, (_, _, path) in enumerate(routes(edge.gateway)):
+        for headers in (SOCKETS[1:] * 2)[number % 2 :][:each]:
             answer = await once(edge.url, "HEAD", path, (*headers, edge.proof))
             assert answer.code in (200, 400, 404, 405), path
     assert not edge.backend.opened
