@@ -49,6 +49,7 @@ def lasting(request):
         side.settings["idle"] = 60.0
         side.link().leave()
         yield side
+        assert_the_same(side, side.link())
 
 
 @pytest.fixture
@@ -59,7 +60,16 @@ def link(far):
 
 @pytest.fixture
 def shared_link(lasting):
-    """A link to the module's relay."""
-    one = lasting.link()
+    """A link to the module's relay, which no test before has ended. Behind the test its links are left, and what has a
+    name is ended.
+    """
+    one = lasting.link_at_hand()
+    assert_the_same(lasting, one)
     yield one
-    one.leave()
+    lasting.leave()
+    lasting.forget()
+
+
+def assert_the_same(side, link):
+    """The relay is the one that was there at first."""
+    assert link.about["pid"] == side.links[0].about["pid"]

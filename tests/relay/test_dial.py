@@ -11,6 +11,11 @@ import pytest
 from gateway.relay import wire
 
 
+@pytest.fixture
+def link(shared_link):
+    return shared_link
+
+
 @contextmanager
 def server(serve, path: str = "") -> Iterator[str]:
     """Runs `serve(connection)` for one connection; its address."""

@@ -11,6 +11,11 @@ PLUGIN = "KUBERNETES_EXEC_INFO={} sh -c 'echo said >&2; sleep 0.3'; echo err >&2
 WAITS = "KUBERNETES_EXEC_INFO={} sh -c 'echo code? >&2; exec sleep 100'; exit $?"
 
 
+@pytest.fixture
+def link(shared_link):
+    return shared_link
+
+
 def kubectl(seconds=10.0, words=2):
     return {"kubectl": {"words": words, "seconds": seconds}}
 
@@ -52,8 +57,8 @@ def test_a_key_at_its_terminal_ends_it(link, keys):
     assert link.finish(number).exit["credentials"]
 
 
-def test_the_process_behind_a_wrapper_is_told_before_its_first_log_line(link, far):
-    wrapper, inner = far.directory / "kubectl", far.directory / "inner"
+def test_the_process_behind_a_wrapper_is_told_before_its_first_log_line(link, lasting):
+    wrapper, inner = lasting.directory / "kubectl", lasting.directory / "inner"
     wrapper.write_text('#!/bin/sh\n"${0%kubectl}inner" "$@"\nexit $?\n')
     line = "I0101 00:00:00.000000 %%7d x.go:1] y\\n"
     inner.write_text(f"#!/bin/sh\nprintf '{line.replace('%%', '%')}' $$ >&2; sleep 0.2; echo $$\n")
@@ -64,16 +69,16 @@ def test_the_process_behind_a_wrapper_is_told_before_its_first_log_line(link, fa
     assert said.started["pids"][0] == int(said.stdout)
 
 
-def test_a_changed_kubeconfig_ends_it_and_any_other_file_does_not(link, far):
-    config = far.directory / "config"
+def test_a_changed_kubeconfig_ends_it_and_any_other_file_does_not(link, lasting):
+    config = lasting.directory / "config"
     config.write_text("a")
     number = link.open("sleep", "100", env={"KUBECONFIG": str(config)}, kubeconfig=1)
     time.sleep(1.3)
-    (far.directory / "other").write_text("b")
+    (lasting.directory / "other").write_text("b")
     time.sleep(1.3)
     link.step(0.0)
     assert link.streams[number].exit is None
-    (far.directory / "other").replace(config)
+    (lasting.directory / "other").replace(config)
 
     assert link.finish(number).exit["changed"]
 

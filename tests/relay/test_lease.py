@@ -41,12 +41,13 @@ def test_it_takes_all_the_descriptors_that_it_may_have_and_its_commands_do_not(f
     assert link.run("sh", "-c", "ulimit -Sn").stdout == b"256\n"
 
 
-def test_ping_comes_back(link):
-    link.say(wire.PING, 0, b"body")
-    link.until(lambda: link.pongs == [b"body"])
+def test_ping_comes_back(shared_link):
+    shared_link.say(wire.PING, 0, b"body")
+    shared_link.until(lambda: shared_link.pongs == [b"body"])
 
 
-def test_the_links_end_ends_what_has_no_name(link):
+def test_the_links_end_ends_what_has_no_name(lasting):
+    link = lasting.link()
     number = link.open("sleep", "1000")
     link.until(lambda: link.streams[number].started)
     link.leave()
@@ -55,16 +56,17 @@ def test_the_links_end_ends_what_has_no_name(link):
     assert link.process.returncode == 0
 
 
-def test_what_has_a_name_goes_on_over_the_next_link(far, link):
+def test_what_has_a_name_goes_on_over_the_next_link(lasting):
     """Its output meanwhile is there, from any offset that is kept, and its end too."""
     script = "echo one; read x; echo two $x; read y; exit 4"
+    link = lasting.link()
     number = link.open("sh", "-c", script, name="s")
     link.until(lambda: link.streams[number].stdout == b"one\n")
     link.say(wire.STDIN, number, b"A\n")
     pid = link.streams[number].started["pid"]
     link.leave()
 
-    second = far.link()
+    second = lasting.link()
     assert second.about["pid"] == link.about["pid"]
     again = second.ask(attach="s", offset=2)
     second.until(lambda: second.streams[again].stdout == b"e\ntwo A\n")
@@ -73,14 +75,16 @@ def test_what_has_a_name_goes_on_over_the_next_link(far, link):
     assert second.finish(again).exit == {"code": 4}
     second.leave()
 
-    third = far.link()  # it may not have heard that
+    third = lasting.link_at_hand()  # it may not have heard that
     assert third.finish(third.ask(attach="s", offset=10)).exit == {"code": 4}
     third.say(wire.END, 1)
     time.sleep(0.2)
     assert third.finish(third.ask(attach="s")).exit["errno"] == 2
+    third.leave()
 
 
-def test_what_has_a_name_ends_after_its_grace(link):
+def test_what_has_a_name_ends_after_its_grace(shared_link):
+    link = shared_link
     number = link.open("sleep", "1000", name="s", grace=0.6)
     link.until(lambda: link.streams[number].started)
     link.leave()
@@ -91,13 +95,14 @@ def test_what_has_a_name_ends_after_its_grace(link):
     assert gone(pid)
 
 
-def test_a_new_link_takes_the_place_of_an_old_one(far, link):
-    second = far.link()
+def test_a_new_link_takes_the_place_of_an_old_one(lasting):
+    link, second = lasting.link(), lasting.link()
     assert second.about["pid"] == link.about["pid"]
     link.until(lambda: link.closed)
 
     assert link.bye == "another link took its place"
     assert second.run("echo", "hi").stdout == b"hi\n"
+    lasting.leave()
 
 
 def test_with_nothing_left_it_leaves(far):
@@ -129,7 +134,7 @@ def test_silence_ends_the_link(far):
 
 
 def test_many_openings_start_one(far):
-    links = [far.begin(idle=3) for _ in range(12)]
+    links = [far.begin(idle=3) for _ in range(6)]
     pids = set()
     for link in links:
         try:
@@ -140,11 +145,11 @@ def test_many_openings_start_one(far):
     assert len(far.places) == 1
 
 
-def test_another_secret_is_not_let_in(far, link):
-    other = far.link(secret="other")
+def test_another_secret_is_not_let_in(lasting, shared_link):
+    other = lasting.link(secret="other")
 
     assert "belongs to another gateway" in other.problem
-    assert link.run("echo", "hi").stdout == b"hi\n"
+    assert shared_link.run("echo", "hi").stdout == b"hi\n"
 
 
 def test_two_gateways_have_two_relays(far, link):
@@ -201,13 +206,15 @@ def test_another_version_starts_beside_it(far, link):
 
 
 def test_killed_it_takes_all_along_and_its_directory_goes(far, link):
-    number = link.open("sleep", "1000")
-    link.until(lambda: link.streams[number].started)
+    """The kernel kills its children, the carrier what is left of their sessions."""
+    number, parent = link.open("sleep", "1000"), link.open("sh", "-c", "sleep 1000 & echo $!; wait")
+    link.until(lambda: link.streams[number].started and link.streams[parent].stdout.endswith(b"\n"))
     os.kill(link.about["pid"], signal.SIGKILL)
     link.until(lambda: link.closed)
 
     assert link.bye is None
     assert gone(link.streams[number].started["pid"])
+    assert gone(int(link.streams[parent].stdout))
     link.process.wait(5)
     assert far.places == []
 
@@ -223,17 +230,19 @@ def test_told_to_end_it_ends_everything_first(far, link):
     assert far.gone()
 
 
-def test_a_killed_carrier_is_a_lost_link(far, link):
+def test_a_killed_carrier_is_a_lost_link(lasting):
+    link = lasting.link()
     number = link.open("sleep", "1000", name="s")
     link.until(lambda: link.streams[number].started)
     link.process.kill()
-    second = far.link()
+    second = lasting.link_at_hand()
     again = second.ask(attach="s")
     second.until(lambda: second.streams[again].started)
 
     assert second.streams[again].started["pid"] == link.streams[number].started["pid"]
     second.say(wire.END, again)
     assert second.finish(again).exit == {"signal": 1}
+    lasting.leave()
 
 
 BROKEN = {
@@ -270,8 +279,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_rule_ends_the_link_with_a_reason(lasting, name):
-    link = lasting.link()
+def test_a_broken_rule_ends_the_link_with_a_reason(lasting, shared_link, name):
+    link = shared_link
     link.streams.update({number: Said() for number in (0, 1)})
     with suppress(BrokenPipeError):
         link.send(BROKEN[name])
@@ -279,10 +288,7 @@ def test_a_broken_rule_ends_the_link_with_a_reason(lasting, name):
 
     assert link.bye
     assert link.bye.startswith("broken rule: ")
-    link.leave()
-    after = lasting.link()
-    assert after.about["pid"] == link.about["pid"]
-    after.leave()
+    assert lasting.link_at_hand().about["pid"] == link.about["pid"]
 
 
 def test_noise_never_ends_the_daemon(far):
@@ -290,7 +296,7 @@ def test_noise_never_ends_the_daemon(far):
     chance = random.Random(4)
     first = far.link(idle=5)
     for _ in range(10 if FEW else 30):
-        link = far.link()
+        link = far.link_at_hand()
         link.streams.update({number: Said() for number in range(4)})
         noise = wire.encode_request(1, {"argv": ["cat"], "credit": 100})
         for _ in range(20):
@@ -302,24 +308,24 @@ def test_noise_never_ends_the_daemon(far):
         while link.step(0.05) and not link.closed:
             pass
         assert alive(first.about["pid"])
-    assert far.link().about["pid"] == first.about["pid"]
+    assert far.link_at_hand().about["pid"] == first.about["pid"]
 
 
-def test_what_is_no_carrier_is_dismissed(far, link):
+def test_what_is_no_carrier_is_dismissed(lasting, shared_link):
     """A connection that says nothing, or gives no descriptors."""
-    (directory,) = far.places
-    one = run_directory.connect(str(directory), link.about["version"])
+    (directory,) = lasting.places
+    one = run_directory.connect(str(directory), shared_link.about["version"])
     one.send(b"wrong")
     assert one.recv(10) == b"no"
     one.close()
-    two = run_directory.connect(str(directory), link.about["version"])
-    two.send(far.settings["secret"].encode())
+    two = run_directory.connect(str(directory), shared_link.about["version"])
+    two.send(lasting.settings["secret"].encode())
     assert two.recv(10) == b"ok 0"
     two.send(b"nothing with it")
     assert two.recv(10) == b""
     two.close()
 
-    assert link.run("echo", "hi").stdout == b"hi\n"
+    assert shared_link.run("echo", "hi").stdout == b"hi\n"
 
 
 def test_a_place_of_somebody_else_is_not_used(tmp_path, monkeypatch):
@@ -413,16 +419,6 @@ def test_what_was_killed_with_its_carrier_is_swept_by_the_next_start(far):
 
     assert becomes(lambda: directory not in far.places)
     assert live.run("echo", "hi").stdout == b"hi\n"
-
-
-def test_killed_it_takes_grandchildren_along(link):
-    """The kernel kills its children, the carrier what is left of their sessions."""
-    number = link.open("sh", "-c", "sleep 1000 & echo $!; wait")
-    link.until(lambda: link.streams[number].stdout.endswith(b"\n"))
-    os.kill(link.about["pid"], signal.SIGKILL)
-    link.until(lambda: link.closed)
-
-    assert gone(int(link.streams[number].stdout))
 
 
 def test_without_a_place_it_says_so(far):

@@ -13,6 +13,11 @@ from gateway.relay import wire
 
 
 @pytest.fixture
+def link(shared_link):
+    return shared_link
+
+
+@pytest.fixture
 def notes(tmp_path):
     """A file, a command that adds a line to it, and what stands in it."""
     return Notes(tmp_path / "notes")
@@ -77,7 +82,7 @@ def test_only_if_it_was_ended(link, notes):
     assert notes.read() == ["end", "signal"]
 
 
-def test_it_is_done_when_the_link_is_lost(far, link, notes):
+def test_it_is_done_when_the_link_is_lost(lasting, link, notes):
     """And what nobody has heard is said on the next link."""
     number = running(link, "sleep", "1000", after=[notes.adds("lost", "exec sleep 0.3")], after_tag="l")
     pid = link.streams[number].started["pid"]
@@ -86,12 +91,13 @@ def test_it_is_done_when_the_link_is_lost(far, link, notes):
     assert gone(pid)
     assert notes.have("lost")
     time.sleep(0.6)
-    second = far.link()
+    second = lasting.link_at_hand()
     assert second.about["pid"] == link.about["pid"]
     assert told(second)["tag"] == "l"
 
 
-def test_what_has_a_name_has_it_after_its_grace(link, notes):
+def test_what_has_a_name_has_it_after_its_grace(far, notes):
+    link = far.link()
     number = running(link, "sleep", "1000", name="s", grace=0.6, after=[notes.adds("over")])
     left = time.time()
     link.leave()
@@ -117,7 +123,7 @@ def test_nothing_comes_after_what_could_not_be_started(link, notes):
     assert notes.read() == ["second"]
 
 
-def test_what_fails_is_tried_again(far, link, notes):
+def test_what_fails_is_tried_again(lasting, link, notes):
     """The good one of two is not done twice. Nobody is told before the end."""
     once = f"test $(wc -l <{notes.path}) -gt 2"
     running(link, "sleep", "1000", after=[notes.adds("good"), notes.adds("bad", once)], after_tag="t")
@@ -125,7 +131,7 @@ def test_what_fails_is_tried_again(far, link, notes):
     assert notes.have("good", "bad", "bad", seconds=8)
 
     time.sleep(0.3)
-    assert told(far.link())["results"][1]["code"] == 0
+    assert told(lasting.link_at_hand())["results"][1]["code"] == 0
 
 
 def test_the_relay_stays_until_it_is_done(far, notes):
@@ -139,7 +145,8 @@ def test_the_relay_stays_until_it_is_done(far, notes):
     assert far.gone()
 
 
-def test_a_relay_that_is_told_to_end_does_it_first(far, link, notes):
+def test_a_relay_that_is_told_to_end_does_it_first(far, notes):
+    link = far.link()
     running(link, "sleep", "1000", after=[["sh", "-c", f"sleep 0.3; echo ended >>{notes.path}"]])
     os.kill(link.about["pid"], signal.SIGTERM)
     assert far.gone()

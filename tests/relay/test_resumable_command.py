@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 from support.relayed import LIMIT, Said
+from support.repeated import seeds
 from support.waiting import becomes
 
 from gateway.relay import wire
+
+
+@pytest.fixture
+def link(shared_link):
+    return shared_link
+
 
 FAR_AHEAD = {"input": 1 << 20}
 LINES = "i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); done"
@@ -43,13 +50,13 @@ def seen(link, number: int, offset: int) -> None:
     link.send(wire.encode_offset(wire.SEEN, number, offset))
 
 
-def test_output_is_kept_until_it_is_seen(far, link):
+def test_output_is_kept_until_it_is_seen(lasting, link):
     number = link.open("sh", "-c", LINES % 20000 + "; exec sleep 1000", name="s")
     every = lines(20000)
     link.until(lambda: link.streams[number].stdout == every)
     link.leave()
 
-    second = far.link()
+    second = lasting.link_at_hand()
     again, said = attach(second)
     second.until(lambda: said.stdout == every)
     assert said.started["offset"] == 0
@@ -133,7 +140,7 @@ def test_without_a_disk_it_goes_on_in_memory(far):
     assert len(every) - goes_on > 40_000
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_input_is_counted_exactly(far, seed):
     """Links are cut at any moment; what had not come is sent again, and the command reads each byte once."""
     chance = random.Random(seed)
@@ -161,7 +168,7 @@ def test_input_is_counted_exactly(far, seed):
 
 
 @pytest.mark.parametrize(("first", "later"), [({}, {}), (FAR_AHEAD, FAR_AHEAD), (FAR_AHEAD, {})])
-def test_what_waits_is_no_credit_for_the_next_link(far, link, first, later):
+def test_what_waits_is_no_credit_for_the_next_link(lasting, link, first, later):
     """A command that does not read: however often it is attached, no more waits than the first link could send."""
     number = link.open("sleep", "1000", name="s", **first)
     said, sent = link.streams[number], 0
@@ -176,7 +183,7 @@ def test_what_waits_is_no_credit_for_the_next_link(far, link, first, later):
                 sent += part
         except TimeoutError:
             link.leave()
-        link = far.link()
+        link = lasting.link_at_hand()
         number, said = attach(link, **later)
         assert said.started["received"] == sent
         credit = sent
@@ -184,14 +191,14 @@ def test_what_waits_is_no_credit_for_the_next_link(far, link, first, later):
     assert ahead < sent <= ahead + 256 * 1024, "its pipe is not larger"
 
 
-def test_a_link_that_asks_for_less_input_than_waits_goes_on(far, link):
+def test_a_link_that_asks_for_less_input_than_waits_goes_on(lasting, link):
     """As a gateway of an earlier version does, once that version is wanted again. It has no more credit than it asked for."""
     every = bytes(3 << 20)
     number = link.open("sh", "-c", "kill -STOP $$; sha256sum", name="s", input=4 << 20)
     link.until(lambda: link.streams[number].started)
     link.say_all(number, every)
     link.leave()
-    link = far.link()
+    link = lasting.link_at_hand()
     number, said = attach(link)
     status = Path(f"/proc/{said.started['pid']}/status")
     assert becomes(lambda: "State:\tT" in status.read_text(), LIMIT), "it stops itself"
@@ -239,7 +246,7 @@ def test_skip_leaves_the_newest(link):
     assert listed(link)[0]["seen"] == 0, "nobody has seen it"
 
 
-def test_the_list_tells_what_a_new_gateway_needs(far, link):
+def test_the_list_tells_what_a_new_gateway_needs(lasting, link):
     assert link.about["named"] == 0
     note = {"identity": "me", "words": "größer"}
     one = link.open("sh", "-c", "echo hi; read x; exit 3", name="one", note=note)
@@ -250,7 +257,7 @@ def test_the_list_tells_what_a_new_gateway_needs(far, link):
     link.finish(one)
     link.leave()
 
-    second = far.link()
+    second = lasting.link_at_hand()
     assert second.about["named"] == 2
     empty = {"seen": 0, "start": 0, "attached": False}
     assert listed(second) == [
@@ -276,11 +283,11 @@ def test_a_long_list_has_credit_too(link):
     assert len(link.finish(number).stdout.splitlines()) == 40
 
 
-def test_a_name_is_there_until_its_end_was_taken(far, link):
+def test_a_name_is_there_until_its_end_was_taken(lasting, link):
     number = link.open("true", name="s")
     link.finish(number)
     link.leave()
-    second = far.link()
+    second = lasting.link_at_hand()
     again, said = attach(second)
     assert said.exit == {"code": 0}
     second.say(wire.END, again)
@@ -308,17 +315,15 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_rule_ends_the_link_with_a_reason(lasting, shared_link, name):
-    link = shared_link
+def test_a_broken_rule_ends_the_link_with_a_reason(lasting, link, name):
     link.streams.update({number: Said() for number in (0, 1, 2)})
     link.send(BROKEN[name])
     link.until(lambda: link.closed)
 
     assert link.bye
     assert link.bye.startswith("broken rule: ")
-    after = lasting.link()
+    after = lasting.link_at_hand()
     assert after.about["pid"] == link.about["pid"]
-    after.leave()
 
 
 def test_seen_beyond_the_end_is_the_end(link):

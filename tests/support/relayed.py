@@ -5,6 +5,7 @@ import os
 import secrets
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from typing import Any
 from support.compiled_relay import compiled, with_more
 from support.waiting import becomes
 
-from gateway.relay import wire
+from gateway.relay import fd_handover, run_directory, wire
 
 LIMIT = 20.0  # seconds that any wait may take
 
@@ -55,10 +56,35 @@ class Said:
         return b"".join((*parts, every[at:]))
 
 
+class Ends:
+    """The two ends of a link that a test has handed to a relay itself, as a carrier's process does."""
+
+    pid = 0
+
+    def __init__(self, carrier: socket.socket) -> None:
+        theirs_in, ours_out = os.pipe()
+        ours_in, theirs_out = os.pipe()
+        socket.send_fds(carrier, [b"link"], [theirs_in, theirs_out])
+        os.close(theirs_in)
+        os.close(theirs_out)
+        self.stdin, self.stdout = os.fdopen(ours_out, "wb", 0), os.fdopen(ours_in, "rb", 0)
+        self._carrier = carrier
+
+    def wait(self, seconds: float) -> None:
+        """Ends what stands for the carrier: there is no process to wait for."""
+        del seconds
+        self._carrier.close()
+
+    def kill(self) -> None:
+        """Closes everything at once."""
+        for one in (self.stdin, self.stdout, self._carrier):
+            one.close()
+
+
 class Linked:
     """A link. Blocking, one thread. Credit is granted as bytes come, unless `hold` has the stream."""
 
-    def __init__(self, process: subprocess.Popen[bytes], nonce: str) -> None:
+    def __init__(self, process: Any, nonce: str) -> None:
         self.process = process
         self.streams: dict[int, Said] = {}
         self.about: dict[str, Any] = {}
@@ -238,6 +264,33 @@ class Far:
         """A new link."""
         return self.begin(**more).arrive()
 
+    def link_at_hand(self) -> Linked:
+        """A new link to the relay that runs, without a boot and without a carrier's process: much cheaper."""
+        (directory,) = self.places
+        carrier = run_directory.connect(str(directory), self.links[0].about["version"])
+        assert carrier
+        fd_handover.greet(carrier, self.settings["secret"])
+        link = Linked(Ends(carrier), "")
+        self.links.append(link)
+        link.until(lambda: bool(link.about))
+        return link
+
+    def leave(self) -> None:
+        """Leaves every link."""
+        for link in self.links:
+            if link.process.stdout and not link.process.stdout.closed:
+                link.leave()
+
+    def forget(self) -> None:
+        """Ends every command that has a name."""
+        link = self.link_at_hand()
+        listed = link.finish(link.ask(list=True)).stdout.splitlines()
+        for name in [json.loads(line)["name"] for line in listed]:
+            number = link.ask(attach=name)
+            link.say(wire.END, number)
+            link.finish(number)
+        link.leave()
+
     def gone(self, seconds: float = 6.0) -> bool:
         """The daemon has left and removed its directory."""
         return becomes(lambda: not self.places, seconds)
@@ -251,9 +304,7 @@ def far_side(python: str = sys.executable) -> Iterator[Far]:
         try:
             yield far
         finally:
-            for link in far.links:
-                if link.process.stdout and not link.process.stdout.closed:
-                    link.leave()
+            far.leave()
             for pid in {link.about["pid"] for link in far.links if link.about}:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)  # it may have gone; a pid is not used again so soon
