@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support import shorter
 from support.leaks import alive, gone
+from support.relayed import far_side
 from support.repeated import again
 from support.waiting import becomes
 
@@ -17,6 +18,21 @@ from gateway.relay import wire
 @pytest.fixture
 def link(shared_link):
     return shared_link
+
+
+@pytest.fixture(scope="module")
+def watched(lasting):
+    """Where a relay runs that notes each signal to a process that it has waited for, and ends what stays soon."""
+    with far_side(lasting.python) as side:
+        side.settings["idle"] = 60.0
+        side.link(more={"process": WATCHED, "end_steps": shorter.RELAY}).leave()
+        yield side
+
+
+@pytest.fixture
+def watched_link(watched):
+    yield watched.link_at_hand()
+    watched.leave()
 
 
 def test_both_streams_apart_and_the_exit_code(link):
@@ -160,10 +176,10 @@ def test_a_signal_by_name(link):
     assert link.finish(number).exit == {"code": 6}
 
 
-def test_the_end_takes_all_of_the_session(far):
+def test_the_end_takes_all_of_the_session(watched_link):
     """What ignores HUP gets TERM, and in the end KILL; whatever process group it is in."""
     script = "trap '' HUP TERM; set -m; sleep 1000 & echo $!; sleep 1001 & echo $!; echo $$; wait; wait"
-    link = far.link(more={"end_steps": shorter.RELAY})
+    link = watched_link
     number = link.open("sh", "-c", script)
     link.until(lambda: link.streams[number].stdout.count(b"\n") == 3)
     pids = [int(line) for line in link.streams[number].stdout.split()]
@@ -302,9 +318,9 @@ def zombies(pid):
     ],
 )
 @pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])
-def test_nothing_is_signalled_by_a_number_that_was_let_go(far, script, tty):
+def test_nothing_is_signalled_by_a_number_that_was_let_go(watched, watched_link, script, tty):
     """As soon as a process is waited for, the kernel may give its pid, its group's and its session's to others."""
-    link = far.link(more={"process": WATCHED, "end_steps": shorter.RELAY})
+    link = watched_link
     number = link.open("sh", "-c", f"echo $$; {script}", **({"tty": [80, 24]} if tty else {}))
     link.until(lambda: b"\n" in link.streams[number].stdout)
     time.sleep(0.1)  # so that one has ended before it is told to
@@ -313,7 +329,7 @@ def test_nothing_is_signalled_by_a_number_that_was_let_go(far, script, tty):
 
     daemon = link.about["pid"]
     assert becomes(lambda: not zombies(daemon))
-    assert not (far.directory / "late").exists()
+    assert not (watched.directory / "late").exists()
 
 
 def peak(pid):

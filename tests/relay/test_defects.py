@@ -6,12 +6,12 @@ from contextlib import suppress
 
 import pytest
 from support.leaks import gone
+from support.relayed import far_side
 
 from gateway.relay import wire
 from gateway.relay.loop import Loop, OwnLoop
 
 WORDS = "a defect of the relay: RuntimeError: boom"
-# Each breaks the sessions whose argv says so, or that come later than one that did.
 BREAKS = """
 def _break(owner, name, when):
     whole = getattr(owner, name)
@@ -23,37 +23,46 @@ def _break(owner, name, when):
 
     setattr(owner, name, broken)
 """
+# The method that a command's environment names fails for this command.
 MARKED = """
-def _marked(self, *_):
-    return self.env_of_test
-
 _run = Command.run
 def _noted(self, request, *arguments):
-    self.env_of_test = "BREAK" in request.env
-    self.input.env_of_test = self.journal.env_of_test = self.env_of_test
+    self.broken = self.input.broken = self.journal.broken = request.env.get("BREAK")
     _run(self, request, *arguments)
 Command.run = _noted
+
+def _break_where_named(owner, method):
+    _break(owner, method, lambda self, *_: self.broken == owner.__name__ + "." + method)
 """
+METHODS = ["Command._read", "Stdin.feed", "Command._exited", "Command._reported", "Command.resize", "Journal.append",
+           "Journal.read"]  # fmt: skip
 
 
-def breaking(name):
-    """What is added to command.py so that this method of a marked command fails."""
-    owner, _, method = name.rpartition(".")
-    return {"command": f"{BREAKS}{MARKED}_break({owner}, {method!r}, _marked)\n"}
+@pytest.fixture(scope="module")
+def breaking(lasting):
+    """Where a relay runs in which each of these methods fails for the commands that name it."""
+    each = (name.split(".") for name in METHODS)
+    text = "".join(f"_break_where_named({owner}, {method!r})\n" for owner, method in each)
+    with far_side(lasting.python) as side:
+        side.settings["idle"] = 60.0
+        side.link(more={"command": f"{BREAKS}{MARKED}{text}"}).leave()
+        yield side
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["Command._read", "Stdin.feed", "Command._exited", "Command._reported", "Command.resize", "Journal.append",
-     "Journal.read"],
-)  # fmt: skip
+@pytest.fixture
+def breaking_link(breaking):
+    yield breaking.link_at_hand()
+    breaking.leave()
+
+
+@pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("tty", [True, False], ids=["tty", "pipes"])
-def test_a_defect_ends_its_session_alone(far, name, tty):
-    link = far.link(more=breaking(name))
+def test_a_defect_ends_its_session_alone(breaking_link, name, tty):
+    link = breaking_link
     terminal = {"tty": [80, 24]} if tty else {}
     healthy = link.open("sh", "-c", "read x; echo got $x", **terminal)
     link.until(lambda: link.streams[healthy].started)
-    broken = link.open("sh", "-c", "echo hi; read x; exit 3", env={"BREAK": "1"}, **terminal)
+    broken = link.open("sh", "-c", "echo hi; read x; exit 3", env={"BREAK": name}, **terminal)
     link.say(wire.RESIZE, broken, wire.encode_size(0, 100, 30)[7:])
     link.say(wire.STDIN, broken, b"\n")
     said = link.finish(broken)
@@ -99,7 +108,7 @@ def test_a_defect_of_the_link_ends_the_link_alone(far, name):
             link.say(wire.PING, 0)
 
     assert link.bye == WORDS
-    assert far.link().about["pid"] == link.about["pid"]
+    assert far.link_at_hand().about["pid"] == link.about["pid"]
 
 
 def test_what_nobody_owns_comes_out_of_run():

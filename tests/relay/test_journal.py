@@ -60,7 +60,7 @@ def test_no_bytes_are_no_record(made):
 
 def test_a_change_of_stream_costs_a_few_bytes(made):
     """A command may change it with every byte: 4 MB of that cost 400 MB once."""
-    one, count = made(1 << 20, 64 << 20), 20_000
+    one, count = made(1 << 20, 64 << 20), 5_000
     tracemalloc.start()
     try:
         for index in range(count):

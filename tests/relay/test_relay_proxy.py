@@ -93,14 +93,14 @@ def test_connections_of_every_link_share_one_proxy_that_no_link_ends(far, link, 
     assert first[1:] == second[1:] == (1, first[2])
     assert link.streams[first[0]].started["age"] <= link.streams[second[0]].started["age"] < 20
 
-    other = far.link()
+    other = far.link_at_hand()
     number, *same = connected(other, kubectl)
     link.leave()
     assert same == [1, first[2]]
     assert echoes(other, number)
     other.leave()
     assert alive(first[2])
-    assert connected(far.link(), kubectl)[1:] == (1, first[2])
+    assert connected(far.link_at_hand(), kubectl)[1:] == (1, first[2])
     assert sockets(far) == ["kubectl-1.sock"]
 
 
@@ -212,11 +212,11 @@ def test_one_that_does_not_start_is_told_to_all_who_wait_and_tried_again_later(f
     assert connected(link, kubectl)[1] == 2
 
 
-def test_where_there_is_no_kubectl_the_reason_has_its_number(link):
-    said = link.finish(ask(link, "/not/there")).exit
+def test_where_there_is_no_kubectl_the_reason_has_its_number(shared_link):
+    said = shared_link.finish(ask(shared_link, "/not/there")).exit
 
     assert (said["errno"], said["generation"]) == (errno.ENOENT, 1)
-    assert link.run("echo", "hi").stdout == b"hi\n"
+    assert shared_link.run("echo", "hi").stdout == b"hi\n"
 
 
 def test_one_that_does_not_listen_in_time_is_ended(far):

@@ -56,10 +56,10 @@ def asking(link, kubectl):
     return asked
 
 
-def test_both_streams_and_the_status_as_it_came(ask):
+def test_both_streams_and_the_status_as_it_came(ask_again):
     text = b'{"metadata":{},"status":"Failure","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"3"}]}}'
-    number = ask(OPEN, send(frame(b"\1out"), frame(b"\2err"), frame(b"\1"), frame(b""), status(text)))
-    said = ask.link.finish(number)
+    number = ask_again(OPEN, send(frame(b"\1out"), frame(b"\2err"), frame(b"\1"), frame(b""), status(text)))
+    said = ask_again.link.finish(number)
 
     assert (said.stdout, said.stderr) == (b"out", b"err")
     assert said.exit == {"generation": 1, "code": 3, "status": text.decode()}
@@ -67,7 +67,7 @@ def test_both_streams_and_the_status_as_it_came(ask):
     assert said.kinds[0] == wire.STARTED
 
 
-def test_what_comes_with_the_answer_and_in_pieces_is_not_lost(ask):
+def test_what_comes_with_the_answer_and_in_pieces_is_not_lost(ask_again):
     large = bytes(range(256)) * 700
     pieces = (
         frame(b"\1a", first=2)
@@ -76,45 +76,47 @@ def test_what_comes_with_the_answer_and_in_pieces_is_not_lost(ask):
         + frame(b"\1" + large)
         + status()
     )
-    number = ask(OPEN, *(send(pieces[at : at + 9973]) for at in range(0, len(pieces), 9973)))
-    said = ask.link.finish(number)
+    number = ask_again(OPEN, *(send(pieces[at : at + 9973]) for at in range(0, len(pieces), 9973)))
+    said = ask_again.link.finish(number)
 
     assert said.stdout == b"ab" + large
     assert said.exit["code"] == 0
 
 
-def test_input_goes_in_masked_frames_and_its_end_behind_it(ask):
-    number = ask(OPEN, ["await", 2], ["tell"], send(status()))
-    ask.link.say(wire.STDIN, number, b"x" * 300)
-    ask.link.say(wire.EOF, number)
-    said = ask.link.finish(number)
+def test_input_goes_in_masked_frames_and_its_end_behind_it(ask_again):
+    number = ask_again(OPEN, ["await", 2], ["tell"], send(status()))
+    ask_again.link.say(wire.STDIN, number, b"x" * 300)
+    ask_again.link.say(wire.EOF, number)
+    said = ask_again.link.finish(number)
     frames = json.loads(said.stdout)
 
     assert [one[:3] for one in frames] == [[0x82, 1, "00000000"]] * 2
     assert [bytes.fromhex(one[3]) for one in frames] == [b"\0" + b"x" * 300, b"\xff\0"]
 
 
-def test_the_size_comes_first_and_a_terminal_has_no_end_of_input(ask):
-    number = ask(OPEN, ["await", 3], ["tell"], send(status()), tty=[80, 24])
-    ask.link.say(wire.EOF, number)
-    ask.link.say(wire.STDIN, number, b"k")
-    ask.link.streams[number].started or ask.link.until(lambda: ask.link.streams[number].started)
-    ask.link.send(wire.encode_size(number, 100, 30))
-    frames = [bytes.fromhex(one[3]) for one in json.loads(ask.link.finish(number).stdout)]
+def test_the_size_comes_first_and_a_terminal_has_no_end_of_input(ask_again):
+    number = ask_again(OPEN, ["await", 3], ["tell"], send(status()), tty=[80, 24])
+    ask_again.link.say(wire.EOF, number)
+    ask_again.link.say(wire.STDIN, number, b"k")
+    ask_again.link.streams[number].started or ask_again.link.until(
+        lambda: ask_again.link.streams[number].started
+    )
+    ask_again.link.send(wire.encode_size(number, 100, 30))
+    frames = [bytes.fromhex(one[3]) for one in json.loads(ask_again.link.finish(number).stdout)]
 
     assert frames == [b'\4{"Width": 80, "Height": 24}', b"\0k", b'\4{"Width": 100, "Height": 30}']
 
 
-def test_a_ping_is_answered_before_input_that_waits(ask):
-    number = ask(OPEN, send(frame(b"hi", first=0x89)), ["await", 1], ["tell"], send(status()))
-    frames = json.loads(ask.link.finish(number).stdout)
+def test_a_ping_is_answered_before_input_that_waits(ask_again):
+    number = ask_again(OPEN, send(frame(b"hi", first=0x89)), ["await", 1], ["tell"], send(status()))
+    frames = json.loads(ask_again.link.finish(number).stdout)
 
     assert frames[0] == [0x8A, 1, "00000000", b"hi".hex()]
 
 
-def test_the_handshake_says_who_asks(ask):
-    number = ask(OPEN, ["head"], send(status()), headers=[["Impersonate-User", "ann"]])
-    head = ask.link.finish(number).stdout
+def test_the_handshake_says_who_asks(ask_again):
+    number = ask_again(OPEN, ["head"], send(status()), headers=[["Impersonate-User", "ann"]])
+    head = ask_again.link.finish(number).stdout
 
     assert b"\r\nHost: localhost\r\n" in head
     assert b"\r\nImpersonate-User: ann" in head
@@ -187,14 +189,14 @@ def test_an_end_without_a_status_is_no_success(ask_again, steps, error):
     assert (said.exit["error"], said.exit["lost"]) == (error, True)
 
 
-def test_a_status_whose_close_is_lost_counts(ask):
-    said = ask.link.finish(ask(OPEN, send(frame(b"\3" + SUCCESS)), ["end"]))
+def test_a_status_whose_close_is_lost_counts(ask_again):
+    said = ask_again.link.finish(ask_again(OPEN, send(frame(b"\3" + SUCCESS)), ["end"]))
 
     assert said.exit["code"] == 0
 
 
-def test_no_answer_in_time(ask):
-    said = ask.link.finish(ask(["sleep", 5], answer=0.1))
+def test_no_answer_in_time(ask_again):
+    said = ask_again.link.finish(ask_again(["sleep", 5], answer=0.1))
 
     assert said.exit["error"] == "no answer within 0.1 s"
     assert said.exit["errno"]
@@ -212,10 +214,9 @@ def test_a_killed_proxy_ends_its_commands_and_the_next_one_is_another_generation
     assert ask.link.finish(ask(OPEN, send(status()), generation=1)).exit["other"] == 2
 
 
-def test_a_proxy_that_does_not_start_is_said(far):
-    link = far.link()
+def test_a_proxy_that_does_not_start_is_said(shared_link):
     exec_ = {"path": "/x", "protocols": [V5], "proxy": {"argv": ["/nowhere/kubectl"]}}
-    said = link.finish(link.ask(exec=exec_))
+    said = shared_link.finish(shared_link.ask(exec=exec_))
 
     assert said.exit["proxy"]["errno"] == 2
     assert said.started is None
@@ -232,32 +233,32 @@ def test_commands_wait_where_the_proxys_socket_is_full(ask, kubectl):
     assert [one.exit["code"] for one in said] == [0] * 5
 
 
-def test_end_closes_the_connection_and_what_comes_after_is_run(ask, far):
+def test_end_closes_the_connection_and_what_comes_after_is_run(ask_again, lasting):
     after = {"path": path(OPEN, send(frame(b"\1looked"), status())), "protocols": [V5]}
-    after["proxy"] = {"argv": [str(far.directory / "kubectl"), "proxy"]}
-    number = ask(OPEN, send(frame(b"\1x")), after=[{"exec": after}], after_if="ended", after_tag="t")
-    ask.link.until(lambda: ask.link.streams[number].stdout)
-    ask.link.say(wire.END, number)
-    said = ask.link.finish(number)
-    ask.link.until(lambda: ask.link.afters)
+    after["proxy"] = {"argv": [str(lasting.directory / "kubectl"), "proxy"]}
+    number = ask_again(OPEN, send(frame(b"\1x")), after=[{"exec": after}], after_if="ended", after_tag="t")
+    ask_again.link.until(lambda: ask_again.link.streams[number].stdout)
+    ask_again.link.say(wire.END, number)
+    said = ask_again.link.finish(number)
+    ask_again.link.until(lambda: ask_again.link.afters)
 
     assert said.exit["after"] is True
-    assert ask.link.afters[0]["results"][0]["out"] == "looked"
+    assert ask_again.link.afters[0]["results"][0]["out"] == "looked"
 
 
-def test_nothing_comes_after_a_command_that_ended_by_itself(ask, far):
+def test_nothing_comes_after_a_command_that_ended_by_itself(ask_again, lasting):
     after = {
         "path": path(OPEN),
         "protocols": [V5],
-        "proxy": {"argv": [str(far.directory / "kubectl"), "proxy"]},
+        "proxy": {"argv": [str(lasting.directory / "kubectl"), "proxy"]},
     }
-    said = ask.link.finish(ask(OPEN, send(status()), after=[{"exec": after}], after_if="ended"))
+    said = ask_again.link.finish(ask_again(OPEN, send(status()), after=[{"exec": after}], after_if="ended"))
 
     assert "after" not in said.exit
 
 
-def test_a_named_command_outlives_its_link(ask, far):
-    number = ask(
+def test_a_named_command_outlives_its_link(ask_again, lasting):
+    number = ask_again(
         OPEN,
         send(frame(b"\1first")),
         ["await", 2],
@@ -265,9 +266,9 @@ def test_a_named_command_outlives_its_link(ask, far):
         name="a",
         tty=[80, 24],
     )
-    ask.link.until(lambda: ask.link.streams[number].stdout == b"first")
-    ask.link.leave()
-    link = far.link()
+    ask_again.link.until(lambda: ask_again.link.streams[number].stdout == b"first")
+    ask_again.link.leave()
+    link = lasting.link_at_hand()
     again = link.ask(attach="a", offset=5)
     link.until(lambda: link.streams[again].started)
     link.say(wire.STDIN, again, b"k")
@@ -277,8 +278,8 @@ def test_a_named_command_outlives_its_link(ask, far):
     link.say(wire.END, again)
 
 
-def test_a_silent_server_is_pinged_and_then_given_up(ask):
-    said = ask.link.finish(ask(OPEN, ["await", 1], ["tell"], ["await", 2], silence=0.3))
+def test_a_silent_server_is_pinged_and_then_given_up(ask_again):
+    said = ask_again.link.finish(ask_again(OPEN, ["await", 1], ["tell"], ["await", 2], silence=0.3))
 
     assert said.exit["error"] == "the connection to the API server: silent for 0.3 s"
     assert json.loads(said.stdout) == [[0x89, 1, "00000000", ""]]
