@@ -179,9 +179,9 @@ async def test_a_list_of_any_number_of_names_ends_the_link():
 def test_what_needs_no_credit_does_not_pile_up():
     stream = LinkStream.nowhere()
     with little(1 << 18):
-        for offset in range(100_000):
+        for offset in range(20_000):
             stream.frame(wire.GAP, offset.to_bytes(8, "big"))
             stream.frame(wire.STDOUT, b"")
-        for _ in range(100_000):
+        for _ in range(20_000):
             stream.frame(wire.EOF, b"")
-    assert stream.take() == [(wire.GAP, (99_999).to_bytes(8, "big")), (wire.EOF, b"")]
+    assert stream.take() == [(wire.GAP, (19_999).to_bytes(8, "big")), (wire.EOF, b"")]

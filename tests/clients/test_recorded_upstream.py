@@ -12,6 +12,7 @@ import pytest
 from support.peer import once
 from support.peer import peer as connected
 from support.real_kubectl import any_kubectl
+from support.repeated import again
 from support.served import Served, cluster_at, config_for, served
 from support.tls_front import server_tls
 from support.upstream import Upstream, said
@@ -165,7 +166,8 @@ async def test_every_event_of_a_watch_comes_by_itself(chain, compressed):
 
 
 @pytest.mark.parametrize(
-    "kind", ["strategic-merge-patch+json", "merge-patch+json", "json-patch+json", "apply-patch+cbor"]
+    "kind",
+    ["strategic-merge-patch+json", again("merge-patch+json"), again("json-patch+json"), "apply-patch+cbor"],
 )
 async def test_a_patch_of_ephemeral_containers(chain, kind):
     """Those of `kubectl debug`, and what is no JSON at all."""
