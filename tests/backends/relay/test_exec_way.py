@@ -58,11 +58,14 @@ def kubectl(tmp_path):
     return write
 
 
+WHO = throw_away()  # the same for all tests, so that they have one relay
+
+
 @asynccontextmanager
-async def backend_on(demo, kubectl, way="auto", **limits):
+async def backend_on(demo, kubectl, way="auto", who=WHO, **limits):
     plain = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay")
     cluster = replace(plain, kubectl=(kubectl,), exec=way)
-    async with make(cluster, Limits(**limits), None, throw_away()) as one:
+    async with make(cluster, Limits(**limits), None, who) as one:
         yield one
 
 
@@ -146,7 +149,7 @@ async def test_credentials_that_may_be_out_of_date_are_asked_for_anew_once(demo,
     monkeypatch.setattr("gateway.backends.relay.exec_way.STALE", -1.0)
     spec = b'{"spec":{"containers":[{"name":"a"}]}}'
     program = kubectl(http(404, MISSING), http(401, UNAUTHORIZED), http(200, spec), **{"kubectl-2": GRANTED})
-    async with backend_on(demo, program, way) as backend:
+    async with backend_on(demo, program, way, throw_away()) as backend:  # counts its proxies
         out, outcome = await run(backend, target=replace(POD, container=None))
 
     assert (out, outcome.exit_code) == (b"api", 0)

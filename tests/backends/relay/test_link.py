@@ -11,6 +11,7 @@ from gateway.backends.relay.credentials import throw_away
 from gateway.errors import HopFailed
 from gateway.settings.config import Limits
 
+WHO = throw_away()  # the same for all tests, so that they have one relay
 LOST = HopFailed("incus_lost", "it is gone")
 AT_ONCE = 1.0  # seconds
 SLEEPER = {"argv": ["sleep", "1000"]}  # says nothing, and reads nothing
@@ -19,7 +20,7 @@ SLEEPER = {"argv": ["sleep", "1000"]}  # says nothing, and reads nothing
 @asynccontextmanager
 async def linked(demo):
     cluster = cluster_at(demo.ssh_host, demo.ssh_key, demo.known_hosts, demo.instance, mode="relay")
-    async with make(cluster, Limits(), None, throw_away()) as backend:
+    async with make(cluster, Limits(), None, WHO) as backend:
         yield await backend.link()
 
 
