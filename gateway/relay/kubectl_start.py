@@ -44,7 +44,7 @@ class KubectlStart:
         """Finds kubectl below the process `pid` again. True if kubectl waits for a credential plugin."""
         found = kubectl_below(pid, self._arguments)
         self.pids += [one for one in found[1:] if one not in self.pids]
-        return any(_PLUGIN in read(child, "environ") for child in _children(found[-1]))
+        return any(_is_plugin(child) for child in _children(found[-1]))
 
     def output(self, pid: int, data: bytes, *, stderr: bool) -> bytes:
         """Returns the bytes of `data`, just read from kubectl's output, that are not a plugin's words on stderr."""
@@ -99,6 +99,22 @@ def kubectl_below(pid: int, arguments: list[str]) -> list[int]:
             break
         found.append(wrapped[0])
     return found
+
+
+def _is_plugin(pid: int) -> bool:
+    """True for a child of kubectl that has the variable, or shows no environment since execve(2) is just loading it: kubectl
+    starts nothing but plugins before its first request.
+    """
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environ = file.read()
+        return _PLUGIN in environ or (not environ and not _ended(pid))
+    except OSError:  # it is gone, or another user's
+        return False
+
+
+def _ended(pid: int) -> bool:
+    return read(pid, "stat").rpartition(b") ")[2][:1] in (b"", b"Z", b"X")
 
 
 def _children(pid: int) -> list[int]:

@@ -27,6 +27,17 @@ def test_what_a_plugin_writes_is_apart_and_the_rest_is_the_commands(link):
     assert said.exit == {"code": 0, "words": "said\n"}
 
 
+def test_a_plugin_that_becomes_one_program_after_the_other_is_one_all_the_time(link, lasting):
+    """In the middle of execve(2) a process shows no environment."""
+    plugin = lasting.directory / "plugin"
+    plugin.write_text('#!/bin/sh\n[ $1 = 0 ] || { echo $1 >&2; exec "$0" $(($1 - 1)); }\n')
+    plugin.chmod(0o700)
+    said = link.run("sh", "-c", f"KUBERNETES_EXEC_INFO={{}} {plugin} 300; echo out", "arguments", **kubectl())
+
+    assert (said.stdout, said.stderr) == (b"out\n", b"")
+    assert said.exit["words"].split() == [str(number) for number in range(300, 0, -1)]
+
+
 def test_without_the_field_nothing_is_kept_apart(link):
     said = link.run("sh", "-c", PLUGIN)
 
