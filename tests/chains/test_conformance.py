@@ -248,7 +248,7 @@ async def a_session_without_a_command_gets_a_shell(access):
     assert said.status.exit_code == 0
 
 
-async def test_a_terminal_has_its_keys_and_its_size(access):
+async def test_a_terminal_has_its_keys_and_its_size(access, subtests):
     """Also before there is a prompt."""
     for claim in (
         resize_is_seen_in_the_pod,
@@ -257,7 +257,8 @@ async def test_a_terminal_has_its_keys_and_its_size(access):
         control_keys_sent_early_reach_the_pod,
         a_session_without_a_command_gets_a_shell,
     ):
-        await claim(access)
+        with subtests.test(claim.__name__):
+            await claim(access)
 
 
 async def v4_has_no_half_close(access):
@@ -309,7 +310,7 @@ async def echo_many_times_without_a_lost_output(access):
             tasks.create_task(one(number))
 
 
-async def test_with_pipes_every_byte_and_the_exit_code_are_the_commands(access):
+async def test_with_pipes_every_byte_and_the_exit_code_are_the_commands(access, subtests):
     """Of a command, a workload's, one that is not there, and on each subprotocol."""
     for claim in (
         hello_is_echoed,
@@ -323,4 +324,5 @@ async def test_with_pipes_every_byte_and_the_exit_code_are_the_commands(access):
         v4_has_no_half_close,
         echo_many_times_without_a_lost_output,
     ):
-        await claim(access)
+        with subtests.test(claim.__name__):
+            await claim(access)

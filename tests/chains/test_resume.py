@@ -413,14 +413,15 @@ async def output_waits_for_what_was_seen(gateway, client):
     await idle(gateway)
 
 
-async def test_output_goes_on_at_the_offset_that_was_seen(gateway):
+async def test_output_goes_on_at_the_offset_that_was_seen(gateway, subtests):
     """And waits for it."""
     for claim in (
         offsets_that_are_not_to_be_had,
         a_client_without_an_offset_gets_the_newest,
         output_waits_for_what_was_seen,
     ):
-        await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
+        with subtests.test(claim.__name__):
+            await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
 
 
 async def test_seen_of_what_was_not_sent_breaks_the_rules(gateway):
@@ -462,7 +463,7 @@ async def an_attach_that_breaks_the_rules_is_no_defect(gateway, client):
     await idle(gateway)
 
 
-async def test_who_attaches_has_to_prove_it(gateway):
+async def test_who_attaches_has_to_prove_it(gateway, subtests):
     """Nobody who may not attach does harm, and of those who may one has it."""
     for claim in (
         a_wrong_secret_is_refused_and_hurts_nobody,
@@ -474,7 +475,8 @@ async def test_who_attaches_has_to_prove_it(gateway):
         of_two_that_attach_at_once_one_has_it,
         the_secret_before_is_good_until_the_new_one_was_used,
     ):
-        await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
+        with subtests.test(claim.__name__):
+            await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
 
 
 async def a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_kept(gateway, client, monkeypatch):
@@ -494,7 +496,7 @@ async def a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_kept(g
     await idle(gateway)
 
 
-async def test_what_the_cluster_says_late_is_told(gateway, monkeypatch):
+async def test_what_the_cluster_says_late_is_told(gateway, monkeypatch, subtests):
     """The client was let in before."""
     for claim in (
         a_command_that_ends_before_its_client_is_there_keeps_its_output,
@@ -503,7 +505,7 @@ async def test_what_the_cluster_says_late_is_told(gateway, monkeypatch):
         who_took_it_over_before_it_was_refused_hears_why,
         a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_kept,
     ):
-        with monkeypatch.context() as patch:
+        with subtests.test(claim.__name__), monkeypatch.context() as patch:
             await claim(gateway, Resuming(Access(gateway.url, gateway.token)), patch)
 
 
@@ -690,7 +692,7 @@ async def a_ping_is_answered_on_every_session_of_our_own(gateway, client):
     await idle(gateway)
 
 
-async def test_what_nobody_can_come_back_to_is_not_waited_for(gateway):
+async def test_what_nobody_can_come_back_to_is_not_waited_for(gateway, subtests):
     """Nor what its client has closed."""
     for claim in (
         a_client_that_closes_it_ends_it,
@@ -698,7 +700,8 @@ async def test_what_nobody_can_come_back_to_is_not_waited_for(gateway):
         what_is_found_while_the_gateway_stops_is_left_as_it_is,
         a_ping_is_answered_on_every_session_of_our_own,
     ):
-        await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
+        with subtests.test(claim.__name__):
+            await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
 
 
 async def test_on_the_plain_chain_there_is_no_resume(demo, tmp_path):
@@ -753,7 +756,7 @@ async def the_list_says_who_waits(gateway, client):
     await idle(gateway)
 
 
-async def test_the_end_of_one_whose_client_is_away_waits_for_it(gateway):
+async def test_the_end_of_one_whose_client_is_away_waits_for_it(gateway, subtests):
     """It has a place only where much output waits, too."""
     for claim in (
         its_end_is_told_to_a_client_that_was_away,
@@ -763,7 +766,8 @@ async def test_the_end_of_one_whose_client_is_away_waits_for_it(gateway):
         much_output_that_waits_keeps_its_place,
         the_list_says_who_waits,
     ):
-        await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
+        with subtests.test(claim.__name__):
+            await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
 
 
 async def test_a_session_ends_with_the_token_that_attached_last(gateway):

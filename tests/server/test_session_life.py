@@ -404,7 +404,8 @@ async def test_close_and_end_may_meet(logged, edge):
     assert "Traceback" not in logged()
 
 
-async def test_forty_open_at_once(edge_with):
+@pytest.mark.parametrize("count", [40, again(200)])
+async def test_many_open_at_once(edge_with, count):
     edge = await edge_with(Limits(sessions_per_identity=0))
 
     async def one(number):
@@ -417,10 +418,10 @@ async def test_forty_open_at_once(edge_with):
             assert status(heard)["status"] == "Success"
 
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        for number in range(40):
+        for number in range(count):
             tasks.create_task(one(number))
     await edge.idle()
-    assert edge.outcomes() == {"exited": 40}
+    assert edge.outcomes() == {"exited": count}
 
 
 @pytest.mark.parametrize("count", [12, again(40)])
