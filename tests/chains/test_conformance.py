@@ -7,6 +7,7 @@ import json
 import os
 
 import pytest
+from support.claims import each_holds
 from support.exec_client import Access, Request, run, slow_reader
 from support.served import config_for, served
 
@@ -250,15 +251,14 @@ async def a_session_without_a_command_gets_a_shell(access):
 
 async def test_a_terminal_has_its_keys_and_its_size(access, subtests):
     """Also before there is a prompt."""
-    for claim in (
+    claims = (
         resize_is_seen_in_the_pod,
         the_last_of_a_storm_of_resizes_wins,
         keys_sent_before_the_prompt_arrive_once,
         control_keys_sent_early_reach_the_pod,
         a_session_without_a_command_gets_a_shell,
-    ):
-        with subtests.test(claim.__name__):
-            await claim(access)
+    )
+    await each_holds(subtests, claims, lambda claim: claim(access))
 
 
 async def v4_has_no_half_close(access):
@@ -312,7 +312,7 @@ async def echo_many_times_without_a_lost_output(access):
 
 async def test_with_pipes_every_byte_and_the_exit_code_are_the_commands(access, subtests):
     """Of a command, a workload's, one that is not there, and on each subprotocol."""
-    for claim in (
+    claims = (
         hello_is_echoed,
         exit_code_is_the_commands,
         words_like_kubectls_are_the_commands_own,
@@ -323,6 +323,5 @@ async def test_with_pipes_every_byte_and_the_exit_code_are_the_commands(access, 
         a_command_that_is_not_there_is_an_internal_error,
         v4_has_no_half_close,
         echo_many_times_without_a_lost_output,
-    ):
-        with subtests.test(claim.__name__):
-            await claim(access)
+    )
+    await each_holds(subtests, claims, lambda claim: claim(access))

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
+from support.claims import each_holds
 from support.cuttable import cuttable
 from support.exec_client import Access
 from support.peer import ask
@@ -48,6 +49,11 @@ async def gateway(demo, tmp_path):
 @pytest.fixture
 def client(gateway):
     return Resuming(Access(gateway.url, gateway.token))
+
+
+def with_a_client(gateway):
+    """Returns what calls a claim with a client of its own."""
+    return lambda claim, *more: claim(gateway, Resuming(Access(gateway.url, gateway.token)), *more)
 
 
 async def idle(gateway, seconds=20.0):
@@ -415,13 +421,12 @@ async def output_waits_for_what_was_seen(gateway, client):
 
 async def test_output_goes_on_at_the_offset_that_was_seen(gateway, subtests):
     """And waits for it."""
-    for claim in (
+    claims = (
         offsets_that_are_not_to_be_had,
         a_client_without_an_offset_gets_the_newest,
         output_waits_for_what_was_seen,
-    ):
-        with subtests.test(claim.__name__):
-            await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
+    )
+    await each_holds(subtests, claims, with_a_client(gateway))
 
 
 async def test_seen_of_what_was_not_sent_breaks_the_rules(gateway):
@@ -465,7 +470,7 @@ async def an_attach_that_breaks_the_rules_is_no_defect(gateway, client):
 
 async def test_who_attaches_has_to_prove_it(gateway, subtests):
     """Nobody who may not attach does harm, and of those who may one has it."""
-    for claim in (
+    claims = (
         a_wrong_secret_is_refused_and_hurts_nobody,
         another_identity_is_refused_with_and_without_the_secret,
         an_attach_that_is_none,
@@ -474,9 +479,8 @@ async def test_who_attaches_has_to_prove_it(gateway, subtests):
         the_gateways_user_goes_on_with_it_from_everywhere,
         of_two_that_attach_at_once_one_has_it,
         the_secret_before_is_good_until_the_new_one_was_used,
-    ):
-        with subtests.test(claim.__name__):
-            await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
+    )
+    await each_holds(subtests, claims, with_a_client(gateway))
 
 
 async def a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_kept(gateway, client, monkeypatch):
@@ -498,15 +502,19 @@ async def a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_kept(g
 
 async def test_what_the_cluster_says_late_is_told(gateway, monkeypatch, subtests):
     """The client was let in before."""
-    for claim in (
+    claims = (
         a_command_that_ends_before_its_client_is_there_keeps_its_output,
         a_defect_is_told_to_a_client_that_has_been_let_in,
         one_that_the_cluster_refuses_when_it_has_ended_waits_for_nobody,
         who_took_it_over_before_it_was_refused_hears_why,
         a_client_of_ours_is_let_in_before_it_is_known_whether_it_can_be_kept,
-    ):
-        with subtests.test(claim.__name__), monkeypatch.context() as patch:
-            await claim(gateway, Resuming(Access(gateway.url, gateway.token)), patch)
+    )
+
+    async def patched(claim):
+        with monkeypatch.context() as patch:
+            await with_a_client(gateway)(claim, patch)
+
+    await each_holds(subtests, claims, patched)
 
 
 async def test_at_the_cap_the_oldest_is_dropped_and_told(demo, tmp_path):
@@ -694,14 +702,13 @@ async def a_ping_is_answered_on_every_session_of_our_own(gateway, client):
 
 async def test_what_nobody_can_come_back_to_is_not_waited_for(gateway, subtests):
     """Nor what its client has closed."""
-    for claim in (
+    claims = (
         a_client_that_closes_it_ends_it,
         one_whose_hello_nobody_read_is_not_waited_for,
         what_is_found_while_the_gateway_stops_is_left_as_it_is,
         a_ping_is_answered_on_every_session_of_our_own,
-    ):
-        with subtests.test(claim.__name__):
-            await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
+    )
+    await each_holds(subtests, claims, with_a_client(gateway))
 
 
 async def test_on_the_plain_chain_there_is_no_resume(demo, tmp_path):
@@ -758,16 +765,15 @@ async def the_list_says_who_waits(gateway, client):
 
 async def test_the_end_of_one_whose_client_is_away_waits_for_it(gateway, subtests):
     """It has a place only where much output waits, too."""
-    for claim in (
+    claims = (
         its_end_is_told_to_a_client_that_was_away,
         an_end_by_somebody_else_is_told_too,
         a_session_whose_client_is_away_is_ended_at_once,
         a_shell_that_ended_while_its_client_was_away_has_no_place,
         much_output_that_waits_keeps_its_place,
         the_list_says_who_waits,
-    ):
-        with subtests.test(claim.__name__):
-            await claim(gateway, Resuming(Access(gateway.url, gateway.token)))
+    )
+    await each_holds(subtests, claims, with_a_client(gateway))
 
 
 async def test_a_session_ends_with_the_token_that_attached_last(gateway):
