@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support.relayed import far_side
+from support.relayed import far_side, lasting_side
 
 
 @cache
@@ -45,9 +45,7 @@ def far(request):
 @pytest.fixture(params=PYTHONS, scope="module")
 def lasting(request):
     """Where one relay runs for all tests of a module, which leave it as it is and every link that they make."""
-    with far_side(_python(request)) as side:
-        side.settings["idle"] = 60.0
-        side.link().leave()
+    with lasting_side(_python(request)) as side:
         yield side
         assert_the_same(side, side.link())
 

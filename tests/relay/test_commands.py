@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import shorter
 from support.leaks import alive, gone
-from support.relayed import far_side
+from support.relayed import lasting_side
 from support.repeated import again
 from support.waiting import becomes
 
@@ -23,9 +23,7 @@ def link(shared_link):
 @pytest.fixture(scope="module")
 def watched(lasting):
     """Where a relay runs that notes each signal to a process that it has waited for, and ends what stays soon."""
-    with far_side(lasting.python) as side:
-        side.settings["idle"] = 60.0
-        side.link(more={"process": WATCHED, "end_steps": shorter.RELAY}).leave()
+    with lasting_side(lasting.python, {"process": WATCHED, "end_steps": shorter.RELAY}) as side:
         yield side
 
 

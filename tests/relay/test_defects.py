@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 from support.leaks import gone
-from support.relayed import far_side
+from support.relayed import lasting_side
 
 from gateway.relay import wire
 from gateway.relay.loop import Loop, OwnLoop
@@ -43,9 +43,7 @@ def breaking(lasting):
     """Where a relay runs in which each of these methods fails for the commands that name it."""
     each = (name.split(".") for name in METHODS)
     text = "".join(f"_break_where_named({owner}, {method!r})\n" for owner, method in each)
-    with far_side(lasting.python) as side:
-        side.settings["idle"] = 60.0
-        side.link(more={"command": f"{BREAKS}{MARKED}{text}"}).leave()
+    with lasting_side(lasting.python, {"command": f"{BREAKS}{MARKED}{text}"}) as side:
         yield side
 
 

@@ -309,3 +309,12 @@ def far_side(python: str = sys.executable) -> Iterator[Far]:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)  # it may have gone; a pid is not used again so soon
             assert far.gone(), far.places
+
+
+@contextmanager
+def lasting_side(python: str = sys.executable, more: Mapping[str, str] = {}) -> Iterator[Far]:
+    """The same, and one relay runs there, a minute without a link too. `more`: see `Far.begin`."""
+    with far_side(python) as far:
+        far.settings["idle"] = 60.0
+        far.link(more=more).leave()
+        yield far
