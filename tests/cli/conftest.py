@@ -37,16 +37,24 @@ def _quiet(path):
 
 
 @pytest.fixture
-def doctor_here(home, capsys):
-    """Runs `dap doctor` in this process, in the test's own loop, which has to answer it."""
+def in_this_loop(home, capsys):
+    """Runs what a command is, once the command line is read, in the test's own loop, which has to answer it."""
 
-    async def run(env=MappingProxyType({})):
+    async def run(command, env=MappingProxyType({})):
         with environment(home, env):
-            code = await doctor._run("default", as_json=False, quiet=False)
+            code = await command
         out, err = capsys.readouterr()
         return Done(code, out.encode(), err)
 
     return run
+
+
+@pytest.fixture
+def doctor_here(in_this_loop):
+    """Runs `dap doctor` there."""
+    return lambda env=MappingProxyType({}): in_this_loop(
+        doctor._run("default", as_json=False, quiet=False), env
+    )
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,15 @@ import json
 import os
 import shlex
 import signal
-import socket
 import ssl
-import struct
 import time
 from base64 import b64decode
 
 import pytest
 from support.peer import once
 from support.served import config_for, served
+
+from gateway.peer_credentials import peer_pid
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -110,9 +110,7 @@ async def test_many_at_once_ask_for_one_token(tls_home):
     forget(tls_home)
     before = len(await tokens_made(tls_home))
     _, writer = await asyncio.open_unix_connection(str(tls_home.socket))
-    gateway, *_ = struct.unpack(
-        "3i", writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    )
+    gateway = peer_pid(writer.get_extra_info("socket"))
     writer.close()
 
     os.kill(gateway, signal.SIGSTOP)

@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from support.dap import Done, environment
 from support.fake_gateway import fake_gateway
 
 from gateway.cli.commands import probe as command
@@ -55,17 +54,10 @@ class Pod:
 
 
 @pytest.fixture
-def probed(home, capsys):
-    """Runs `dap probe web-0` in this process, in the test's own loop, which has to answer it."""
-
-    async def run(seconds=30.0):
-        with environment(home, {}):
-            target = Target.parse("default", None, "web-0", None)
-            code = await command._run(target, seconds, as_json=False, quiet=False)
-        out, err = capsys.readouterr()
-        return Done(code, out.encode(), err)
-
-    return run
+def probed(in_this_loop):
+    """Runs `dap probe web-0` in the test's own loop."""
+    target = Target.parse("default", None, "web-0", None)
+    return lambda seconds=30.0: in_this_loop(command._run(target, seconds, as_json=False, quiet=False))
 
 
 async def test_a_good_pod_passes_every_step(home):
