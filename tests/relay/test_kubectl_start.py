@@ -30,7 +30,7 @@ def test_what_a_plugin_writes_is_apart_and_the_rest_is_the_commands(link):
 def test_a_plugin_that_becomes_one_program_after_the_other_is_one_all_the_time(link, lasting):
     """In the middle of execve(2) a process shows no environment."""
     plugin = lasting.directory / "plugin"
-    plugin.write_text('#!/bin/sh\n[ $1 = 0 ] || { echo $1 >&2; exec "$0" $(($1 - 1)); }\n')
+    plugin.write_text('#!/bin/sh\n[ $1 = 0 ] && exec sleep 0.3\necho $1 >&2; exec "$0" $(($1 - 1))\n')
     plugin.chmod(0o700)
     said = link.run("sh", "-c", f"KUBERNETES_EXEC_INFO={{}} {plugin} 300; echo out", "arguments", **kubectl())
 
