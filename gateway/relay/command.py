@@ -43,6 +43,7 @@ class Command(Running):
         self._stderr_fd: int | None = None  # the pipe of a stderr that is separate from the terminal
         self._stderr_tail = b""
         self._kubectl: KubectlStart | None = None  # where the command is a kubectl that leads to a pod
+        self._unsure = False  # of the terminal's size in the pod: see `resize`
 
     def run(self, request: Request, directory: str, env: dict[str, str]) -> None:
         """Starts the process. A start that fails sets `result` instead of raising."""
@@ -69,9 +70,12 @@ class Command(Running):
         request.follow(self._loop, self.pid, self._refuse)
 
     def resize(self, size: tuple[int, int]) -> None:
-        """See `Running.resize`."""
+        """See `Running.resize`. A size that kubectl sees while it connects is dropped there (kubectl's
+        pkg/util/term/resizeevents.go), so kubectl is made to look again once the pod has said something.
+        """
         if self._terminal is not None and all(size):
             process.resize(self._terminal, size)
+            self._unsure = self._kubectl is not None and not self.journal.end
 
     def signal(self, number: int) -> None:
         """See `Running.signal`."""
@@ -160,6 +164,9 @@ class Command(Running):
             data = self._kubectl.output(self.pid, data, stderr=self._outs[fd] == wire.STDERR)
         if self.journal.closed or not data:
             return
+        if self._unsure:
+            self._unsure = False
+            process.kill_group(self.pid, signal.SIGWINCH)
         try:
             self.journal.append(self._outs[fd], data)
         except JournalFull:

@@ -55,6 +55,16 @@ def test_a_plugin_has_its_time_and_no_more(link, terminal):
     assert b"code?" not in said.stdout + said.stderr
 
 
+def test_a_size_that_is_told_before_the_pod_speaks_is_shown_to_kubectl_again_when_it_does(link):
+    """While kubectl connects it drops each size that it sees."""
+    connects = "trap '' WINCH; read x; trap 'stty size; exit' WINCH; echo out; while :; do sleep 0.05; done"
+    number = link.open("sh", "-c", connects, "arguments", **kubectl(), tty=[80, 24], raw=True, apart=True)
+    link.send(wire.encode_size(number, 200, 50))
+    link.say(wire.STDIN, number, b"\n")
+
+    assert link.finish(number).stdout == b"out\n50 200\n"
+
+
 def test_without_a_plugin_there_is_no_such_limit(link):
     assert link.run("sh", "-c", "sleep 1.5; echo late", "arguments", **kubectl(0.5)).stdout == b"late\n"
 
