@@ -1,4 +1,4 @@
-// Builds the page into the Python package, or, with --test, the tests into build/.
+// Builds the page into the Python package, or, with --test, the tests into build/tests.mjs: one process runs them all.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -76,9 +76,8 @@ async function buildTests() {
   const tests = (await readdir(join(here, "test"))).filter((name) => name.endsWith(".test.ts"));
   await build({
     ...common,
-    entryPoints: tests.map((name) => `test/${name}`),
-    outdir: "build",
-    outExtension: { ".js": ".mjs" },
+    stdin: { contents: tests.map((name) => `import "./${name}";`).join("\n"), resolveDir: join(here, "test") },
+    outfile: "build/tests.mjs",
     platform: "node",
     target: "node20",
     sourcemap: "inline",

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { mock, test } from "node:test";
+import { afterEach, mock, test } from "node:test";
 import { Acknowledger } from "../src/acknowledge.ts";
 
 const KIB = 1024;
+
+afterEach(() => mock.timers.reset());
 
 function watched(): { seen: Acknowledger; told: number[] } {
   mock.timers.reset();

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { after, mock, test } from "node:test";
+import { afterEach, mock, test } from "node:test";
 import type { Refused } from "../src/access.ts";
 import { LogFollow, type LogState } from "../src/logs/follow.ts";
 import { harmless, LineSplitter } from "../src/logs/lines.ts";
 
-after(() => mock.timers.reset());
+afterEach(() => mock.timers.reset());
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const at = (second: number, text: string, fraction = "5"): string => `2026-01-02T03:04:${String(second).padStart(2, "0")}.${fraction}Z ${text}\n`;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, mock, test } from "node:test";
+import { afterEach, mock, test } from "node:test";
 import type { Kept, SessionEvent } from "../src/events.ts";
 import { Session } from "../src/session.ts";
 import { FakeGateway } from "./support/gateway.ts";
@@ -8,7 +8,7 @@ import { FakeSocket } from "./support/socket.ts";
 const GRACE = 600;
 const SECOND = 1000;
 
-after(() => mock.timers.reset());
+afterEach(() => mock.timers.reset());
 
 interface Story {
   readonly session: Session;
