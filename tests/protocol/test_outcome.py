@@ -1,8 +1,7 @@
 """The vocabulary of outcomes: closed, and every row of it is something that can be said on the wire."""
 
 import json
-
-import pytest
+from itertools import product
 
 from gateway.protocol.outcome import CODES, Hop, Outcome, ended
 from gateway.protocol.status import SUCCESS, Status, failure
@@ -15,49 +14,47 @@ def test_hops_are_in_order():
     assert [str(hop) for hop in Hop] == HOPS
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_a_code_is_a_stable_word(code):
+def test_a_code_is_a_stable_word(subtests):
     """Lower case with underscores; the meaning is one line for a person."""
-    row = CODES[code]
+    for code, row in CODES.items():
+        with subtests.test(code):
+            assert code.replace("_", "").isalpha()
+            assert code == code.lower()
+            assert row.http in (0, 400, 401, 403, 404, 409, 410, 429, 500, 503, 504)
+            assert row.meaning
+            assert "\n" not in row.meaning
+            assert row.meaning[0].islower()
 
-    assert code.replace("_", "").isalpha()
-    assert code == code.lower()
-    assert row.http in (0, 400, 401, 403, 404, 409, 410, 429, 500, 503, 504)
-    assert row.meaning
-    assert "\n" not in row.meaning
-    assert row.meaning[0].islower()
 
-
-@pytest.mark.parametrize("message", ["", "words of the hop", 'q"uo<te>\n\u2028\ud800'])
-@pytest.mark.parametrize("code", CODES)
-def test_every_code_has_a_legal_status(code, message):
+def test_every_code_has_a_legal_status(subtests):
     """A Failure with reason and code that parses to itself, names hop and code, and is no exit code."""
-    status = Outcome(code, message).as_status()
-    parsed = Status.parse(status.json())
+    for code, message in product(CODES, ["", "words of the hop", 'q"uo<te>\n\u2028\ud800']):
+        with subtests.test(code, message=message):
+            status = Outcome(code, message).as_status()
+            parsed = Status.parse(status.json())
 
-    assert parsed is not None
-    assert not parsed.success
-    assert parsed.exit_code is None
-    assert parsed.code >= 400
-    assert parsed.reason
-    assert parsed.message.endswith(f"({code})")
-    assert str(CODES[code].hop) + ":" in parsed.message
-    assert (parsed.reason == "InternalError") == (parsed.code == 500)
-    assert json.loads(status.json(http=True))["kind"] == "Status"
+            assert parsed is not None
+            assert not parsed.success
+            assert parsed.exit_code is None
+            assert parsed.code >= 400
+            assert parsed.reason
+            assert parsed.message.endswith(f"({code})")
+            assert str(CODES[code].hop) + ":" in parsed.message
+            assert (parsed.reason == "InternalError") == (parsed.code == 500)
+            assert json.loads(status.json(http=True))["kind"] == "Status"
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_every_code_can_be_refused_and_ended_with(code):
+def test_every_code_can_be_refused_and_ended_with():
     """Our own clients get the code itself, the hop, and words."""
-    refused, end = Outcome(code).as_control("refused"), Outcome(code).as_control("end")
-
-    assert refused == {
-        "type": "refused",
-        "code": code,
-        "hop": str(CODES[code].hop),
-        "message": CODES[code].meaning,
+    refused = {
+        code: {"type": "refused", "code": code, "hop": str(row.hop), "message": row.meaning}
+        for code, row in CODES.items()
     }
-    assert end == refused | {"type": "end", "exitCode": None}
+
+    assert {code: Outcome(code).as_control("refused") for code in CODES} == refused
+    assert {code: Outcome(code).as_control("end") for code in CODES} == {
+        code: one | {"type": "end", "exitCode": None} for code, one in refused.items()
+    }
 
 
 def test_an_exit_is_the_commands_own():

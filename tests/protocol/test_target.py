@@ -1,5 +1,7 @@
 """Names, sizes and commands at the border: nothing that Kubernetes could not have as a name gets further."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,24 +25,33 @@ def parse(cluster="default", namespace="default", pod="web-0", container=None) -
     return Target.parse(cluster, namespace, pod, container)
 
 
-@pytest.mark.parametrize("name", BAD_NAMES + NOT_LABELS, ids=ascii)
+def not_refused(part: str, names: list[str], words: str) -> list[str]:
+    """The names of a part that are not refused in these words."""
+    found = []
+    for name in names:
+        try:
+            parse(**{part: name})
+            found.append(name)
+        except BadRequest as error:
+            if not re.search(words, str(error)):
+                found.append(name)
+    return found
+
+
 @pytest.mark.parametrize("part", ["cluster", "namespace", "container"])
-def test_what_is_no_label_is_refused(part, name):
+def test_what_is_no_label_is_refused(part):
     """Cluster, namespace and container are RFC 1123 labels. An empty container is one that is not named."""
-    if part == "container" and not name:
-        assert parse(container=name).container is None
-        return
-    with pytest.raises(BadRequest, match=f"is not a {part} name"):
-        parse(**{part: name})
+    unnamed = [""] if part == "container" else []
+
+    assert not_refused(part, BAD_NAMES + NOT_LABELS, f"is not a {part} name") == unnamed
+    assert parse(container="").container is None
 
 
-@pytest.mark.parametrize(
-    "name", [*BAD_NAMES, *NOT_SUBDOMAINS, *(f"deploy/{name}" for name in BAD_NAMES)], ids=ascii
-)
-def test_what_is_no_pod_is_refused(name):
+def test_what_is_no_pod_is_refused():
     """A pod is an RFC 1123 subdomain, alone or behind a kind."""
-    with pytest.raises(BadRequest, match=r"is not a pod name|cannot find pods by"):
-        parse(pod=name)
+    names = [*BAD_NAMES, *NOT_SUBDOMAINS, *(f"deploy/{name}" for name in BAD_NAMES)]
+
+    assert not_refused("pod", names, r"is not a pod name|cannot find pods by") == []
 
 
 @pytest.mark.parametrize(
