@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from support.claims import each_holds
 from support.compiled_relay import with_more
 from support.leaks import gone
 from support.served import cluster_at
@@ -62,21 +63,37 @@ def running(directory):
     return found
 
 
+REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+JSON = (("Content-Type", "application/json"),)
+KINDS = {
+    "/api": "APIVersions", "/apis": "APIGroupList", "/api/v1": "APIResourceList", "/apis/apps/v1": "APIResourceList",
+    "/apis/apps/v1/namespaces/default/deployments/api": "Deployment",
+}  # fmt: skip
+
+
+async def all_of(response):
+    return b"".join([part async for part in response.body])
+
+
 @pytest.mark.parametrize("mode", ["relay", "plain", "auto"])
-async def test_get_and_list(demo, mode):
+async def test_each_way_answers_the_same(demo, mode, subtests):
+    claims = (get_and_list, what_is_missing_is_said_in_the_servers_words, an_answer_that_is_too_long_is_an_error,
+              a_request_answers_in_bytes)  # fmt: skip
     async with backend_on(demo, mode) as backend:
-        pod = await backend.kube.get(POD)
-        assert [one["name"] for one in pod["spec"]["containers"]] == ["side", "main"]
-        found = await backend.kube.list("/api/v1/namespaces/default/pods?labelSelector=app%3Dapi")
-        assert {pod["metadata"]["labels"]["app"] for pod in found} == {"api"}
-        assert len(found) == 2
+        await each_holds(subtests, claims, lambda claim: claim(backend))
 
 
-@pytest.mark.parametrize("mode", ["relay", "plain"])
-async def test_what_is_missing_is_said_in_the_servers_words(demo, mode):
-    async with backend_on(demo, mode) as backend:
-        with pytest.raises(HopFailed) as failed:
-            await backend.kube.get(POD.replace("web-0", "nope"))
+async def get_and_list(backend):
+    pod = await backend.kube.get(POD)
+    assert [one["name"] for one in pod["spec"]["containers"]] == ["side", "main"]
+    found = await backend.kube.list("/api/v1/namespaces/default/pods?labelSelector=app%3Dapi")
+    assert {pod["metadata"]["labels"]["app"] for pod in found} == {"api"}
+    assert len(found) == 2
+
+
+async def what_is_missing_is_said_in_the_servers_words(backend):
+    with pytest.raises(HopFailed) as failed:
+        await backend.kube.get(POD.replace("web-0", "nope"))
 
     assert failed.value.code == "pod_not_found"
     assert failed.value.status.json(http=True) == (
@@ -85,35 +102,104 @@ async def test_what_is_missing_is_said_in_the_servers_words(demo, mode):
     )
 
 
-@pytest.mark.parametrize("mode", ["relay", "plain"])
-async def test_an_answer_that_is_too_long_is_an_error(demo, mode):
-    async with backend_on(demo, mode) as backend:
-        with pytest.raises(HopFailed, match="more than 100 bytes"):
-            await backend.kube.get(POD, size=100)
-        assert await backend.kube.get(POD)
+async def an_answer_that_is_too_long_is_an_error(backend):
+    with pytest.raises(HopFailed, match="more than 100 bytes"):
+        await backend.kube.get(POD, size=100)
+    assert await backend.kube.get(POD)
 
 
-async def test_without_a_relay_there_is_no_watch(demo):
+async def a_request_answers_in_bytes(backend):
+    for _ in range(2):
+        async with backend.kube.request("GET", POD) as response:
+            assert response.status == 200
+            assert json.loads(await all_of(response))["metadata"]["name"] == "web-0"
+
+
+async def test_without_a_relay_a_get_is_all(demo, subtests):
     async with backend_on(demo, "plain") as backend:
-        assert not backend.kube.watches
-        with pytest.raises(HopFailed, match="no watch"):
-            async for _ in backend.kube.watch("/api/v1/pods"):
-                pass
-        assert await backend.kube.may("create", "pods/exec", "default", "web-0") is None
+        claims = (there_is_no_watch, a_request_is_a_get)
+        await each_holds(subtests, claims, lambda claim: claim(backend))
 
 
-async def test_a_watch_ends_when_it_is_left(demo):
+async def there_is_no_watch(backend):
+    assert not backend.kube.watches
+    with pytest.raises(HopFailed, match="no watch"):
+        async for _ in backend.kube.watch("/api/v1/pods"):
+            pass
+    assert await backend.kube.may("create", "pods/exec", "default", "web-0") is None
+
+
+async def a_request_is_a_get(backend):
+    with pytest.raises(HopFailed, match="no POST without a relay"):
+        async with backend.kube.request("POST", REVIEW, JSON, b"{}"):
+            pass
+    with pytest.raises(HopFailed) as failed:
+        async with backend.kube.request("GET", POD.replace("web-0", "nope")):
+            pass
+    assert failed.value.code == "pod_not_found"
+
+
+async def test_with_a_relay_there_is_more(demo, subtests):
+    claims = (
+        a_watch_ends_when_it_is_left, it_may_ask_whether_it_may, a_refusal_is_an_answer_to_a_request,
+        a_request_has_headers_and_a_body, a_request_that_is_left_early_hurts_no_other,
+        what_is_no_part_of_the_api_is_nothing_for_the_proxy, the_demo_says_what_it_has_as_kubectl_asks,
+    )  # fmt: skip
     async with backend_on(demo) as backend:
-        assert backend.kube.watches
-        async with aclosing(backend.kube.watch("/api/v1/pods?resourceVersion=1")) as events:
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(anext(events), 0.5)
-        assert await backend.kube.get("/version")
+        await each_holds(subtests, claims, lambda claim: claim(backend))
 
 
-async def test_it_may_ask_whether_it_may(demo):
-    async with backend_on(demo) as backend:
-        assert await backend.kube.may("create", "pods/exec", "default", "web-0") is True
+async def a_watch_ends_when_it_is_left(backend):
+    assert backend.kube.watches
+    async with aclosing(backend.kube.watch("/api/v1/pods?resourceVersion=1")) as events:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(events), 0.5)
+    assert await backend.kube.get("/version")
+
+
+async def it_may_ask_whether_it_may(backend):
+    assert await backend.kube.may("create", "pods/exec", "default", "web-0") is True
+
+
+async def a_refusal_is_an_answer_to_a_request(backend):
+    async with backend.kube.request("GET", POD.replace("web-0", "nope")) as response:
+        assert response.status == 404
+        assert json.loads(await all_of(response))["reason"] == "NotFound"
+    async with backend.kube.request("GET", "/elsewhere") as response:
+        assert (response.status, await all_of(response)) == (403, b"Forbidden\n")
+
+
+async def a_request_has_headers_and_a_body(backend):
+    question = json.dumps(answers.review("create", "pods/exec", "default", "web-0")[1]).encode()
+
+    async def halves():
+        yield question[:20]
+        yield question[20:]
+
+    length = ("Content-Length", str(len(question)))
+    for body, headers in ((question, JSON), (halves(), (*JSON, length))):
+        async with backend.kube.request("POST", REVIEW, headers, body) as response:
+            assert response.status == 201
+            assert ("content-type", "application/json") in response.headers
+            assert json.loads(await all_of(response))["status"]["allowed"] is True
+
+
+async def a_request_that_is_left_early_hurts_no_other(backend):
+    async with backend.kube.request("GET", "/api/v1/pods?watch=true") as response:
+        assert response.status == 200
+        assert await backend.kube.get(POD)
+    assert backend.kube.asking == 0
+    assert await backend.kube.get(POD)
+
+
+async def what_is_no_part_of_the_api_is_nothing_for_the_proxy(backend):
+    for path in ("/", "/metrics", "/apisx", "/debug/pprof", "/logs/"):
+        with pytest.raises(HopFailed, match="403: Forbidden"):
+            await backend.kube.get(path)
+
+
+async def the_demo_says_what_it_has_as_kubectl_asks(backend):
+    assert {path: (await backend.kube.get(path))["kind"] for path in KINDS} == KINDS
 
 
 async def test_a_yes_is_good_for_a_while_and_for_what_was_asked_alone(demo):
@@ -128,75 +214,6 @@ async def test_a_yes_is_good_for_a_while_and_for_what_was_asked_alone(demo):
         for name in ("web-0", "web-0", "bash-0"):
             assert await backend.kube.may("create", "pods/exec", "default", name)
         assert len(asked) == 2
-
-
-REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-JSON = (("Content-Type", "application/json"),)
-
-
-async def all_of(response):
-    return b"".join([part async for part in response.body])
-
-
-@pytest.mark.parametrize("mode", ["relay", "plain", "auto"])
-async def test_a_request_answers_in_bytes(demo, mode):
-    async with backend_on(demo, mode) as backend:
-        for _ in range(2):
-            async with backend.kube.request("GET", POD) as response:
-                assert response.status == 200
-                assert json.loads(await all_of(response))["metadata"]["name"] == "web-0"
-
-
-async def test_a_refusal_is_an_answer_to_a_request(demo):
-    async with backend_on(demo) as backend:
-        async with backend.kube.request("GET", POD.replace("web-0", "nope")) as response:
-            assert response.status == 404
-            assert json.loads(await all_of(response))["reason"] == "NotFound"
-        async with backend.kube.request("GET", "/elsewhere") as response:
-            assert (response.status, await all_of(response)) == (403, b"Forbidden\n")
-
-
-async def test_a_request_has_headers_and_a_body(demo):
-    question = json.dumps(answers.review("create", "pods/exec", "default", "web-0")[1]).encode()
-
-    async def halves():
-        yield question[:20]
-        yield question[20:]
-
-    length = ("Content-Length", str(len(question)))
-    async with backend_on(demo) as backend:
-        for body, headers in ((question, JSON), (halves(), (*JSON, length))):
-            async with backend.kube.request("POST", REVIEW, headers, body) as response:
-                assert response.status == 201
-                assert ("content-type", "application/json") in response.headers
-                assert json.loads(await all_of(response))["status"]["allowed"] is True
-
-
-async def test_a_request_that_is_left_early_hurts_no_other(demo):
-    async with backend_on(demo) as backend:
-        async with backend.kube.request("GET", "/api/v1/pods?watch=true") as response:
-            assert response.status == 200
-            assert await backend.kube.get(POD)
-        assert backend.kube.asking == 0
-        assert await backend.kube.get(POD)
-
-
-async def test_without_a_relay_a_request_is_a_get(demo):
-    async with backend_on(demo, "plain") as backend:
-        with pytest.raises(HopFailed, match="no POST without a relay"):
-            async with backend.kube.request("POST", REVIEW, JSON, b"{}"):
-                pass
-        with pytest.raises(HopFailed) as failed:
-            async with backend.kube.request("GET", POD.replace("web-0", "nope")):
-                pass
-        assert failed.value.code == "pod_not_found"
-
-
-async def test_what_is_no_part_of_the_api_is_nothing_for_the_proxy(demo):
-    async with backend_on(demo) as backend:
-        for path in ("/", "/metrics", "/apisx", "/debug/pprof", "/logs/"):
-            with pytest.raises(HopFailed, match="403: Forbidden"):
-                await backend.kube.get(path)
 
 
 async def test_one_proxy_that_is_no_session(demo):
@@ -226,17 +243,6 @@ async def test_a_proxy_that_was_killed_is_started_again(demo):
         await backend.kube.get(POD)
         (other,) = await proxies(backend)
         assert other != one
-
-
-KINDS = {
-    "/api": "APIVersions", "/apis": "APIGroupList", "/api/v1": "APIResourceList", "/apis/apps/v1": "APIResourceList",
-    "/apis/apps/v1/namespaces/default/deployments/api": "Deployment",
-}  # fmt: skip
-
-
-async def test_the_demo_says_what_it_has_as_kubectl_asks(demo):
-    async with backend_on(demo) as backend:
-        assert {path: (await backend.kube.get(path))["kind"] for path in KINDS} == KINDS
 
 
 async def test_a_client_that_reads_no_answer_hurts_no_proxy(demo):
@@ -414,13 +420,13 @@ async def test_the_relay_of_this_version_has_its_proxy_after_an_earlier_ones(dem
         assert backend.kube._proxy._present.number > 1
 
 
-@pytest.mark.parametrize("features", [None, "proxy", {"proxy": 1}, [["proxy"]], []])
-async def test_features_that_are_no_list_of_words_are_none(demo, features):
+async def test_features_that_are_no_list_of_words_are_none(demo):
     async with backend_on(demo) as backend:
         link = await backend.link()
         assert link.offers("proxy")
-        link.about["features"] = features
-        assert not link.offers("proxy")
+        for features in (None, "proxy", {"proxy": 1}, [["proxy"]], []):
+            link.about["features"] = features
+            assert not link.offers("proxy"), features
 
 
 async def test_without_kubectl_there_is_a_reason(own_demo):
