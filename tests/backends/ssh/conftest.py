@@ -1,4 +1,4 @@
-"""Fixtures: keys of OpenSSH's making, and an agent."""
+"""Fixtures: keys, and an agent."""
 
 import shutil
 import subprocess
@@ -16,11 +16,11 @@ def agent(tmp_path):
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
-    """Keys a to h; `rsa`, which is `pem` too, without a public key; `authority`, which has certified h in h-cert.pub. Tests copy them."""
+    """Keys a to h of OpenSSH's making; `rsa`, which is `pem` too, without a public key; `authority`, which has certified h in h-cert.pub. Tests copy them."""
     folder = tmp_path_factory.mktemp("keys")
     for name in (*"abcdefgh", "authority"):
         openssh.key(folder / name, comment=name)
-    openssh.key(folder / "rsa", "rsa", bits=2048)
+    openssh.rsa_key(folder / "rsa")
     shutil.copy(folder / "rsa", folder / "pem")
     subprocess.run(
         ["ssh-keygen", "-q", "-p", "-N", "", "-m", "PKCS8", "-f", folder / "pem"],

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import asyncssh
 import pytest
 import structlog
-from support.openssh import Sshd, certificate, key, public, ssh, sshd
+from support.openssh import Sshd, certificate, key, public, rsa_key, ssh, sshd
 
 from gateway.backends.ssh.ask import ask
 from gateway.backends.ssh.settings import Destination, SshSettings
@@ -276,7 +276,7 @@ def keys(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")
     for name in ("key", "other", "ca"):
         key(folder / name)
-    key(folder / "rsa", "rsa", bits=2048)
+    rsa_key(folder / "rsa")
     key(folder / "ecdsa", "ecdsa")
     certificate(folder / "key", folder / "ca", "-n", "localhost", host=True)
     return folder
