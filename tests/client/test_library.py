@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from support.claims import each_holds
 from support.served import TOKEN, cluster_at, config_for, served
 from support.waiting import until
 
@@ -26,7 +27,13 @@ async def config(demo, tmp_path):
         yield replace(config_for(), url=running.url, token=TOKEN)
 
 
-async def test_commands(config):
+async def test_what_a_program_can_do(config, subtests):
+    claims = (commands, a_living_command_and_its_streams, a_reader_gets_all_while_the_command_is_waited_for,
+              output_that_nobody_reads_any_more_holds_up_no_wait, logs_and_ports)  # fmt: skip
+    await each_holds(subtests, claims, lambda claim: claim(config))
+
+
+async def commands(config):
     async with connect(config=config) as gateway:
         pod = gateway.pod("web-0")
         done = await pod.run(["sh", "-c", "cat; echo err >&2; exit 3"], stdin=b"\xff in")
@@ -54,17 +61,7 @@ async def test_commands(config):
         assert (await gateway.get("/api/v1/namespaces/default/pods/web-0"))["metadata"]["name"] == "web-0"
 
 
-async def test_a_command_that_is_cut_off_is_ended_in_the_pod(config, tmp_path):
-    file = tmp_path / "alive"
-    async with connect(config=config) as gateway:
-        with pytest.raises(TimeoutError):
-            await gateway.pod("web-0").run(
-                ["sh", "-c", f"trap 'rm {file}' HUP TERM; touch {file}; sleep 100 & wait"], timeout=2
-            )
-        await until(lambda: not file.exists())
-
-
-async def test_a_living_command_and_its_streams(config):
+async def a_living_command_and_its_streams(config):
     async with (
         connect(config=config) as gateway,
         gateway.pod("web-0").exec(["sh", "-c", "cat; echo end >&2; exit 5"]) as one,
@@ -78,7 +75,7 @@ async def test_a_living_command_and_its_streams(config):
 MUCH = b"x" * (4 << 20)  # more than waits for a reader
 
 
-async def test_a_reader_gets_all_while_the_command_is_waited_for(config):
+async def a_reader_gets_all_while_the_command_is_waited_for(config):
     async def iterated(output):
         parts = []
         async for part in output:
@@ -99,7 +96,7 @@ async def test_a_reader_gets_all_while_the_command_is_waited_for(config):
         assert (out.result() == MUCH, err.result(), code.result()) == (True, b"", 5)
 
 
-async def test_output_that_nobody_reads_any_more_holds_up_no_wait(config):
+async def output_that_nobody_reads_any_more_holds_up_no_wait(config):
     async def left(output):
         async for _ in output:
             break
@@ -118,7 +115,7 @@ async def test_output_that_nobody_reads_any_more_holds_up_no_wait(config):
             assert (await code, await one.stdout.read(), await one.stderr.read()) == (5, b"", b"")
 
 
-async def test_logs_and_ports(config):
+async def logs_and_ports(config):
     async def serve(_, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Own: 1\r\n\r\nhi")
         writer.close()
@@ -140,6 +137,16 @@ async def test_logs_and_ports(config):
                 assert (await anext(forward.states())).state == "healthy"
             reply = await gateway.curl(f"http://127.0.0.1:{port}/", timeout=20)
         assert (reply.status, reply.body, dict(reply.headers)["X-Own"]) == (200, b"hi", "1")
+
+
+async def test_a_command_that_is_cut_off_is_ended_in_the_pod(config, tmp_path):
+    file = tmp_path / "alive"
+    async with connect(config=config) as gateway:
+        with pytest.raises(TimeoutError):
+            await gateway.pod("web-0").run(
+                ["sh", "-c", f"trap 'rm {file}' HUP TERM; touch {file}; sleep 100 & wait"], timeout=2
+            )
+        await until(lambda: not file.exists())
 
 
 async def test_the_face_that_blocks(config, tmp_path):
@@ -170,29 +177,22 @@ async def test_the_face_that_blocks(config, tmp_path):
     assert await asyncio.to_thread(program) == "content"
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
+async def test_examples(config, home, subtests):
+    env = home.env | {"DAP_GATEWAY_URL": config.url, "DAP_GATEWAY_TOKEN": config.token}
+    for words, said in (
         ("everywhere.py deploy/api -- echo here", b"api-7c9d8f6b5d-4xkzq: here"),
         ("wait_for_line.py deploy/api nothing 20", b"nothing more will be written here"),
         (f"round_trip.py web-0 {__file__}", b"the same: True\ngone\n"),
-    ],
-    ids=["everywhere", "wait_for_line", "round_trip"],
-)  # fmt: skip
-async def test_examples(config, home, words, said):
-    name, *rest = words.split()
-    env = home.env | {"DAP_GATEWAY_URL": config.url, "DAP_GATEWAY_TOKEN": config.token}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        EXAMPLES / name,
-        *rest,
-        env=env,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert (process.returncode, err) == (0, b"")
-    assert said in out
+    ):
+        name, *rest = words.split()
+        with subtests.test(name):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, EXAMPLES / name, *rest, env=env,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            out, err = await process.communicate()
+            assert (process.returncode, err) == (0, b"")
+            assert said in out
 
 
 def test_an_iterator_that_is_dropped_late_holds_up_nothing():
