@@ -23,27 +23,27 @@ def followed(*parts):
     return modes
 
 
-@pytest.mark.parametrize(("setting", "undoing"), ONE_BY_ONE)
-def test_what_is_set_is_undone_wherever_the_output_is_cut(setting, undoing):
-    text = b"text " + setting + b" more\r\n"
+def test_what_is_set_is_undone_wherever_the_output_is_cut():
+    for setting, undoing in ONE_BY_ONE:
+        text = b"text " + setting + b" more\r\n"
 
-    for cut in range(len(text) + 1):
-        assert followed(text[:cut], text[cut:]).undoing == undoing
-    assert followed(*(bytes([byte]) for byte in text)).undoing == undoing
-
-
-@pytest.mark.parametrize(("setting", "undoing"), ONE_BY_ONE)
-def test_what_the_program_has_undone_itself_is_left_alone(setting, undoing):
-    assert followed(setting + b"screen" + undoing).undoing == b""
-    assert followed(undoing).undoing == b""
+        for cut in range(len(text) + 1):
+            assert followed(text[:cut], text[cut:]).undoing == undoing, setting
+        assert followed(*(bytes([byte]) for byte in text)).undoing == undoing, setting
 
 
-@pytest.mark.parametrize(("setting", "undoing"), ONE_BY_ONE)
-def test_what_sets_the_modes_sets_the_same_ones(setting, undoing):
-    modes = followed(b"\x1b[?1006h" + setting)
+def test_what_the_program_has_undone_itself_is_left_alone():
+    for setting, undoing in ONE_BY_ONE:
+        assert followed(setting + b"screen" + undoing).undoing == b"", setting
+        assert followed(undoing).undoing == b"", undoing
 
-    assert followed(modes.setting).undoing == modes.undoing
-    assert undoing in modes.undoing
+
+def test_what_sets_the_modes_sets_the_same_ones():
+    for setting, undoing in ONE_BY_ONE:
+        modes = followed(b"\x1b[?1006h" + setting)
+
+        assert followed(modes.setting).undoing == modes.undoing, setting
+        assert undoing in modes.undoing, setting
 
 
 def test_several_in_one_sequence_and_three_ways_to_one_screen():

@@ -195,54 +195,55 @@ def test_a_public_url_loses_its_slash(write):
     assert load(write('[gateway]\npublic_url = "https://x/"\n')).public_url == "https://x"
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("x", "not valid TOML"),
-        ("[gateway", "not valid TOML"),
-        (b"\xff\xfe\x00", "cannot read"),
-        ("[gatway]\n", "unknown table 'gatway'"),
-        ("gateway = 1\n", "gateway must be a table"),
-        ("[clusters]\ndefault = 1\n", "default must be a table"),
-        ("[clusters.default]\nmode = 'fast'\n", "use one of auto, relay, plain"),
-        ("[clusters.default]\nvmm = 'x'\n", "unknown setting clusters.default.vmm"),
-        ("[gateway]\nlisten = 8080\n", "gateway.listen must be text"),
-        ("[gateway]\nlistn = 'x'\n", "unknown setting gateway.listn"),
-        ("[gateway]\nallowed_hosts = [1]\n", "gateway.allowed_hosts must be text"),
-        ("[limits]\nping = 0\n", "limits.ping must be a number above 0"),
-        ("[limits]\nping = -1\n", "above 0"),
-        ("[limits]\nping = '1'\n", "above 0"),
-        ("[limits]\nping = true\n", "above 0"),
-        ("[limits]\nping = nan\n", "above 0"),
-        ("[limits]\nping = inf\n", "above 0"),
-        ("[limits]\njournal_memory = 0.5\n", "above 0"),
-        ("[limits]\nidle = -1\n", "0 (off) or a number above it"),
-        ("[limits]\nsessions = 0.5\n", "0 (off) or a number above it"),
-        ("[limits]\nsessions_per_target = true\n", "0 (off) or a number above it"),
-        ("[limits]\nnope = 1\n", "unknown setting limits.nope"),
-        ("[clusters.UPPER]\n", "cluster name"),
-        ("[clusters.default]\nnamespace = 'Shop'\n", "'Shop' is not a namespace name"),
-        ("[clusters.default]\nnamespace = '-n'\n", "clusters.default.namespace ("),
-        ("[clusters.'a/b']\n", "cluster name"),
-        ("[clusters.default]\nvm = '-T'\n", "clusters.default.vm ("),
-        ("[clusters.default]\nvm = 'far:-T'\n", "'far:-T'; name an Incus instance"),
-        ("[clusters.default]\nvm = ':runner'\n", "name an Incus instance"),
-        ("[clusters.default]\nvm = 'far:'\n", "name an Incus instance"),
-        ("[clusters.default]\nincus_project = '-x'\n", "'-x'; name an Incus project"),
-        ('[clusters.default]\nincus_project = "a\\u001bb"\n', "clusters.default.incus_project ("),
-        ("[clusters.default]\nkubectl = ''\n", "clusters.default.kubectl ("),
-        ("[clusters.default]\nkubectl = '  '\n", "name a program"),
-        ("[clusters.default]\nkubectl = '-v kubectl'\n", "name a program"),
-        ("[clusters.default]\nkubectl = 'k3s \"'\n", "name a program"),
-        ('[clusters.default]\nkubectl = "a\\u0000b"\n', "name a program"),
-    ],
-)
-def test_what_cannot_be_used_is_named(write, text, words):
-    with pytest.raises(ConfigError) as caught:
-        load(write(text))
+UNUSABLE = [
+    ("x", "not valid TOML"),
+    ("[gateway", "not valid TOML"),
+    (b"\xff\xfe\x00", "cannot read"),
+    ("[gatway]\n", "unknown table 'gatway'"),
+    ("gateway = 1\n", "gateway must be a table"),
+    ("[clusters]\ndefault = 1\n", "default must be a table"),
+    ("[clusters.default]\nmode = 'fast'\n", "use one of auto, relay, plain"),
+    ("[clusters.default]\nvmm = 'x'\n", "unknown setting clusters.default.vmm"),
+    ("[gateway]\nlisten = 8080\n", "gateway.listen must be text"),
+    ("[gateway]\nlistn = 'x'\n", "unknown setting gateway.listn"),
+    ("[gateway]\nallowed_hosts = [1]\n", "gateway.allowed_hosts must be text"),
+    ("[limits]\nping = 0\n", "limits.ping must be a number above 0"),
+    ("[limits]\nping = -1\n", "above 0"),
+    ("[limits]\nping = '1'\n", "above 0"),
+    ("[limits]\nping = true\n", "above 0"),
+    ("[limits]\nping = nan\n", "above 0"),
+    ("[limits]\nping = inf\n", "above 0"),
+    ("[limits]\njournal_memory = 0.5\n", "above 0"),
+    ("[limits]\nidle = -1\n", "0 (off) or a number above it"),
+    ("[limits]\nsessions = 0.5\n", "0 (off) or a number above it"),
+    ("[limits]\nsessions_per_target = true\n", "0 (off) or a number above it"),
+    ("[limits]\nnope = 1\n", "unknown setting limits.nope"),
+    ("[clusters.UPPER]\n", "cluster name"),
+    ("[clusters.default]\nnamespace = 'Shop'\n", "'Shop' is not a namespace name"),
+    ("[clusters.default]\nnamespace = '-n'\n", "clusters.default.namespace ("),
+    ("[clusters.'a/b']\n", "cluster name"),
+    ("[clusters.default]\nvm = '-T'\n", "clusters.default.vm ("),
+    ("[clusters.default]\nvm = 'far:-T'\n", "'far:-T'; name an Incus instance"),
+    ("[clusters.default]\nvm = ':runner'\n", "name an Incus instance"),
+    ("[clusters.default]\nvm = 'far:'\n", "name an Incus instance"),
+    ("[clusters.default]\nincus_project = '-x'\n", "'-x'; name an Incus project"),
+    ('[clusters.default]\nincus_project = "a\\u001bb"\n', "clusters.default.incus_project ("),
+    ("[clusters.default]\nkubectl = ''\n", "clusters.default.kubectl ("),
+    ("[clusters.default]\nkubectl = '  '\n", "name a program"),
+    ("[clusters.default]\nkubectl = '-v kubectl'\n", "name a program"),
+    ("[clusters.default]\nkubectl = 'k3s \"'\n", "name a program"),
+    ('[clusters.default]\nkubectl = "a\\u0000b"\n', "name a program"),
+]
 
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
+
+def test_what_cannot_be_used_is_named(write, subtests):
+    for text, words in UNUSABLE:
+        with subtests.test(repr(text)):
+            with pytest.raises(ConfigError) as caught:
+                load(write(text))
+
+            assert words in str(caught.value)
+            assert "\n" not in str(caught.value)
 
 
 def test_kubectl_is_the_words_of_a_command_and_the_context_comes_behind_them(write):
