@@ -1,6 +1,5 @@
 """Negotiation: every row of the table, alone and against the others."""
 
-
 from gateway.protocol.subprotocols import (
     BASE64_CHANNEL,
     CHANNEL,

@@ -114,11 +114,12 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize(("line", "field", "expected"), LINES)
-async def test_a_line_means_what_it_means_to_ssh(asked, monkeypatch, line, field, expected):
+async def test_a_line_means_what_it_means_to_ssh(asked, monkeypatch, subtests):
     monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
     monkeypatch.setenv("MY_AGENT", "/mine")
-    assert getattr(await asked(line), field) == expected
+    for line, field, expected in LINES:
+        with subtests.test(repr(line), field=field):
+            assert getattr(await asked(line), field) == expected
 
 
 async def test_what_the_setting_names_wins(asked):
