@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from support.connect_proxy import connect_proxy
 from support.fake_gateway import fake_tcp_gateway
+from support.repeated import again
 from support.tls_front import listener, tls_front
 
 from gateway.client.connection import attach
@@ -101,8 +102,16 @@ def test_what_no_proxy_does_not_name_goes_through_the_proxy(env, excepted, url):
     assert chosen(url) == "p:8"
 
 
-@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-@pytest.mark.parametrize("text", ["socks5://ann:s3cret@p:8", "socks5h://p:8", "socks4://p", "socks://p"])
+SOCKS = ["socks5://ann:s3cret@p:8", "socks5h://p:8", "socks4://p", "socks://p"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("HTTPS_PROXY", text) for text in SOCKS), ("https_proxy", SOCKS[0]), ("ALL_PROXY", SOCKS[0]),
+        *(again(name, text) for name in ("https_proxy", "ALL_PROXY") for text in SOCKS[1:]),
+    ],
+)  # fmt: skip
 async def test_socks_is_refused_in_words_for_both(env, name, text):
     env(**{name: text})
     endpoint = Endpoint("https://dap.example.com", token="t")
