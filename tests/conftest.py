@@ -1,7 +1,6 @@
 """Fixtures: a chain to test against, a gateway on it, and the check that a test leaves nothing behind."""
 
 import gc
-import logging
 import os
 import signal
 import sys
@@ -59,23 +58,21 @@ def home(tmp_path):
 
 
 @pytest.fixture
-def called(home, capsys):
-    """Runs `dap` in this process and not in one of its own, for what opens no session; from a thread where the test's loop
-    has to answer it.
+def called(home, capfdbinary):
+    """Runs `dap` in this process and not in one of its own, without input. What answers it is in a loop `beside`; in the
+    test's own, where it is called from a thread and opens no session.
     """
 
     def run(*arguments, env=MappingProxyType({})):
         from gateway.cli.main import main
 
+        capfdbinary.readouterr()
         with environment(home, {"COLUMNS": "80", **env}) as patch:
             patch.setattr(sys, "argv", ["dap", *arguments])
-            try:
-                with pytest.raises(SystemExit) as ended:
-                    main()
-            finally:
-                logging.disable(logging.NOTSET)
-        out, err = capsys.readouterr()
-        return Done(ended.value.code, out.encode(), err)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        out, err = capfdbinary.readouterr()
+        return Done(ended.value.code, out, err.decode())
 
     return run
 

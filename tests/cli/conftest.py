@@ -3,7 +3,6 @@
 import signal
 import socket
 import subprocess
-from contextlib import contextmanager
 from types import MappingProxyType
 
 import pytest
@@ -15,9 +14,18 @@ from gateway.cli.commands import doctor
 
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory):
-    """A home with a `dap serve --demo` that runs, for all tests: none of them may change it."""
-    with _serving(tmp_path_factory.mktemp("home")) as home:
-        yield home
+    """A home with a `dap serve --demo` that runs, with TLS, too, for all tests: none of them may change it."""
+    home = Home(tmp_path_factory.mktemp("home"))
+    process = subprocess.Popen(
+        [*DAP, "serve", "--demo", "--listen", "127.0.0.1:0"],
+        env=home.env | {"DAP_GATEWAY_TLS_LISTEN": "localhost:0"},
+        stdout=-1,
+        stderr=subprocess.DEVNULL,
+    )
+    assert b"http://" in process.stdout.readline()
+    yield home
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
 
 
 @pytest.fixture
@@ -55,25 +63,3 @@ def doctor_here(in_this_loop):
     return lambda env=MappingProxyType({}): in_this_loop(
         doctor._run("default", as_json=False, quiet=False), env
     )
-
-
-@pytest.fixture(scope="module")
-def tls_home(tmp_path_factory):
-    """Another one for all tests of a module, which listens with TLS, too."""
-    with _serving(tmp_path_factory.mktemp("home"), DAP_GATEWAY_TLS_LISTEN="localhost:0") as home:
-        yield home
-
-
-@contextmanager
-def _serving(folder, **env):
-    home = Home(folder)
-    process = subprocess.Popen(
-        [*DAP, "serve", "--demo", "--listen", "127.0.0.1:0"],
-        env=home.env | env,
-        stdout=-1,
-        stderr=subprocess.DEVNULL,
-    )
-    assert b"http://" in process.stdout.readline()
-    yield home
-    process.send_signal(signal.SIGTERM)
-    process.communicate()

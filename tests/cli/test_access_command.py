@@ -6,6 +6,7 @@ import time
 
 import pytest
 from aiohttp import web
+from support.beside import beside
 from support.fake_gateway import fake_gateway
 from support.repeated import again
 from test_list_and_kill import nobody
@@ -21,13 +22,13 @@ def grant(**more):
     return body | more
 
 
-async def test_a_table_for_people(home):
+def test_a_table_for_people(home, called):
     rows = [
         grant(kind="ticket", target=None, name="aaaa", address=None, agent=None, used=None, sessions=0),
         grant(),
     ]
-    async with fake_gateway(nobody, home.socket, http={PATH: (200, {"access": rows})}):
-        done = await home.dap("access")
+    with beside(fake_gateway(nobody, home.socket, http={PATH: (200, {"access": rows})})):
+        done = called("access")
 
     lines = [line.split() for line in done.out.decode().splitlines()]
     assert (done.code, done.err) == (0, "")

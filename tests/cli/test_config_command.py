@@ -9,12 +9,10 @@ from support.dap import on_a_terminal
 from gateway.cli.commands.config import document
 
 
-async def test_init_writes_a_private_file_that_show_explains(home):
+def test_init_writes_a_private_file_that_show_explains(home, called):
     path = home.path / "config" / "dap" / "config.toml"
-    done = await home.dap("config", "init", "--ssh-host", 'o"ps@mgmt', "--listen", "localhost:9000")
-    shown = await home.dap(
-        "config", "show", "--json", env={"DAP_RUNNER_VM": "vm9", "DAP_GATEWAY_TOKEN": "geheim"}
-    )
+    done = called("config", "init", "--ssh-host", 'o"ps@mgmt', "--listen", "localhost:9000")
+    shown = called("config", "show", "--json", env={"DAP_RUNNER_VM": "vm9", "DAP_GATEWAY_TOKEN": "geheim"})
 
     assert done.code == 0
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -90,11 +88,11 @@ def test_show_has_no_password_of_any_url(called):
         assert b"https://a,https://****@b" in done.out
 
 
-async def test_a_file_that_is_not_toml_is_one_line(home):
+def test_a_file_that_is_not_toml_is_one_line(home, called):
     path = home.path / "config" / "dap" / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text("vm = dap-runner\n")
-    done = await home.dap("config", "show")
+    done = called("config", "show")
 
     assert done.code == 2
     assert done.err.startswith(f"dap: {path} is not valid TOML: ")
@@ -110,7 +108,7 @@ def test_the_document_is_toml_with_every_setting_as_a_comment():
     assert tomllib.loads(text.replace("# ssh_", "ssh_"))
 
 
-async def test_an_empty_home_takes_nothing_from_the_working_directory(home, called, monkeypatch, tmp_path):
+def test_an_empty_home_takes_nothing_from_the_working_directory(called, monkeypatch, tmp_path):
     """Neither settings nor key nor token: somebody else may have written what lies there."""
     (tmp_path / ".config" / "dap").mkdir(parents=True)
     (tmp_path / ".config" / "dap" / "config.toml").write_text('[clusters.default]\nvm = "trap"\n')
@@ -118,7 +116,7 @@ async def test_an_empty_home_takes_nothing_from_the_working_directory(home, call
     monkeypatch.chdir(tmp_path)
     assert b"# no cluster is configured: run" in called("config", "show", env=env).out
     env["DAP_RUNNER_MODE"] = "auto"
-    done = await home.dap("config", "show", "--json", env=env, cwd=tmp_path)
+    done = called("config", "show", "--json", env=env)
 
     assert done.code == 0, done.err
     shown = json.loads(done.out)

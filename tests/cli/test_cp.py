@@ -7,22 +7,22 @@ import pytest
 from support.repeated import again
 
 
-async def test_there_and_back(home, at, tmp_path):
+def test_there_and_back(called, at, tmp_path):
     origin = tmp_path / "x"
     (origin / "sub").mkdir(parents=True)
     (origin / "sub" / "f").write_bytes(os.urandom(300_000))
     (origin / "link").symlink_to("sub/f")
     (origin / "out").symlink_to("/etc")
-    out = await home.dap("cp", str(origin), "web-0:copy", env=at)
+    out = called("cp", str(origin), "web-0:copy", env=at)
     assert (out.code, out.out) == (1, b"")
     assert out.err == "dap: not copied: out: the link leads out of what is copied, to /etc\n"
-    back = await home.dap("cp", "deploy/api:nothing", str(tmp_path / "y"), env=at)
+    back = called("cp", "deploy/api:nothing", str(tmp_path / "y"), env=at)
     assert (back.code, back.err) == (1, "dap: deploy/api:nothing: no such file or directory\n")
-    back = await home.dap("cp", "web-0:copy", str(tmp_path / "y"), "--json", env=at)
+    back = called("cp", "web-0:copy", str(tmp_path / "y"), "--json", env=at)
     row = json.loads(back.out)
     assert (back.code, back.err, row["files"], row["bytes"], row["unverified"]) == (0, "", 1, 300_000, 0)
     assert (tmp_path / "y" / "link").read_bytes() == (origin / "sub" / "f").read_bytes()
-    one = await home.dap("cp", "web-0:copy/sub/f", str(tmp_path), env=at)
+    one = called("cp", "web-0:copy/sub/f", str(tmp_path), env=at)
     assert (one.code, one.out, one.err) == (0, b"", "")
 
 

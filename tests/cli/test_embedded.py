@@ -38,9 +38,9 @@ async def test_a_command_runs_its_own_gateway_and_says_so(home, chain):
     assert [line["exit_code"] for line in lines if line["event"] == "session_closed"] == [4, 0]
 
 
-async def test_without_a_place_for_its_log_it_works_and_says_so(home, chain):
+def test_without_a_place_for_its_log_it_works_and_says_so(home, called, chain):
     (home.path / "state").write_text("no directory")
-    done = await home.dap("exec", "web-0", "--", "true", env=chain)
+    done = called("exec", "web-0", "--", "true", env=chain)
 
     assert done.code == 0
     _, told = done.err.splitlines()
@@ -71,8 +71,8 @@ async def test_input_that_cannot_be_read_is_no_end_of_it(home, chain):
     )  # fmt: skip
 
 
-async def test_probe_through_it(home, chain):
-    assert (await home.dap("probe", "web-0", env=chain)).code == 0
+def test_probe_through_it(called, chain):
+    assert called("probe", "web-0", env=chain).code == 0
 
 
 async def test_a_passphrase_is_asked_on_the_terminal(home, chain, tmp_path):

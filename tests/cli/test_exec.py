@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 import pytest
+from support.beside import beside
 from support.dap import DAP, on_a_terminal
 from support.fake_gateway import a_failure, fake_gateway, fake_tcp_gateway
 from support.repeated import again
@@ -90,56 +91,56 @@ def test_a_wrong_place_for_the_command_is_told(called):
     assert "No such option '--nonsense'" in unknown.err
 
 
-async def test_a_hop_that_failed_is_named_and_gives_125(home):
-    async with fake_gateway(ending(Outcome("ssh_lost", "gone \x1b[2J\x9b")), home.socket):
-        done = await home.dap("exec", "web-0", "--", "ls")
+def test_a_hop_that_failed_is_named_and_gives_125(home, called):
+    with beside(fake_gateway(ending(Outcome("ssh_lost", "gone \x1b[2J\x9b")), home.socket)):
+        done = called("exec", "web-0", "--", "ls")
 
     assert done.code == 125
     assert done.err == "dap: ssh: gone \\x1b[2J\\x9b (ssh_lost)\n"
 
 
-async def test_a_refusal_has_the_exit_status_of_its_cause(home):
+def test_a_refusal_has_the_exit_status_of_its_cause(home, called):
     async def script(client):
         await client.refuse(Outcome("start_failed", 'exec: "nope": executable file not found in $PATH'))
 
-    async with fake_gateway(script, home.socket):
-        done = await home.dap("exec", "web-0", "--", "nope")
+    with beside(fake_gateway(script, home.socket)):
+        done = called("exec", "web-0", "--", "nope")
 
     assert done.code == 127
     assert done.err == 'dap: pod: exec: "nope": executable file not found in $PATH (start_failed)\n'
 
 
-async def test_words_of_a_newer_gateway_are_passed_on(home):
+def test_words_of_a_newer_gateway_are_passed_on(home, called):
     async def script(client):
         end = {"type": "end", "code": "warp_lost", "hop": "warp", "message": "core breach", "exitCode": None}
         await client.hello()
         await client.say(Control({"type": "never-heard-of"}), Control(end), Output(9, b"?"))
         await client.end(Outcome("gateway_error"))
 
-    async with fake_gateway(script, home.socket):
-        done = await home.dap("exec", "web-0", "--", "ls")
+    with beside(fake_gateway(script, home.socket)):
+        done = called("exec", "web-0", "--", "ls")
 
     assert done.code == 125
     assert "(" in done.err
 
 
-async def test_a_gateway_that_vanishes_is_a_failed_hop(home):
+def test_a_gateway_that_vanishes_is_a_failed_hop(home, called):
     async def script(client):
         await client.hello()
         await client.out(b"some")
         client.connection.transport.abort()
 
-    async with fake_gateway(script, home.socket):
-        done = await home.dap("exec", "web-0", "--", "ls")
+    with beside(fake_gateway(script, home.socket)):
+        done = called("exec", "web-0", "--", "ls")
 
     assert (done.code, done.out) == (125, b"some")
     assert done.err == "dap: gateway: the connection to the gateway was lost (gateway_lost)\n"
 
 
-async def test_a_refused_upgrade_is_told_in_the_words_of_its_status(home):
+def test_a_refused_upgrade_is_told_in_the_words_of_its_status(home, called):
     refuse = (403, a_failure(403, "Origin is not allowed"))
-    async with fake_gateway(echo, home.socket, refuse=refuse):
-        done = await home.dap("exec", "web-0", "--", "ls")
+    with beside(fake_gateway(echo, home.socket, refuse=refuse)):
+        done = called("exec", "web-0", "--", "ls")
 
     assert done.code == 125
     assert done.err == "dap: gateway: the gateway refused: Origin is not allowed (gateway_refused)\n"
@@ -230,20 +231,20 @@ async def test_a_blocked_stdout_stops_the_sender_and_loses_nothing(home):
     assert (len(out), process.returncode, err) == (size, 0, b"")
 
 
-async def test_run_goes_to_the_runner(home):
-    async with fake_gateway(ending(0), home.socket) as gateway:
-        done = await home.dap("run", "--cluster", "east", "--", "kubectl", "get", "pods", "-A")
+def test_run_goes_to_the_runner(home, called):
+    with beside(fake_gateway(ending(0), home.socket)) as gateway:
+        done = called("run", "--cluster", "east", "--", "kubectl", "get", "pods", "-A")
 
     assert done.code == 0
     assert gateway.clients[0].path == "/gateway/v1/clusters/east/run"
     assert gateway.clients[0].argv == ["kubectl", "get", "pods", "-A"]
 
 
-async def test_a_pod_of_a_workload_in_another_cluster(home):
+def test_a_pod_of_a_workload_in_another_cluster(home, called):
     """Its kind may be written as kubectl prints it; and that the command is to be killed is asked of the gateway."""
-    async with fake_gateway(ending(0), home.socket) as gateway:
+    with beside(fake_gateway(ending(0), home.socket)) as gateway:
         words = ("deployment.apps/api", "--cluster", "east", "-n", "shop", "--kill-on-disconnect")
-        await home.dap("exec", *words, "--", "sleep", "9")
+        called("exec", *words, "--", "sleep", "9")
 
     assert gateway.clients[0].path == "/clusters/east/api/v1/namespaces/shop/pods/deployment%2Fapi/exec"
     assert ("killOnDisconnect", "true") in gateway.clients[0].query
@@ -278,9 +279,9 @@ async def test_whoever_sits_there_is_told_what_is_to_be_known_of_the_pod(home, v
 
 
 @pytest.mark.repetition
-async def test_a_pod_may_be_named_with_a_kind_in_capitals(home):
-    async with fake_gateway(ending(0), home.socket) as gateway:
-        await home.dap("exec", "Deployment/api", "-n", "shop", "--", "ls")
+def test_a_pod_may_be_named_with_a_kind_in_capitals(home, called):
+    with beside(fake_gateway(ending(0), home.socket)) as gateway:
+        called("exec", "Deployment/api", "-n", "shop", "--", "ls")
 
     assert gateway.clients[0].path == "/api/v1/namespaces/shop/pods/deployment%2Fapi/exec"
 
@@ -301,11 +302,11 @@ async def test_a_terminal_is_not_given_without_one_here(home):
 
 
 @pytest.mark.parametrize("more", [again([]), ["-n", ""]])
-async def test_a_url_takes_the_token_along(home, more):
+def test_a_url_takes_the_token_along(called, more):
     """And a namespace that is not named is the gateway's to find."""
-    async with fake_tcp_gateway(ending(0)) as (gateway, url):
+    with beside(fake_tcp_gateway(ending(0))) as (gateway, url):
         env = {"DAP_GATEWAY_URL": url, "DAP_GATEWAY_TOKEN": "t0ken"}
-        done = await home.dap("exec", "deploy/api", *more, "--", "ls", env=env)
+        done = called("exec", "deploy/api", *more, "--", "ls", env=env)
 
     assert (done.code, done.err) == (0, "")
     assert gateway.clients[0].headers["Authorization"] == "Bearer t0ken"
@@ -329,9 +330,9 @@ def test_settings_of_no_use_are_one_line_and_exit_2(called, env, words):
     assert done.err.count("\n") == 1
 
 
-async def test_a_gateway_that_is_not_there(home):
+def test_a_gateway_that_is_not_there(called):
     env = {"DAP_GATEWAY_URL": "http://127.0.0.1:1", "DAP_GATEWAY_TOKEN": "t"}
-    done = await home.dap("exec", "web-0", "--", "ls", env=env)
+    done = called("exec", "web-0", "--", "ls", env=env)
 
     assert done.code == 125
     assert done.err.startswith("dap: gateway: cannot reach the gateway at http://127.0.0.1:1: ")

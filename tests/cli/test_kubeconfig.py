@@ -8,10 +8,12 @@ import signal
 import ssl
 import time
 from base64 import b64decode
+from dataclasses import replace
 
 import pytest
+from support.beside import beside
 from support.peer import once
-from support.served import config_for, served
+from support.served import cluster_at, config_for, served
 
 from gateway.peer_credentials import peer_pid
 
@@ -34,18 +36,18 @@ async def plugin(home, user, **env):
     return json.loads(out)
 
 
-async def test_what_is_written_lets_one_in(tls_home):
-    home = tls_home
+async def test_what_is_written_lets_one_in(called, demo_home):
+    home = demo_home
     forget(home)
     before = {row["name"] for row in await tokens_made(home)}
-    done = await home.dap("kubeconfig")
+    done = called("kubeconfig", env=home.env)
     assert done.code == 0, done.err
     (line,) = done.out.decode().splitlines()
     assert line.startswith("export KUBECONFIG=")
     path = home.path / "state" / "dap" / "kubeconfig"
     assert shlex.split(line) == ["export", f"KUBECONFIG={path}"]
     assert path.stat().st_mode & 0o777 == 0o600
-    raw = await home.dap("kubeconfig", "--raw")
+    raw = called("kubeconfig", "--raw", env=home.env)
     assert raw.out == path.read_bytes()
 
     config = json.loads(raw.out)
@@ -69,10 +71,10 @@ async def test_what_is_written_lets_one_in(tls_home):
     assert await answered(cluster["server"], ca, made["status"]["token"]) == b"HTTP/1.1 200 OK"
     assert await answered(cluster["server"], ca, "x" * 43) == b"HTTP/1.1 401 Unauthorized"
 
-    rows = json.loads((await home.dap("access", "--json")).out)["access"]
+    rows = json.loads(called("access", "--json", env=home.env).out)["access"]
     (row,) = [row for row in rows if row["kind"] == "short" and row["name"] not in before]
     assert made["status"]["token"] not in json.dumps(rows)
-    assert (await home.dap("access", "revoke", row["name"])).code == 0
+    assert called("access", "revoke", row["name"], env=home.env).code == 0
     assert await answered(cluster["server"], ca, made["status"]["token"]) == b"HTTP/1.1 401 Unauthorized"
     again = await plugin(home, user)
     assert await answered(cluster["server"], ca, again["status"]["token"]) == b"HTTP/1.1 200 OK"
@@ -105,17 +107,17 @@ def kept_of(home):
     return [*(home.path / "run" / "dap").glob("*short-token*")]
 
 
-async def test_many_at_once_ask_for_one_token(tls_home):
+async def test_many_at_once_ask_for_one_token(demo_home):
     """While the first one waits for the gateway, which stands still here, the others wait for the first."""
-    forget(tls_home)
-    before = len(await tokens_made(tls_home))
-    _, writer = await asyncio.open_unix_connection(str(tls_home.socket))
+    forget(demo_home)
+    before = len(await tokens_made(demo_home))
+    _, writer = await asyncio.open_unix_connection(str(demo_home.socket))
     gateway = peer_pid(writer.get_extra_info("socket"))
     writer.close()
 
     os.kill(gateway, signal.SIGSTOP)
     async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(tls_home.dap("token")) for _ in range(12)]
+        asked = [group.create_task(demo_home.dap("token")) for _ in range(12)]
         try:
             await asyncio.sleep(1.5)
         finally:
@@ -123,69 +125,77 @@ async def test_many_at_once_ask_for_one_token(tls_home):
     done = [one.result() for one in asked]
     assert {one.code for one in done} == {0}
     assert len({one.out for one in done}) == 1
-    assert len(await tokens_made(tls_home)) == before + 1
-    assert {one.stat().st_mode & 0o777 for one in kept_of(tls_home)} == {0o600}
+    assert len(await tokens_made(demo_home)) == before + 1
+    assert {one.stat().st_mode & 0o777 for one in kept_of(demo_home)} == {0o600}
 
 
-async def test_a_token_is_asked_for_anew_shortly_before_its_end_and_at_another_gateway(tls_home):
-    forget(tls_home)
-    first = await tls_home.dap("token")
-    (kept,) = [one for one in kept_of(tls_home) if one.suffix == ".json"]
+async def test_a_token_is_asked_for_anew_shortly_before_its_end_and_at_another_gateway(demo_home):
+    forget(demo_home)
+    first = await demo_home.dap("token")
+    (kept,) = [one for one in kept_of(demo_home) if one.suffix == ".json"]
     body = json.loads(kept.read_text())
     kept.write_text(json.dumps(body | {"until": time.time() + 59}))
-    second = await tls_home.dap("token")
+    second = await demo_home.dap("token")
     assert second.out != first.out
     kept.chmod(0o644)
-    assert (await tls_home.dap("token")).out != second.out, "others can read it"
+    assert (await demo_home.dap("token")).out != second.out, "others can read it"
     kept.write_text("{")
-    third = await tls_home.dap("token")
+    third = await demo_home.dap("token")
     assert third.code == 0
-    own = tls_home.socket.rename(tls_home.socket.with_suffix(".old"))
+    own = demo_home.socket.rename(demo_home.socket.with_suffix(".old"))
     try:
-        async with served(config_for(), tls_home.path / "another") as running:
-            running.socket.rename(tls_home.socket)
-            other = await tls_home.dap("token")
-            tls_home.socket.rename(running.socket)
+        async with served(config_for(), demo_home.path / "another") as running:
+            running.socket.rename(demo_home.socket)
+            other = await demo_home.dap("token")
+            demo_home.socket.rename(running.socket)
     finally:
-        own.rename(tls_home.socket)
+        own.rename(demo_home.socket)
     assert (other.code, other.out != third.out) == (0, True)
 
 
-async def test_the_token_that_one_was_given(called, tls_home):
-    secret = (tls_home.path / "state" / "dap" / "token").read_text().strip()
-    port = json.loads((tls_home.path / "state" / "dap" / "serving.json").read_text())["listen"][0][1]
+async def test_the_token_that_one_was_given(called, demo_home):
+    secret = (demo_home.path / "state" / "dap" / "token").read_text().strip()
+    port = json.loads((demo_home.path / "state" / "dap" / "serving.json").read_text())["listen"][0][1]
     env = {"DAP_GATEWAY_URL": f"http://127.0.0.1:{port}", "DAP_GATEWAY_TOKEN": secret}
-    done = await tls_home.dap("token", env=env)
+    done = await demo_home.dap("token", env=env)
     assert done.code == 0, done.err
-    assert (await tls_home.dap("token", env=env)).out == done.out
-    wrong = await tls_home.dap("token", env=env | {"DAP_GATEWAY_TOKEN": "w" * 32})
+    env = demo_home.env | env
+    again = await asyncio.to_thread(called, "token", env=env)
+    assert again.out == done.out
+    wrong = await asyncio.to_thread(called, "token", env=env | {"DAP_GATEWAY_TOKEN": "w" * 32})
     assert (wrong.code, wrong.out) == (125, b"")
-    config = json.loads((await asyncio.to_thread(called, "kubeconfig", "--raw", env=tls_home.env | env)).out)
+    config = json.loads((await asyncio.to_thread(called, "kubeconfig", "--raw", env=env)).out)
     names = {one["name"] for one in config["users"][0]["user"]["exec"]["env"]}
     assert names == {"DAP_GATEWAY_URL"}
     assert secret not in json.dumps(config)
 
 
-def test_without_tls_it_says_why(called, at):
-    done = called("kubeconfig", env=at)
+def test_without_tls_it_says_why(home, called):
+    nowhere = cluster_at("nobody@127.0.0.1:1", home.path / "key", home.path / "known_hosts", "vm")
+    nobody_asked = replace(nowhere, namespace="shop")
+    with beside(served(config_for(nobody_asked), home.path)) as running:
+        home.socket.parent.mkdir()
+        running.socket.rename(home.socket)
+        done = called("kubeconfig")
+        home.socket.rename(running.socket)
     assert (done.code, done.out) == (125, b"")
     assert "gateway.tls_listen is none" in done.err
 
 
-def test_a_cluster_that_there_is_not_and_no_gateway(called, tls_home):
+def test_a_cluster_that_there_is_not_and_no_gateway(called, demo_home):
     for words in (("kubeconfig",), ("token",)):
         done = called(*words)
         assert (done.code, done.out) == (125, b"")
         assert "start one with dap serve" in done.err
-    done = called("kubeconfig", "--cluster", "nope", env=tls_home.env)
+    done = called("kubeconfig", "--cluster", "nope", env=demo_home.env)
     assert (done.code, done.out) == (2, b"")
     assert "there are: default" in done.err
 
 
-async def test_a_token_takes_few_imports(tls_home):
-    forget(tls_home)
+async def test_a_token_takes_few_imports(demo_home):
+    forget(demo_home)
     for _ in range(2):
-        done = await tls_home.dap("token", env={"PYTHONPROFILEIMPORTTIME": "1"})
+        done = await demo_home.dap("token", env={"PYTHONPROFILEIMPORTTIME": "1"})
         names = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
         assert done.code == 0
         assert "gateway.cli.token" in names

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from aiohttp import web
+from support.beside import beside
 from support.dap import on_a_terminal
 from support.fake_gateway import a_failure, fake_gateway
 from support.fake_session import NAME, living
@@ -57,10 +58,10 @@ async def test_a_table_for_people(home, called):
     assert b"\x1b" not in done.out
 
 
-async def test_json_for_programs(home):
+def test_json_for_programs(home, called):
     body = {"sessions": [listed("aaaa")]}
-    async with fake_gateway(nobody, home.socket, http={"/gateway/v1/sessions": (200, body)}):
-        done = await home.dap("sessions", "--json")
+    with beside(fake_gateway(nobody, home.socket, http={"/gateway/v1/sessions": (200, body)})):
+        done = called("sessions", "--json")
 
     assert json.loads(done.out) == body
 
@@ -156,9 +157,9 @@ async def test_attach_takes_the_only_one_and_asks_where_there_are_several(home, 
     assert [line.split()[0] for line in asked.out.decode().splitlines()[1:]] == [NAME, "bbbb"]
 
 
-async def test_attach_wants_a_terminal(home):
-    async with fake_gateway(nobody, home.socket):
-        done = await home.dap("attach", NAME)
+def test_attach_wants_a_terminal(home, called):
+    with beside(fake_gateway(nobody, home.socket)):
+        done = called("attach", NAME)
 
     assert done.code == 2
     assert "no terminal" in done.err

@@ -221,9 +221,9 @@ async def test_a_link_to_another_gateway_is_not_taken(monkeypatch):
 
 
 @pytest.mark.usefixtures("env")
-async def test_kubectl_gets_the_logins_token_without_the_slow_imports(home, gateway):
+async def test_kubectl_gets_the_logins_token_without_the_slow_imports(home, called, gateway):
     await log_in(link(gateway))
-    done = await home.dap("kubeconfig", "--raw", env=_trust(home))
+    done = await asyncio.to_thread(called, "kubeconfig", "--raw", env=_trust(home))
     assert done.code == 0, done.err
     config = json.loads(done.out)
     at = url_of(gateway).removeprefix("https://")
@@ -256,7 +256,7 @@ def pinned(gateway, **more):
     return gateway.gateway.links.url(ticket, **more)
 
 
-async def test_a_link_pins_the_own_authority_for_all_that_follows(home, env, gateway):
+async def test_a_link_pins_the_own_authority_for_all_that_follows(called, env, gateway):
     env.delenv("SSL_CERT_FILE")
     with pytest.raises(GatewayFailed, match="certificate verify failed"):
         await log_in(link(gateway))
@@ -269,10 +269,10 @@ async def test_a_link_pins_the_own_authority_for_all_that_follows(home, env, gat
     assert await asyncio.to_thread(who, found) == "ann"
     async with attach(found, "/gateway/v1/clusters/default/run?command=true&stdout=true") as session:
         assert (await session.receive()).code == "not_allowed"
-    config = json.loads((await home.dap("kubeconfig", "--raw")).out)
+    config = json.loads((await asyncio.to_thread(called, "kubeconfig", "--raw")).out)
     (cluster,) = config["clusters"]
     assert b64decode(cluster["cluster"]["certificate-authority-data"]).decode() == found.ca
-    done = await home.dap("token")
+    done = await asyncio.to_thread(called, "token")
     assert (done.code, done.err) == (0, "")
 
 

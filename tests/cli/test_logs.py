@@ -15,11 +15,11 @@ FIRST = b"this is the demo of dap: container %s of pod default/%s runs no proces
 LAST = b"nothing more will be written here\n"
 
 
-async def test_the_log_of_a_pod_and_of_several(home, at):
-    one, several, stamped = await asyncio.gather(
-        home.dap("logs", "web-0", "-c", "side", env=at),
-        home.dap("logs", "deploy/api", "bash-0", "--tail", "1", env=at),
-        home.dap("logs", "-l", "app=api", "--timestamps", "-q", env=at),
+def test_the_log_of_a_pod_and_of_several(called, at):
+    one, several, stamped = (
+        called("logs", "web-0", "-c", "side", env=at),
+        called("logs", "deploy/api", "bash-0", "--tail", "1", env=at),
+        called("logs", "-l", "app=api", "--timestamps", "-q", env=at),
     )
     assert (one.code, one.out.splitlines(keepends=True)[0], one.err) == (0, FIRST % (b"side", b"web-0"), "")
     rows = sorted(several.out.splitlines(keepends=True))
@@ -35,7 +35,10 @@ async def test_a_command_that_runs_meanwhile(home, at):
     """Its exit status is that of `dap`, and it sees our streams; what was there before is not shown."""
     done = await home.dap("logs", "web-0", "--", "sh", "-c", "cat; exit 3", data=b"typed", env=at)
     assert (done.code, done.out, done.err) == (3, b"typed", "")
-    done = await home.dap("logs", "web-0", "--tail", "1", "--", "no-such-program", env=at)
+
+
+def test_what_is_shown_where_there_is_no_such_command(called, at):
+    done = called("logs", "web-0", "--tail", "1", "--", "no-such-program", env=at)
     assert (done.code, done.out) == (127, LAST)
 
 

@@ -65,15 +65,15 @@ async def test_completion_knows_commands_and_clusters(home, called):
     [("bash", ".bashrc", ".bash_completions/dap.sh"), ("zsh", ".zshrc", ".zfunc/_dap"),
      ("fish", None, ".config/fish/completions/dap.fish")],
 )  # fmt: skip
-async def test_completion_is_installed_for_the_current_shell(home, shell, start, script):
+def test_completion_is_installed_for_the_current_shell(home, called, shell, start, script):
     """We are no shell: the login shell counts. A second time changes nothing, and what was in the file stays."""
     env = {"SHELL": f"/bin/{shell}"}
     if start:
         (home.path / start).write_text("# mine")
-    shown = await home.dap("--show-completion", env=env)
-    done = await home.dap("--install-completion", env=env)
+    shown = called("--show-completion", env=env)
+    done = called("--install-completion", env=env)
     after = {path: path.read_text() for path in home.path.rglob("*") if path.is_file()}
-    again = await home.dap("--install-completion", env=env)
+    again = called("--install-completion", env=env)
 
     assert (shown.code, done.code, again.code) == (0, 0, 0)
     assert f"{shell} completion installed in {home.path / script}" in done.out.decode()
@@ -83,17 +83,17 @@ async def test_completion_is_installed_for_the_current_shell(home, shell, start,
         assert after[home.path / start].startswith("# mine\n")
 
 
-async def test_an_unknown_shell_is_told(home):
-    done = await home.dap("--show-completion", env={"SHELL": "/bin/tcsh"})
+def test_an_unknown_shell_is_told(called):
+    done = called("--show-completion", env={"SHELL": "/bin/tcsh"})
 
     assert (done.code, done.err) == (1, "Error: Shell tcsh is not supported.\n")
 
 
 @pytest.mark.parametrize("quiet", [again([]), ["-q"]])
-async def test_without_a_gateway_and_without_settings_the_hop_is_named(home, quiet):
+def test_without_a_gateway_and_without_settings_the_hop_is_named(called, quiet):
     """The gateway inside the command fails as a running one would: one line, 125."""
     env = {"DAP_RUNNER_SSH_HOST": "nobody@127.0.0.1:1", "DAP_RUNNER_MODE": "plain"}
-    done = await home.dap("exec", *quiet, "web-0", "--", "ls", env=env)
+    done = called("exec", *quiet, "web-0", "--", "ls", env=env)
 
     notice = "dap: no gateway is running, so this command runs its own (dap serve keeps one ready)"
     *before, last = done.err.splitlines()

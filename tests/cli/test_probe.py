@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from support.beside import beside
 from support.fake_gateway import fake_gateway
 
 from gateway.cli.commands import probe as command
@@ -72,9 +73,9 @@ async def test_a_good_pod_passes_every_step(home):
     assert all(re.fullmatch(r"PASS \w+ +\d+ ms", line) for line in lines)
 
 
-async def test_json_is_one_object_that_tells_whose_code_it_is(home):
-    async with fake_gateway(Pod(), home.socket):
-        done = await home.dap("probe", "web-0", "-n", "shop", "--json")
+def test_json_is_one_object_that_tells_whose_code_it_is(home, called):
+    with beside(fake_gateway(Pod(), home.socket)):
+        done = called("probe", "web-0", "-n", "shop", "--json")
 
     verdict = json.loads(done.out)
     assert verdict["ok"]

@@ -35,10 +35,10 @@ def proxy(request):
         server.shutdown()
 
 
-async def test_a_proxy_that_refuses_is_told_without_its_password(home, proxy):
+def test_a_proxy_that_refuses_is_told_without_its_password(called, proxy):
     port, asked = proxy
     env = REMOTE | {"HTTPS_PROXY": f"http://ann:{SECRET}@127.0.0.1:{port}"}
-    done = await home.dap("exec", "web-0", "--", "true", env=env)
+    done = called("exec", "web-0", "--", "true", env=env)
 
     assert done.code == 125
     assert asked[0].startswith(b"CONNECT dap.example.com:443 ")
@@ -93,8 +93,8 @@ def test_a_gateways_url_with_a_password_is_refused_without_it(monkeypatch, capsy
 
 
 @pytest.mark.parametrize("token", [f"{SECRET}\nx", again(f"{SECRET} x")])
-async def test_a_token_of_no_use_is_named_and_not_shown(home, token):
-    done = await home.dap("exec", "web-0", "--", "true", env=REMOTE | {"DAP_GATEWAY_TOKEN": token})
+def test_a_token_of_no_use_is_named_and_not_shown(called, token):
+    done = called("exec", "web-0", "--", "true", env=REMOTE | {"DAP_GATEWAY_TOKEN": token})
 
     assert done.code == 2
     assert "DAP_GATEWAY_TOKEN" in done.err

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import pytest
+from support.beside import beside
 from support.fake_gateway import fake_gateway
 
 from gateway.client.exit_status import End
@@ -152,12 +153,12 @@ async def test_dap_exec_proves_what_arrived_and_says_when_it_is_not_all(home):
     )
 
 
-async def test_without_a_shell_it_is_refused_in_words(home):
+def test_without_a_shell_it_is_refused_in_words(home, called):
     async def script(client):
         await client.refuse(Outcome("start_failed", 'exec: "sh": executable file not found in $PATH'))
 
-    async with fake_gateway(script, home.socket):
-        none = await home.dap("exec", "--verify", "web-0", "--", "/app")
+    with beside(fake_gateway(script, home.socket)):
+        none = called("exec", "--verify", "web-0", "--", "/app")
 
     assert none.code == 127
     assert "--verify needs sh in the container" in none.err

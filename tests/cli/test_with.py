@@ -1,12 +1,12 @@
 """`dap with` and `dap kubectl`: a command with a kubeconfig of its own, its exit status and its signals."""
 
-import asyncio
 import json
 import os
 import signal
 import sys
 
 import pytest
+from support.beside import beside
 from support.dap import on_a_terminal
 from support.fake_gateway import fake_gateway
 from support.real_kubectl import programs
@@ -37,8 +37,8 @@ def temporary(home):
 
 
 @pytest.fixture
-async def gateway(home):
-    async with fake_gateway(nobody, home.socket, http=KUBECONFIG) as running:
+def gateway(home):
+    with beside(fake_gateway(nobody, home.socket, http=KUBECONFIG)) as running:
         yield running
 
 
@@ -55,10 +55,10 @@ async def test_a_command_has_a_kubeconfig_that_is_gone_afterwards(home, temporar
 
 @pytest.mark.usefixtures("gateway")
 @pytest.mark.parametrize(("name", "code"), [("none-such", 127), ("text", 126), again("t", 126)])
-async def test_a_command_that_cannot_be_started(home, temporary, name, code):
+def test_a_command_that_cannot_be_started(home, called, temporary, name, code):
     """It is not there, is no program, is a directory."""
     (home.path / "text").write_text("no program")
-    done = await home.dap("with", "--", f"{home.path}/{name}", env=temporary)
+    done = called("with", "--", f"{home.path}/{name}", env=temporary)
 
     assert (done.code, done.out) == (code, b"")
     assert done.err.startswith(f"dap: {home.path}/{name}: ")
@@ -72,8 +72,8 @@ def test_without_a_command_it_says_so(called, temporary):
 
 
 @pytest.mark.usefixtures("gateway")
-async def test_without_a_cluster_it_says_so(home, temporary):
-    done = await home.dap("with", "--cluster", "none", "--", "true", env=temporary)
+def test_without_a_cluster_it_says_so(called, temporary):
+    done = called("with", "--cluster", "none", "--", "true", env=temporary)
 
     assert done.code == 2
     assert "there are: default, two" in done.err
@@ -115,15 +115,13 @@ async def test_ctrl_c_on_a_terminal_reaches_the_command_once(home, temporary):
 
 
 @pytest.mark.usefixtures("gateway")
-async def test_kubectl_gets_its_words_as_they_are(home, called, temporary):
+def test_kubectl_gets_its_words_as_they_are(home, called, temporary):
     path = home.path / "bin" / "kubectl"
     path.parent.mkdir()
     path.write_text('#!/bin/sh\nprintf "%s\\n" "$@"; test -s "$KUBECONFIG"\n')
     path.chmod(0o755)
     env = temporary | {"PATH": f"{path.parent}:{os.environ['PATH']}"}
-    done = await home.dap(
-        "kubectl", "-n", "shop", "exec", "-it", "web-0", "--help", "--", "ls", "--", "-l", env=env
-    )
+    done = called("kubectl", "-n", "shop", "exec", "-it", "web-0", "--help", "--", "ls", "--", "-l", env=env)
     ours = called("kubectl", "--help", env=env)
 
     assert (done.code, done.err) == (0, "")
@@ -158,8 +156,7 @@ async def test_a_gateway_of_its_own_serves_kubectl_and_leaves_nothing(home, chai
     assert "request_defect" not in log
 
 
-async def test_a_cluster_that_cannot_be_reached_is_kubectls_to_tell(home, temporary):
+def test_a_cluster_that_cannot_be_reached_is_kubectls_to_tell(called, temporary):
     env = temporary | {"DAP_RUNNER_SSH_HOST": "nobody@127.0.0.1:1", "DAP_RUNNER_SSH_CONFIG": "none"}
-    async with asyncio.timeout(30):
-        done = await home.dap("with", "-q", "--", "sh", "-c", "echo ran", env=env)
+    done = called("with", "-q", "--", "sh", "-c", "echo ran", env=env)
     assert (done.code, done.out, done.err) == (0, b"ran\n", "")

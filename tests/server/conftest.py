@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import io
-import logging
 import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-import structlog
+from support.dap import log_as_before
 from support.scripted import Scripted
 from support.served import cluster_at, config_for, served
 from support.upstream import upstream_at
@@ -106,12 +105,8 @@ class Edge:
 @pytest.fixture
 def logged():
     """What has been logged as JSON, by us and by the libraries. Ask for it before the gateway."""
-    found, level, loud = logging.root.handlers[:], logging.root.level, logging.raiseExceptions
     text = io.StringIO()
-    with contextlib.redirect_stderr(text):
-        log.setup("json")
-    yield text.getvalue
-    structlog.reset_defaults()
-    logging.root.handlers[:] = found
-    logging.root.setLevel(level)
-    logging.raiseExceptions = loud
+    with log_as_before():
+        with contextlib.redirect_stderr(text):
+            log.setup("json")
+        yield text.getvalue

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import pty
 import signal
 import struct
 import sys
+import tempfile
 import termios
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 DAP = (sys.executable, "-m", "gateway")
 _HERE = Path(__file__).parent
@@ -70,10 +73,26 @@ class Home:
 
 
 @contextlib.contextmanager
+def log_as_before() -> Iterator[None]:
+    """Has what the block sets up of the log, for us and for libraries, end with it."""
+    root = logging.root
+    found, level, loud, off = root.handlers[:], root.level, logging.raiseExceptions, root.manager.disable
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+        root.handlers[:] = found
+        root.setLevel(level)
+        logging.raiseExceptions = loud
+        logging.disable(off)
+
+
+@contextlib.contextmanager
 def environment(home: Home, env: Mapping[str, str]) -> Iterator[pytest.MonkeyPatch]:
     """Has this process see what `dap` of that home would, and nothing else, within the block."""
     seen = home.env | dict(env)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, log_as_before():
+        patch.setattr(tempfile, "tempdir", None)  # where that is, is asked once
         for name in os.environ:
             patch.delenv(name)
         for name, value in seen.items():
