@@ -71,7 +71,7 @@ def called(home, capfdbinary):
             patch.setattr(sys, "argv", ["dap", *arguments])
             with pytest.raises(SystemExit) as ended:
                 main()
-        out, err = capfdbinary.readouterr()
+            out, err = capfdbinary.readouterr()
         return Done(ended.value.code, out, err.decode())
 
     return run

@@ -1,6 +1,7 @@
 """`dap kubeconfig` and `dap token`: what kubectl gets, and what that costs."""
 
 import asyncio
+import io
 import json
 import os
 import shlex
@@ -8,13 +9,15 @@ import signal
 import ssl
 import time
 from base64 import b64decode
-from dataclasses import replace
+from contextlib import asynccontextmanager
 
 import pytest
 from support.beside import beside
+from support.dap import log_as_before
 from support.peer import once
 from support.served import cluster_at, config_for, served
 
+from gateway import log
 from gateway.peer_credentials import peer_pid
 
 pytestmark = pytest.mark.timeout(60)
@@ -129,28 +132,32 @@ async def test_many_at_once_ask_for_one_token(demo_home):
     assert {one.stat().st_mode & 0o777 for one in kept_of(demo_home)} == {0o600}
 
 
-async def test_a_token_is_asked_for_anew_shortly_before_its_end_and_at_another_gateway(demo_home):
-    forget(demo_home)
-    first = await demo_home.dap("token")
-    (kept,) = [one for one in kept_of(demo_home) if one.suffix == ".json"]
-    body = json.loads(kept.read_text())
-    kept.write_text(json.dumps(body | {"until": time.time() + 59}))
-    second = await demo_home.dap("token")
-    assert second.out != first.out
-    kept.chmod(0o644)
-    assert (await demo_home.dap("token")).out != second.out, "others can read it"
-    kept.write_text("{")
-    third = await demo_home.dap("token")
-    assert third.code == 0
-    own = demo_home.socket.rename(demo_home.socket.with_suffix(".old"))
-    try:
-        async with served(config_for(), demo_home.path / "another") as running:
-            running.socket.rename(demo_home.socket)
-            other = await demo_home.dap("token")
-            demo_home.socket.rename(running.socket)
-    finally:
-        own.rename(demo_home.socket)
+async def test_a_token_is_asked_for_anew_shortly_before_its_end_and_at_another_gateway(home):
+    async with at_its_socket(home, "one"):
+        first = await home.dap("token")
+        (kept,) = [one for one in kept_of(home) if one.suffix == ".json"]
+        body = json.loads(kept.read_text())
+        kept.write_text(json.dumps(body | {"until": time.time() + 59}))
+        second = await home.dap("token")
+        assert second.out != first.out
+        kept.chmod(0o644)
+        assert (await home.dap("token")).out != second.out, "others can read it"
+        kept.write_text("{")
+        third = await home.dap("token")
+        assert third.code == 0
+    async with at_its_socket(home, "another"):
+        other = await home.dap("token")
     assert (other.code, other.out != third.out) == (0, True)
+
+
+@asynccontextmanager
+async def at_its_socket(home, name, *clusters):
+    """A gateway of the test's own where `dap` of that home looks for one."""
+    async with served(config_for(*clusters), home.path / name) as running:
+        home.socket.parent.mkdir(exist_ok=True)
+        running.socket.rename(home.socket)
+        yield
+        home.socket.rename(running.socket)
 
 
 async def test_the_token_that_one_was_given(called, demo_home):
@@ -172,12 +179,10 @@ async def test_the_token_that_one_was_given(called, demo_home):
 
 def test_without_tls_it_says_why(home, called):
     nowhere = cluster_at("nobody@127.0.0.1:1", home.path / "key", home.path / "known_hosts", "vm")
-    nobody_asked = replace(nowhere, namespace="shop")
-    with beside(served(config_for(nobody_asked), home.path)) as running:
-        home.socket.parent.mkdir()
-        running.socket.rename(home.socket)
-        done = called("kubeconfig")
-        home.socket.rename(running.socket)
+    with log_as_before():
+        log.setup("json", io.StringIO())  # of the gateway, whose process this is
+        with beside(at_its_socket(home, "one", nowhere)):
+            done = called("kubeconfig")
     assert (done.code, done.out) == (125, b"")
     assert "gateway.tls_listen is none" in done.err
 

@@ -77,10 +77,11 @@ def log_as_before() -> Iterator[None]:
     """Has what the block sets up of the log, for us and for libraries, end with it."""
     root = logging.root
     found, level, loud, off = root.handlers[:], root.level, logging.raiseExceptions, root.manager.disable
+    configured, ours = structlog.is_configured(), structlog.get_config()
     try:
         yield
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**ours) if configured else structlog.reset_defaults()
         root.handlers[:] = found
         root.setLevel(level)
         logging.raiseExceptions = loud
