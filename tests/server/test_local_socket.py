@@ -52,24 +52,30 @@ def warnings(said):
     return [line for line in said if '"level": "warning"' in line]
 
 
-async def finds(home, **env):
-    done = await home.dap("sessions", env=env)
-    assert (done.code, done.err) == (0, "dap: no sessions\n"), done
+@pytest.fixture
+def finds(called):
+    """Asserts that `dap` finds the gateway, with this environment in place of that of the empty home."""
+
+    async def look(**env):
+        done = await asyncio.to_thread(called, "sessions", env=env)
+        assert (done.code, done.err) == (0, "dap: no sessions\n"), done
+
+    return look
 
 
 @pytest.mark.parametrize("what", [again("socket"), "directory"])
-async def test_a_client_with_another_environment_finds_it_and_a_removed_socket_comes_back(home, what):
+async def test_a_client_with_another_environment_finds_it_and_a_removed_socket_comes_back(home, finds, what):
     async with serving(home) as (said, _):
-        await finds(home, XDG_RUNTIME_DIR="")
-        await finds(home, XDG_RUNTIME_DIR=str(home.path / "other"))
+        await finds(XDG_RUNTIME_DIR="")
+        await finds(XDG_RUNTIME_DIR=str(home.path / "other"))
         if what == "socket":
             home.socket.unlink()
         else:
             shutil.rmtree(home.socket.parent)
-        await finds(home)  # at its TCP address meanwhile
+        await finds()  # at its TCP address meanwhile
         await until(home.socket.exists, 15)
         assert (await once(str(home.socket), "GET", "/healthz")).code == 200
-        await finds(home)
+        await finds()
         with pytest.raises(ConfigError, match="already listens"), listen.unix(home.socket):
             pass
         assert len(warnings(said)) == 1
@@ -78,13 +84,13 @@ async def test_a_client_with_another_environment_finds_it_and_a_removed_socket_c
 
 
 @pytest.mark.parametrize("name", [again("file"), again("file/below"), "none"])
-async def test_a_runtime_directory_of_no_use_falls_back_with_one_warning(home, name):
+async def test_a_runtime_directory_of_no_use_falls_back_with_one_warning(home, finds, name):
     (home.path / "file").touch()
     where = "/proc/none" if name == "none" else str(home.path / name)
     async with serving(home, XDG_RUNTIME_DIR=where) as (said, _):
         for other in (where, str(home.path / "file" / "below")):
-            await finds(home, XDG_RUNTIME_DIR=other)
-        await finds(home)
+            await finds(XDG_RUNTIME_DIR=other)
+        await finds()
         (warning,) = warnings(said)
     assert "local_socket_fallback" in warning
     assert where in warning
@@ -108,16 +114,16 @@ def test_without_a_runtime_directory_of_use_the_socket_is_in_the_state(home, nam
 
 
 @ROOT
-async def test_nothing_is_made_in_somebody_elses_directory(home):
+async def test_nothing_is_made_in_somebody_elses_directory(home, called, finds):
     nobody = pwd.getpwnam("nobody")
     theirs = home.path / "theirs"
     theirs.mkdir(mode=0o700)
     os.chown(theirs, nobody.pw_uid, nobody.pw_gid)
     async with serving(home, XDG_RUNTIME_DIR=str(theirs)) as (said, _):
-        await finds(home, XDG_RUNTIME_DIR=str(theirs))
+        await finds(XDG_RUNTIME_DIR=str(theirs))
         (warning,) = warnings(said)
     assert f"{theirs}/dap is not used: it would be in a directory of uid {nobody.pw_uid}" in warning
-    done = await home.dap("config", "init", "--ssh-host", "ops@h", env={"XDG_CONFIG_HOME": str(theirs)})
+    done = called("config", "init", "--ssh-host", "ops@h", env={"XDG_CONFIG_HOME": str(theirs)})
     assert done.code == 2
     assert f"would be in a directory of uid {nobody.pw_uid}" in done.err
     assert not list(theirs.iterdir())
@@ -135,7 +141,7 @@ def test_the_state_of_a_foreign_home_is_in_ones_own(tmp_path):
     assert len(passed_over(env)) == 2
 
 
-async def test_directories_with_long_names_are_as_good_as_others(tmp_path):
+async def test_directories_with_long_names_are_as_good_as_others(finds, tmp_path):
     """AF_UNIX has room for 107 bytes; a pod's volume, a CI's work directory and a test's have more."""
     deep = Home(tmp_path / ("d" * 60) / ("e" * 60))
     (deep.path / "run").mkdir(parents=True, mode=0o700)
@@ -148,13 +154,13 @@ async def test_directories_with_long_names_are_as_good_as_others(tmp_path):
         assert not deep.socket.exists()
         aside = serving_file.read(deep.path / "state" / "dap").socket
         assert aside.exists()
-        await finds(deep, **env)
+        await finds(**deep.env | env)
         done = await deep.dap("exec", "web-0", "--", "echo", "hello", env=env)
         assert (done.code, done.out) == (0, b"hello\n"), done
     assert not aside.parent.exists()
 
 
-async def test_a_gateway_inside_a_command_works_below_a_long_name(home, demo, tmp_path):
+def test_a_gateway_inside_a_command_works_below_a_long_name(called, demo, tmp_path):
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
     env = {
@@ -162,13 +168,13 @@ async def test_a_gateway_inside_a_command_works_below_a_long_name(home, demo, tm
         "DAP_RUNNER_SSH_KNOWN_HOSTS": str(demo.known_hosts), "DAP_RUNNER_VM": demo.instance,
         "DAP_RUNNER_SSH_CONFIG": "none", "TMPDIR": str(deep), "HOME": str(deep),
     }  # fmt: skip
-    done = await home.dap("exec", "-q", "web-0", "--", "echo", "hello", env=env)
+    done = called("exec", "-q", "web-0", "--", "echo", "hello", env=env)
 
     assert (done.code, done.out, done.err) == (0, b"hello\n", "")
     assert not list(deep.iterdir())
 
 
-async def test_where_no_directory_will_do_it_says_what_is_lost(home):
+async def test_where_no_directory_will_do_it_says_what_is_lost(home, finds):
     (home.path / "file").touch()
     nowhere = str(home.path / "file")
     env = {"XDG_RUNTIME_DIR": nowhere, "XDG_STATE_HOME": nowhere, "DAP_GATEWAY_TOKEN": "a-token-of-the-test"}
@@ -176,7 +182,7 @@ async def test_where_no_directory_will_do_it_says_what_is_lost(home):
         (warning,) = [line for line in warnings(said) if "local_socket" in line]
         assert "no_local_socket" in warning
         assert "with the token" in warning
-        await finds(home, **env, DAP_GATEWAY_LISTEN=url.removeprefix("http://"))
+        await finds(**env, DAP_GATEWAY_LISTEN=url.removeprefix("http://"))
     with pytest.raises(ConfigError, match=r"or set DAP_GATEWAY_TOKEN$"):
         token(state_dir(home.env | env))
 

@@ -9,7 +9,7 @@ import socket
 from contextlib import asynccontextmanager
 
 import pytest
-from support.dap import Home, on_a_terminal
+from support.dap import environment, on_a_terminal
 from support.exec_client import Access, Request, run
 from support.peer import OWN, UPGRADE, once, peer
 from support.repeated import again
@@ -29,11 +29,6 @@ NAP = f"9{os.getpid()}"  # seconds that nothing else on this machine sleeps for
 pytestmark = pytest.mark.timeout(40)
 
 
-@pytest.fixture
-def home(tmp_path):
-    return Home(tmp_path)
-
-
 @asynccontextmanager
 async def serving(home):
     """(process, URL) of a `dap serve --demo` that is ready, and prints no link where no terminal is."""
@@ -50,17 +45,17 @@ async def serving(home):
         await process.communicate()
 
 
-async def opened_link(home):
+def opened_link(called):
     """The link that `dap open` prints."""
-    done = await home.dap("open")
+    done = called("open")
     assert (done.code, done.err) == (0, "")
     return done.out.decode().strip()
 
 
-async def test_a_stop_is_told_to_every_session_and_ends_well(home):
+async def test_a_stop_is_told_to_every_session_and_ends_well(home, called):
     """SIGTERM: Status, close 1000, the reason, exit 0 within 10 s, and nothing left of what ran."""
     async with serving(home) as (process, url):
-        link = await opened_link(home)
+        link = opened_link(called)
         access = Access(url, socket=str(home.socket))
         began = [asyncio.Event() for _ in range(4)]
         commands = (
@@ -131,7 +126,7 @@ async def test_a_stop_does_not_wait_for_a_client_that_does_not_read(home):
             assert await process.wait() == 0
 
 
-async def test_a_link_lets_a_browser_in_once_and_a_second_gateway_is_refused(home):
+async def test_a_link_lets_a_browser_in_once_and_a_second_gateway_is_refused(home, called):
     """At a socket that a crash has left."""
     home.socket.parent.mkdir(parents=True, mode=0o700)
     with socket.socket(socket.AF_UNIX) as stale:
@@ -139,10 +134,8 @@ async def test_a_link_lets_a_browser_in_once_and_a_second_gateway_is_refused(hom
 
     async with serving(home) as (_, url):
         assert (await once(str(home.socket), "GET", "/healthz")).code == 200
-        assert json.loads((await home.dap("access", "--json")).out)["access"] == [], (
-            "no link was made for nobody"
-        )
-        link = await opened_link(home)
+        assert json.loads(called("access", "--json").out)["access"] == [], "no link was made for nobody"
+        link = opened_link(called)
         assert link.startswith(f"{url}/#ticket=")
         body = json.dumps({"ticket": link.partition("=")[2]}).encode()
         assert (await once(url, "POST", "/gateway/v1/token", body=body)).code == 200
@@ -170,13 +163,13 @@ async def test_a_link_lets_a_browser_in_once_and_a_second_gateway_is_refused(hom
         ]  # fmt: skip
 
 
-async def test_a_terminal_is_shown_a_link(home):
+async def test_a_terminal_is_shown_a_link(home, called):
     async with on_a_terminal(home, "serve", "--demo", "--listen", "127.0.0.1:0") as screen:
         shown = await screen.until(b"\n") + await screen.until(b"\n") + await screen.until(b"\r\n")
         while b"#ticket=" not in shown:
             shown += await screen.until(b"\r\n")
         assert b"dap open" not in shown
-        (row,) = json.loads((await home.dap("access", "--json")).out)["access"]
+        (row,) = json.loads(called("access", "--json").out)["access"]
         assert row["kind"] == "ticket"
         # the shell that leads the session does not pass SIGHUP on, as make does not
         assert await screen.hang_up() in (0, 120)  # 120 is Python's own: its last flush fails
@@ -200,12 +193,10 @@ async def test_a_closed_stderr_ends_no_session(home):
 SOMEWHERE = {"DAP_RUNNER_SSH_HOST": "127.0.0.1:1"}
 
 
-async def test_without_a_cluster_it_says_how_to_name_one(home):
-    one_line(
-        await home.dap("serve", "--listen", "127.0.0.1:0"), 2, "no cluster is configured", "dap config init"
-    )
+def test_without_a_cluster_it_says_how_to_name_one(home, called):
+    one_line(called("serve", "--listen", "127.0.0.1:0"), 2, "no cluster is configured", "dap config init")
     assert not home.socket.exists()
-    done = await home.dap("exec", "web-0", "--", "true")
+    done = called("exec", "web-0", "--", "true")
     one_line(done, 2, "no cluster is configured")
 
 
@@ -258,9 +249,9 @@ def test_what_is_not_loopback_is_refused(where):
 @pytest.mark.parametrize(
     "url", ["https://ann:s3cret@gate", again("https://ann:s3/cret@gate"), again("https://gate:ann")]
 )
-async def test_a_public_url_with_a_password_is_refused(home, url):
+def test_a_public_url_with_a_password_is_refused(called, url):
     """Every link would have it."""
-    done = await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE | {"DAP_GATEWAY_PUBLIC_URL": url})
+    done = called("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE | {"DAP_GATEWAY_PUBLIC_URL": url})
     one_line(done, 2, "gateway.public_url is 'https://")
     assert "s3" not in done.err
 
@@ -285,16 +276,16 @@ async def test_a_token_that_could_be_guessed_is_refused(home, token):
     assert token == "a" or token not in str(refused.value)
 
 
-async def test_a_refused_address_is_said_in_one_line(home):
+def test_a_refused_address_is_said_in_one_line(called):
     one_line(
-        await home.dap("serve", "--listen", "0.0.0.0:0", env=SOMEWHERE),
+        called("serve", "--listen", "0.0.0.0:0", env=SOMEWHERE),
         2,
         "beyond loopback",
         "DAP_GATEWAY_PUBLIC_URL",
     )
 
 
-async def test_settings_that_cannot_be_used_are_said_in_one_line(home):
+def test_settings_that_cannot_be_used_are_said_in_one_line(home, called):
     def refused(word):
         with pytest.raises(ConfigError, match=word) as said:
             load(env=home.env)
@@ -309,7 +300,7 @@ async def test_settings_that_cannot_be_used_are_said_in_one_line(home):
     ):
         config.write_text(text)
         refused(word)
-    one_line(await home.dap("serve"), 2, word)
+    one_line(called("serve"), 2, word)
     config.write_bytes(b"\xff\xfe")
     refused(r"config\.toml")
     config.unlink()
@@ -323,7 +314,8 @@ async def test_a_token_that_others_can_read_is_said_in_one_line(home):
     token.write_text("x" * 43)
     token.chmod(0o644)
 
-    one_line(await home.dap("serve", "--listen", "127.0.0.1:0", env=SOMEWHERE), 2, "chmod 600")
+    with environment(home, SOMEWHERE), pytest.raises(ConfigError, match=r"^.*chmod 600.*\Z"):
+        await serve(load(), banner=pytest.fail)
     assert not home.socket.exists()
 
 
@@ -337,10 +329,10 @@ def test_a_directory_that_others_can_write_to_is_refused(home):
     assert not list(home.path.rglob("gateway.sock"))
 
 
-async def test_a_missing_key_is_named_to_whoever_asks(home):
+def test_a_missing_key_is_named_to_whoever_asks(home, called):
     """The gateway runs, so that the page and doctor can say what is wrong; a command fails in one line."""
     env = {"DAP_RUNNER_SSH_KEY": str(home.path / "none"), "DAP_RUNNER_SSH_HOST": "127.0.0.1:1"}
 
-    done = await home.dap("exec", "web-0", "--quiet", "--", "true", env=env)
+    done = called("exec", "web-0", "--quiet", "--", "true", env=env)
 
     one_line(done, 125, "there is no such file (DAP_RUNNER_SSH_KEY names it)", "ssh_config")
