@@ -97,33 +97,44 @@ WRONG = [(("Authorization", "Bearer unknown"),), (("Authorization", "Basic eDp5"
 async def test_no_route_answers_without_a_credential(edge, proof, share, monkeypatch):
     """401 with a Status for all but the open ones, before anything is upgraded or opened."""
     monkeypatch.setattr("gateway.access.wrong_tokens.LONGEST", 0.0)  # how late they are is another test's
-    for method, pattern, path, headers in [*knocks(edge.gateway)][::share]:
-        answer = await once(edge.url, method, path, (*headers, *proof))
-        if is_open(method, pattern):
-            assert answer.code in (200, 404) or "this ticket is unknown" in str(answer.status), (method, path)
-            continue
-        assert answer.code == 401, (method, path, headers)
-        assert answer.headers["www-authenticate"] == "Bearer"
-        if method != "HEAD":
-            assert answer.status["reason"] == "Unauthorized"
+    async with peer(edge.url) as client:
+        for method, pattern, path, headers in [*knocks(edge.gateway)][::share]:
+            answer = await client.ask(method, path, (*headers, *proof))
+            if is_open(method, pattern):
+                assert answer.code in (200, 404) or "this ticket is unknown" in str(answer.status), (
+                    method,
+                    path,
+                )
+                continue
+            assert answer.code == 401, (method, path, headers)
+            assert answer.headers["www-authenticate"] == "Bearer"
+            if method != "HEAD":
+                assert answer.status["reason"] == "Unauthorized"
     assert not edge.backend.opened
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 async def test_what_is_no_route_says_nothing_without_a_credential(edge, method):
     """Unknown paths and methods: whoever is not let in learns nothing of what there is."""
-    for path in (
-        "/nope",
-        "/api/v1/namespaces/default/pods",
-        "/assets",
-        "/assets/a/b",
-        "/healthz/",
-        "//",
-        "/gateway/v1/",
-    ):
-        assert (await once(edge.url, method, path)).code == 401, path
-    for path in ("/readyz", "/metrics", "/gateway/v1/info", "/gateway/v1/tickets", "/gateway/v1/sessions"):
-        assert (await once(edge.url, method, path)).code == 401, path
+    async with peer(edge.url) as client:
+        for path in (
+            "/nope",
+            "/api/v1/namespaces/default/pods",
+            "/assets",
+            "/assets/a/b",
+            "/healthz/",
+            "//",
+            "/gateway/v1/",
+        ):
+            assert (await client.ask(method, path)).code == 401, path
+        for path in (
+            "/readyz",
+            "/metrics",
+            "/gateway/v1/info",
+            "/gateway/v1/tickets",
+            "/gateway/v1/sessions",
+        ):
+            assert (await client.ask(method, path)).code == 401, path
 
 
 def wrong_hosts(url):
@@ -139,19 +150,25 @@ def wrong_hosts(url):
 
 async def test_no_route_answers_to_a_wrong_host(edge):
     """A page whose name was rebound to this address carries its own name, with every credential it may have."""
-    for method, pattern, path, headers in knocks(edge.gateway):
-        answer = await once(edge.url, method, path, (*headers, edge.proof), host="evil.test")
-        assert answer.code == (200 if pattern == "/healthz" else 403), (method, path)
+    async with peer(edge.url) as client:
+        for method, pattern, path, headers in knocks(edge.gateway):
+            answer = await client.ask(method, path, (*headers, edge.proof), host="evil.test")
+            assert answer.code == (200 if pattern == "/healthz" else 403), (method, path)
     assert not edge.backend.opened
 
 
 async def test_hosts_are_exact(edge):
     exec_path = "/api/v1/namespaces/default/pods/web-0/exec?command=true&stdout=1"
-    for wrong in wrong_hosts(edge.url):
-        for path, headers in (("/metrics", ()), (exec_path, (*UPGRADE, V5)), (exec_path, (*UPGRADE, OWN))):
-            answer = await once(edge.url, "GET", path, (*headers, edge.proof), host=wrong)
-            assert answer.code == 403, wrong
-            assert answer.status["reason"] == "Forbidden"
+    async with peer(edge.url) as client:
+        for wrong in wrong_hosts(edge.url):
+            for path, headers in (
+                ("/metrics", ()),
+                (exec_path, (*UPGRADE, V5)),
+                (exec_path, (*UPGRADE, OWN)),
+            ):
+                answer = await client.ask("GET", path, (*headers, edge.proof), host=wrong)
+                assert answer.code == 403, wrong
+                assert answer.status["reason"] == "Forbidden"
     for host in ((), (("Host", ""),)):
         answer = await once(edge.url, "GET", "/metrics", (edge.proof, *host), host=None, checked=False)
         assert answer.code in (400, 403)
@@ -165,26 +182,27 @@ async def test_loopback_names_are_good_with_any_port_for_the_page_that_they_name
         "localhost", "localhost:80", f"localhost:{port}", "localhost:9000", "LocalHost.:9000", "127.0.0.1", "127.0.0.1:1",
         f"127.8.8.8:{port}", "[::1]", "[::1]:9000", "[0:0:0:0:0:0:0:1]:9000", "[::ffff:127.0.0.1]:9000", "127.0.0.1.:9000",
     )  # fmt: skip
-    for host in hosts:
-        assert (await once(edge.url, "GET", "/metrics", (edge.proof,), host=host)).code == 200, host
-        own, others = (
-            f"http://{host}",
-            (f"https://{host}", "http://localhost:3000", "http://127.0.0.1:3000", "null"),
-        )
-        assert (
-            await once(edge.url, "GET", "/metrics", (edge.proof, ("Origin", own)), host=host)
-        ).code == 200, host
-        for origin in others:
-            answer = await once(edge.url, "GET", "/metrics", (edge.proof, ("Origin", origin)), host=host)
-            assert answer.code == 403, (host, origin)
-    for host, origin in (
-        ("localhost", "http://localhost:80"),
-        ("localhost.:80", "http://localhost"),
-        ("[::1]", "http://[::1]:80"),
-    ):
-        assert (
-            await once(edge.url, "GET", "/metrics", (edge.proof, ("Origin", origin)), host=host)
-        ).code == 200
+    async with peer(edge.url) as client:
+        for host in hosts:
+            assert (await client.ask("GET", "/metrics", (edge.proof,), host=host)).code == 200, host
+            own, others = (
+                f"http://{host}",
+                (f"https://{host}", "http://localhost:3000", "http://127.0.0.1:3000", "null"),
+            )
+            assert (
+                await client.ask("GET", "/metrics", (edge.proof, ("Origin", own)), host=host)
+            ).code == 200, host
+            for origin in others:
+                answer = await client.ask("GET", "/metrics", (edge.proof, ("Origin", origin)), host=host)
+                assert answer.code == 403, (host, origin)
+        for host, origin in (
+            ("localhost", "http://localhost:80"),
+            ("localhost.:80", "http://localhost"),
+            ("[::1]", "http://[::1]:80"),
+        ):
+            assert (
+                await client.ask("GET", "/metrics", (edge.proof, ("Origin", origin)), host=host)
+            ).code == 200
 
 
 async def test_the_default_port_and_the_dot_of_a_full_name_make_no_difference(edge_with):
@@ -281,24 +299,26 @@ def foreign_origins(url):
 
 
 async def test_no_route_answers_a_foreign_page(edge):
-    for method, _, path, headers in knocks(edge.gateway):
-        answer = await once(edge.url, method, path, (*headers, edge.proof, ("Origin", "http://evil.test")))
-        assert answer.code == 403, (method, path)
+    async with peer(edge.url) as client:
+        for method, _, path, headers in knocks(edge.gateway):
+            answer = await client.ask(method, path, (*headers, edge.proof, ("Origin", "http://evil.test")))
+            assert answer.code == 403, (method, path)
     assert not edge.backend.opened
 
 
 async def test_origins_are_exact(edge):
     path = "/api/v1/namespaces/default/pods/web-0/exec?command=true&stdout=1"
-    for origin in foreign_origins(edge.url):
-        for row in (V5, OWN):
-            answer = await once(edge.url, "GET", path, (*UPGRADE, row, edge.proof, ("Origin", origin)))
-            assert answer.code == 403, origin
-        assert (
-            await once(edge.url, "POST", "/gateway/v1/token", (("Origin", origin),), body=b"{}")
-        ).code == 403
-    both = (("Origin", edge.url), ("Origin", "http://evil.test"))
-    for pair in (both, both[::-1]):
-        assert (await once(edge.url, "GET", path, (*UPGRADE, V5, edge.proof, *pair))).code == 403
+    async with peer(edge.url) as client:
+        for origin in foreign_origins(edge.url):
+            for row in (V5, OWN):
+                answer = await client.ask("GET", path, (*UPGRADE, row, edge.proof, ("Origin", origin)))
+                assert answer.code == 403, origin
+            assert (
+                await client.ask("POST", "/gateway/v1/token", (("Origin", origin),), body=b"{}")
+            ).code == 403
+        both = (("Origin", edge.url), ("Origin", "http://evil.test"))
+        for pair in (both, both[::-1]):
+            assert (await client.ask("GET", path, (*UPGRADE, V5, edge.proof, *pair))).code == 403
     assert not edge.backend.opened
 
 
@@ -310,10 +330,11 @@ async def test_no_foreign_page_is_given_leave_to_read(edge, each):
     asks = (("Origin", "http://evil.test"), ("Access-Control-Request-Method", "GET"))
     origins = (asks, (("Origin", edge.url), asks[1]))
     preflights = [("OPTIONS", "", "/metrics")] * 2
-    for number, (method, _, path) in enumerate([*routes(edge.gateway), *preflights]):
-        for origin in (origins * 2)[number % 2 :][:each]:
-            answer = await once(edge.url, method, path, (edge.proof, *origin))
-            assert not [name for name in answer.headers if name.startswith("access-control-")]
+    async with peer(edge.url) as client:
+        for number, (method, _, path) in enumerate([*routes(edge.gateway), *preflights]):
+            for origin in (origins * 2)[number % 2 :][:each]:
+                answer = await client.ask(method, path, (edge.proof, *origin))
+                assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
 async def test_the_own_page_is_let_in(edge):
@@ -329,11 +350,16 @@ async def test_the_own_page_is_let_in(edge):
 async def test_requests_from_other_sites_are_refused_without_an_origin_too(edge, site, each):
     """An image or a script of another page: no Origin, but browsers say where it is from."""
     modes = ("no-cors", "cors", "websocket", "")
-    for number, (method, _, path) in enumerate(routes(edge.gateway)):
-        for mode in (modes * 2)[number % 4 :][:each]:
-            headers = (edge.proof, ("Sec-Fetch-Site", site), *((("Sec-Fetch-Mode", mode),) if mode else ()))
-            answer = await once(edge.url, method, path, headers)
-            assert answer.code == 403, (method, path, mode)
+    async with peer(edge.url) as client:
+        for number, (method, _, path) in enumerate(routes(edge.gateway)):
+            for mode in (modes * 2)[number % 4 :][:each]:
+                headers = (
+                    edge.proof,
+                    ("Sec-Fetch-Site", site),
+                    *((("Sec-Fetch-Mode", mode),) if mode else ()),
+                )
+                answer = await client.ask(method, path, headers)
+                assert answer.code == 403, (method, path, mode)
 
 
 async def test_a_link_from_elsewhere_opens_the_page(edge):
@@ -371,13 +397,14 @@ async def test_a_proxys_names_are_allowed_when_they_are_set(edge_with):
 async def test_the_unix_socket_has_the_same_doors(edge):
     """The peer's uid is its credential; Host and Origin are looked at all the same."""
     path = "/api/v1/namespaces/default/pods/web-0/exec?command=true&stdout=1"
-    assert (await once(edge.socket, "GET", "/gateway/v1/info")).code == 200
-    for host in ("evil.test", "localhost:80", "localhost.", "localhost:8080", "127.0.0.1"):
-        for headers in SOCKETS:
-            assert (await once(edge.socket, "GET", path, headers, host=host)).code == 403, host
-    for origin in ("null", "http://evil.test", "http://localhost", "https://localhost"):
-        for headers in SOCKETS:
-            assert (await once(edge.socket, "GET", path, (*headers, ("Origin", origin)))).code == 403, origin
+    async with peer(edge.socket) as client:
+        assert (await client.ask("GET", "/gateway/v1/info")).code == 200
+        for host in ("evil.test", "localhost:80", "localhost.", "localhost:8080", "127.0.0.1"):
+            for headers in SOCKETS:
+                assert (await client.ask("GET", path, headers, host=host)).code == 403, host
+        for origin in ("null", "http://evil.test", "http://localhost", "https://localhost"):
+            for headers in SOCKETS:
+                assert (await client.ask("GET", path, (*headers, ("Origin", origin)))).code == 403, origin
     assert not edge.backend.opened
 
 
@@ -400,8 +427,9 @@ async def test_a_cookie_or_a_query_is_no_credential(edge):
 
 
 async def test_no_answer_sets_a_cookie(edge):
-    for method, _, path in routes(edge.gateway):
-        assert "set-cookie" not in (await once(edge.url, method, path, (edge.proof,))).headers
+    async with peer(edge.url) as client:
+        for method, _, path in routes(edge.gateway):
+            assert "set-cookie" not in (await client.ask(method, path, (edge.proof,))).headers
 
 
 # what answers carry
@@ -489,18 +517,19 @@ async def test_every_route_has_its_headers_and_no_others(edge, monkeypatch, know
     monkeypatch.setattr("gateway.access.wrong_tokens.LONGEST", 0.0)
     monkeypatch.setitem(KNOWN, "name", "main.js")
     codes = set()
-    for method, pattern, path in routes(edge.gateway):
-        proof = (edge.proof,) if known else ()
-        answer = await once(edge.url, method, path, proof, body=b"{}" if method == "POST" else b"")
-        headers = KINDS.get(pattern, JSON if pattern.startswith("/gateway/") else RELAYED)
-        if method == "HEAD":
-            headers = {name: value for name, value in headers.items() if name != "transfer-encoding"}
-        if answer.code >= 400:
-            headers = STATUS | REFUSED.get(answer.code, {})
-        elif answer.code == 204:
-            headers = PLAIN
-        assert fields(answer) == headers, (method, path, answer.code)
-        codes.add(answer.code)
+    async with peer(edge.url) as client:
+        for method, pattern, path in routes(edge.gateway):
+            proof = (edge.proof,) if known else ()
+            answer = await client.ask(method, path, proof, body=b"{}" if method == "POST" else b"")
+            headers = KINDS.get(pattern, JSON if pattern.startswith("/gateway/") else RELAYED)
+            if method == "HEAD":
+                headers = {name: value for name, value in headers.items() if name != "transfer-encoding"}
+            if answer.code >= 400:
+                headers = STATUS | REFUSED.get(answer.code, {})
+            elif answer.code == 204:
+                headers = PLAIN
+            assert fields(answer) == headers, (method, path, answer.code)
+            codes.add(answer.code)
     assert codes == ({200, 201, 204, 400, 401, 404, 426} if known else {200, 401, 404})
 
 
@@ -532,8 +561,9 @@ async def test_an_upgrade_has_these_headers_and_no_others(edge, row):
 @pytest.mark.parametrize("each", [1, again(2)])  # each route is asked in turn one way and the other, or both
 async def test_a_head_request_becomes_no_websocket(edge, each):
     """On no route, however it is asked."""
-    for number, (_, _, path) in enumerate(routes(edge.gateway)):
-        for headers in (SOCKETS[1:] * 2)[number % 2 :][:each]:
-            answer = await once(edge.url, "HEAD", path, (*headers, edge.proof))
-            assert answer.code in (200, 400, 404, 405), path
+    async with peer(edge.url) as client:
+        for number, (_, _, path) in enumerate(routes(edge.gateway)):
+            for headers in (SOCKETS[1:] * 2)[number % 2 :][:each]:
+                answer = await client.ask("HEAD", path, (*headers, edge.proof))
+                assert answer.code in (200, 400, 404, 405), path
     assert not edge.backend.opened
