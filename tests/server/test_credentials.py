@@ -61,24 +61,34 @@ async def fresh_ticket(edge):
 # the header
 
 
-@pytest.mark.parametrize("header", [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER   {TOKEN} "])
-async def test_a_bearer_token_lets_in(edge, header):
-    assert (await once(edge.url, "GET", INFO, (("Authorization", header),), checked=False)).code == 200
+GOOD_HEADERS = [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER   {TOKEN} "]
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
+async def test_a_bearer_token_lets_in(subtests, edge):
+    for header in GOOD_HEADERS:
+        with subtests.test(header):
+            assert (
+                await once(edge.url, "GET", INFO, (("Authorization", header),), checked=False)
+            ).code == 200
+
+
+WRONG_HEADERS = [
         "", "Bearer", "Bearer ", f"Bearer{TOKEN}", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}",
         f"Bearer x,Bearer {TOKEN}", f"Bearer {TOKEN.upper()}", "Bearer \xff\xfe", "Bearer " + "x" * 60_000,
         f"Token {TOKEN}", f"Bearer {encoded(TOKEN)}",
-    ],
-)  # fmt: skip
-async def test_what_is_no_token_of_ours_does_not(edge, header):
-    for headers in ((), (*UPGRADE, V5), (*UPGRADE, OWN)):
-        answer = await once(edge.url, "GET", EXEC, (*headers, ("Authorization", header)), checked=False)
-        assert answer.code == 401
-    assert not edge.backend.opened
+    ]  # fmt: skip
+
+
+async def test_what_is_no_token_of_ours_does_not(subtests, edge, monkeypatch):
+    monkeypatch.setattr("gateway.access.wrong_tokens.LONGEST", 0.0)  # how late they are is another test's
+    for header in WRONG_HEADERS:
+        with subtests.test(ascii(header[:40])):
+            for headers in ((), (*UPGRADE, V5), (*UPGRADE, OWN)):
+                answer = await once(
+                    edge.url, "GET", EXEC, (*headers, ("Authorization", header)), checked=False
+                )
+                assert answer.code == 401
+            assert not edge.backend.opened
 
 
 async def test_of_two_authorization_headers_the_first_counts(edge):
@@ -88,48 +98,51 @@ async def test_of_two_authorization_headers_the_first_counts(edge):
 # the subprotocol, for browsers: protocol.md, 10
 
 
-@pytest.mark.parametrize(
-    ("lines", "chosen"),
-    [
-        ((offer("v5.channel.k8s.io", BEARER + encoded(TOKEN)),), "v5.channel.k8s.io"),
-        ((offer(BEARER + encoded(TOKEN), "v1.dap-gateway"),), "v1.dap-gateway"),
-        ((offer("v4.channel.k8s.io"), offer(BEARER + encoded(TOKEN))), "v4.channel.k8s.io"),
-        ((offer(BEARER + encoded(TOKEN)), offer("channel.k8s.io")), "channel.k8s.io"),
-        ((offer("x.unknown", BEARER + encoded(TOKEN), "v4.channel.k8s.io"),), "v4.channel.k8s.io"),
-    ],
-)
-async def test_a_token_among_the_subprotocols_lets_in_and_is_never_echoed(edge, lines, chosen):
-    answer = await once(edge.url, "GET", EXEC, (*UPGRADE, *lines))
-
-    assert answer.code == 101
-    assert answer.headers["sec-websocket-protocol"] == chosen
+GOOD_OFFERS = [
+    ((offer("v5.channel.k8s.io", BEARER + encoded(TOKEN)),), "v5.channel.k8s.io"),
+    ((offer(BEARER + encoded(TOKEN), "v1.dap-gateway"),), "v1.dap-gateway"),
+    ((offer("v4.channel.k8s.io"), offer(BEARER + encoded(TOKEN))), "v4.channel.k8s.io"),
+    ((offer(BEARER + encoded(TOKEN)), offer("channel.k8s.io")), "channel.k8s.io"),
+    ((offer("x.unknown", BEARER + encoded(TOKEN), "v4.channel.k8s.io"),), "v4.channel.k8s.io"),
+]
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        (offer(BEARER + encoded(TOKEN)),),  # alone: "missing additional subprotocol"
-        (offer(BEARER + encoded(TOKEN), BEARER + encoded(TOKEN), "v5.channel.k8s.io"),),
-        (offer("v5.channel.k8s.io", BEARER + encoded(TOKEN)), offer(BEARER + encoded(TOKEN))),
-        (offer("v5.channel.k8s.io", BEARER + encoded(TOKEN) + "="),),
-        (offer("v5.channel.k8s.io", BEARER + "!!!!"),),
-        (offer("v5.channel.k8s.io", BEARER + "YQ+/"),),
-        (offer("v5.channel.k8s.io", BEARER + "A"),),
-        (offer("v5.channel.k8s.io", BEARER + "_w"),),  # ff: no UTF-8
-        (offer("v5.channel.k8s.io", BEARER + "\xe9"),),
-        (offer("v5.channel.k8s.io", BEARER),),
-        (offer("v5.channel.k8s.io", BEARER + encoded("wrong")),),
-        (offer("v5.channel.k8s.io", BEARER + TOKEN),),
-        (offer("v5.channel.k8s.io", BEARER.upper() + encoded(TOKEN)),),
-        (offer("v5.channel.k8s.io", "x" + BEARER + encoded(TOKEN)),),
-    ],
-)
-async def test_a_malformed_token_among_the_subprotocols_is_unauthorized(edge, lines):
-    answer = await once(edge.url, "GET", EXEC, (*UPGRADE, *lines))
+async def test_a_token_among_the_subprotocols_lets_in_and_is_never_echoed(subtests, edge):
+    for lines, chosen in GOOD_OFFERS:
+        with subtests.test(str(lines)):
+            answer = await once(edge.url, "GET", EXEC, (*UPGRADE, *lines))
 
-    assert answer.code == 401
-    assert answer.status["message"] == "Unauthorized"
-    assert not edge.backend.opened
+            assert answer.code == 101
+            assert answer.headers["sec-websocket-protocol"] == chosen
+
+
+MALFORMED_OFFERS = [
+    (offer(BEARER + encoded(TOKEN)),),  # alone: "missing additional subprotocol"
+    (offer(BEARER + encoded(TOKEN), BEARER + encoded(TOKEN), "v5.channel.k8s.io"),),
+    (offer("v5.channel.k8s.io", BEARER + encoded(TOKEN)), offer(BEARER + encoded(TOKEN))),
+    (offer("v5.channel.k8s.io", BEARER + encoded(TOKEN) + "="),),
+    (offer("v5.channel.k8s.io", BEARER + "!!!!"),),
+    (offer("v5.channel.k8s.io", BEARER + "YQ+/"),),
+    (offer("v5.channel.k8s.io", BEARER + "A"),),
+    (offer("v5.channel.k8s.io", BEARER + "_w"),),  # ff: no UTF-8
+    (offer("v5.channel.k8s.io", BEARER + "\xe9"),),
+    (offer("v5.channel.k8s.io", BEARER),),
+    (offer("v5.channel.k8s.io", BEARER + encoded("wrong")),),
+    (offer("v5.channel.k8s.io", BEARER + TOKEN),),
+    (offer("v5.channel.k8s.io", BEARER.upper() + encoded(TOKEN)),),
+    (offer("v5.channel.k8s.io", "x" + BEARER + encoded(TOKEN)),),
+]
+
+
+async def test_a_malformed_token_among_the_subprotocols_is_unauthorized(subtests, edge, monkeypatch):
+    monkeypatch.setattr("gateway.access.wrong_tokens.LONGEST", 0.0)  # how late they are is another test's
+    for lines in MALFORMED_OFFERS:
+        with subtests.test(ascii(lines)):
+            answer = await once(edge.url, "GET", EXEC, (*UPGRADE, *lines))
+
+            assert answer.code == 401
+            assert answer.status["message"] == "Unauthorized"
+            assert not edge.backend.opened
 
 
 async def test_a_token_and_nothing_in_common_is_forbidden_not_chosen(edge):
@@ -197,12 +210,16 @@ async def test_a_page_runs_nothing_in_the_runner(edge):
     assert not edge.backend.opened
 
 
-@pytest.mark.parametrize("name", ['""', "1", "[]", "false", '"a b"', '"a\\n"', '"\u00fc"', f'"{"a" * 65}"'])
-async def test_a_name_that_no_log_should_hold(edge, name):
-    asked = await once(edge.url, "POST", TICKETS, (edge.proof,), body=b'{"for":%s}' % name.encode())
+BAD_NAMES = ['""', "1", "[]", "false", '"a b"', '"a\\n"', '"\u00fc"', f'"{"a" * 65}"']
 
-    assert asked.code == 400
-    assert "letters, digits" in asked.status["message"]
+
+async def test_a_name_that_no_log_should_hold(subtests, edge):
+    for name in BAD_NAMES:
+        with subtests.test(ascii(name)):
+            asked = await once(edge.url, "POST", TICKETS, (edge.proof,), body=b'{"for":%s}' % name.encode())
+
+            assert asked.code == 400
+            assert "letters, digits" in asked.status["message"]
 
 
 async def test_a_ticket_is_no_token_and_a_token_no_ticket(edge):
@@ -263,23 +280,25 @@ def test_the_oldest_tickets_make_room_for_new_ones(monkeypatch):
     assert len(set(tickets)) == len(tickets)
 
 
-@pytest.mark.parametrize(
-    ("headers", "body"),
-    [
+ODD_BODIES = [
         ((), b""), ((), b"{"), ((), b"[]"), ((), b"null"), ((), b'"x"'), ((), b"\xff\xfe\xfd"), ((), b"[" * 60_000),
         ((), b'{"ticket":null}'), ((), b'{"ticket":1}'), ((), b'{"ticket":["x"]}'), ((), b'{"ticket":""}'),
         ((), b'{"ticket":"\\ud800"}'), ((), b'{"ticket":' + b"9" * 50_000 + b"}"), ((), b" " * 70_000),
         ((("Content-Type", "application/json; charset=nonsense"),), b'{"ticket":"x"}'),
         ((("Content-Type", "application/x-www-form-urlencoded"),), b"ticket=x"),
         ((("Content-Encoding", "gzip"),), b"no gzip"), ((("Content-Encoding", "deflate"),), b"\x00" * 9),
-    ],
-)  # fmt: skip
-async def test_odd_bodies_at_the_open_door_are_refused_and_no_defect(logged, edge, headers, body):
-    answer = await once(edge.url, "POST", "/gateway/v1/token", headers, body=body)
+    ]  # fmt: skip
 
-    assert answer.code in (400, 401, 413)
-    assert answer.status
-    assert "_defect" not in logged()
+
+async def test_odd_bodies_at_the_open_door_are_refused_and_no_defect(subtests, logged, edge, monkeypatch):
+    monkeypatch.setattr("gateway.access.wrong_tokens.LONGEST", 0.0)  # how late they are is another test's
+    for headers, body in ODD_BODIES:
+        with subtests.test(f"{headers} {body[:20]}"):
+            answer = await once(edge.url, "POST", "/gateway/v1/token", headers, body=body)
+
+            assert answer.code in (400, 401, 413)
+            assert answer.status
+            assert "_defect" not in logged()
 
 
 async def test_a_broken_chunk_is_a_bad_request(logged, edge):
@@ -298,21 +317,33 @@ async def test_a_body_that_does_not_come_is_not_waited_for(edge, monkeypatch):
         assert (await connection.answer()).code == 408
 
 
-@pytest.mark.parametrize("target", ["default/default/web-0", "default/default/web-0/shell"])
-async def test_a_ticket_may_name_what_the_page_opens(edge, target):
-    answer = await once(
-        edge.url, "POST", "/gateway/v1/tickets", (edge.proof,), body=json.dumps({"target": target}).encode()
-    )
-
-    made = json.loads(answer.body)
-    assert made["url"] == f"{edge.url}/#ticket={made['ticket']}&path=/{target}"
+TARGETS = ["default/default/web-0", "default/default/web-0/shell"]
 
 
-@pytest.mark.parametrize("target", [1, None, [], "x\n", "\ud800", "x" * 601, "\x1b[2J"])
-async def test_a_ticket_for_no_target_is_refused(edge, target):
-    body = json.dumps({"target": target}).encode()
+async def test_a_ticket_may_name_what_the_page_opens(subtests, edge):
+    for target in TARGETS:
+        with subtests.test(target):
+            answer = await once(
+                edge.url,
+                "POST",
+                "/gateway/v1/tickets",
+                (edge.proof,),
+                body=json.dumps({"target": target}).encode(),
+            )
 
-    assert (await once(edge.url, "POST", "/gateway/v1/tickets", (edge.proof,), body=body)).code == 400
+            made = json.loads(answer.body)
+            assert made["url"] == f"{edge.url}/#ticket={made['ticket']}&path=/{target}"
+
+
+NO_TARGETS = [1, None, [], "x\n", "\ud800", "x" * 601, "\x1b[2J"]
+
+
+async def test_a_ticket_for_no_target_is_refused(subtests, edge):
+    for target in NO_TARGETS:
+        with subtests.test(ascii(target)):
+            body = json.dumps({"target": target}).encode()
+
+            assert (await once(edge.url, "POST", "/gateway/v1/tickets", (edge.proof,), body=body)).code == 400
 
 
 async def test_a_target_cannot_add_to_the_fragment(edge):

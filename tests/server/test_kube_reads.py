@@ -25,32 +25,34 @@ async def get(edge, path, method="GET"):
     return await once(edge.url, method, path, (edge.proof,))
 
 
-@pytest.mark.parametrize(
-    ("path", "asked"),
-    [
-        ("/api", "/api"),
-        ("/api?timeout=32s", "/api"),
-        ("/apis", "/apis"),
-        ("/api/v1", "/api/v1"),
-        ("/apis/apps/v1", "/apis/apps/v1"),
-        (f"{PODS}/web-0", f"{PODS}/web-0"),
-        (f"{PODS}/web-0?x=../..", f"{PODS}/web-0"),
-        ("/api/v1/namespaces/default/services/web", "/api/v1/namespaces/default/services/web"),
-        (
-            "/apis/apps/v1/namespaces/default/deployments/api",
-            "/apis/apps/v1/namespaces/default/deployments/api",
-        ),
-        ("/apis/batch/v1/namespaces/a/jobs/b", "/apis/batch/v1/namespaces/a/jobs/b"),
-    ],
-)
-async def test_what_goes_on(edge, path, asked):
-    edge.backend.kube.objects[asked] = {"kind": "X", "groups": []}
+GOES_ON = [
+    ("/api", "/api"),
+    ("/api?timeout=32s", "/api"),
+    ("/apis", "/apis"),
+    ("/api/v1", "/api/v1"),
+    ("/apis/apps/v1", "/apis/apps/v1"),
+    (f"{PODS}/web-0", f"{PODS}/web-0"),
+    (f"{PODS}/web-0?x=../..", f"{PODS}/web-0"),
+    ("/api/v1/namespaces/default/services/web", "/api/v1/namespaces/default/services/web"),
+    (
+        "/apis/apps/v1/namespaces/default/deployments/api",
+        "/apis/apps/v1/namespaces/default/deployments/api",
+    ),
+    ("/apis/batch/v1/namespaces/a/jobs/b", "/apis/batch/v1/namespaces/a/jobs/b"),
+]
 
-    answer = await get(edge, path)
 
-    assert (answer.code, answer.headers["content-type"]) == (200, "application/json")
-    assert json.loads(answer.body) == {"kind": "X", "groups": []}
-    assert edge.backend.kube.asked == [asked]
+async def test_what_goes_on(subtests, edge):
+    for path, asked in GOES_ON:
+        with subtests.test(path):
+            edge.backend.kube.objects[asked] = {"kind": "X", "groups": []}
+
+            answer = await get(edge, path)
+
+            assert (answer.code, answer.headers["content-type"]) == (200, "application/json")
+            assert json.loads(answer.body) == {"kind": "X", "groups": []}
+            assert edge.backend.kube.asked.pop() == asked
+            assert not edge.backend.kube.asked
 
 
 @pytest.mark.parametrize(
@@ -116,33 +118,34 @@ async def test_groups_are_those_that_lead_to_pods(edge):
     assert group["versions"] == versions[:1]
 
 
-@pytest.mark.parametrize(
-    ("path", "code"),
-    [
-        (f"{PODS}", 400),
-        (f"{PODS}?labelSelector=a%26b", 400),
-        (f"{PODS}?labelSelector=a%0Ab", 400),
-        (f"{PODS}?fieldSelector=x", 400),
-        (f"{PODS}/Web_0", 400),
-        (f"{PODS}/..%2f..%2fsecrets%2fx", 400),
-        (f"{PODS}/deploy%2Fx", 400),
-        ("/api/v1/namespaces/UP/pods/x", 400),
-        ("/api/v1/namespaces/default/secrets/x", 404),
-        ("/api/v1/namespaces/default/configmaps/x", 404),
-        ("/api/v1/namespaces/default/deployments/x", 404),
-        ("/apis/apps/v1/namespaces/default/pods/x", 404),
-        ("/apis/rbac.authorization.k8s.io/v1", 404),
-        ("/api/v1/nodes", 404),
-        (f"{PODS}/web-0/log", 404),
-        ("/clusters/other/api", 404),
-    ],
-)
-async def test_what_does_not(edge, path, code):
-    answer = await get(edge, path)
+DOES_NOT = [
+    (f"{PODS}", 400),
+    (f"{PODS}?labelSelector=a%26b", 400),
+    (f"{PODS}?labelSelector=a%0Ab", 400),
+    (f"{PODS}?fieldSelector=x", 400),
+    (f"{PODS}/Web_0", 400),
+    (f"{PODS}/..%2f..%2fsecrets%2fx", 400),
+    (f"{PODS}/deploy%2Fx", 400),
+    ("/api/v1/namespaces/UP/pods/x", 400),
+    ("/api/v1/namespaces/default/secrets/x", 404),
+    ("/api/v1/namespaces/default/configmaps/x", 404),
+    ("/api/v1/namespaces/default/deployments/x", 404),
+    ("/apis/apps/v1/namespaces/default/pods/x", 404),
+    ("/apis/rbac.authorization.k8s.io/v1", 404),
+    ("/api/v1/nodes", 404),
+    (f"{PODS}/web-0/log", 404),
+    ("/clusters/other/api", 404),
+]
 
-    assert answer.code == code
-    assert answer.status["status"] == "Failure"
-    assert edge.backend.kube.asked == []
+
+async def test_what_does_not(subtests, edge):
+    for path, code in DOES_NOT:
+        with subtests.test(path):
+            answer = await get(edge, path)
+
+            assert answer.code == code
+            assert answer.status["status"] == "Failure"
+            assert edge.backend.kube.asked == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

@@ -28,20 +28,21 @@ async def raw(edge, text, *, end=False):
         return await asyncio.wait_for(peer.reader.read(4096), 5)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+PATHS = [
         "/api/v1/../../x", "/api/v1/%2e%2e/x", "/api/v1/%2E./x", "/api/v1/./nodes", "/api/%2e/v1", "/api/v1/pods%2fx",
         "/api/v1/pods%5Cx", "/api/v1/pods\\x", "/api//v1", "//api/v1", "/api/v1//", "/api/v1/nodes;x=1", "/api/v1/..;/x",
         "/api/v1/%3b/x", "/api/v1/a%00b", "/api/v1/a%zz", "/api/v1/%ff", "/api/v1/a%20b", "/api/v1/a%0d%0ab",
         "/clusters/default/api/v1/../x", "/clusters/default%2fapi/v1", "/api/v1/" + "a" * 9000, "/%61pi/v1/%2e%2e/x",
-    ],
-)  # fmt: skip
-async def test_a_path_that_hops_could_read_differently_is_refused(edge, upstream, path):
-    answer = await raw(edge, f"GET {path} HTTP/1.1\r\nHOST\r\n\r\n".encode())
+    ]  # fmt: skip
 
-    assert answer.split(b" ")[1] in (b"400", b"404"), answer
-    assert upstream.heads == []
+
+async def test_a_path_that_hops_could_read_differently_is_refused(subtests, edge, upstream):
+    for path in PATHS:
+        with subtests.test(path[:60]):
+            answer = await raw(edge, f"GET {path} HTTP/1.1\r\nHOST\r\n\r\n".encode())
+
+            assert answer.split(b" ")[1] in (b"400", b"404"), answer
+            assert upstream.heads == []
 
 
 async def test_an_absolute_uri_is_taken_for_its_path_or_refused(edge, upstream):
@@ -51,35 +52,36 @@ async def test_an_absolute_uri_is_taken_for_its_path_or_refused(edge, upstream):
     assert b"elsewhere" not in b"".join(upstream.heads)
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        b"Content-Length: 2\r\nContent-Length: 3\r\n",
-        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
-        b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
-        b"Transfer-Encoding: xchunked\r\n",
-        b"Transfer-Encoding: chunked, identity\r\n",
-        b"Transfer-Encoding : chunked\r\n",
-        b"Content-Length: +2\r\n",
-        b"Content-Length: 0x2\r\n",
-        b"Content-Length: 2, 2\r\n",
-        b"Content-Length: -1\r\n",
-        b"X-A: 1\r\n folded: 2\r\nContent-Length: 2\r\n",
-        b"X-A: 1\nContent-Length: 2\r\n",
-        b"X-A: 1\rContent-Length: 2\r\n",
-        b"X-A: a\x00b\r\nContent-Length: 2\r\n",
-        b"X A: 1\r\nContent-Length: 2\r\n",
-        b": 1\r\nContent-Length: 2\r\n",
-        b"Connection: authorization\r\nContent-Length: 2\r\n",
-        b"Connection: close, Content-Length\r\nContent-Length: 2\r\n",
-        b"Connection: impersonate-user\r\nContent-Length: 2\r\n",
-    ],
-)
-async def test_a_head_that_hops_could_read_differently_is_refused(edge, upstream, lines):
-    answer = await raw(edge, b"POST %s HTTP/1.1\r\nHOST\r\n%s\r\n{}" % (PODS.encode(), lines))
+HEADS = [
+    b"Content-Length: 2\r\nContent-Length: 3\r\n",
+    b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
+    b"Transfer-Encoding: xchunked\r\n",
+    b"Transfer-Encoding: chunked, identity\r\n",
+    b"Transfer-Encoding : chunked\r\n",
+    b"Content-Length: +2\r\n",
+    b"Content-Length: 0x2\r\n",
+    b"Content-Length: 2, 2\r\n",
+    b"Content-Length: -1\r\n",
+    b"X-A: 1\r\n folded: 2\r\nContent-Length: 2\r\n",
+    b"X-A: 1\nContent-Length: 2\r\n",
+    b"X-A: 1\rContent-Length: 2\r\n",
+    b"X-A: a\x00b\r\nContent-Length: 2\r\n",
+    b"X A: 1\r\nContent-Length: 2\r\n",
+    b": 1\r\nContent-Length: 2\r\n",
+    b"Connection: authorization\r\nContent-Length: 2\r\n",
+    b"Connection: close, Content-Length\r\nContent-Length: 2\r\n",
+    b"Connection: impersonate-user\r\nContent-Length: 2\r\n",
+]
 
-    assert answer.split(b" ")[1] == b"400", answer
-    assert upstream.heads == []
+
+async def test_a_head_that_hops_could_read_differently_is_refused(subtests, edge, upstream):
+    for lines in HEADS:
+        with subtests.test(str(lines)):
+            answer = await raw(edge, b"POST %s HTTP/1.1\r\nHOST\r\n%s\r\n{}" % (PODS.encode(), lines))
+
+            assert answer.split(b" ")[1] == b"400", answer
+            assert upstream.heads == []
 
 
 @pytest.mark.parametrize(

@@ -281,49 +281,52 @@ async def until_close(client):
 
 
 @pytest.mark.parametrize("endpoint", [KUBERNETES, OURS], ids=["kubernetes", "ours"])
-@pytest.mark.parametrize("row", FRAMES, ids=str)
-async def test_frames(shared_edge, row, endpoint):
-    async with dialled(shared_edge) as client:
-        await opened(shared_edge, client, endpoint)
-        client.send(row.sent)
-        if row.code is None:
-            stdin, pongs = await until_words(client)
-            assert (stdin, pongs or row.pongs) == (row.stdin, row.pongs)
-            if row.pongs and not pongs:  # they wait behind output
-                assert await client.hear() == (PONG, row.pongs[-1])
-            client.say((1000).to_bytes(2, "big"), CLOSE)
-        assert await until_close(client) == (row.code or 1000)
+async def test_frames(subtests, shared_edge, endpoint):
+    for row in FRAMES:
+        with subtests.test(str(row)):
+            async with dialled(shared_edge) as client:
+                await opened(shared_edge, client, endpoint)
+                client.send(row.sent)
+                if row.code is None:
+                    stdin, pongs = await until_words(client)
+                    assert (stdin, pongs or row.pongs) == (row.stdin, row.pongs)
+                    if row.pongs and not pongs:  # they wait behind output
+                        assert await client.hear() == (PONG, row.pongs[-1])
+                    client.say((1000).to_bytes(2, "big"), CLOSE)
+                assert await until_close(client) == (row.code or 1000)
 
 
-@pytest.mark.parametrize("row", FRAMES[::7], ids=str)
-async def test_frames_that_come_byte_by_byte(shared_edge, row):
+async def test_frames_that_come_byte_by_byte(subtests, shared_edge):
     """The same comes of them, wherever TCP cuts a frame."""
-    async with dialled(shared_edge) as client:
-        await opened(shared_edge, client, KUBERNETES)
-        for byte in row.sent[:300]:
-            client.send(bytes([byte]))
-            await asyncio.sleep(0)
-        client.send(row.sent[300:])
-        if row.code is None:
-            assert (await until_words(client))[0] == row.stdin
-            client.say((1000).to_bytes(2, "big"), CLOSE)
-            assert await until_close(client) == 1000
-        else:  # what is still sent to a connection that was closed resets it, and its close frame may go with that
-            assert await client.close_code() in (row.code, None)
+    for row in FRAMES[::7]:
+        with subtests.test(str(row)):
+            async with dialled(shared_edge) as client:
+                await opened(shared_edge, client, KUBERNETES)
+                for byte in row.sent[:300]:
+                    client.send(bytes([byte]))
+                    await asyncio.sleep(0)
+                client.send(row.sent[300:])
+                if row.code is None:
+                    assert (await until_words(client))[0] == row.stdin
+                    client.say((1000).to_bytes(2, "big"), CLOSE)
+                    assert await until_close(client) == 1000
+                else:  # what is still sent to a connection that was closed resets it, and its close frame may go with that
+                    assert await client.close_code() in (row.code, None)
 
 
 @pytest.mark.parametrize("endpoint", [KUBERNETES, OURS_NAMESPACED], ids=["kubernetes", "ours"])
-@pytest.mark.parametrize("row", OPENINGS, ids=str)
-async def test_openings(shared_edge, row, endpoint):
-    path, protocol = endpoint
-    async with dialled(shared_edge) as client:
-        headers = (("Host", client.host), *UPGRADE, protocol, shared_edge.proof)
-        client.send(row.request(path, headers))
-        answer = await client.answer()
-        assert answer.code == row.code, answer
-        assert {name: answer.headers.get(name) for name, _ in row.answered} == dict(row.answered)
-        if row.code != 101 and row.what != "no Host":  # which aiohttp refuses by itself
-            assert answer.status["message"]
+async def test_openings(subtests, shared_edge, endpoint):
+    for row in OPENINGS:
+        with subtests.test(str(row)):
+            path, protocol = endpoint
+            async with dialled(shared_edge) as client:
+                headers = (("Host", client.host), *UPGRADE, protocol, shared_edge.proof)
+                client.send(row.request(path, headers))
+                answer = await client.answer()
+                assert answer.code == row.code, answer
+                assert {name: answer.headers.get(name) for name, _ in row.answered} == dict(row.answered)
+                if row.code != 101 and row.what != "no Host":  # which aiohttp refuses by itself
+                    assert answer.status["message"]
 
 
 async def test_a_client_that_leaves_without_a_close(shared_edge):
