@@ -10,7 +10,7 @@ import stat
 import pytest
 from support import leaks
 from support.exec_client import Access, Request, run
-from support.peer import BINARY, CLOSE, OWN, PING, PONG, V5, peer
+from support.peer import BINARY, CLOSE, OWN, PING, PONG, V5, frame, peer
 from support.repeated import again
 from support.served import TOKEN
 from support.waiting import until
@@ -338,8 +338,7 @@ async def test_endless_fragments_do_not_stop_the_others(edge, piece):
             await client.hear()
         bad.say(b"\x00", BINARY, first=0)
         for turn in range(20):
-            for _ in range(2000):
-                bad.say(piece, 0, first=0)
+            bad.send(frame(piece, 0, first=0) * 2000)
             good.say(b"\x00%d" % turn)
             async with asyncio.timeout(10):
                 while await good.hear() != (BINARY, b"\x01%d" % turn):

@@ -122,8 +122,11 @@ class Peer:
             data = await self.reader.readexactly(size)
 
     async def rest(self) -> list[tuple[int, bytes]]:
-        """All frames up to the close frame, which is answered, or to the end of the connection."""
+        """All frames up to the close frame, which is answered, or to the end of the connection. From here on the kernel
+        takes as much for us as it will.
+        """
         heard = []
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         try:
             while True:
                 heard.append(await self.hear())
