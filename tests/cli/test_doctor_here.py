@@ -3,6 +3,7 @@ fails nothing that works.
 """
 
 import pytest
+from support.beside import beside
 from support.fake_gateway import fake_gateway
 from support.repeated import again
 
@@ -42,13 +43,13 @@ def words(done):
     return [line.split()[:2] for line in done.out.decode().splitlines()]
 
 
-async def test_a_key_that_only_the_settings_of_ssh_name_is_enough(home, chain, tmp_path):
+def test_a_key_that_only_the_settings_of_ssh_name_is_enough(called, chain, tmp_path):
     """One that others can read is a note beside it."""
     (tmp_path / "open").write_text("x")
     (tmp_path / "open").chmod(0o644)
     with (tmp_path / "ssh_config").open("a") as file:
         file.write(f"  IdentityFile {tmp_path}/open\n")
-    done = await home.dap("doctor", "-q", env=chain)
+    done = called("doctor", "-q", env=chain)
 
     assert (done.code, done.err) == (0, ""), done.out
     assert [line for line in words(done) if line[0] in ("FAIL", "NOTE")] == [["NOTE", "ssh_key"]]
@@ -156,13 +157,13 @@ def test_the_proxy_to_a_gateway_elsewhere_is_named(called):
     assert "s3cret" not in noted.out.decode()
 
 
-async def test_a_gateway_found_by_its_proof_is_said_to_be(home):
+def test_a_gateway_found_by_its_proof_is_said_to_be(home, called):
     from support.served import TOKEN, config_for, served
 
-    async with served(config_for(), home.path / "elsewhere") as running:
+    with beside(served(config_for(), home.path / "elsewhere")) as running:
         where = running.url.removeprefix("http://").rpartition(":")
         serving.write(home.path / "state" / "dap", serving.Address(None, [(where[0], int(where[2]))]))
-        done = await home.dap("doctor", env={"DAP_GATEWAY_TOKEN": TOKEN})
+        done = called("doctor", env={"DAP_GATEWAY_TOKEN": TOKEN})
 
     assert (
         f"{running.url}; no socket of it answers, and it has proved that it knows the token"

@@ -1,5 +1,6 @@
 """The gateway inside the command, on the demo chain: no `dap serve` anywhere."""
 
+import asyncio
 import json
 import os
 
@@ -18,11 +19,11 @@ def chain(demo):
     }  # fmt: skip
 
 
-async def test_a_command_runs_its_own_gateway_and_says_so(home, chain):
+def test_a_command_runs_its_own_gateway_and_says_so(home, called, chain):
     """What that did is in a private file, the audit trail as that of `dap serve`, and nothing of it on the screen."""
     command = ("web-0", "-i", "--", "sh", "-c", "cat; echo err >&2; exit 4")
-    done = await home.dap("exec", *command, data=b"in", env=chain)
-    quiet = await home.dap("exec", "-q", "web-0", "--", "true", env=chain)
+    done = asyncio.run(home.dap("exec", *command, data=b"in", env=chain))
+    quiet = called("exec", "-q", "web-0", "--", "true", env=chain)
 
     assert (done.code, done.out) == (4, b"in")
     assert done.err == (

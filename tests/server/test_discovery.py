@@ -163,15 +163,15 @@ async def test_a_proof_is_for_this_machine_and_for_a_nonce(edge_with):
 
 
 @pytest.mark.parametrize("quiet", [again([]), ["--quiet"]])
-async def test_a_second_gateway_is_never_started_unsaid(home, quiet):
+def test_a_second_gateway_is_never_started_unsaid(home, called, quiet):
     home.socket.parent.mkdir(mode=0o700)
     env = {"DAP_RUNNER_SSH_HOST": "127.0.0.1:1", "DAP_RUNNER_SSH_CONFIG": "none"}
     with home.socket.with_name("gateway.sock.lock").open("w+") as lock:
         lock.write("4711\n")
         lock.flush()
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = await home.dap("exec", *quiet, "web-0", "--", "true", env=env)
-        listed = await home.dap("sessions")
+        done = called("exec", *quiet, "web-0", "--", "true", env=env)
+        listed = called("sessions")
 
     said = f"dap: the gateway of process 4711 answers neither at {home.socket} nor, with a proof, at 127.0.0.1 port 8080"
     assert done.code == 125

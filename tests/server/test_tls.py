@@ -12,7 +12,6 @@ from dataclasses import replace
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from support.dap import Home
 from support.served import config_for, served
 from support.waiting import until
 
@@ -423,10 +422,9 @@ def test_what_is_no_address_is_refused(where):
         pass
 
 
-async def test_a_process_with_tls_alone(tmp_path):
+async def test_a_process_with_tls_alone(home, called):
     """Its links lead there, and its authority stays for the next start, or is the one of the start before."""
-    (tmp_path / "run").mkdir(mode=0o700)
-    home, kept = Home(tmp_path), tmp_path / "state" / "dap" / "tls"
+    kept = home.path / "state" / "dap" / "tls"
     env = {"DAP_GATEWAY_LISTEN": "none", "DAP_GATEWAY_TLS_LISTEN": "127.0.0.1:0"}
     with tls_listener(replace(config_for(), tls_listen="127.0.0.1:0"), kept):
         before = (kept / "ca.pem").read_bytes()
@@ -434,7 +432,7 @@ async def test_a_process_with_tls_alone(tmp_path):
     try:
         first = (await process.stdout.readline()).decode()
         assert first.startswith("dap: serving on https://127.0.0.1:"), first
-        assert (await home.dap("open")).out.startswith(b"https://127.0.0.1:")
+        assert called("open").out.startswith(b"https://127.0.0.1:")
     finally:
         process.terminate()
         await process.communicate()
