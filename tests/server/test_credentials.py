@@ -73,10 +73,10 @@ async def test_a_bearer_token_lets_in(subtests, edge):
 
 
 WRONG_HEADERS = [
-        "", "Bearer", "Bearer ", f"Bearer{TOKEN}", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}",
-        f"Bearer x,Bearer {TOKEN}", f"Bearer {TOKEN.upper()}", "Bearer \xff\xfe", "Bearer " + "x" * 60_000,
-        f"Token {TOKEN}", f"Bearer {encoded(TOKEN)}",
-    ]  # fmt: skip
+    "", "Bearer", "Bearer ", f"Bearer{TOKEN}", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}",
+    f"Bearer x,Bearer {TOKEN}", f"Bearer {TOKEN.upper()}", "Bearer \xff\xfe", "Bearer " + "x" * 60_000,
+    f"Token {TOKEN}", f"Bearer {encoded(TOKEN)}",
+]  # fmt: skip
 
 
 async def test_what_is_no_token_of_ours_does_not(subtests, edge, monkeypatch):
@@ -281,13 +281,13 @@ def test_the_oldest_tickets_make_room_for_new_ones(monkeypatch):
 
 
 ODD_BODIES = [
-        ((), b""), ((), b"{"), ((), b"[]"), ((), b"null"), ((), b'"x"'), ((), b"\xff\xfe\xfd"), ((), b"[" * 60_000),
-        ((), b'{"ticket":null}'), ((), b'{"ticket":1}'), ((), b'{"ticket":["x"]}'), ((), b'{"ticket":""}'),
-        ((), b'{"ticket":"\\ud800"}'), ((), b'{"ticket":' + b"9" * 50_000 + b"}"), ((), b" " * 70_000),
-        ((("Content-Type", "application/json; charset=nonsense"),), b'{"ticket":"x"}'),
-        ((("Content-Type", "application/x-www-form-urlencoded"),), b"ticket=x"),
-        ((("Content-Encoding", "gzip"),), b"no gzip"), ((("Content-Encoding", "deflate"),), b"\x00" * 9),
-    ]  # fmt: skip
+    ((), b""), ((), b"{"), ((), b"[]"), ((), b"null"), ((), b'"x"'), ((), b"\xff\xfe\xfd"), ((), b"[" * 60_000),
+    ((), b'{"ticket":null}'), ((), b'{"ticket":1}'), ((), b'{"ticket":["x"]}'), ((), b'{"ticket":""}'),
+    ((), b'{"ticket":"\\ud800"}'), ((), b'{"ticket":' + b"9" * 50_000 + b"}"), ((), b" " * 70_000),
+    ((("Content-Type", "application/json; charset=nonsense"),), b'{"ticket":"x"}'),
+    ((("Content-Type", "application/x-www-form-urlencoded"),), b"ticket=x"),
+    ((("Content-Encoding", "gzip"),), b"no gzip"), ((("Content-Encoding", "deflate"),), b"\x00" * 9),
+]  # fmt: skip
 
 
 async def test_odd_bodies_at_the_open_door_are_refused_and_no_defect(subtests, logged, edge, monkeypatch):

@@ -52,21 +52,21 @@ async def echoed(client, text=b"still here"):
 
 
 IMPOSSIBLE = [
-        (f"{POD}/exec?stdout=1", 400, "must specify at least one command"),
-        (f"{POD}/exec?command=x", 400, "at least 1 of stdin, stdout, stderr"),
-        (f"{POD}/attach", 400, "at least 1 of stdin, stdout, stderr"),
-        (f"{POD}/exec?command=x&stdout=1&dryRun=All", 400, "dryRun is not supported"),
-        (f"{POD}/exec?command=x&stdout=1&dryRun=", 400, "dryRun is not supported"),
-        (f"{POD}/exec?command=%ff&stdout=1", 400, "not valid UTF-8"),
-        (f"{POD}/exec?command=%ed%a0%80&stdout=1", 400, "not valid UTF-8"),
-        (f"{POD}/exec?%ff=x&command=x&stdout=1", 400, "not valid UTF-8"),
-        (f"{POD}/exec?command=a%00b&stdout=1", 400, "NUL"),
-        (f"{POD}/exec?command=x&stdout=1&container=Upper", 400, "container name"),
-        (f"{POD}/exec?command=x&stdout=1&container=-c", 400, "container name"),
-        ("/api/v1/namespaces/Default/pods/web-0/exec?command=x&stdout=1", 400, "namespace name"),
-        ("/clusters/UPPER" + POD + "/exec?command=x&stdout=1", 400, "cluster name"),
-        ("/clusters/other" + POD + "/exec?command=x&stdout=1", 404, "no cluster 'other'"),
-    ]  # fmt: skip
+    (f"{POD}/exec?stdout=1", 400, "must specify at least one command"),
+    (f"{POD}/exec?command=x", 400, "at least 1 of stdin, stdout, stderr"),
+    (f"{POD}/attach", 400, "at least 1 of stdin, stdout, stderr"),
+    (f"{POD}/exec?command=x&stdout=1&dryRun=All", 400, "dryRun is not supported"),
+    (f"{POD}/exec?command=x&stdout=1&dryRun=", 400, "dryRun is not supported"),
+    (f"{POD}/exec?command=%ff&stdout=1", 400, "not valid UTF-8"),
+    (f"{POD}/exec?command=%ed%a0%80&stdout=1", 400, "not valid UTF-8"),
+    (f"{POD}/exec?%ff=x&command=x&stdout=1", 400, "not valid UTF-8"),
+    (f"{POD}/exec?command=a%00b&stdout=1", 400, "NUL"),
+    (f"{POD}/exec?command=x&stdout=1&container=Upper", 400, "container name"),
+    (f"{POD}/exec?command=x&stdout=1&container=-c", 400, "container name"),
+    ("/api/v1/namespaces/Default/pods/web-0/exec?command=x&stdout=1", 400, "namespace name"),
+    ("/clusters/UPPER" + POD + "/exec?command=x&stdout=1", 400, "cluster name"),
+    ("/clusters/other" + POD + "/exec?command=x&stdout=1", 404, "no cluster 'other'"),
+]  # fmt: skip
 
 
 async def test_a_request_for_the_impossible_is_refused(subtests, edge):
@@ -96,10 +96,10 @@ async def test_a_request_for_the_impossible_is_refused(subtests, edge):
 
 
 BAD_NAMES = [
-        "-web", "web-", "web_0", "Web-0", "web%200", "web%0a", "web%00", "%ff", "$(id)", "`id`", "web;id", "..", "%2e%2e", ".",
-        "web..0", "--help", "-n=x", "w%C3%A9b", "a" * 254, "pod%2F", "%2Fweb", "deploy%2F", "deploy%2F-x", "node%2Fx", "a%2Fb%2Fc",
-        "deploy%252Fapi", "secret%2Fx", "%1b%5B2J",
-    ]  # fmt: skip
+    "-web", "web-", "web_0", "Web-0", "web%200", "web%0a", "web%00", "%ff", "$(id)", "`id`", "web;id", "..", "%2e%2e", ".",
+    "web..0", "--help", "-n=x", "w%C3%A9b", "a" * 254, "pod%2F", "%2Fweb", "deploy%2F", "deploy%2F-x", "node%2Fx", "a%2Fb%2Fc",
+    "deploy%252Fapi", "secret%2Fx", "%1b%5B2J",
+]  # fmt: skip
 
 
 async def test_bad_names_are_refused_and_shown_escaped(subtests, edge):
@@ -177,10 +177,10 @@ async def test_a_get_without_an_upgrade_is_a_bad_request(subtests, edge):
 
 
 BROKEN_HANDSHAKES = [
-        {"Connection": "close"}, {"Connection": "notupgrade"}, {"Connection": ""}, {"Sec-WebSocket-Version": "12"},
-        {"Sec-WebSocket-Version": ""}, {"Sec-WebSocket-Key": ""}, {"Sec-WebSocket-Key": "short"},
-        {"Sec-WebSocket-Key": KEY + KEY}, {"Sec-WebSocket-Key": "\xff" * 24},
-    ]  # fmt: skip
+    {"Connection": "close"}, {"Connection": "notupgrade"}, {"Connection": ""}, {"Sec-WebSocket-Version": "12"},
+    {"Sec-WebSocket-Version": ""}, {"Sec-WebSocket-Key": ""}, {"Sec-WebSocket-Key": "short"},
+    {"Sec-WebSocket-Key": KEY + KEY}, {"Sec-WebSocket-Key": "\xff" * 24},
+]  # fmt: skip
 
 
 async def test_a_broken_handshake_is_a_bad_request(subtests, logged, edge):
@@ -466,13 +466,13 @@ async def test_fragments_make_one_message(opened):
 
 
 BROKEN_FRAMES = [
-        frame(b"\x00x", first=0xC0), frame(b"\x00x", first=0xA0), frame(b"\x00x", first=0x90),  # reserved bits
-        frame(b"x", 3), frame(b"x", 11),  # unknown opcodes
-        frame(b"x", 0),  # continues nothing
-        frame(b"x", BINARY, first=0) + frame(b"y", BINARY),  # begins in the middle of another
-        frame(b"x" * 126, PING), frame(b"x", PING, first=0),  # control frames are short and whole
-        frame(b"\x03", CLOSE), frame(b"\x00\x00", CLOSE), frame(b"\x03\xed", CLOSE), frame(b"\x03\xe8\xff", CLOSE),
-    ]  # fmt: skip
+    frame(b"\x00x", first=0xC0), frame(b"\x00x", first=0xA0), frame(b"\x00x", first=0x90),  # reserved bits
+    frame(b"x", 3), frame(b"x", 11),  # unknown opcodes
+    frame(b"x", 0),  # continues nothing
+    frame(b"x", BINARY, first=0) + frame(b"y", BINARY),  # begins in the middle of another
+    frame(b"x" * 126, PING), frame(b"x", PING, first=0),  # control frames are short and whole
+    frame(b"\x03", CLOSE), frame(b"\x00\x00", CLOSE), frame(b"\x03\xed", CLOSE), frame(b"\x03\xe8\xff", CLOSE),
+]  # fmt: skip
 
 
 async def test_frames_against_the_rules_close_with_1002(subtests, edge):
