@@ -15,7 +15,7 @@ from gateway.protocol.subprotocols import OWN, V4, V5
 from gateway.server import lookup
 from gateway.settings.config import Limits
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("one_relay")]
 
 
 @pytest.fixture
@@ -192,14 +192,14 @@ UNKNOWN = (
 )
 
 
-async def test_what_only_the_cluster_knows_is_refused_before_the_upgrade(access, monkeypatch):
-    monkeypatch.setattr(lookup, "VERIFY", 60.0)  # the gateway's patience is not what is tried
+async def what_only_the_cluster_knows_is_refused_before_the_upgrade(access):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lookup, "VERIFY", 60.0)  # the gateway's patience is not what is tried
+        for request, code, message in UNKNOWN:
+            said = await run(access, request)
 
-    for request, code, message in UNKNOWN:
-        said = await run(access, request)
-
-        assert said.refusal.code == code
-        assert message in json.loads(said.refusal.body)["message"]
+            assert said.refusal.code == code
+            assert message in json.loads(said.refusal.body)["message"]
 
 
 async def our_own_clients_hear_of_it_in_band(access):
@@ -227,12 +227,12 @@ async def a_command_that_is_not_there_is_an_internal_error(access):
     assert said.stderr == b""
 
 
-async def test_our_own_subprotocol_names_hello_start_and_end(cluster, access):
+async def our_own_subprotocol_names_hello_start_and_end(way, access):
     said = await run(access, sh("echo hi; exit 3"), row=OWN)
 
     kinds = [body["type"] for body in said.controls]
     assert kinds == ["hello", "started", "end"]
-    assert said.controls[1]["way"] == cluster.exec
+    assert said.controls[1]["way"] == way
     assert said.controls[-1]["code"] == "exited"
     assert said.controls[-1]["exitCode"] == 3
     assert said.controls[0]["target"]["pod"] == "bash-0"
@@ -310,7 +310,7 @@ async def echo_many_times_without_a_lost_output(access):
             tasks.create_task(one(number))
 
 
-async def test_with_pipes_every_byte_and_the_exit_code_are_the_commands(access, subtests):
+async def test_with_pipes_every_byte_and_the_exit_code_are_the_commands(cluster, access, subtests):
     """Of a command, a workload's, one that is not there, and on each subprotocol."""
     claims = (
         hello_is_echoed,
@@ -318,6 +318,7 @@ async def test_with_pipes_every_byte_and_the_exit_code_are_the_commands(access, 
         words_like_kubectls_are_the_commands_own,
         every_combination_of_streams,
         half_close_ends_input_and_nothing_else,
+        what_only_the_cluster_knows_is_refused_before_the_upgrade,
         our_own_clients_hear_of_it_in_band,
         a_workload_is_one_of_its_pods,
         a_command_that_is_not_there_is_an_internal_error,
@@ -325,3 +326,5 @@ async def test_with_pipes_every_byte_and_the_exit_code_are_the_commands(access, 
         echo_many_times_without_a_lost_output,
     )
     await each_holds(subtests, claims, lambda claim: claim(access))
+    with subtests.test(our_own_subprotocol_names_hello_start_and_end.__name__):
+        await our_own_subprotocol_names_hello_start_and_end(cluster.exec, access)

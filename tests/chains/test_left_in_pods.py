@@ -20,6 +20,7 @@ from gateway.protocol.subprotocols import OWN
 
 CHAINS = [again("demo-plain"), again("demo-relay"), "demo-api", *LAB_CHAINS]
 pytestmark = [
+    pytest.mark.usefixtures("one_relay"),
     pytest.mark.alone,
     pytest.mark.timeout(120),
     pytest.mark.parametrize("cluster", CHAINS, indirect=True),

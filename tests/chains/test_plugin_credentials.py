@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from support.claims import each_holds
 from support.exec_client import Access, Request, run
 from support.repeated import again
 from support.served import cluster_at, config_for, served
@@ -52,16 +53,6 @@ def request(*argv, streams=("stdout", "stderr")):
     return Request(argv, pod="bash-0", container="main", streams=streams)
 
 
-@pytest.mark.parametrize("row", [OWN, V5], ids=["own", "v5"])
-async def test_chatter_before_the_start_is_no_stderr_of_the_command(own_demo, tmp_path, row):
-    """Only a relay sees who writes."""
-    async with served(with_plugin(own_demo, CHATTER, "relay"), tmp_path) as gateway:
-        script = request("sh", "-c", "echo out; echo err >&2; exit 3")
-        said = await run(Access(gateway.url, gateway.token), script, row=row)
-
-    assert (said.stdout, said.stderr, said.status.exit_code) == (b"out\n", b"err\n", 3)
-
-
 @WAYS
 async def test_a_plugin_that_fails_says_what_to_do(own_demo, tmp_path, mode, streams):
     async with served(with_plugin(own_demo, FAILS, mode), tmp_path) as gateway:
@@ -107,38 +98,61 @@ KEYS = (b"\x03", b"\x1c", b"\r~.", b"~.")
 
 @pytest.mark.parametrize(
     ("mode", "keys"),
-    [("relay", b"\x03"), *(("plain", key) for key in KEYS), *(again("relay", key) for key in KEYS[1:])],
+    [("relay", KEYS[:1]), ("plain", KEYS), again("relay", KEYS[1:])],
+    ids=["relay", "plain", "relay-others"],
 )
-async def test_a_key_ends_it_too(own_demo, tmp_path, mode, keys):
-    config = with_plugin(own_demo, ASKS, mode)
+async def test_a_key_ends_it_too(own_demo, tmp_path, subtests, mode, keys):
+    async with served(with_plugin(own_demo, ASKS, mode), tmp_path) as gateway:
+        access = Access(gateway.url, gateway.token)
+        for key in keys:
+            with subtests.test(key=key):
+                await a_key_ends_it(access, key)
 
+
+async def a_key_ends_it(access, key):
     async def script(talk):
         await asyncio.sleep(0.7)
-        await talk.stdin(keys)
+        await talk.stdin(key)
 
-    async with served(config, tmp_path) as gateway:
-        began = time.monotonic()
-        said = await run(Access(gateway.url, gateway.token), request("true", streams=TTY), script, row=OWN)
+    began = time.monotonic()
+    said = await run(access, request("true", streams=TTY), script, row=OWN)
 
     assert time.monotonic() - began < 2.9
     assert said.controls[-1]["code"] == "runner_credentials"
 
 
-async def test_a_key_is_the_commands_once_it_runs(own_demo, tmp_path):
+async def chatter_before_the_start_is_no_stderr_of_the_command(access):
+    """Only a relay sees who writes."""
+    for row in (OWN, V5):
+        said = await run(access, request("sh", "-c", "echo out; echo err >&2; exit 3"), row=row)
+
+        assert (said.stdout, said.stderr, said.status.exit_code) == (b"out\n", b"err\n", 3), row
+
+
+async def a_key_is_the_commands_once_it_runs(access):
     async def script(talk):
         await asyncio.sleep(1.0)
         await talk.stdin(b"~.\r")
         await asyncio.sleep(0.3)
         await talk.stdin(b"\x03")
 
-    async with served(with_plugin(own_demo, CHATTER, "relay"), tmp_path) as gateway:
-        words = "trap 'echo INT; exit 7' INT; read x; echo got $x; sleep 5 & wait"
-        said = await run(
-            Access(gateway.url, gateway.token), request("sh", "-c", words, streams=TTY), script, row=OWN
-        )
+    words = "trap 'echo INT; exit 7' INT; read x; echo got $x; sleep 5 & wait"
+    said = await run(access, request("sh", "-c", words, streams=TTY), script, row=OWN)
 
     assert b"got ~." in said.stdout
     assert said.controls[-1]["exitCode"] == 7
+
+
+async def test_what_a_plugin_says_and_is_typed_before_the_start_is_not_the_commands(
+    own_demo, tmp_path, subtests
+):
+    claims = (
+        chatter_before_the_start_is_no_stderr_of_the_command,
+        a_key_is_the_commands_once_it_runs,
+    )
+    async with served(with_plugin(own_demo, CHATTER, "relay"), tmp_path) as gateway:
+        access = Access(gateway.url, gateway.token)
+        await each_holds(subtests, claims, lambda claim: claim(access))
 
 
 KLOG = r"""printf 'E0728 12:00:00.123456 %%7d memcache.go:265] "Unhandled Error" err="x"\n' %s >&2

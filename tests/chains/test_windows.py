@@ -1,6 +1,7 @@
 """A Windows container, as a kubectl that plays one shows it: exit codes of 32 bits, and no sh; on each chain."""
 
 import pytest
+from support.claims import each_holds
 from support.exec_client import Access, Request, run
 from support.served import cluster_at, config_for, served
 
@@ -33,7 +34,7 @@ async def access(request, own_demo, tmp_path):
         yield Access(gateway.url, gateway.token)
 
 
-async def test_an_exit_code_of_32_bits_is_the_commands_and_no_word_of_kubectl_its_stderr(access):
+async def an_exit_code_of_32_bits_is_the_commands_and_no_word_of_kubectl_its_stderr(access):
     """In a terminal too."""
     for kind in ("lenient", "strict"):
         ours = await run(access, Request(("x", kind), pod="bash-0"), row=OWN)
@@ -51,10 +52,18 @@ async def test_an_exit_code_of_32_bits_is_the_commands_and_no_word_of_kubectl_it
     assert said.controls[-1]["exitCode"] == CODE
 
 
-async def test_without_a_command_the_end_says_that_it_is_a_windows_container(access):
+async def without_a_command_the_end_says_that_it_is_a_windows_container(access):
     said = await run(access, Request((), pod="bash-0", streams=("stdin", "stdout", "tty")), row=OWN)
 
     end = said.controls[-1]
     assert (end["code"], end["hop"]) == ("no_shell", "pod")
     assert "Windows" in end["message"]
     assert "powershell" in end["message"]
+
+
+async def test_its_exit_codes_and_what_it_has_not_are_told(access, subtests):
+    claims = (
+        an_exit_code_of_32_bits_is_the_commands_and_no_word_of_kubectl_its_stderr,
+        without_a_command_the_end_says_that_it_is_a_windows_container,
+    )
+    await each_holds(subtests, claims, lambda claim: claim(access))
