@@ -21,11 +21,15 @@ def link(shared_link):
 
 
 FAR_AHEAD = {"input": 1 << 20}
-LINES = "i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); done"
 
 
 def lines(count: int, first: int = 0) -> bytes:
     return b"".join(b"line %d\n" % number for number in range(first, count))
+
+
+def says(count: int) -> str:
+    """A program that says them in few writes, so that it costs little."""
+    return f"seq -f 'line %.0f' 0 {count - 1}"
 
 
 def listed(link) -> list[dict]:
@@ -51,7 +55,7 @@ def seen(link, number: int, offset: int) -> None:
 
 
 def test_output_is_kept_until_it_is_seen(lasting, link):
-    number = link.open("sh", "-c", LINES % 20000 + "; exec sleep 1000", name="s")
+    number = link.open("sh", "-c", says(20000) + "; exec sleep 1000", name="s")
     every = lines(20000)
     link.until(lambda: link.streams[number].stdout == every)
     link.leave()
@@ -75,7 +79,7 @@ def test_output_is_kept_until_it_is_seen(lasting, link):
 def test_at_the_cap_the_oldest_goes(far):
     """Nobody has a link to it meanwhile; what is left is a whole tail."""
     link = far.link(memory=4096, capacity=100_000)
-    number = link.open("sh", "-c", "read x; " + LINES % 40000 + "; exit 3", name="s", newest=True)
+    number = link.open("sh", "-c", "read x; " + says(40000) + "; exit 3", name="s", newest=True)
     link.until(lambda: link.streams[number].started)
     link.say(wire.STDIN, number, b"\n")
     link.leave()
@@ -93,7 +97,7 @@ def test_at_the_cap_the_oldest_goes(far):
 
 def test_at_the_cap_a_slow_link_is_told_where_it_goes_on(far):
     link = far.link(memory=4096, capacity=100_000)
-    number = link.open("sh", "-c", "read x; " + LINES % 40000, name="s", newest=True, credit=1000)
+    number = link.open("sh", "-c", "read x; " + says(40000), name="s", newest=True, credit=1000)
     said = link.streams[number]
     link.hold.add(number)
     link.say(wire.STDIN, number, b"\n")
@@ -109,7 +113,7 @@ def test_at_the_cap_a_slow_link_is_told_where_it_goes_on(far):
 
 def test_without_newest_the_cap_ends_it(far):
     link = far.link(memory=4096, capacity=100_000)
-    number = link.open("sh", "-c", LINES % 40000, name="s", credit=1000)
+    number = link.open("sh", "-c", says(40000), name="s", credit=1000)
     link.hold.add(number)
     settled(link, lambda rows: rows[0]["result"])
 
@@ -118,7 +122,7 @@ def test_without_newest_the_cap_ends_it(far):
 
 def test_without_a_disk_it_goes_on_in_memory(far):
     link = far.link(memory=50_000, capacity=1 << 20)
-    number = link.open("sh", "-c", "read x; " + LINES % 40000 + "; exit 3", name="s", newest=True)
+    number = link.open("sh", "-c", "read x; " + says(40000) + "; exit 3", name="s", newest=True)
     link.until(lambda: link.streams[number].started)
     (place,) = far.places
     moved = place.with_name("moved")
@@ -232,7 +236,7 @@ def test_a_command_without_a_name_is_told_nothing_of_it(link):
 
 def test_skip_leaves_the_newest(link):
     every = lines(40000)
-    number = link.open("sh", "-c", LINES % 40000, name="s", credit=1000)
+    number = link.open("sh", "-c", says(40000), name="s", credit=1000)
     said = link.streams[number]
     link.hold.add(number)
     settled(link, lambda rows: rows[0]["result"])

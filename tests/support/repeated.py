@@ -23,6 +23,5 @@ def seeds(count: int) -> list[object]:
 
 def examples(count: int = 100, *, random: bool = False) -> settings:
     """Settings of a property: the same examples in each run, or, where it is `random`, others."""
-    return settings(
-        max_examples=max(count // SHARE, 20) if FEW else count, derandomize=not random, deadline=None
-    )
+    few = min(max(count // SHARE, 20), count)
+    return settings(max_examples=few if FEW else count, derandomize=not random, deadline=None)
