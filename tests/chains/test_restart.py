@@ -115,7 +115,16 @@ async def test_killed_and_started_again_nothing_is_lost_or_doubled(gateway, seed
     assert client.attaches >= 2
 
 
-async def test_over_one_kill_each_session_goes_on_as_it_is_promised(gateway, tmp_path):
+async def test_over_a_stop_and_a_kill_each_session_goes_on_as_it_is_promised(gateway, tmp_path):
+    """In three lives, each of which is dear to start."""
+    ended = await a_stop_leaves_what_can_be_resumed_and_says_so(gateway)
+    await over_one_kill_each_session_goes_on(gateway, tmp_path)
+
+    closed = [one for one in gateway.events("session_closed") if one["session"] == ended]
+    assert [one["exit_code"] for one in closed] == [7], "counted once"
+
+
+async def over_one_kill_each_session_goes_on(gateway, tmp_path):
     async with (
         nobody_comes_back(gateway, tmp_path) as gone,  # the last that is waited for
         a_shell_in_a_pod_goes_on(gateway),
@@ -213,12 +222,13 @@ async def nobody_comes_back(gateway, tmp_path):
     await until(lambda: not command.exists(), 15)
 
 
-async def test_a_stop_leaves_what_can_be_resumed_and_says_so(gateway):
+async def a_stop_leaves_what_can_be_resumed_and_says_so(gateway):
+    """Returns the name of a session whose end the first life has logged, and the second one has told."""
     kept = await Resuming(gateway.access).open(shell("cat", pod=""))
     await kept.type(b"one\n")
     await kept.until(lambda: b"one\r\none\r\n" in kept.output)
     other = await Resuming(gateway.access).open(shell("cat", pod="", resume=False))
-    async with an_end_that_was_not_told_yet_is_counted_once(gateway) as ended:
+    async with an_end_that_was_not_told_yet_is_told(gateway) as ended:
         await gateway.end(signal.SIGTERM)
         await kept.gone()
         await other.gone()
@@ -236,10 +246,11 @@ async def test_a_stop_leaves_what_can_be_resumed_and_says_so(gateway):
         await kept.until(lambda: kept.over)
         assert kept.output == b"one\r\none\r\ntwo\r\ntwo\r\n"
         assert kept.end["exitCode"] == 0
+    return ended.name
 
 
 @asynccontextmanager
-async def an_end_that_was_not_told_yet_is_counted_once(gateway):
+async def an_end_that_was_not_told_yet_is_told(gateway):
     """The first life has logged it, the second one tells it."""
     client = await Resuming(gateway.access).open(shell("sh", "-c", "echo ready; sleep 0.5; exit 7", pod=""))
     await client.until(lambda: b"ready" in client.output)
@@ -249,7 +260,3 @@ async def an_end_that_was_not_told_yet_is_counted_once(gateway):
     async with asyncio.timeout(30), following(client):
         pass
     assert client.end["exitCode"] == 7
-    await gateway.end(signal.SIGTERM)
-
-    closed = [one for one in gateway.events("session_closed") if one["session"] == client.name]
-    assert [one["exit_code"] for one in closed] == [7]

@@ -34,8 +34,10 @@ def lines(count: int) -> bytes:
 
 
 def at_once(count: int) -> str:
-    """A program that says the same lines without a pause, and in few writes: much cheaper than `LINES`."""
-    return f"seq -f 'line %.0f' 0 {count - 1}"
+    """A program that says the same lines without a pause, and in few writes, as seq does through a pipe: much cheaper than
+    `LINES`.
+    """
+    return f"seq -f 'line %.0f' 0 {count - 1} | cat"
 
 
 @asynccontextmanager
