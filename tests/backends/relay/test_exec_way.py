@@ -163,37 +163,41 @@ async def test_an_older_relay_and_a_workload_are_for_kubectl(demo, kubectl):
         assert (await run(backend))[0] == b"kubectl"
 
 
-@pytest.mark.parametrize(
-    ("steps", "code", "message"),
-    [
-        (http(404, MISSING), "pod_not_found", 'pods "x" not found'),
-        (REFUSED, "cluster_failed", "403: "),
-        (http(401, UNAUTHORIZED), "cluster_unauthorized", "Unauthorized"),
-        (http(502, b"dial tcp 10.0.0.1:6443: refused"), "cluster_unreachable", "dial tcp 10.0.0.1:6443: refused"),
-        ([["open", "v4.channel.k8s.io"], ["sleep", 1]], "cluster_failed", "the API server opened no WebSocket: "),
-        ([["open"], send(status(b"no json"))], "cluster_lost", "no Status"),
-        ([["open"], ["end"]], "cluster_lost", "the connection to the API server: "),
-        ([["open"], ["die"]], "kubectl_killed", "kubectl proxy in the runner ended before the command"),
-        ([["open"], send(b"\xff\xff")], "cluster_lost", "broke a rule"),
-        ([["sleep", 9]], "cluster_unreachable", "no answer within 1 s"),
-        (
-            [["open"], send(status(b'{"status":"Failure","message":"Internal error occurred: unable to upgrade connection: '
-                                   b'container not found (\\"main\\")","reason":"InternalError","code":500}'))],
-            "container_not_running", "container not found",
-        ),
-    ],
-)  # fmt: skip
-async def test_without_a_choice_the_end_is_named(demo, kubectl, steps, code, message):
-    late = steps[0][0] == "sleep"
-    async with backend_on(demo, kubectl(http(500), steps), "api", start=2.0 if late else 30.0) as backend:
-        await backend.link()
-        try:
-            outcome = (await run(backend, STDIN))[1]
-        except HopFailed as error:
-            outcome = error.outcome()
+ENDS = [
+    (http(404, MISSING), "pod_not_found", 'pods "x" not found'),
+    (REFUSED, "cluster_failed", "403: "),
+    (http(401, UNAUTHORIZED), "cluster_unauthorized", "Unauthorized"),
+    (http(502, b"dial tcp 10.0.0.1:6443: refused"), "cluster_unreachable", "dial tcp 10.0.0.1:6443: refused"),
+    ([["open"], send(status(b"no json"))], "cluster_lost", "no Status"),
+    ([["open"], ["end"]], "cluster_lost", "the connection to the API server: "),
+    ([["open"], ["die"]], "kubectl_killed", "kubectl proxy in the runner ended before the command"),
+    ([["open"], send(b"\xff\xff")], "cluster_lost", "broke a rule"),
+    (
+        [["open"], send(status(b'{"status":"Failure","message":"Internal error occurred: unable to upgrade connection: '
+                               b'container not found (\\"main\\")","reason":"InternalError","code":500}'))],
+        "container_not_running", "container not found",
+    ),
+]  # fmt: skip
+LATE = [
+    ([["open", "v4.channel.k8s.io"], ["sleep", 1]], "cluster_failed", "the API server opened no WebSocket: "),
+    ([["sleep", 9]], "cluster_unreachable", "no answer within 1 s"),
+]
 
-    assert outcome.code == code
-    assert message in outcome.message
+
+@pytest.mark.parametrize(("start", "rows"), [(30.0, ENDS), (2.0, LATE)], ids=["soon", "late"])
+async def test_without_a_choice_the_end_is_named(demo, kubectl, subtests, start, rows):
+    async with backend_on(demo, kubectl(http(500), []), "api", start=start) as backend:
+        await backend.link()
+        for steps, code, message in rows:
+            with subtests.test(code=code, message=message):
+                kubectl(http(500), steps)
+                try:
+                    outcome = (await run(backend, STDIN))[1]
+                except HopFailed as error:
+                    outcome = error.outcome()
+
+                assert outcome.code == code
+                assert message in outcome.message
 
 
 async def test_the_status_is_the_api_servers_own(demo, kubectl):

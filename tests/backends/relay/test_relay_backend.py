@@ -19,7 +19,6 @@ from support.waiting import until
 
 from gateway.backends.factory import make
 from gateway.backends.relay import bootstrap, link_supervisor
-from gateway.backends.relay.bundle import bundle
 from gateway.backends.relay.credentials import identity, throw_away
 from gateway.backends.relay.streams import RelayStreams
 from gateway.errors import HopFailed
@@ -30,6 +29,7 @@ from gateway.settings.config import Limits
 
 POD = Target("default", "default", "bash-0")
 RUNNER = Target("default")
+WHO = throw_away()  # the same for the tests that share `demo` and want any relay, so that they have one
 
 
 def cluster_of(demo, mode):
@@ -171,7 +171,7 @@ async def test_a_profile_that_ends_the_shell_is_the_hops_error(own_demo):
 
 @pytest.mark.parametrize("target", [POD, RUNNER], ids=["pod", "runner"])
 async def test_a_relay_that_is_killed_ends_its_sessions_and_comes_again(demo, target):
-    async with backend_on(demo, "relay") as backend:
+    async with backend_on(demo, "relay", WHO) as backend:
         link = await backend.link()
         await run(backend, "true", target=target)  # so that the next one starts at once
         began = time.monotonic()
@@ -186,7 +186,7 @@ async def test_a_relay_that_is_killed_ends_its_sessions_and_comes_again(demo, ta
 
 
 async def test_many_sessions_share_one_link(demo):
-    async with backend_on(demo, "relay") as backend:
+    async with backend_on(demo, "relay", WHO) as backend:
 
         async def one(number):
             out, outcome = await run(backend, "sh", "-c", f"echo {number}; exit {number}", target=RUNNER)
@@ -200,8 +200,8 @@ async def test_many_sessions_share_one_link(demo):
 
 
 async def test_a_session_left_early_is_ended_there(demo, tmp_path):
-    async with backend_on(demo, "relay") as backend:
-        script = f"trap '' HUP; echo $$ >{tmp_path}/pid; yes"
+    async with backend_on(demo, "relay", WHO) as backend:
+        script = f"trap '' HUP; echo $$ >{tmp_path}/pid; yes | head -c 4000000; sleep 1000"
         async with backend.exec(RUNNER, Command(("sh", "-c", script), "run", stdout=True)) as channel:
             async for _, data in channel.output():
                 assert data
@@ -213,7 +213,7 @@ async def test_a_session_left_early_is_ended_there(demo, tmp_path):
 
 async def test_a_session_that_has_to_be_killed_is_counted(demo):
     script = "trap '' HUP TERM; echo go; while :; do sleep 1; done"
-    async with backend_on(demo, "relay") as backend:
+    async with backend_on(demo, "relay", WHO) as backend:
         async with backend.exec(RUNNER, Command(("sh", "-c", script), "run", stdout=True)) as channel:
             await anext(channel.output())
         assert backend.stats().orphans == {"finish": 1}
@@ -270,8 +270,10 @@ async def test_the_relay_of_an_earlier_version_is_left_with_its_last_session(dem
     """On a link that is never lost, too."""
     monkeypatch.setattr(link_supervisor, "GIVE_WAY", 0.05)
 
+    another = replace(bootstrap.bundle(), version=f"{wire.PROTOCOL}-another")
+
     def upgraded():
-        return replace(bundle(), version=f"{wire.PROTOCOL}-another")
+        return another
 
     async with backend_on(demo, "relay") as backend:
         relay = await backend.link()
@@ -299,7 +301,7 @@ async def test_dial_reaches_what_the_runner_reaches(demo, tmp_path):
         writer.close()
 
     path = tmp_path / "socket"
-    async with await asyncio.start_unix_server(serve, path), backend_on(demo, "relay") as backend:
+    async with await asyncio.start_unix_server(serve, path), backend_on(demo, "relay", WHO) as backend:
         async with backend.dial(f"unix:{path}") as stream:
             await stream.write(b"abc" * 100_000)
             stream.write_eof()
@@ -312,17 +314,19 @@ async def test_dial_reaches_what_the_runner_reaches(demo, tmp_path):
                 pass
 
 
-@pytest.mark.parametrize("features", [["proxy", "exec", "input"], ["proxy", "exec"]])
-async def test_a_relay_takes_as_much_input_ahead_as_it_says(demo, features):
-    async with backend_on(demo, "relay") as backend:
+async def test_a_relay_takes_as_much_input_ahead_as_it_says(demo, subtests):
+    async with backend_on(demo, "relay", WHO) as backend:
         link = await backend.link()
-        link.about["features"] = features
-        command = Command(("sh", "-c", "read x; wc -c"), "run", stdin=True, stdout=True)
-        async with backend.exec(RUNNER, command) as channel:
-            await channel.write(b"\n" + bytes(24 << 20))
-            channel.write_eof()
-            assert b"".join([data async for _, data in channel.output()]).strip() == b"%d" % (24 << 20)
-        assert not link.lost
+        for features in (["proxy", "exec", "input"], ["proxy", "exec"]):
+            with subtests.test(features=features):
+                link.about["features"] = features
+                command = Command(("sh", "-c", "read x; wc -c"), "run", stdin=True, stdout=True)
+                async with backend.exec(RUNNER, command) as channel:
+                    await channel.write(b"\n" + bytes(24 << 20))
+                    channel.write_eof()
+                    said = b"".join([data async for _, data in channel.output()])
+                assert said.strip() == b"%d" % (24 << 20)
+                assert not link.lost
 
 
 async def test_nothing_of_it_is_left(own_demo):
@@ -360,7 +364,7 @@ async def cancelled_twice(work, running, relay):
 
 async def test_an_end_that_is_cancelled_leaves_no_stream_behind(demo):
     running, streams = asyncio.Event(), []
-    async with backend_on(demo, "relay") as backend:
+    async with backend_on(demo, "relay", WHO) as backend:
         link = await backend.link()
         opener = RelayStreams(cluster_of(demo, "relay"), Limits(), backend.link)
 
@@ -378,7 +382,7 @@ async def test_an_end_that_is_cancelled_leaves_no_stream_behind(demo):
 async def test_a_session_whose_end_is_cancelled_is_counted_all_the_same(demo):
     running = asyncio.Event()
     command = Command(("sleep", "1000"), "exec", stdout=True, kill_on_disconnect=False)
-    async with backend_on(demo, "relay") as backend:
+    async with backend_on(demo, "relay", WHO) as backend:
         link = await backend.link()
 
         async def session():
