@@ -590,10 +590,11 @@ async def test_a_session_that_begins_on_a_frozen_connection_finds_another(tmp_pa
             async for _ in channel.output():
                 pass
         between.freeze()
-        asyncio.get_running_loop().call_later(0.9, between.thaw)
+        between.moving_for_new_connections()
         async with chain.exec(POD, Command(("echo", "hi"), stdout=True)) as channel:
             assert b"".join([data async for _, data in channel.output()]) == b"hi\n"
         assert between.connections >= 2
+        between.thaw()
 
 
 @pytest.mark.parametrize("sessions", [2, again(3)])
