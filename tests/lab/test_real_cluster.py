@@ -53,6 +53,7 @@ async def test_kubectls_own_filter_is_in_force(backend, path):
     assert await backend.kube.may("create", "pods/exec", "default", "bash-0") is True
 
 
+@pytest.mark.alone
 async def test_a_check_sees_a_kubeconfig_that_is_gone(backend):
     """As the next session would; the proxy that runs has read it long ago."""
     assert all(one.ok for one in await backend.check())
