@@ -17,10 +17,6 @@ below() { # PID: tells for two seconds which processes below it have the same ar
     read -r -t .02 -u 5 l
   done
 }
-sized() { # makes kubectl look at the terminal's size: while it connects it drops each size that it sees
-  local i l; exec 5<> <(:)
-  for i in .2 .3 .5 1 2; do read -r -t $i -u 5 l; kill -WINCH 0; done
-}
 if ! type -P -- "${a[0]}" >/dev/null; then
   printf '%s absent\n' "$h"; [ "$t" ] || printf '%s\n' "$h" >&4; r=127
 elif [ -z "$t" ]; then
@@ -32,9 +28,7 @@ elif [ -z "$t" ]; then
 else
   started $$ 2>/dev/null
   if [ "$m" = kubectl ]; then
-    sized </dev/null >/dev/null 2>&1 4>&- & q=$!; disown
     { e=$(exec -- "${a[@]}" 2>&1 >&3 3>&- 4>&-) || r=$?; } 3>&1
-    kill $q 2>/dev/null
   else
     exec 2>/dev/null; stty "$t"; (exec -- "${a[@]}" 2>&4 4>&-); r=$?; stty raw -echo
   fi

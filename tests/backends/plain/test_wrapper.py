@@ -266,14 +266,6 @@ def test_kubectl_in_a_terminal_has_its_words_apart(tmp_path):
     assert run.seen.words.strip() == b"command terminated with exit code 3"
 
 
-def test_kubectl_is_made_to_look_at_the_size_again(tmp_path):
-    """While kubectl connects it drops each size that it sees."""
-    stand_in(tmp_path, "trap 'echo looked; exit 3' WINCH; echo ready; for n in {1..90}; do sleep .1; done")
-    run = in_terminal(("kubectl", "exec"), tmp_path, kubectl=True)
-
-    assert (run.stdout, run.seen.words.strip(), run.seen.code) == (b"ready\nlooked\n", b"", 3)
-
-
 def test_long_words_are_kept_from_their_end(tmp_path):
     stand_in(tmp_path, "head -c 100000 /dev/zero | tr '\\0' x >&2; echo last >&2; exit 1")
     run = in_terminal(("kubectl", "exec"), tmp_path, kubectl=True)
