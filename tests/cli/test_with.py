@@ -156,6 +156,7 @@ async def test_a_gateway_of_its_own_serves_kubectl_and_leaves_nothing(home, chai
     assert "request_defect" not in log
 
 
+@pytest.mark.timeout(30)
 def test_a_cluster_that_cannot_be_reached_is_kubectls_to_tell(called, temporary):
     env = temporary | {"DAP_RUNNER_SSH_HOST": "nobody@127.0.0.1:1", "DAP_RUNNER_SSH_CONFIG": "none"}
     done = called("with", "-q", "--", "sh", "-c", "echo ran", env=env)
