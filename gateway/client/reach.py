@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from gateway import __version__
 from gateway.client.endpoint import Endpoint
 from gateway.client.proxy import Proxy, proxy_for
+from gateway.client.tls import trusting
 from gateway.dial import dial, host_port
 from gateway.errors import ConfigError, why
 
@@ -38,7 +39,7 @@ def trust(endpoint: Endpoint) -> ssl.SSLContext | None:
     if not endpoint.url.startswith("https:"):
         return None
     try:
-        context = ssl.create_default_context(cadata=endpoint.ca or None)
+        context = trusting(cadata=endpoint.ca or None)
     except ssl.SSLError as error:
         raise ConfigError(
             f"the certificate of the authority for {endpoint} cannot be read: {why(error)}"
@@ -124,8 +125,7 @@ async def _made_by_tls(
     sock: socket.socket, there: socket.socket, proxy: Proxy, host: str, port: int
 ) -> tuple[StreamReader, StreamWriter, StreamReader, StreamWriter]:
     """Returns both ends of what is to be carried: the tunnel through the proxy, and the socket of the client."""
-    trust = ssl.create_default_context()
-    reader, writer = await asyncio.open_connection(sock=sock, ssl=trust, server_hostname=proxy.host)
+    reader, writer = await asyncio.open_connection(sock=sock, ssl=trusting(), server_hostname=proxy.host)
     try:
         writer.write(_request(proxy, host, port))
         try:

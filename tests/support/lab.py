@@ -3,7 +3,6 @@
 import base64
 import os
 import re
-import ssl
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from support.exec_client import Access
+
+from gateway.client.tls import trusting
 
 LAB = os.environ.get("DAP_LAB_COMMAND") or str(Path(__file__).parents[3] / "shared" / "lab" / "lab")
 LEFT: pytest.StashKey[int] = pytest.StashKey()  # processes that broken hops left behind
@@ -68,7 +69,7 @@ def kubeconfig_access(path: str) -> Access:
     def pem(key: str) -> bytes:
         return base64.b64decode(value(key))
 
-    tls = ssl.create_default_context(cadata=pem("certificate-authority-data").decode())
+    tls = trusting(cadata=pem("certificate-authority-data").decode())
     with tempfile.NamedTemporaryFile() as pair:  # the ssl module reads files only
         pair.write(pem("client-certificate-data") + pem("client-key-data"))
         pair.flush()

@@ -16,6 +16,7 @@ from gateway.client.exchange import Connection
 from gateway.client.exit_status import GatewayFailed
 from gateway.client.runner_dial import from_runner
 from gateway.client.stream import dialled
+from gateway.client.tls import trusting
 from gateway.dial import host_port
 from gateway.errors import why
 
@@ -46,7 +47,7 @@ class Trust:
 
     def context(self) -> ssl.SSLContext:
         """Returns what TLS begins with. Raises OSError for a file that cannot be used."""
-        context = ssl.create_default_context(cafile=self.ca or None)
+        context = trusting(cafile=self.ca or None)
         if self.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
