@@ -8,7 +8,7 @@ import base64
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -208,7 +208,13 @@ async def run(
     """Opens, plays the script while reading, and waits for the server's close. TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         try:
-            async with open_(access, request.path(), tuple(offers) or (row.name,)) as connection:
+            opening = open_(access, request.path(), tuple(offers) or (row.name,))
+            async with AsyncExitStack() as stack:
+                connection = await opening
+                # Behind a flood the close takes too long, and a task that is cancelled keeps the socket then, before Python
+                # 3.11.3 (gateway/timeouts.py)
+                stack.callback(connection.transport.abort)
+                await stack.enter_async_context(connection)
                 conversation = Conversation(connection, row)
                 async with asyncio.TaskGroup() as tasks:
                     if script:
