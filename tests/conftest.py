@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+import structlog
 from hypothesis import settings
 from support import leaks
 from support.beside import demo_beside
@@ -32,6 +33,8 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 # A gateway's task groups nest deeper than the ten that are shown, and what failed is in the last one
 traceback.TracebackException.__init__.__kwdefaults__["max_group_depth"] = 40
+# What a gateway in the tests' process says is in their report, and not in what a command prints that is called there
+structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
 NO_LAB = "no real chain: DAP_LAB is not set"
 
 

@@ -7,6 +7,7 @@ import logging
 
 import pytest
 import structlog
+from support.dap import log_as_before
 
 from gateway import log
 
@@ -16,14 +17,11 @@ NASTY = '\x1b]0;title\x07\x1b[2J\r\n{"event":"forged"}\x9b31m\u2028\u202e\ud800\
 @pytest.fixture(params=["json", "console"])
 def said(request):
     """What was written so far, as `request.param` has it."""
-    handlers, level, loud = logging.root.handlers[:], logging.root.level, logging.raiseExceptions
     text = io.StringIO()
-    with contextlib.redirect_stderr(text):
-        log.setup(request.param)
-    yield text.getvalue
-    structlog.reset_defaults()
-    logging.root.handlers[:], logging.raiseExceptions = handlers, loud
-    logging.root.setLevel(level)
+    with log_as_before():
+        with contextlib.redirect_stderr(text):
+            log.setup(request.param)
+        yield text.getvalue
 
 
 def test_no_credential_is_written(said):
