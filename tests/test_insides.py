@@ -5,11 +5,14 @@ before aiohttp's upper bound in pyproject.toml is raised. Of asyncssh: tests/bac
 import inspect
 import sys
 from asyncio.sslproto import SSLProtocol
+from pathlib import Path
 
 from aiohttp import web
 from aiohttp._websocket.writer import WebSocketWriter
 from aiohttp.http_writer import StreamWriter
 from websockets.asyncio.client import ClientConnection
+
+import gateway
 
 
 def test_receive_answers_what_breaks_the_rules_with_close():
@@ -57,3 +60,11 @@ def test_all_who_write_to_a_client_wait_for_one_future():
     )
     assert "await self.protocol._drain_helper()" in inspect.getsource(WebSocketWriter.send_frame)
     assert "await protocol._drain_helper()" in inspect.getsource(StreamWriter.drain)
+
+
+def test_nobody_writes_with_writelines():
+    """Of Python 3.12.0 to 3.12.8 and 3.13.0 to 3.13.1 it holds nobody back (CVE-2024-12254): what a slow client does not
+    read fills the memory.
+    """
+    files = Path(gateway.__file__).parent.rglob("*.py")
+    assert [file.name for file in files if "writelines(" in file.read_text()] == []
