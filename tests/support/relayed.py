@@ -204,7 +204,9 @@ class Linked:
         if kind in (wire.STDOUT, wire.STDERR):
             said.data.setdefault(kind, bytearray()).extend(body)
             self._owed[number] = self._owed.get(number, 0) + len(body)
-            if number not in self.hold and self._owed[number] >= wire.WINDOW // 2:
+            assert self.process.stdin
+            grants = number not in self.hold and not self.process.stdin.closed
+            if grants and self._owed[number] >= wire.WINDOW // 2:
                 self.send(wire.encode_credit(number, self._owed.pop(number)))
         elif kind == wire.CREDIT:
             said.credit += wire.decode_credit(body)
