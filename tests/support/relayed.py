@@ -179,6 +179,7 @@ class Linked:
         """EOF towards the relay; waits for the carrier's end."""
         assert self.process.stdin
         assert self.process.stdout
+        self.hold.update(self.streams)  # what still comes is granted no credit
         with suppress(BrokenPipeError):
             self.process.stdin.close()
         while not self.closed and self.step(LIMIT):
@@ -204,9 +205,7 @@ class Linked:
         if kind in (wire.STDOUT, wire.STDERR):
             said.data.setdefault(kind, bytearray()).extend(body)
             self._owed[number] = self._owed.get(number, 0) + len(body)
-            assert self.process.stdin
-            grants = number not in self.hold and not self.process.stdin.closed
-            if grants and self._owed[number] >= wire.WINDOW // 2:
+            if number not in self.hold and self._owed[number] >= wire.WINDOW // 2:
                 self.send(wire.encode_credit(number, self._owed.pop(number)))
         elif kind == wire.CREDIT:
             said.credit += wire.decode_credit(body)
