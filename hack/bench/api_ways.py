@@ -20,8 +20,6 @@ from conversation import LIMIT, BenchError
 from served import Served, serving
 from support.lab import kubeconfig_access
 
-from gateway.client.tls import trusting
-
 DAP = Path(os.environ.get("VENV", Path(__file__).parents[2] / ".venv")) / "bin" / "dap"
 
 
@@ -125,7 +123,7 @@ def _gateway(served: Served, program: str, env: dict[str, str]) -> tuple[ApiWay,
     env["KUBECONFIG"] = shlex.split(done.stdout)[1].partition("=")[2]
     raw = subprocess.run([program, "config", "view", "--raw", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"],
                          env=env, capture_output=True, text=True, timeout=LIMIT, check=True)  # fmt: skip
-    tls = trusting(cafile=str(served.directory / "state" / "dap" / "tls" / "ca.pem"))
+    tls = ssl.create_default_context(cafile=str(served.directory / "state" / "dap" / "tls" / "ca.pem"))
     lines = f"Authorization: Bearer {served.token}\r\n"
     run = _words(program)
     return (

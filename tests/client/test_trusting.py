@@ -1,47 +1,20 @@
 """Which certificates are good is curl's and kubectl's choice, on every Python: 3.13 and later refuse more of them."""
 
-import datetime as dt
 import ssl
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from support.tls_front import server_tls
+from support.tls_front import FOR_LOCALHOST, issued, new_key, server_tls, showing
 
 from gateway.client.tls import trusting
 
 
-def issued(tmp_path):
+def old():
     """(an authority as old programs make it, without key usage and key identifiers; a leaf of it; a server's context)"""
-    now = dt.datetime.now(dt.UTC)
-    key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-
-    def made(name, public, *extensions):
-        builder = x509.CertificateBuilder(
-            x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "old authority")]),
-            x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]),
-            public,
-            x509.random_serial_number(),
-            now - dt.timedelta(hours=1),
-            now + dt.timedelta(hours=1),
-        )
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=False)
-        return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-    ca = made("old authority", key.public_key(), x509.BasicConstraints(ca=True, path_length=None))
-    leaf = made("leaf", leaf_key.public_key(), x509.SubjectAlternativeName([x509.DNSName("localhost")]))
-    pair = tmp_path / "pair"
-    pair.write_bytes(
-        leaf
-        + leaf_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(pair)
-    return ca.decode(), leaf.decode(), server
+    name, key, leaf_key = "old authority", new_key(), new_key()
+    ca = issued(name, key, name, key, x509.BasicConstraints(ca=True, path_length=None))
+    leaf = issued("leaf", leaf_key, name, key, FOR_LOCALHOST)
+    return ca, leaf, showing(leaf, leaf_key)
 
 
 def shake(client, server, name="localhost"):
@@ -59,7 +32,7 @@ def shake(client, server, name="localhost"):
 
 
 def test_an_old_authority_and_a_pinned_certificate_are_good(tmp_path):
-    ca, leaf, server = issued(tmp_path)
+    ca, leaf, server = old()
     shake(trusting(cadata=ca), server)
     shake(trusting(cadata=leaf), server)
     file = tmp_path / "ca.pem"
@@ -68,8 +41,8 @@ def test_an_old_authority_and_a_pinned_certificate_are_good(tmp_path):
     assert not trusting().verify_flags & ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
 
 
-def test_what_is_not_trusted_is_refused(tmp_path):
-    ca, _, server = issued(tmp_path)
+def test_what_is_not_trusted_is_refused():
+    ca, _, server = old()
     for trust, name in (
         (trusting(), "localhost"),
         (trusting(cadata=server_tls()[0]), "localhost"),

@@ -161,7 +161,7 @@ class _Writer(WebSocketWriter):
         if self.transport.is_closing():
             raise ClientConnectionResetError("Cannot write to closing transport")
         form, head = (126, _HEAD) if size < 1 << 16 else (127, _LONG_HEAD)
-        # Not writelines: from Python 3.12 to 3.12.8 and 3.13.1 nothing holds back who writes with it (CVE-2024-12254)
+        # Not writelines: Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1 hold nobody back who writes with it (CVE-2024-12254)
         self.transport.write(b"".join((head.pack(_FIN | rsv | opcode, form, size), message)))
         self._output_size += head.size + size
 
