@@ -20,7 +20,7 @@ from gateway.protocol.subprotocols import Subprotocol
 from gateway.protocol.target import Target
 from gateway.sessions.session import Session
 
-RESOLVE = 5.0  # seconds for what decides what is started
+RESOLVE = 5.0  # seconds for what decides what is started, or what is told of a command that has ended
 VERIFY = 1.0  # seconds that the upgrade waits for what does not
 _SURE = (
     400,
@@ -76,22 +76,23 @@ async def verify(api: ClusterApi, session: Session, row: Subprotocol, known: Kno
     target = session.target
     may: bool | Refused | None = False
     if api.watches and "/" not in target.pod:  # else the cluster could not be asked whose pods these are
-        pod, may = await asyncio.gather(_look(api, target, known, seen=seen), _ask(api, session, row))
+        looked = _look(api, target, known, VERIFY, seen=seen)
+        pod, may = await asyncio.gather(looked, _ask(api, session, row))
         if may is not False:
             session.target = _settled(pod, target, row)
     if row.control:
         return
     outcome = await _first_word(session) if may is False else session.outcome  # kubectl may have been faster
     if outcome and outcome.code == "pod_completed":  # kubectl says so before it looks for the container
-        _settled(await _look(api, target, known, seen=seen), target, row)
+        _settled(await _look(api, target, known, RESOLVE, seen=seen), target, row)
     elif outcome and outcome.status and outcome.status.code in _SURE:
         raise Refused(outcome.code, outcome.message, outcome.status)
 
 
 async def _look(
-    api: ClusterApi, target: Target, known: Known, *, seen: bool
+    api: ClusterApi, target: Target, known: Known, seconds: float, *, seen: bool
 ) -> dict[str, Any] | Refused | None:
-    return None if seen else known(target) or await _asked(api.get(pod_path(target)), VERIFY)
+    return None if seen else known(target) or await _asked(api.get(pod_path(target)), seconds)
 
 
 async def _ask(api: ClusterApi, session: Session, row: Subprotocol) -> bool | Refused | None:

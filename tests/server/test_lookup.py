@@ -313,6 +313,21 @@ async def test_a_pod_that_has_finished_may_have_no_such_container(edge, access):
     assert (await run(access, request(("completed",)))).status.code == 500
 
 
+async def test_what_a_finished_pod_has_is_waited_for(edge, access, monkeypatch):
+    """Longer than an upgrade waits: the command has ended, and nobody is held up."""
+    answer = edge.backend.kube.get
+
+    async def late(path, **more):
+        await asyncio.sleep(2 * lookup.VERIFY)
+        return await answer(path, **more)
+
+    edge.backend.kube.watches = False
+    monkeypatch.setattr(lookup, "VERIFY", 0.5)
+    monkeypatch.setattr(edge.backend.kube, "get", late)
+
+    assert (await run(access, request(("completed",), container="x"))).refusal.code == 400
+
+
 async def test_a_bad_handshake_starts_nothing(edge):
     headers = [(name, "14" if name == "Sec-WebSocket-Version" else value) for name, value in UPGRADE]
     answer = await once(
