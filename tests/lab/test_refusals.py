@@ -17,12 +17,19 @@ from gateway.backends.factory import make
 from gateway.backends.relay.credentials import throw_away
 from gateway.protocol.subprotocols import OWN, V4, V5
 from gateway.protocol.target import Command, Target
+from gateway.server import lookup
 from gateway.settings.config import Limits
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 RUNNER = Target("default")
 SPACE = f"dap-refusals-{os.getpid()}"
 TRUE = ("true",)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Every command here ends, so that its upgrade can wait for it: how patient a gateway is is not what is tried."""
+    monkeypatch.setattr(lookup, "VERIFY", 60.0)
 
 
 @pytest.fixture(scope="module")
