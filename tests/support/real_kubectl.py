@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -32,7 +33,13 @@ class Kubectl:
     async def __call__(self, *words: str, given: bytes = b"", **env: str) -> tuple[int | None, bytes, bytes]:
         """Runs it with input, and returns exit code, stdout and stderr."""
         process = await self.start(*words, **env)
-        out, err = await asyncio.wait_for(process.communicate(given), 60)
+        try:
+            out, err = await asyncio.wait_for(process.communicate(given), 60)
+        except TimeoutError:
+            process.send_signal(signal.SIGQUIT)  # Go says what each of its goroutines waits for
+            _, err = await process.communicate()
+            where = f"{self.program} {' '.join(words)} with {self.config}"
+            raise TimeoutError(f"{where} did not end:\n{err.decode(errors='replace')}") from None
         return process.returncode, out, err
 
     async def start(self, *words: str, **env: str) -> asyncio.subprocess.Process:
