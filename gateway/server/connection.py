@@ -82,7 +82,9 @@ class Connection(asyncio.Protocol):
         self._connections.anonymous.remove(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.Protocol."""
+        """See asyncio.Protocol. Whoever reads gets a ConnectionError, also where TLS broke or the kernel gave the client up."""
+        if exc and not isinstance(exc, ConnectionError):
+            exc = ConnectionResetError(str(exc))
         self.message_taken()
         self.closed()
         for inner in (self._inner, self._before):

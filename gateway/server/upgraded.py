@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -77,7 +78,8 @@ async def _both_ways(
             await writer.drain()
         session.finish(Outcome("stream_ended"))
         if writer.can_write_eof():
-            writer.write_eof()
+            with suppress(OSError):  # the client has left: what it reset is not connected any more
+                writer.write_eof()
         else:  # TLS has no half of a connection to close
             writer.close()
 

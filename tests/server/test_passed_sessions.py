@@ -5,6 +5,7 @@ import json
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 from support.peer import once
 from support.peer import peer as connected
 from support.upstream import ok, said, upstream_at
@@ -22,9 +23,9 @@ SOON = 5.0  # seconds from a revocation to the end
 
 
 @asynccontextmanager
-async def passed(edge, upstream, path=EXEC, proof=None, upgrade=UPGRADE):
+async def passed(edge, upstream, path=EXEC, proof=None, upgrade=UPGRADE, answer=echo):
     """A client whose connection passes as bytes."""
-    upstream.answer = echo
+    upstream.answer = answer
     async with connected(edge.url) as peer:
         peer.request("POST", path, (proof or edge.proof, *upgrade, ("Content-Length", "0")))
         assert (await peer.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
@@ -40,6 +41,34 @@ async def gone(edge):
 def events(logged, name):
     lines = [json.loads(line) for line in logged().splitlines() if line.startswith("{")]
     return [line for line in lines if line["event"] == name]
+
+
+async def test_a_client_may_be_gone_when_the_cluster_ends(edge, upstream):
+    """Its reset is not read before that, behind much that the cluster has not taken."""
+    ends = asyncio.Event()
+
+    async def answer(_, reader, writer):
+        writer.write(SWITCHED + b"first")
+        await ends.wait()
+        writer.write_eof()
+        await one.over
+        while await reader.read(1 << 20):
+            pass
+
+    with capture_logs() as logs:
+        async with passed(edge, upstream, answer=answer) as peer:
+            peer.send(b"x" * (8 << 20))
+            (one,) = edge.gateway.relayed.sessions.live
+            before = -1
+            while before != one.bytes_in:  # nobody takes more
+                before = one.bytes_in
+                await asyncio.sleep(0.2)
+            peer.reset()
+            ends.set()
+            await gone(edge)
+
+    assert one.outcome.code == "stream_ended"
+    assert [log for log in logs if log["log_level"] == "error"] == []
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
-"""A client that passes bytes over TLS and ends its half of the connection first."""
+"""A client that passes bytes over TLS, and ends its half of the connection first, or breaks it."""
 
 import asyncio
 import ssl
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
+import pytest
+from structlog.testing import capture_logs
 from support.scripted import Scripted
 from support.served import config_for, served
 from support.upstream import upstream_at
@@ -50,6 +52,37 @@ class TlsClient:
         return text
 
 
+@asynccontextmanager
+async def upstream_behind_tls(directory):
+    """Yields a gateway that listens with TLS, and the API server behind it."""
+    config = replace(config_for(), tls_listen="localhost:0")
+    async with (
+        served(config, directory, authority=directory / "tls") as running,
+        upstream_at(directory / "api.sock") as (upstream, api),
+    ):
+        running.gateway.backends["default"] = Scripted()
+        running.gateway.backends["default"].kube = api
+        yield running, upstream
+
+
+async def connected(running):
+    """Returns a client whose handshake is done."""
+    port = running.gateway.tls.sockets[0].getsockname()[1]
+    client = TlsClient(*await asyncio.open_connection("127.0.0.1", port), running.gateway.tls.ca)
+    await client.do(client.tls.do_handshake)
+    return client
+
+
+def post(running, *lines):
+    """Returns the head of a request for a port of a pod."""
+    port = running.gateway.tls.sockets[0].getsockname()[1]
+    first = (f"Host: localhost:{port}", f"Authorization: Bearer {running.token}")
+    return "\r\n".join([f"POST {POD}/portforward HTTP/1.1", *first, *lines, "", ""]).encode()
+
+
+SPDY = ("Content-Length: 0", "Connection: Upgrade", "Upgrade: SPDY/3.1")
+
+
 async def test_the_end_of_its_half_is_the_end_and_what_was_sent_arrives(tmp_path):
     late, ended = asyncio.Event(), asyncio.Event()
 
@@ -63,29 +96,43 @@ async def test_the_end_of_its_half_is_the_end_and_what_was_sent_arrives(tmp_path
         await late.wait()
         writer.write(b"late")
 
-    config = replace(config_for(), tls_listen="localhost:0")
-    async with (
-        served(config, tmp_path, authority=tmp_path / "tls") as running,
-        upstream_at(tmp_path / "api.sock") as (upstream, api),
-    ):
-        backend = running.gateway.backends["default"] = Scripted()
-        backend.kube, upstream.answer = api, answer
-        port = running.gateway.tls.sockets[0].getsockname()[1]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        client = TlsClient(reader, writer, running.gateway.tls.ca)
-        await client.do(client.tls.do_handshake)
-        lines = f"Host: localhost:{port}\r\nAuthorization: Bearer {running.token}\r\nContent-Length: 0\r\n"
-        head = f"POST {POD}/portforward HTTP/1.1\r\n{lines}Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n"
-        await client.do(client.tls.write, head.encode())
+    async with upstream_behind_tls(tmp_path) as (running, upstream):
+        upstream.answer = answer
+        client = await connected(running)
+        await client.do(client.tls.write, post(running, *SPDY))
         await client.until(b"first")
         await client.do(client.tls.write, b"ask")
         assert await client.until(b"told") == b"told"
         client.end()
         await asyncio.wait_for(ended.wait(), 5)
-        await asyncio.wait_for(reader.read(), 5)  # the connection ends at once
+        await asyncio.wait_for(client.reader.read(), 5)  # the connection ends at once
         late.set()
         await until(lambda: not running.gateway.relayed.sessions.live, 3)
         text = running.gateway.metrics.text().decode()
-        writer.close()
+        client.writer.close()
 
     assert 'dap_sessions_total{cluster="default",hop="client",outcome="client_closed",way=""} 1.0' in text
+
+
+@pytest.mark.parametrize("lines", [SPDY, ("Content-Length: 9",)], ids=["passed", "body"])
+async def test_whose_tls_breaks_has_left(tmp_path, lines):
+    """What says so is an OSError, and no ConnectionError, as is that of a kernel whose client no longer acknowledges."""
+
+    async def answer(_, reader, writer):
+        writer.write(SWITCHED + b"first")
+        await reader.read()
+
+    async with upstream_behind_tls(tmp_path) as (running, upstream):
+        upstream.answer = answer
+        client = await connected(running)
+        with capture_logs() as logs:
+            await client.do(client.tls.write, post(running, *lines))
+            await upstream.until_open(1)
+            if lines == SPDY:
+                await client.until(b"first")
+            client.writer.write(b"no TLS")
+            await upstream.until_open(0)
+            await until(lambda: not running.gateway.relayed.sessions.live, 3)
+        client.writer.close()
+
+    assert [log for log in logs if log["log_level"] == "error"] == []
