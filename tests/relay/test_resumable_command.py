@@ -27,9 +27,9 @@ def lines(count: int, first: int = 0) -> bytes:
     return b"".join(b"line %d\n" % number for number in range(first, count))
 
 
-def says(count: int) -> str:
+def says(count: int, first: int = 0) -> str:
     """A program that says them in few writes, so that it costs little."""
-    return f"seq -f 'line %.0f' 0 {count - 1}"
+    return f"seq -f 'line %.0f' {first} {count - 1}"
 
 
 def listed(link) -> list[dict]:
@@ -122,7 +122,8 @@ def test_without_newest_the_cap_ends_it(far):
 
 def test_without_a_disk_it_goes_on_in_memory(far):
     link = far.link(memory=50_000, capacity=1 << 20)
-    number = link.open("sh", "-c", "read x; " + says(40000) + "; exit 3", name="s", newest=True)
+    halves = f"{says(20000)}; sleep 1; {says(40000, 20000)}"  # meanwhile the relay has tried to write
+    number = link.open("sh", "-c", f"read x; {halves}; exit 3", name="s", newest=True)
     link.until(lambda: link.streams[number].started)
     (place,) = far.places
     moved = place.with_name("moved")
