@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
+from support.peer import peer
 from support.upstream import say, upstream_at
 from test_sessions import page
 from websockets.asyncio.client import connect
@@ -247,6 +249,16 @@ async def test_bad_input_is_refused_in_words(edge, api):
             pass
     assert refused.value.response.status_code == 403
     assert api.asked == []
+
+
+async def test_what_breaks_websockets_rules_is_closed_with_their_code(edge):
+    with capture_logs() as logs:
+        async with peer(edge.url) as page_:
+            offered = ("Sec-WebSocket-Protocol", PROTOCOL)
+            assert (await page_.upgrade("/gateway/v1/lists", (offered, edge.proof))).code == 101
+            page_.say(b"{}", mask=False)
+            assert await page_.close_code() == 1002
+    assert [log for log in logs if log["log_level"] == "error"] == []
 
 
 async def test_a_list_that_ends_before_its_viewer_leaves_nothing_behind(edge, api):

@@ -10,7 +10,7 @@ from gateway.access.bearer import offered_protocols
 from gateway.backends.kube import workloads
 from gateway.backends.kube.tables import KINDS
 from gateway.errors import DapError
-from gateway.protocol.errors import BadRequest
+from gateway.protocol.errors import BadRequest, ProtocolError
 from gateway.protocol.request_info import RequestInfo
 from gateway.protocol.subprotocols import Subprotocol
 from gateway.protocol.target import Target
@@ -69,6 +69,9 @@ class Window:
             self._websocket.transport.abort()
         except* BadRequest as group:
             await self._websocket.hang_up(_BROKEN, str(group.exceptions[0]), 1.0)
+        except* ProtocolError as group:
+            broken: ProtocolError = group.exceptions[0]  # type: ignore[assignment]  # one level: `_read` raises it
+            await self._websocket.hang_up(broken.close_code, str(broken), 1.0)
 
     async def _read(self, tasks: asyncio.TaskGroup, keepalive: Keepalive) -> None:
         while True:
