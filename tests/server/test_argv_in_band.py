@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 from support.cuttable import pump
 from support.fake_gateway import fake_tcp_gateway
 from support.peer import OWN, peer
@@ -152,6 +153,19 @@ async def test_what_is_no_command_is_refused_in_band(edge, monkeypatch, frames, 
     assert (body["type"], body["code"]) == ("refused", "bad_request")
     assert words in body["message"]
     assert not edge.backend.opened
+
+
+async def test_what_breaks_websockets_rules_before_the_command_is_refused_in_band(edge):
+    with capture_logs() as logs:
+        async with peer(edge.url) as client:
+            assert (await client.upgrade(LONG_PATH, (OWN, edge.proof))).code == 101
+            client.say(b"\x00x", mask=False)
+            _, refused = await client.hear()
+
+    body = json.loads(refused[1:])
+    assert (body["type"], body["code"]) == ("refused", "bad_request")
+    assert "rules of WebSocket" in body["message"]
+    assert [log for log in logs if log["log_level"] == "error"] == []
 
 
 async def test_a_client_that_leaves_before_its_command_opens_nothing(edge):

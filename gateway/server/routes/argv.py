@@ -31,13 +31,12 @@ async def _read(websocket: Socket, row: Subprotocol) -> tuple[str, ...]:
         try:
             async with asyncio.timeout(_PAUSE):
                 message = await websocket.next_message()
-        except TimeoutError:
-            raise BadRequest(f"the command did not come: no message within {_PAUSE:g} s") from None
-        if message.type is not WSMsgType.BINARY:
-            raise BadRequest("the command did not come: the client has closed")
-        try:
+            if message.type is not WSMsgType.BINARY:
+                raise BadRequest("the command did not come: the client has closed")
             for one in decoder.decode(message.data):
                 if (argv := reader.take(one)) is not None:
                     return argv
+        except TimeoutError:
+            raise BadRequest(f"the command did not come: no message within {_PAUSE:g} s") from None
         except ProtocolError as error:
             raise BadRequest(str(error)) from None
