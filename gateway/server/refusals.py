@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from gateway.log import printable
 from gateway.protocol.outcome import Outcome
 from gateway.protocol.status import Status, failure
 
@@ -58,7 +59,7 @@ def _shows_pages(request: web.Request) -> bool:
 def _page(code: int, message: str, host: str) -> str:
     reason = responses.get(code, "Refused")
     advice = _ADVICE.get(code, "")
-    shown = f"<p>You asked for <code>{escape(host[:_SHOWN])}</code>.</p>" if code == 403 else ""
+    shown = f"<p>You asked for <code>{escape(printable(host[:_SHOWN]))}</code>.</p>" if code == 403 else ""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>dap: {reason}</title>'
         f"<h1>{reason}</h1><p>{escape(message)}</p>{shown}<p>{advice}</p></html>\n"

@@ -92,6 +92,7 @@ BROWSER = ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
     ("path", "host", "code", "words"),
     [
         ("/", "evil<b>.test", 403, ["DAP_GATEWAY_ALLOWED_HOSTS", "evil&lt;b&gt;.test"]),
+        ("/", "evil\xff.test", 403, ["evil\\udcff.test"]),
         ("/metrics", "", 401, ["dap open"]), ("/nope", "", 401, ["dap open"]),
     ],
 )  # fmt: skip
