@@ -68,3 +68,14 @@ def test_nobody_writes_with_writelines():
     """
     files = Path(gateway.__file__).parent.rglob("*.py")
     assert [file.name for file in files if "writelines(" in file.read_text()] == []
+
+
+def test_what_comes_behind_a_body_waits_with_a_body_of_its_own():
+    """gateway/server/broken_body.py: nothing can come behind a body that has not ended, unless it is broken."""
+    source = inspect.getsource(sys.modules["aiohttp.web_protocol"].RequestHandler)
+    assert "self._messages.append((msg, payload))" in source
+    assert (
+        "messages = [\n                    (_ErrInfo(status=400, exc=exc, message=exc.message), EMPTY_PAYLOAD)"
+        in source
+    )
+    assert "self._current_request = request" in source

@@ -150,6 +150,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if hdrs.ALLOW in answer.headers:
             refused.headers[hdrs.ALLOW] = answer.headers[hdrs.ALLOW]
         return refused
+    except web.RequestPayloadError as broken:
+        return Refusal(400, str(broken)).response(request)
     except ConnectionError:
         if request.transport:
             request.transport.close()

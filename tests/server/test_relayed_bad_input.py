@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 from support.peer import once
 from support.peer import peer as connected
 from support.upstream import Upstream, ok, said
@@ -108,6 +109,30 @@ async def test_chunks_that_stop_or_are_wrong_are_not_completed(edge, upstream, b
 
     await upstream.until_open(0)
     assert not b"".join(took).endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("body", [b"5\r\nhelloXX0\r\n\r\n", b"zz\r\n"])
+async def test_wrong_chunks_end_the_request_while_the_client_stays(edge, upstream, body, at_once):
+    async def take(_, reader, __):
+        while await reader.read(4096):
+            pass
+
+    upstream.answer = take
+    with capture_logs() as logs:
+        async with connected(edge.url) as peer:
+            name, value = edge.proof
+            head = f"POST {PODS} HTTP/1.1\r\nHost: {peer.host}\r\n{name}: {value}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            peer.send(head.encode() + b"2\r\nhi\r\n")
+            if not at_once:
+                await upstream.until_open(1)
+            peer.send(body)
+            answer = await asyncio.wait_for(peer.reader.read(), 5)
+
+    assert (answer.split(b" ")[1], answer.count(b"HTTP/1.")) == (b"400", 1), answer
+    await upstream.until_open(0)
+    assert edge.gateway.relayed.credentials() == set()
+    assert [log for log in logs if log["log_level"] == "error"] == []
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nodes", "/version", "/apis/apps/v1/deployments?watch=1"])
