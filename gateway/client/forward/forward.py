@@ -10,8 +10,10 @@ from gateway.client.forward.destination import Destination
 from gateway.client.forward.tunnels import Tunnels
 from gateway.client.stream import AHEAD
 from gateway.client.tunnel import carry
+from gateway.errors import why
 
 WAIT = 30.0  # seconds that a connection waits for the way to be there
+_AGAIN = 0.5  # seconds until a connection is taken that could not be
 _ATTEMPTS = 3  # pods in turn that a connection is tried with, as long as nothing was sent
 
 
@@ -34,7 +36,12 @@ class Forward:
     async def _take(self, listener: socket.socket, tasks: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            connection, _ = await loop.sock_accept(listener)
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:  # no descriptor is left, or whoever connected has gone already
+                self._failed(f"a connection waits to be taken: {why(error)}")
+                await asyncio.sleep(_AGAIN)
+                continue
             tasks.create_task(self._serve(connection))
 
     async def _serve(self, connection: socket.socket) -> None:
