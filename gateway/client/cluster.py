@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -69,9 +69,10 @@ class Cluster:
         """Yields what happens to the list at `path` after its `version`, for so many seconds. Raises GatewayFailed, HopFailed."""
         query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(seconds)}
         async with self.stream(answers.with_query(path, query), seconds=None) as answer:
-            async with asyncio.timeout(seconds + _ANSWER):
-                async for event in answers.events(answer.body, _SIZE):
-                    yield event
+            with suppress(TimeoutError):  # nobody has ended it in time, or we were stopped meanwhile
+                async with asyncio.timeout(seconds + _ANSWER):
+                    async for event in answers.events(answer.body, _SIZE):
+                        yield event
 
 
 async def _checked(answer: Answer) -> bytes:

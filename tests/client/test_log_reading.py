@@ -173,6 +173,18 @@ async def test_pods_that_join_are_read_from_their_beginning(server):
         assert [name for event, name in log.notices if event == "joined"] == ["b", "c"]
 
 
+async def test_a_watch_that_nobody_ends_in_time_is_begun_anew(server, monkeypatch):
+    """As where this program was stopped for that long, with Ctrl-Z."""
+    monkeypatch.setattr("gateway.client.logs.pods._WATCH", 0)
+    monkeypatch.setattr("gateway.client.cluster._ANSWER", 0.5)
+    async with reading(server, [Selection(labels="app=x")], tail=0, sort=0) as (log, one, task):
+        await one.ready.wait()
+        await asyncio.sleep(1)
+        server.pod("b").write(b"b\n", 1)
+        await log.has(b"b\n")
+        assert not task.done()
+
+
 async def test_the_logs_of_a_job_end_with_it_though_it_ends_after_its_pods(server):
     server.pod("a").write(b"a\n", 0)
     async with reading(server, [Selection(Target("default", "", "job/j"))]) as (log, _, task):
