@@ -6,7 +6,7 @@ from collections.abc import Callable
 from gateway.backends.contract import Channel
 from gateway.event import Event
 from gateway.protocol.messages import Stream
-from gateway.relay.journal import Journal
+from gateway.relay.journal import Journal, JournalFull
 from gateway.relay.wire import FULL
 
 _PART = 4 * FULL  # bytes that the channel takes at once: full frames of a relay
@@ -44,7 +44,10 @@ class Input:
                 return
             part = data[: max(self._journal.free, 0)]
             if part:
-                self._journal.append(Stream.STDIN, part)
+                try:
+                    self._journal.append(Stream.STDIN, part)
+                except JournalFull:  # the disk has failed meanwhile: there is less room than it said
+                    continue
                 self.size += len(part)
                 self._on_input()
                 self._changed.set()
