@@ -1,6 +1,7 @@
 """Copies both ways between this machine and a shell with few programs, whose link is cut."""
 
 import asyncio
+import io
 import itertools
 import os
 import random
@@ -306,6 +307,22 @@ def test_names_that_lead_elsewhere(name):
 )  # fmt: skip
 def test_links_by_where_they_lead(name, leads_to, refused):
     assert bool(refused_link(name, leads_to)) is refused
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """All that is written into a file without a name goes to a disk that is full."""
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: io.FileIO("/dev/full", "wb"))
+
+
+@pytest.mark.usefixtures("full_disk")
+async def test_a_disk_that_is_full_here_is_named_and_no_file_is_said_to_change(shell, tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "f").write_bytes(NOISE)
+    work = work_at(shell)
+    with pytest.raises(CopyFailed, match="No space left on device"):
+        await upload(work, tmp_path / "x", "y")
+    assert work.result.skipped == {}
 
 
 def test_a_tree_is_not_left(tmp_path):

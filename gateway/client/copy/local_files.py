@@ -56,7 +56,9 @@ def pack(root: Path, entries: list[Entry], file: IO[bytes], grown: Callable[[str
                 hashed = _Hashed(content)
                 try:
                     archive.addfile(member, hashed)
-                except OSError:
+                except OSError as error:
+                    if error.errno is not None:  # a disk's; tarfile's own, of a short file, has no number
+                        raise
                     raise Changed from None
                 if entry.grew(entry_of(path, entry.name)):
                     grown(entry.name)
