@@ -134,7 +134,7 @@ def _files(joined: str) -> Iterator[Path]:
     words = joined.split(" ")
     while words:
         names = (" ".join(words[:count]) for count in range(len(words), 0, -1))
-        name = next((one for one in names if Path(one).exists()), words[0])
+        name = next((one for one in names if os.access(one, os.F_OK)), words[0])
         words = words[name.count(" ") + 1 :]
         if name and name.lower() != "none":
             yield Path(name).absolute()

@@ -2,6 +2,7 @@
 pubkey_prepare).
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,7 +53,7 @@ def unfit(key: PublicKey, settings: SshSettings) -> str:
 
 
 def _absent(candidate: Candidate) -> str:
-    return "" if candidate.file and candidate.file.exists() else "there is no such file"
+    return "" if candidate.file and os.access(candidate.file, os.F_OK) else "there is no such file"
 
 
 def _certificates(settings: SshSettings) -> Iterator[Candidate]:

@@ -1,7 +1,7 @@
 """KnownHostsCommand: a program that prints lines of known_hosts for a host (sshconnect.c, load_hostkeys_command)."""
 
+import os
 import re
-from pathlib import Path
 
 from gateway.backends.ssh.host_key import HostKey
 from gateway.backends.ssh.known_hosts import KnownHosts, read
@@ -47,7 +47,7 @@ async def ask_command(
 def _argv(command: str, invocation: str, name: str, offered: HostKey | None) -> list[str]:
     """Returns the program and its arguments, with tokens replaced; empty where ssh would not start the program."""
     words = split(command)
-    if not words or not words[0].startswith("/") or not Path(words[0]).exists():
+    if not words or not words[0].startswith("/") or not os.access(words[0], os.F_OK):
         return []
     known = {"%": "%", "H": name, "I": invocation, **(offered.tokens if offered else _NO_KEY)}
     return [words[0], *(expand(word, known) for word in words[1:])]

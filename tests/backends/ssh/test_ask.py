@@ -135,6 +135,13 @@ async def test_blanks_in_the_names_of_known_hosts_files(asked, tmp_path):
     assert settings.user_known_hosts == (file, Path("/absent"))
 
 
+async def test_names_of_known_hosts_files_that_nobody_can_look_at(asked):
+    """As of one below another user's directory."""
+    name = f"/{'n' * 300}"
+    settings = await asked(f"UserKnownHostsFile {name} /absent")
+    assert settings.user_known_hosts == (Path(name), Path("/absent"))
+
+
 REFUSED = [
     ("Port many", "config line 1: Bad "),
     ("Prt 22", "Bad configuration option: prt"),

@@ -230,10 +230,12 @@ async def test_a_private_key_that_cannot_be_used_is_left_out_and_said(host, keys
 
 
 async def test_files_that_are_not_there_are_said_where_they_were_named(keys):
-    settings = settings_of(0, "me", identity_files=(keys / "absent",), certificate_files=(keys / "gone",))
+    files = (keys / "absent", keys / f"absent{'n' * 300}")
+    settings = settings_of(0, "me", identity_files=files, certificate_files=(keys / "gone",))
     async with identities(settings, Passphrase(None)) as offered:
         assert await offered.next() is None
         assert [str(keys / "absent") in one or str(keys / "gone") in one for one in offered.remarks] == [
+            True,
             True,
             True,
         ]

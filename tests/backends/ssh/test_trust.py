@@ -155,6 +155,7 @@ ROWS = [
     Row("a command that revokes", REFUSED, HOST + " {key}", "KnownHostsCommand {command:echo '@revoked * {key}'}"),
     Row("a command that fails", REFUSED, HOST + " {key}", "KnownHostsCommand {command:exit 3}"),
     Row("a command that is absent", TRUSTED, HOST + " {key}", "KnownHostsCommand {dir}/absent"),
+    Row("a command that nobody can look at", TRUSTED, HOST + " {key}", "KnownHostsCommand {dir}/" + "n" * 300),
     Row("a command without its path", REFUSED, "", "KnownHostsCommand echo " + HOST + " {key}"),
     Row("a command that gets the key", TRUSTED, "", 'KnownHostsCommand {command:echo "$1 $2 $3"} %H %t %K'),
     Row("a command that gets the key and fails", REFUSED, HOST + " {key}", "KnownHostsCommand {command:test $1 != HOSTNAME} %I %K"),
