@@ -41,6 +41,7 @@ def test_an_answer_can_keep_its_head_for_its_body():
     """gateway/server/routes/kube_api.py: a short answer is one write."""
     assert web.StreamResponse._send_headers_immediately is True
     assert "if self._send_headers_immediately:" in inspect.getsource(web.StreamResponse._write_headers)
+    assert "self._headers_buf = buf\n" in inspect.getsource(StreamWriter.write_headers)
 
 
 def test_a_large_frame_has_a_head_of_its_own():

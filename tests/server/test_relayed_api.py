@@ -73,6 +73,24 @@ async def test_the_answer_comes_back_as_it_is(edge, upstream):
         assert line in raw.lower()
 
 
+@pytest.mark.parametrize("word", ["Zoë 終".encode(), b"Zo\xeb"], ids=["UTF-8", "Latin-1"])
+@pytest.mark.parametrize(
+    "upgrade", [b"", b"Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"], ids=["", "upgrade"]
+)
+async def test_header_lines_keep_their_bytes_both_ways(edge, upstream, word, upgrade):
+    line = b"X-Name: " + word + b"\r\n"
+    begun = b"101 Switching Protocols\r\n" + upgrade if upgrade else b"200 OK\r\nContent-Length: 0\r\n"
+    upstream.answer = said(b"HTTP/1.1 " + begun + line + b"\r\n")
+    name, value = edge.proof
+    async with connected(edge.url) as peer:
+        own = f"GET {POD}/portforward HTTP/1.1\r\nHost: {peer.host}\r\n{name}: {value}\r\n".encode()
+        peer.send(own + upgrade + line + b"\r\n")
+        raw = await asyncio.wait_for(peer.reader.readuntil(b"\r\n\r\n"), 5)
+
+    assert b"\r\nx-name: " + word + b"\r\n" in raw.replace(b"X-Name", b"x-name")
+    assert b"\r\nx-name: " + word + b"\r\n" in upstream.heads[0].replace(b"X-Name", b"x-name")
+
+
 async def test_an_answers_trailers_are_dropped_and_its_connection_goes_on(edge, upstream):
     """An intermediary may discard them (RFC 9110, 6.5.1), and no API server sends any."""
     head = CHUNKED.replace(b"\r\n\r\n", b"\r\nTrailer: X-Sum\r\n\r\n")

@@ -191,8 +191,10 @@ def _head(request: Request) -> h11.Request:
         headers += lengths or [("transfer-encoding", "chunked")]
     elif request.body or request.method not in _BODILESS:
         headers.append(("content-length", str(len(request.body))))
+    # a client's bytes as they came: aiohttp has read them so
+    lines = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
     try:
-        return h11.Request(method=request.method, target=request.path, headers=headers)
+        return h11.Request(method=request.method, target=request.path, headers=lines)
     except (h11.LocalProtocolError, UnicodeError) as error:
         raise _wrong(error) from None
 

@@ -5,6 +5,7 @@ back as it is, while it comes.
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
+from aiohttp.http_writer import StreamWriter
 from multidict import CIMultiDict
 
 from gateway.backends.contract import Headers, Response
@@ -117,9 +118,18 @@ async def _recorded(parts: AsyncIterator[bytes], record: Callable[[bytes], None]
 
 
 class _Answer(web.StreamResponse):
-    """Sends the head with the first part of the body, which may be empty; a part of a short answer is all of it."""
+    """Sends the head with the first part of the body, which may be empty; a part of a short answer is all of it. A header
+    line's bytes are those that came, each of which is a letter of `Headers`: aiohttp would make two of some.
+    """
 
     _send_headers_immediately = False
+
+    async def _write_headers(self) -> None:
+        await super()._write_headers()
+        writer = self._payload_writer
+        assert isinstance(writer, StreamWriter)
+        head = writer._headers_buf or b""  # noqa: SLF001  # aiohttp has no other name for it
+        writer._headers_buf = head.decode().encode("latin-1")  # noqa: SLF001
 
 
 async def _answer(request: web.Request, response: Response) -> web.StreamResponse:
