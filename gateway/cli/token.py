@@ -77,17 +77,28 @@ def get(directory: str, asked: str, ask: Callable[[], dict[str, Any]], login: st
             return kept
         body = ask()
         found = {"from": asked, "until": time.time() + body["expiresIn"], "answer": body}
-        draft = f"{directory}/.{name}"
-        with open(draft, "w", opener=_private) as file:
-            json.dump(found, file)
-        os.replace(draft, f"{directory}/{name}")
+        _keep(f"{directory}/{name}", f"{directory}/.{name}", json.dumps(found))
     return body
+
+
+def _keep(path: str, draft: str, text: str) -> None:
+    """Writes a file as a whole. A full disk keeps none, and the next process asks again."""
+    try:
+        with open(draft, "w", opener=_private) as file:
+            file.write(text)
+        os.replace(draft, path)
+    except OSError:
+        _remove(draft)
 
 
 def drop(directory: str, login: str = "") -> None:
     """Removes the token that is kept, of a login or of this machine's gateway: it may have been revoked."""
+    _remove(f"{directory}/{_name(login)}")
+
+
+def _remove(path: str) -> None:
     try:
-        os.unlink(f"{directory}/{_name(login)}")
+        os.unlink(path)
     except OSError:
         return
 

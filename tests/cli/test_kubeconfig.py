@@ -4,12 +4,14 @@ import asyncio
 import io
 import json
 import os
+import resource
 import shlex
 import signal
 import ssl
 import time
 from base64 import b64decode
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from support.beside import beside
@@ -130,6 +132,15 @@ async def test_many_at_once_ask_for_one_token(demo_home):
     assert len({one.out for one in done}) == 1
     assert len(await tokens_made(demo_home)) == before + 1
     assert {one.stat().st_mode & 0o777 for one in kept_of(demo_home)} == {0o600}
+
+
+async def test_a_token_for_which_the_disk_has_no_place_is_printed(demo_home):
+    forget(demo_home)
+    full = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (8, 8))
+    done = await demo_home.dap("token", preexec_fn=full)
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["kind"] == "ExecCredential"
+    assert [one.suffix for one in kept_of(demo_home)] == [".lock"]
 
 
 async def test_a_token_is_asked_for_anew_shortly_before_its_end_and_at_another_gateway(home):
