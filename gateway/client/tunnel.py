@@ -50,7 +50,8 @@ class Tunnel:
         self.where = where
         self._reader, self._writer = connection.reader, connection.writer
         self._decoder, self._encoder = spdy.Decoder(), spdy.Encoder()
-        self._frames = deque(self._decoder.receive(connection.early))
+        self._frames = deque[Frame]()
+        self._receive(connection.early)
         self._last = -1  # the last stream
         self._requests = 0
         self._open: set[tuple[int, bool]] = (
@@ -152,8 +153,14 @@ class Tunnel:
                 received = b""
             if not received:
                 raise GatewayFailed(LOST, "the connection to the pod's port was lost", passing=True)
-            self._frames.extend(self._decoder.receive(received))
+            self._receive(received)
         return self._frames.popleft()
+
+    def _receive(self, received: bytes) -> None:
+        try:
+            self._frames.extend(self._decoder.receive(received))
+        except ValueError as error:
+            raise GatewayFailed(LOST, f"what came from the pod's port cannot be read: {error}") from None
 
 
 @asynccontextmanager

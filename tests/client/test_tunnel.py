@@ -49,6 +49,19 @@ async def test_a_stream_that_the_pod_does_not_take_ends_the_wait(refused):
             await tunnel.connect()
 
 
+async def test_what_is_no_spdy_ends_the_connection():
+    async def pod(reader, writer):
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    async with tunnel_to(pod) as tunnel:
+        with pytest.raises(
+            GatewayFailed, match=r"what came from the pod's port cannot be read: a SPDY frame"
+        ):
+            await tunnel.connect()
+
+
 @pytest.mark.parametrize("order", ORDERS)
 async def test_what_the_pod_says_first_is_not_lost(order):
     pings, ended = [], asyncio.Event()
