@@ -48,7 +48,7 @@ class Cluster:
             body = await _checked(answer)
         try:
             return str(json.loads(body)["namespace"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             raise http.unreadable(path) from None
 
     async def get(self, path: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def request(
         connection.close()
     try:
         return response.status, json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return response.status, None
 
 

@@ -1,5 +1,7 @@
 """Help, version, completion and wrong usage: what one sees before anything runs."""
 
+import asyncio
+
 import pytest
 from support.fake_gateway import fake_gateway
 from support.repeated import again
@@ -145,6 +147,25 @@ async def test_a_full_disk_behind_stdout_is_said_in_one_line(home, arguments):
     assert done.err.splitlines()[-1] == "dap: client: input or output: No space left on device"
     assert "Traceback" not in done.err
     assert "defect" not in done.err
+
+
+@pytest.mark.parametrize("arguments", [["sessions"], ["logs", "web-0"]], ids=" ".join)
+async def test_an_answer_that_is_nested_too_deeply_is_none_that_can_be_read(home, arguments):
+    body = b"[" * 100_000
+
+    async def deep(reader, writer):
+        if await reader.readline():
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            await writer.drain()
+            await reader.read()
+        writer.close()
+
+    home.socket.parent.mkdir(exist_ok=True)
+    async with await asyncio.start_unix_server(deep, home.socket):
+        done = await home.dap(*arguments)
+
+    assert (done.code, done.out) == (125, b"")
+    assert "cannot be read: use a dap of the gateway's version" in done.err
 
 
 async def nobody(client):
