@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from . import wire
+
 MOST = 65536  # bytes of a Status
 KEPT = 4000  # characters of it that EXIT has, which is one frame
 _WORDS = 1000  # characters of its message
-_CODES = 1 << 32  # a Windows container's; others end with one byte
 
 
 def result(status: bytes) -> dict[str, Any]:
@@ -44,6 +45,6 @@ def _exit_code(status: dict[str, Any]) -> int | None:
     code = int(
         next((one["message"] for one in status["details"]["causes"] if one["reason"] == "ExitCode"), "none")
     )
-    if not 0 <= code < _CODES:
+    if not 0 <= code < wire.CODES:
         raise ValueError("code")
     return code

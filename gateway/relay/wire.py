@@ -19,6 +19,7 @@ INPUT = 4 * WINDOW  # the same for STDIN, unless the gateway asks for more
 MOST_INPUT = 64 * WINDOW  # of which the gateway uses what the path needs, and less while other sessions talk
 MOST = 1 << 24  # bytes that credit may add up to
 REQUEST = 4 << 20  # bytes of a whole request: more argv than any kernel takes
+CODES = 1 << 32  # exit codes: a Windows container's have 32 bits, others end with one byte
 
 # Kinds. What the command reads and writes has the stream's number of the Kubernetes wire.
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -107,12 +108,12 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 
 def decode_exit(body: bytes) -> dict[str, Any]:
-    """Returns what EXIT says: code 0 to 255, else signal 1 to 64, else an error. Raises WireError."""
+    """Returns what EXIT says: code of 32 bits, else signal 1 to 64, else an error. Raises WireError."""
     value = decode_object(body)
     if not any(key in value for key in ("code", "signal", "error")):
         raise WireError("EXIT says code, signal or error")
-    if not (_number(value.get("code", 0), 0, 255) and _number(value.get("signal", 1), 1, 64)):
-        raise WireError("EXIT has a code of 0 to 255, or a signal of 1 to 64")
+    if not (_number(value.get("code", 0), 0, CODES - 1) and _number(value.get("signal", 1), 1, 64)):
+        raise WireError("EXIT has a code of 32 bits, or a signal of 1 to 64")
     return value
 
 
@@ -135,8 +136,8 @@ def decode_after(body: bytes) -> dict[str, Any]:
     results = value.get("results")
     if not (isinstance(results, list) and results and all(isinstance(one, dict) for one in results)):
         raise WireError("AFTER has results")
-    if not all(_number(one.get("code", 0), 0, 255) for one in results):
-        raise WireError("a result has a code of 0 to 255")
+    if not all(_number(one.get("code", 0), 0, CODES - 1) for one in results):
+        raise WireError("a result has a code of 32 bits")
     return value
 
 
@@ -239,9 +240,7 @@ class Window:
         self.size, self._step = size, step
 
     def used(self, count: int) -> int:
-        """Counts bytes that have left the buffer. Returns how many to grant now: 0 until a grant is worth a
-        frame.
-        """
+        """Counts bytes that have left the buffer. Returns how many to grant now: 0 until a grant is worth a frame."""
         self._used += count
         if self._used < self._step:
             return 0

@@ -67,6 +67,13 @@ def test_both_streams_and_the_status_as_it_came(ask_again):
     assert said.kinds[0] == wire.STARTED
 
 
+def test_an_exit_code_of_a_windows_container_is_one_that_a_gateway_takes(ask_again):
+    text = b'{"status":"Failure","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"3221225786"}]}}'
+    said = ask_again.link.finish(ask_again(OPEN, send(status(text))))
+
+    assert said.exit["code"] == 3221225786
+
+
 def test_what_comes_with_the_answer_and_in_pieces_is_not_lost(ask_again):
     large = bytes(range(256)) * 700
     pieces = (

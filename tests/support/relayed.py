@@ -212,7 +212,7 @@ class Linked:
         elif kind == wire.STARTED:
             said.started = wire.decode_object(body)
         elif kind == wire.EXIT:
-            said.exit = wire.decode_object(body)
+            said.exit = wire.decode_exit(body)
         elif kind == wire.EOF:
             said.eof = True
         elif kind == wire.GAP:
