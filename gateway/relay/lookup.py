@@ -40,6 +40,7 @@ def look_up(
         finally:
             os._exit(0)
     os.close(writer)
+    loop.on_exit(child, lambda _: loop.reap(child))
 
     def answered() -> None:
         text = os.read(reader, 65536)

@@ -5,8 +5,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from support.waiting import becomes
 
 from gateway.relay import wire
 
@@ -96,6 +98,14 @@ def test_what_cannot_be_reached_says_why(link, address, errno):
 
     assert said.exit["errno"] == errno
     assert said.started is None
+
+
+def test_who_looks_a_name_up_is_gone_afterwards(link):
+    """Nor does a zombie stay: there would be one more for each connection to a name."""
+    link.finish(link.ask(dial="tcp:localhost:1"))
+    children = Path("/proc/{pid}/task/{pid}/children".format(**link.about))
+
+    assert becomes(lambda: not children.read_text())
 
 
 def test_a_backlog_that_is_full_is_waited_for(link, tmp_path):
