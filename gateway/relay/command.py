@@ -181,6 +181,8 @@ class Command(Running):
         if fd == self._terminal and self._end is None:
             self._deserted = True
             self._loop.pause(fd, LINGER)
+            self._loop.writable(fd, None)  # it would be said to be all the time, whatever it takes
+            self._loop.later(LINGER, self.input.feed)
             return
         self._drop(fd)
         if self._end is not None and not self._outs:

@@ -128,6 +128,27 @@ class os:
 """
 
 
+def test_input_for_a_terminal_that_nobody_has_open_costs_nothing(link):
+    """And is there for who opens it again. Such a terminal is ready for writing at any time, and takes nothing."""
+    script = "exec <&- >&- 2>&-; sleep 1.5; exec </dev/tty >/dev/tty; echo on; head -c 200000 | wc -c"
+    number = link.open("sh", "-c", script, tty=[80, 24], raw=True)
+    link.until(lambda: link.streams[number].started)
+    time.sleep(0.2)
+    link.say_all(number, bytes(200_000))
+    time.sleep(0.2)
+    before = spent(link.about["pid"])
+    time.sleep(0.8)
+    assert spent(link.about["pid"]) - before < 0.2
+
+    assert link.finish(number).stdout == b"on\n200000\n"
+
+
+def spent(pid):
+    """Seconds of a processor that the process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_what_comes_after_eio_is_output(far):
     """Linux says EIO before the last bytes, once in some 100,000 terminals; here it does each time."""
     said = far.link(more={"command": EIO}).run("sh", "-c", "echo last; exit 5", tty=[80, 24])
