@@ -111,16 +111,9 @@ class RemoteCommand(Running):
         if not data:
             self._lost("closed")
             return
-        try:
-            parts = self._frames.feed(data)
-        except websocket.FrameError as error:
-            self._fail({"error": f"the API server broke a rule: {error}", "lost": True})
-            return
-        for opcode, channel, body in parts:
+        for opcode, channel, body in self._frames.feed(data):
             if opcode == websocket.BINARY and channel > _STATUS:
-                self._fail(
-                    {"error": f"the API server broke a rule: a message of stream {channel}", "lost": True}
-                )
+                self._broken(f"a message of stream {channel}")
                 return
             if opcode == websocket.BINARY:
                 self._take_output(channel, body)
@@ -129,6 +122,8 @@ class RemoteCommand(Running):
             elif opcode == websocket.CLOSE:
                 self.input.control(websocket.CLOSE, body[:2])
                 self._lost("closed without a status")
+        if self._frames.broken:
+            self._broken(self._frames.broken)
         self.changed()
 
     def _take_output(self, channel: int, body: bytes) -> None:
@@ -165,6 +160,12 @@ class RemoteCommand(Running):
             "age": time.monotonic() - self._opened,
         }
         self._loop.later(_WHY, lambda: self._fail({**why, **self._opening.proxy_end}))
+
+    def _broken(self, rule: str) -> None:
+        """Ends the command where the API server breaks a rule. A Status that came before counts."""
+        if self._status:
+            self._finish(remote_status.result(self._status))
+        self._fail({"error": f"the API server broke a rule: {rule}", "lost": True})
 
     def _leave(self) -> None:
         """Closes the connection, and stops writing."""

@@ -59,10 +59,11 @@ def accept(key: bytes) -> bytes:
 
 class FrameReader:
     """Parses what a server sends, in whole reads: payload is passed on as it arrives, however long its frame is. After
-    a close frame nothing more is parsed.
+    a close frame nothing more is parsed, nor behind a broken rule, which `broken` names.
     """
 
     def __init__(self) -> None:
+        self.broken = ""
         self._rest = b""  # the beginning of a frame's head, or of a control frame
         self._left = 0  # bytes of a data frame that are still to come
         self._open = False  # the next data frame continues a message
@@ -70,9 +71,17 @@ class FrameReader:
         self._closed = False
 
     def feed(self, data: bytes) -> list[Part]:
-        """Returns the parts that `data` completes. Raises FrameError; what came before the fault is lost with it."""
-        data = self._rest + data if self._rest else data
-        at, parts = 0, list[Part]()
+        """Returns the parts that `data` completes, up to a broken rule."""
+        data, parts = self._rest + data if self._rest else data, list[Part]()
+        try:
+            self._rest = data[self._parse(data, parts) :]
+        except FrameError as error:
+            self.broken, self._closed = str(error), True
+        return parts
+
+    def _parse(self, data: bytes, parts: list[Part]) -> int:
+        """Appends to `parts`, and returns where the rest begins. Raises FrameError."""
+        at = 0
         while at < len(data) and not self._closed:
             if self._left:
                 end = min(at + self._left, len(data))
@@ -92,8 +101,7 @@ class FrameReader:
                 at = start + size
                 parts.append(Part(first & _OPCODE, 0, data[start:at]))
                 self._closed = first & _OPCODE == CLOSE
-        self._rest = b"" if self._closed else data[at:]
-        return parts
+        return len(data) if self._closed else at
 
     def _begin(self, first: int, size: int) -> None:
         """Begins a data frame. A message of another kind than binary is none of a remote command's."""

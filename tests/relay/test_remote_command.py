@@ -153,7 +153,7 @@ def test_a_refusal_is_passed_on_and_no_command_has_begun(ask_again, steps, code,
     "sent",
     [
         frame(b"\1x", first=0xC2), frame(b"\1x", first=0x81), frame(b"\1x", first=0x83), frame(b"\1x", first=0x80),
-        frame(b"\1x", first=2) + frame(b"\1x"), frame(b"", first=9), frame(b"x" * 126, first=0x89), frame(b"\3", first=0x88),
+        frame(b"\1", first=2) + frame(b"\1x"), frame(b"", first=9), frame(b"x" * 126, first=0x89), frame(b"\3", first=0x88),
         frame(b"\5x"), b"\x82\x82\1\2\3\4xx", b"\x82\x7e\0\2xx", b"\x82\x7f" + bytes(7) + b"\2xx", b"\x82\x7f\xff" + bytes(7),
     ],
     ids=[
@@ -167,6 +167,16 @@ def test_a_broken_rule_ends_the_command_by_name(ask_again, sent):
     assert said.exit["error"].startswith("the API server broke a rule: ")
     assert said.exit["lost"]
     assert said.stdout == b"before"
+
+
+@pytest.mark.parametrize("wrong", [frame(b"\1x", first=0xC2), frame(b"\5x")], ids=["frame", "stream"])
+def test_what_comes_in_one_read_before_a_broken_rule_is_not_lost(ask_again, wrong):
+    said = ask_again.link.finish(ask_again(OPEN, send(frame(b"\1before"), wrong)))
+    ended = ask_again.link.finish(ask_again(OPEN, send(frame(b"\1before"), frame(b"\3" + SUCCESS), wrong)))
+
+    assert said.exit["error"].startswith("the API server broke a rule: ")
+    assert ended.exit["code"] == 0
+    assert said.stdout == ended.stdout == b"before"
 
 
 @pytest.mark.parametrize(
