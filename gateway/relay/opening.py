@@ -45,6 +45,7 @@ class Opening:
         self._failed = failed
         self._generation: Generation | None = None
         self._again = True  # where a proxy refuses
+        self._closed = False
         self._key = websocket.new_key()
         self._came = b""  # of the answer's head; then of a refusal's body
         self._answer: handshake.Answer | None = None
@@ -74,7 +75,7 @@ class Opening:
         self._disconnect()
         if self._generation:
             self._generation.leave(self)
-        self._again = False
+        self._closed = True
 
     # what the proxy calls
 
@@ -85,7 +86,7 @@ class Opening:
         number = self.socket.connect_ex(path)
         if number == errno.EAGAIN:  # its backlog is full
             self._disconnect()
-            self._loop.later(_FULL, lambda: self.reach(path) if self._again else None)
+            self._loop.later(_FULL, lambda: None if self._closed else self.reach(path))
         elif number:
             self._disconnect()
             self._unreached(os.strerror(number))

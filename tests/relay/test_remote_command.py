@@ -250,6 +250,20 @@ def test_commands_wait_where_the_proxys_socket_is_full(ask, kubectl):
     assert [one.exit["code"] for one in said] == [0] * 5
 
 
+def test_commands_wait_for_the_next_proxy_too_where_the_first_one_refused(ask, kubectl):
+    """Many come at once where a proxy has just died."""
+    text = scripted_api.PROGRAM.replace("{python}", sys.executable)
+    once = "listener.listen(0)\nif not os.path.exists(sys.argv[0] + '.had'):\n    listener.close()\n"
+    once += "    open(sys.argv[0] + '.had', 'w')\n    print('Starting to serve on', path, flush=True)\n    time.sleep(60)\n"
+    slow = text.replace("listener.listen(64)\n", once).replace(
+        "\nwhile True:\n", "\ntime.sleep(0.2)\nwhile True:\n"
+    )
+    Path(kubectl).write_text(slow)
+    said = [ask.link.finish(number) for number in [ask(OPEN, send(status()), answer=5.0) for _ in range(5)]]
+
+    assert [(one.exit.get("code"), one.exit["generation"]) for one in said] == [(0, 2)] * 5
+
+
 def test_end_closes_the_connection_and_what_comes_after_is_run(ask_again, lasting):
     after = {"path": path(OPEN, send(frame(b"\1looked"), status())), "protocols": [V5]}
     after["proxy"] = {"argv": [str(lasting.directory / "kubectl"), "proxy"]}
