@@ -81,7 +81,11 @@ class Opening:
 
     def reach(self, path: str) -> None:
         """Connects to the proxy, which listens on the socket `path`."""
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptors left: it is nobody else's, whose proxy this is, too
+            self._failed({"error": os.strerror(error.errno or errno.EIO), "errno": error.errno})
+            return
         self.socket.setblocking(False)
         number = self.socket.connect_ex(path)
         if number == errno.EAGAIN:  # its backlog is full

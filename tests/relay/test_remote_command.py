@@ -1,6 +1,8 @@
 """Commands that the cluster's API runs: what a gateway sees of them, whatever the API server does."""
 
+import errno
 import json
+import resource
 import sys
 from pathlib import Path
 
@@ -262,6 +264,31 @@ def test_commands_wait_for_the_next_proxy_too_where_the_first_one_refused(ask, k
     said = [ask.link.finish(number) for number in [ask(OPEN, send(status()), answer=5.0) for _ in range(5)]]
 
     assert [(one.exit.get("code"), one.exit["generation"]) for one in said] == [(0, 2)] * 5
+
+
+def test_a_command_without_a_descriptor_ends_alone(ask, kubectl):
+    """The proxy, and who has a connection, go on."""
+    text = scripted_api.PROGRAM.replace("{python}", sys.executable)
+    wait = "\nopen(sys.argv[0] + '.began', 'w')\nwhile not os.path.exists(sys.argv[0] + '.go'):\n    time.sleep(0.01)\nprint("
+    Path(kubectl).write_text(text.replace("\nprint(", wait))
+    numbers = [ask(OPEN, send(status())) for _ in range(3)]
+    pid = ask.link.about["pid"]
+    assert becomes(lambda: Path(f"{kubectl}.began").exists())
+    had = {int(one.name) for one in Path(f"/proc/{pid}/fd").iterdir()}
+    free = [number for number in range(len(had) + 2) if number not in had]
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[1], limits[1]))
+    Path(f"{kubectl}.go").touch()
+    said = [ask.link.finish(number) for number in numbers]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+    assert sorted(one.exit.get("errno", 0) for one in said) == [0, errno.EMFILE, errno.EMFILE]
+    assert [one.exit["code"] for one in said if "errno" not in one.exit] == [0]
+    assert ask.link.finish(ask(OPEN, send(status()))).exit == {
+        "generation": 1,
+        "code": 0,
+        "status": SUCCESS.decode(),
+    }
 
 
 def test_end_closes_the_connection_and_what_comes_after_is_run(ask_again, lasting):
