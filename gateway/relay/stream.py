@@ -177,6 +177,7 @@ class CommandStream(Stream):
     def defect(self, error: Exception) -> None:
         self._unwanted = True
         self.command.defect(error)
+        self.command.journal.discard()
 
     def _write(self, data: bytes) -> None:
         self.command.write(data)

@@ -3,10 +3,12 @@
 import signal
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from support.leaks import gone
 from support.relayed import lasting_side
+from support.waiting import becomes
 
 from gateway.relay import wire
 from gateway.relay.loop import Loop, OwnLoop
@@ -73,6 +75,28 @@ def test_a_defect_ends_its_session_alone(breaking_link, name, tty):
     link.say(wire.STDIN, healthy, b"x\n")
     assert b"got x" in link.finish(healthy).stdout
     assert link.run("echo", "hi").stdout == b"hi\n"
+
+
+def test_a_disk_that_cannot_be_read_keeps_no_spool_of_what_it_ends(far):
+    """And its owner's limit is free again."""
+    broken = 'def _read(*_):\n    raise OSError(5, "Input/output error")\nSpool.read = _read\n'
+    link = far.link(more={"spool": broken}, memory=1000, spools_per_owner=100_000)
+    for _ in range(2):
+        number = link.open("head", "-c", "90000", "/dev/zero", credit=0, owner="ann")
+        link.until(lambda n=number: link.streams[n].started)
+        assert becomes(lambda: spools(link) == 1)
+        link.send(wire.encode_credit(number, 1 << 20))
+        assert "a defect of the relay" in link.finish(number).exit["error"]
+        assert becomes(lambda: spools(link) == 0)
+
+
+def spools(link):
+    """How many files without a name the relay has open in its directory."""
+    found = 0
+    for one in Path("/proc/{pid}/fd".format(**link.about)).iterdir():
+        with suppress(FileNotFoundError):
+            found += str(one.readlink()).startswith(link.about["directory"])
+    return found
 
 
 def test_a_defect_at_the_start_is_told(far):
