@@ -114,8 +114,7 @@ class Link:
             self._ready.appendleft(stream)
 
     def _fill(self) -> bytes:
-        parts = list(self._urgent)
-        self._urgent.clear()
+        parts: list[bytes] = []
         size = 0
         while self._ready and size < FILL:
             stream = self._ready.popleft()
@@ -128,6 +127,8 @@ class Link:
             self._waiting.discard(stream)
             if stream.done:
                 self.streams.pop(stream.number, None)
+        parts[:0] = self._urgent  # last, so that a defect of a stream leaves them to `close`
+        self._urgent.clear()
         return b"".join(parts)
 
     def _read(self) -> None:

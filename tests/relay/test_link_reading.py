@@ -107,3 +107,14 @@ def test_a_report_that_waits_is_sent_before_bye(far):
 
     sent = [(kind, wire.decode_object(body)) for kind, _, body in far.sent()]
     assert sent == [(wire.AFTER, report), (wire.BYE, reason)]
+
+
+def test_a_report_that_waits_outlives_a_defect_of_a_stream(far):
+    report = {"tag": "s-1", "results": []}
+    far.link.send(wire.encode_object(wire.AFTER, 0, report))
+    far.take = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError) as defect:
+        far.link.flush()
+    far.link.defect(defect.value)
+
+    assert [kind for kind, _, _ in far.sent()] == [wire.AFTER, wire.BYE]
