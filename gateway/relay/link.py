@@ -62,6 +62,14 @@ class Link:
         stream.wake = lambda: self._wake(stream)
         self._wake(stream)
 
+    def let_go(self, stream: Stream) -> None:
+        """Sends nothing of a stream of this link any more, since another one has its command."""
+        del self.streams[stream.number]
+        stream.wake = lambda: None
+        if stream in self._waiting:
+            self._waiting.remove(stream)
+            self._ready.remove(stream)
+
     def flush(self) -> None:
         """Writes what is ready, as far as the descriptor takes it; closes the link when writing fails. Called
         once in each turn of the loop.

@@ -172,7 +172,7 @@ class Resumables:
             one.timer.cancel()
             one.timer = None
         if one.stream and link.streams.get(one.stream.number) is one.stream:
-            del link.streams[one.stream.number]
+            link.let_go(one.stream)
         one.stream = ResumableStream(number, credit, one, offset)
         link.add(one.stream)
 

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,19 @@ def test_output_is_kept_until_it_is_seen(lasting, link):
     assert said.gaps == []
     second.say(wire.END, third)
     second.finish(third)
+
+
+def test_a_stream_whose_command_another_one_has_says_nothing_more(link):
+    first = link.open("sh", "-c", says(400_000) + "; exec sleep 1000", name="s", credit=1 << 23)
+    time.sleep(0.5)  # much waits for the link
+    second, _ = attach(link, credit=1000)
+    before = len(link.streams[first].stdout)
+    link.say(wire.PING, 0)
+    link.until(lambda: link.pongs and len(link.streams[second].stdout) == 1000)
+
+    assert len(link.streams[first].stdout) == before
+    link.say(wire.END, second)
+    link.finish(second)
 
 
 def test_at_the_cap_the_oldest_goes(far):
