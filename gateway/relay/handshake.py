@@ -10,6 +10,7 @@ from . import websocket
 HEAD = 65536  # bytes of an answer's head
 SWITCHING = 101
 BODY = 4000  # bytes kept of a refusal's body
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]*\r\n")
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?")
 
 
@@ -21,9 +22,21 @@ class Answer(NamedTuple):
 
     @property
     def most(self) -> int:
-        """Returns how many bytes of the body to wait for. Without a length it ends with the connection, or goes in chunks."""
+        """Returns how many bytes of the body to wait for. Without a length it ends with the connection."""
         text = self.headers.get(b"content-length", b"")
         return min(int(text), BODY) if text.isdigit() else BODY
+
+    def body(self, came: bytes) -> bytes:
+        """Returns the beginning of the body, of which `came` has come: what the API server does not know the length of at
+        first, as of a Status of 2 KiB, goes in chunks (RFC 9112 7.1).
+        """
+        if self.headers.get(b"transfer-encoding", b"").lower() != b"chunked":
+            return came[:BODY]
+        parts = b""
+        while (match := _CHUNK.match(came)) and (count := int(match[1], 16)):
+            parts += came[match.end() :][:count]
+            came = came[match.end() + count + 2 :]
+        return parts[:BODY]
 
     def problem(self, key: bytes, protocols: list[str]) -> str:
         """Returns why an answer with code 101 does not open a WebSocket; empty where the answer does."""

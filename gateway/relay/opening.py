@@ -150,8 +150,8 @@ class Opening:
                 self._failed({"error": "no answer: the connection was closed", "lost": True})
         elif answer.code == handshake.SWITCHING:
             self._switch(answer)
-        elif not data or len(self._came) >= answer.most:
-            body = self._came[: handshake.BODY].decode("utf-8", "replace")
+        elif not data or len(answer.body(self._came)) >= answer.most:
+            body = answer.body(self._came).decode("utf-8", "replace")
             self._failed({"error": f"HTTP {answer.code}", "refused": answer.code, "body": body})
 
     def _switch(self, answer: handshake.Answer) -> None:

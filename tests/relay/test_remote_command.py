@@ -15,6 +15,7 @@ from gateway.relay import wire
 
 OPEN = ["open"]
 V5 = "v5.channel.k8s.io"
+CHUNKED = b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def written(far):
@@ -137,6 +138,14 @@ def test_the_handshake_says_who_asks(ask_again):
     [
         ([send(b'HTTP/1.1 404 Not Found\r\nContent-Length: 12\r\n\r\n{"code":404}')], 404, '{"code":404}'),
         ([send(b"HTTP/1.1 403 Forbidden\r\n\r\n"), ["end"]], 403, ""),
+        (
+            [send(CHUNKED + b'6\r\n{"code\r\nA;x=y\r\n":\r\n403.0}\r\n0\r\n\r\n'), ["end"]],
+            403,
+            '{"code":\r\n403.0}',
+        ),
+        ([send(CHUNKED + b"6\r\nabcd"), ["end"]], 403, "abcd"),
+        ([send(CHUNKED + b"-1\r\nabcd\r\nx\r\n"), ["end"]], 403, ""),
+        ([send(CHUNKED + b"1000\r\n" + b"y" * 4096)], 403, "y" * 4000),
         ([send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Le", b"ngth: 2\r\n\r\nno"), ["end"]], 502, "no"),
         ([["open", "v4.channel.k8s.io"]], 101, ""),
         ([send(b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n")], 101, ""),
