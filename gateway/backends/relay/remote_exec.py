@@ -87,6 +87,8 @@ def explain(exit_: Mapping[str, Any], target: Target, command: Command) -> Outco
         return replace(outcome, status=status) if status else outcome
     if status:
         return _meaning(f"error: {status.message}", status, target, command)
+    if "status" in exit_ and not exit_.get("lost"):  # too long for EXIT: `error` has the message's beginning
+        return kubectl.explain(1, f"error: {exit_.get('error')}".encode(), target, command)
     if "refused" in exit_:
         return _refused(int(exit_["refused"]), str(exit_.get("body", "")).encode(), exit_, target, command)
     if "proxy" in exit_:

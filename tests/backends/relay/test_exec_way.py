@@ -163,6 +163,10 @@ async def test_an_older_relay_and_a_workload_are_for_kubectl(demo, kubectl):
         assert (await run(backend))[0] == b"kubectl"
 
 
+LONG = (  # of a whole script in one word
+    b'{"status":"Failure","message":"Internal error occurred: failed to exec in container: OCI runtime exec failed: exec: '
+    b'\\"echo %s\\": stat: file name too long: unknown","reason":"InternalError","code":500}' % (b"x" * 5000)
+)
 ENDS = [
     (http(404, MISSING), "pod_not_found", 'pods "x" not found'),
     (REFUSED, "cluster_failed", "403: "),
@@ -177,6 +181,7 @@ ENDS = [
                                b'container not found (\\"main\\")","reason":"InternalError","code":500}'))],
         "container_not_running", "container not found",
     ),
+    ([["open"], send(status(LONG))], "start_failed", '"echo xxxx'),
 ]  # fmt: skip
 LATE = [
     ([["open", "v4.channel.k8s.io"], ["sleep", 1]], "cluster_failed", "the API server opened no WebSocket: "),
