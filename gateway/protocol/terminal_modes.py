@@ -79,6 +79,7 @@ class TerminalModes:
         mode = int(number or b"0")
         if mode not in _OFF and mode not in _ON:
             return
+        number = b"%d" % mode  # however many zeros are before it
         name = _ALTERNATE if number in _SCREENS else number
         on, off = b"\x1b[?%d" % mode + switch, b"\x1b[?%d" % mode + (b"l" if switch == b"h" else b"h")
         self._note(name, on, off, (switch == b"h") == (mode in _OFF))

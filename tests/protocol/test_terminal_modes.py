@@ -53,6 +53,15 @@ def test_several_in_one_sequence_and_three_ways_to_one_screen():
     assert followed(b"\x1b[?1049h\x1b[?47l").undoing == b""
 
 
+def test_a_mode_is_one_however_many_zeros_are_before_its_number():
+    zeros = b"".join(b"\x1b[?%s1h\x1b[?%s1049h" % (b"0" * count, b"0" * count) for count in range(96))
+    modes = followed(zeros)
+
+    assert modes.setting == b"\x1b[?1h\x1b[?1049h"
+    modes.take(b"\x1b[?001l\x1b[?047l")
+    assert (modes.setting, modes.undoing) == (b"", b"")
+
+
 def test_keyboards_are_popped_as_often_as_they_were_pushed_and_before_the_screen_is_left():
     modes = followed(b"\x1b[?1049h\x1b[>1u\x1b[>5u")
 

@@ -7,7 +7,9 @@ import pytest
 
 from gateway.access.identity import Identity
 from gateway.backends.relay.seal import Seal
+from gateway.protocol.actor import Actor
 from gateway.protocol.target import Command, Target
+from gateway.protocol.terminal_modes import TerminalModes
 from gateway.relay.resumable_command import NOTE
 from gateway.sessions.record import Secret, SessionRecord
 
@@ -58,6 +60,21 @@ def test_what_it_is_bound_to_comes_back_and_fits_beside_the_longest():
     assert SessionRecord.parse("s1", bound.body()).identity.only == TARGET
     for broken in (1, "web-0", ["x"]):
         assert SessionRecord.parse("s1", bound.body() | {"only": broken}) is None
+
+
+def test_the_relay_takes_it_whatever_the_output_has_set():
+    """One that is too long would end the link of all sessions, and the next one, too."""
+    groups = ("g" * 64,) * 32
+    modes = TerminalModes()
+    for number in (*range(70), *range(1000, 1050), 2004, 2026, 2031, 2048):
+        modes.take(b"".join(b"\x1b[?%s%dh" % (b"0" * count, number) for count in range(96)))
+    modes.take(b"\x1b[?7;25l\x1b[4h\x1b=\x1b[>4;9m\x1b[3 q\x1b[2;20r\x1b(0" + b"\x1b[>1;2u" * 99)
+    one = note("sh", "-c", "x" * 100_000, name="n" * 64, groups=groups)
+    command = replace(one.command, actor=Actor("n" * 64, groups))
+    body = replace(one, command=command, modes=modes.setting.decode()).body()
+
+    assert len(json.dumps(Seal(b"", "").sign("s1", body))) <= NOTE
+    assert SessionRecord.parse("s1", body).modes == modes.setting.decode()
 
 
 @pytest.mark.parametrize(
