@@ -113,10 +113,11 @@ class Daemon:
             self._alive.discard(command)
             self._track(run_directory.OVER, command)
         self._resumable.wanted()  # drops the others
+        working = self._alive - self._proxies.commands
         now, idle = time.monotonic(), float(self._settings.get("idle", IDLE))
         if self._leaving:
             self._busy, idle = now if self._alive or self._post_exits.busy else 0.0, 0.2
-        elif self._link or self._alive - self._proxies.commands or self._resumable or self._post_exits.busy:
+        elif self._link or self._listener.busy or working or self._resumable or self._post_exits.busy:
             self._busy = now
         if now - self._busy >= idle:
             for command in self._alive:

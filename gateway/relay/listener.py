@@ -34,6 +34,12 @@ class Listener:
         self._secret = secret.encode()
         self._sessions = sessions
         self._on_carrier = on_carrier
+        self._arriving: set[socket.socket] = set()
+
+    @property
+    def busy(self) -> bool:
+        """True while a carrier is let in that has not brought its link yet."""
+        return bool(self._arriving)
 
     def open(self) -> None:
         """Accepts carriers from now on."""
@@ -42,6 +48,7 @@ class Listener:
 
     def dismiss(self, carrier: socket.socket) -> None:
         """Closes the carrier's socket; a carrier that is closed already is no error."""
+        self._arriving.discard(carrier)
         if carrier.fileno() >= 0:
             self._loop.close(carrier.detach())
 
@@ -56,6 +63,7 @@ class Listener:
             self._loop.later(_PAUSE, self._listen)
             return
         carrier.setblocking(False)
+        self._arriving.add(carrier)
         fd = carrier.fileno()
         timer = self._loop.later(_HANDSHAKE, lambda: self.dismiss(carrier))
 
@@ -89,6 +97,7 @@ class Listener:
         return known
 
     def _take(self, carrier: socket.socket) -> None:
+        self._arriving.discard(carrier)
         fds: list[int] = []
         with suppress(OSError):
             _, fds, _, _ = socket.recv_fds(carrier, 16, 2)

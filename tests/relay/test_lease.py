@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from support.leaks import alive, gone
-from support.relayed import Said
+from support.relayed import Ends, Linked, Said
 from support.repeated import FEW
 from support.waiting import becomes
 
-from gateway.relay import run_directory, wire
+from gateway.relay import fd_handover, run_directory, wire
 
 
 def test_it_says_who_it_is(far, link):
@@ -435,3 +435,18 @@ def test_without_a_place_it_says_so(far):
     )
     assert f"{far.directory}/file: Not a directory" in link.problem
     assert "/nowhere/at/all: No such file or directory" in link.problem
+
+
+def test_a_carrier_that_is_about_to_come_keeps_the_relay(far):
+    """It has been let in when the idle time ends, and brings its link just afterwards."""
+    first = far.link(idle=0.4)
+    (place,) = far.places
+    carrier = run_directory.connect(str(place), first.about["version"])
+    fd_handover.greet(carrier, far.settings["secret"])
+    first.leave()
+    time.sleep(1.0)
+    link = Linked(Ends(carrier), "")
+    far.links.append(link)
+    link.until(lambda: link.about)
+
+    assert link.about["pid"] == first.about["pid"]
