@@ -91,9 +91,9 @@ class Daemon:
             raise
 
     def _terminate(self) -> None:
-        """Ends every command and the link; the daemon leaves once post-exit commands are done."""
+        """Ends every command and the link; the daemon leaves once post-exit commands are done, which may need a proxy."""
         self._leaving = True
-        for command in self._alive:
+        for command in self._working:
             command.end()
         if self._link:
             self._link.close("the relay was told to end")
@@ -107,17 +107,20 @@ class Daemon:
             except Exception as error:  # noqa: BLE001  # the link's, not the daemon's
                 link.defect(error)
 
+    @property
+    def _working(self) -> set[Running]:
+        return self._alive - self._proxies.commands
+
     def _tick(self) -> None:
         """Drops ended commands, and stops the loop when nothing has been left to do for the idle time."""
         for command in [one for one in self._alive if one.result is not None]:
             self._alive.discard(command)
             self._track(run_directory.OVER, command)
         self._resumable.wanted()  # drops the others
-        working = self._alive - self._proxies.commands
         now, idle = time.monotonic(), float(self._settings.get("idle", IDLE))
         if self._leaving:
-            self._busy, idle = now if self._alive or self._post_exits.busy else 0.0, 0.2
-        elif self._link or self._listener.busy or working or self._resumable or self._post_exits.busy:
+            self._busy, idle = now if self._working or self._post_exits.busy else 0.0, 0.2
+        elif self._link or self._listener.busy or self._working or self._resumable or self._post_exits.busy:
             self._busy = now
         if now - self._busy >= idle:
             for command in self._alive:

@@ -2,7 +2,9 @@
 
 import errno
 import json
+import os
 import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -311,6 +313,25 @@ def test_end_closes_the_connection_and_what_comes_after_is_run(ask_again, lastin
 
     assert said.exit["after"] is True
     assert ask_again.link.afters[0]["results"][0]["out"] == "looked"
+
+
+def test_a_relay_that_is_told_to_end_does_what_comes_after_and_leaves(far, ask, kubectl):
+    """With the proxy that there is, which ends last."""
+    looks = {
+        "path": path(OPEN, send(frame(b"\1looked"), status())),
+        "protocols": [V5],
+        "proxy": {"argv": [kubectl, "proxy"]},
+    }
+    marks = [far.directory / f"mark-{number}" for number in range(4)]
+    after = [[{"exec": looks}, ["touch", str(mark)]] for mark in marks]
+    numbers = [ask(OPEN, send(frame(b"\1x")), after=each) for each in after]
+    ask.link.until(lambda: all(ask.link.streams[number].stdout for number in numbers))
+    os.kill(ask.link.about["pid"], signal.SIGTERM)
+    ask.link.until(lambda: ask.link.closed)
+
+    assert ask.link.bye == "the relay was told to end"
+    assert far.gone(10.0)
+    assert [mark.exists() for mark in marks] == [True] * 4
 
 
 def test_nothing_comes_after_a_command_that_ended_by_itself(ask_again, lasting):
