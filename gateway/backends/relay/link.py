@@ -117,19 +117,20 @@ class Link:
 
     def open(self, request: Mapping[str, Any], window: int = wire.WINDOW) -> LinkStream:
         """Sends a request, and returns its stream at once. `window`: bytes of output that the relay may send at
-        first. Raises HopFailed when the link is lost.
+        first. Raises HopFailed when the link is lost, or the request is too long.
         """
         if self.lost:
             raise self.lost
         self._number += 1
-        credit = {"credit": window}
-        if self.offers("input"):
-            credit["input"] = wire.MOST_INPUT
+        credit = {"credit": window, **({"input": wire.MOST_INPUT} if self.offers("input") else {})}
+        frames = wire.encode_request(self._number, {**request, **credit})
+        if len(frames) > wire.REQUEST:  # it would end the link of all
+            raise HopFailed("bad_request", "the command is too long for the relay in the runner")
         ahead = credit.get("input", wire.INPUT)
         sending = InputWindow.attached(ahead) if "attach" in request else InputWindow(ahead)
         stream = LinkStream(self._number, self.send, window, self._company, sending)
         self.streams[self._number] = stream
-        self.send(wire.encode_request(self._number, {**request, **credit}))
+        self.send(frames)
         return stream
 
     def forget(self, stream: LinkStream) -> None:

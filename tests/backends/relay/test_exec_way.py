@@ -205,6 +205,21 @@ async def test_without_a_choice_the_end_is_named(demo, kubectl, subtests, start,
                 assert message in outcome.message
 
 
+@pytest.mark.parametrize("way", ["api", "kubectl"])
+async def test_a_command_that_no_request_can_carry_ends_no_link(demo, kubectl, way):
+    """One that a client may give: of 2 MiB at most, which are three and six times as long on the way."""
+    command = replace(OUT, argv=("echo", "\x01" * ((2 << 20) - 10)))
+    async with backend_on(demo, kubectl(http(404, MISSING), GRANTED), way) as backend:
+        link = await backend.link()
+        with pytest.raises(HopFailed, match="too long") as refused:
+            await run(backend, command)
+        await link.ping()
+
+        assert refused.value.code == "bad_request"
+        assert (await run(backend))[0]
+        assert await backend.link() is link
+
+
 async def test_the_status_is_the_api_servers_own(demo, kubectl):
     text = b'{"metadata":{},"status":"Failure","message":"m","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"7"}]}}'
     async with backend_on(demo, kubectl([], [["open"], send(status(text))]), "api") as backend:
