@@ -4,7 +4,7 @@ before aiohttp's upper bound in pyproject.toml is raised. Of asyncssh: tests/bac
 
 import inspect
 import sys
-from asyncio.sslproto import SSLProtocol
+from asyncio.sslproto import SSLProtocol, _SSLProtocolTransport
 from pathlib import Path
 
 from aiohttp import web
@@ -80,3 +80,9 @@ def test_what_comes_behind_a_body_waits_with_a_body_of_its_own():
         in source
     )
     assert "self._current_request = request" in source
+
+
+def test_a_second_close_with_tls_forgets_the_connection():
+    """gateway/server/close_once.py: what the connection does not need, since its end forgets it, too."""
+    assert "else:\n            self._ssl_protocol = None" in inspect.getsource(_SSLProtocolTransport)
+    assert "self._app_transport = None" in inspect.getsource(SSLProtocol.connection_lost)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from gateway.access.forwarded import TrustedProxies
 from gateway.server.anonymous import Anonymous
 from gateway.server.broken_body import end_broken_bodies
+from gateway.server.close_once import close_once
 from gateway.server.connection import Connection
 from gateway.server.drain import cancel_own_wait_alone
 from gateway.settings.config import Limits
@@ -35,6 +36,7 @@ class Connections:
         self._serve = serve
         cancel_own_wait_alone()
         end_broken_bodies()
+        close_once()
         self._messages = 0  # bytes of messages on all WebSockets that no session has taken
         self._timer: asyncio.TimerHandle | None = None
 

@@ -13,6 +13,8 @@ from support.upstream import upstream_at
 from support.waiting import until
 from test_relayed_api import POD, SWITCHED
 
+from gateway.settings.config import Limits
+
 
 class TlsClient:
     """Speaks TLS by hand: neither asyncio nor an SSL socket sends the end of one direction alone."""
@@ -53,9 +55,9 @@ class TlsClient:
 
 
 @asynccontextmanager
-async def upstream_behind_tls(directory):
+async def upstream_behind_tls(directory, limits=None):
     """Yields a gateway that listens with TLS, and the API server behind it."""
-    config = replace(config_for(), tls_listen="localhost:0")
+    config = replace(config_for(limits=limits), tls_listen="localhost:0")
     async with (
         served(config, directory, authority=directory / "tls") as running,
         upstream_at(directory / "api.sock") as (upstream, api),
@@ -136,3 +138,23 @@ async def test_whose_tls_breaks_has_left(tmp_path, lines):
         client.writer.close()
 
     assert [log for log in logs if log["log_level"] == "error"] == []
+
+
+async def test_a_connection_that_is_being_closed_can_be_looked_at(tmp_path, caplog):
+    """Its client answers no close_notify, and has its limits, as all have that are looked at behind it."""
+
+    async def cut(_, reader, writer):
+        del reader
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        writer.close()
+
+    async with upstream_behind_tls(tmp_path, Limits(head=1.0)) as (running, upstream):
+        upstream.answer = cut
+        client = await connected(running)
+        await client.do(client.tls.write, post(running, "Content-Length: 0"))
+        await client.until(b"half")
+        silent = await connected(running)
+        assert (await silent.until(b"\r\n")).startswith(b"HTTP/1.1 408 ")
+        client.writer.close()
+        silent.writer.close()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
