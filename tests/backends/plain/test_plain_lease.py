@@ -588,7 +588,7 @@ async def test_the_lease_knows_what_may_be_left_until_the_gateway_has_looked(dem
     pod = Target("default", "default", "bash-0")
     kill = Command(("sh", "-c", "echo ready; exec sleep 1000"), stdout=True, kill_on_disconnect=True)
     async with behind_a_wire(demo, tmp_path) as (between, cluster, _):
-        chain = PlainBackend(cluster, LIMITS, tick=0.2)
+        chain = PlainBackend(cluster, LIMITS)
         async with chain.running():
             async with chain.exec(pod, kill) as channel:
                 await anext(aiter(channel.output()))
