@@ -1,10 +1,12 @@
 """`dap curl` beside curl: the same words, the same bytes, the same exit codes, over the demo's runner."""
 
+import asyncio
 import gzip
 import logging
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -205,3 +207,13 @@ def test_as_curl_itself(words, servers, ours, curl, tmp_path):
     assert (code, plain(out)) == (theirs, plain(expected)), (err, said)
     assert err.count(b"\n") == (1 if code else 0)
     assert b"secret" not in err
+
+
+async def test_waiting_for_a_body_ends_with_ctrl_c_and_with_the_time(home, demo_home, servers):
+    url = f"http://127.0.0.1:{servers['port']}/told"
+    waiting = await home.start("curl", "-d", "@-", url, env=demo_home.env)
+    await asyncio.sleep(1.5)
+    waiting.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(waiting.wait(), 5) == 130
+    late = await home.start("curl", "-m", "1", "-d", "@-", url, env=demo_home.env)
+    assert await asyncio.wait_for(late.wait(), 5) == 28

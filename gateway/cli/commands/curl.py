@@ -76,7 +76,7 @@ async def _limited(options: Options) -> int:
 
 
 async def _run(endpoint: Endpoint, options: Options) -> int:
-    body = await asyncio.to_thread(_body, options)
+    body = await _body(options)
     api = parse(options.url, options.namespace or "x").api
     asked = Asked(
         options.url,
@@ -175,7 +175,7 @@ async def _user(given: str) -> str:
     return f"{given}:{password}"
 
 
-def _body(options: Options) -> Body | None:
+async def _body(options: Options) -> Body | None:
     """Returns what is sent. Raises CurlFailed for a file that cannot be read, BadRequest for two kinds of body at once."""
     kinds = [bool(options.data), options.data_binary is not None, options.upload is not None, options.head]
     if sum(kinds) > 1:
@@ -186,49 +186,44 @@ def _body(options: Options) -> Body | None:
         given = options.data_binary
         if given.startswith("@") and Path(given[1:]).is_file():
             return _file(given[1:])
-        return Body.of(_content(given[1:]) if given.startswith("@") else os.fsencode(given))
-    return Body.of(b"&".join(map(_field, options.data))) if options.data else None
+        return Body.of(await _content(given[1:]) if given.startswith("@") else os.fsencode(given))
+    return Body.of(b"&".join([await _field(one) for one in options.data])) if options.data else None
 
 
-def _field(given: str) -> bytes:
+async def _field(given: str) -> bytes:
     """Returns one -d: of a file its content without line ends and NUL, as curl takes it."""
-    return _content(given[1:]).translate(None, b"\r\n\0") if given.startswith("@") else os.fsencode(given)
+    if not given.startswith("@"):
+        return os.fsencode(given)
+    return (await _content(given[1:])).translate(None, b"\r\n\0")
 
 
-def _content(name: str) -> bytes:
-    try:
-        with open(0 if name == "-" else name, "rb", closefd=name != "-") as file:
-            return file.read()
-    except OSError as error:
-        raise CurlFailed(READ, f"cannot read {name}: {why(error)}") from None
+async def _content(name: str) -> bytes:
+    return b"".join([part async for part in _read(name)])
 
 
 def _file(name: str) -> Body:
     """Returns a body that is read while it is sent. Of stdin and pipes nobody knows the length."""
     if name in ("-", "."):
-        return Body(lambda: _read(0), None, again=False)
+        return Body(lambda: _read("-"), None, again=False)
     try:
         with open(name, "rb") as file:  # noqa: PTH123  # a name as curl takes it
             status = os.fstat(file.fileno())
     except OSError as error:
         raise CurlFailed(READ, f"cannot read {name}: {why(error)}") from None
     regular = stat.S_ISREG(status.st_mode)
+    return Body(lambda: _read(name), status.st_size if regular else None)
 
-    async def parts() -> AsyncIterator[bytes]:
-        fd = os.open(name, os.O_RDONLY)
+
+async def _read(name: str) -> AsyncIterator[bytes]:
+    """Yields what is in a file, `-` is stdin. Waiting for a pipe can be cancelled."""
+    try:
+        fd = 0 if name == "-" else os.open(name, os.O_RDONLY)
         try:
-            async for part in _read(fd):
+            source = Source(fd)
+            while part := await source.read():
                 yield part
         finally:
-            os.close(fd)
-
-    return Body(parts, status.st_size if regular else None)
-
-
-async def _read(fd: int) -> AsyncIterator[bytes]:
-    source = Source(fd)
-    try:
-        while part := await source.read():
-            yield part
+            if fd:
+                os.close(fd)
     except OSError as error:
-        raise CurlFailed(READ, f"cannot read what is to be sent: {why(error)}") from None
+        raise CurlFailed(READ, f"cannot read {name}: {why(error)}") from None
