@@ -217,3 +217,17 @@ async def test_waiting_for_a_body_ends_with_ctrl_c_and_with_the_time(home, demo_
     assert await asyncio.wait_for(waiting.wait(), 5) == 130
     late = await home.start("curl", "-m", "1", "-d", "@-", url, env=demo_home.env)
     assert await asyncio.wait_for(late.wait(), 5) == 28
+
+
+async def test_a_named_pipe_is_sent_whole_and_waited_for(home, demo_home, servers, tmp_path):
+    pipe, url = tmp_path / "pipe", f"http://127.0.0.1:{servers['port']}/told"
+    os.mkfifo(pipe)
+    sending = await home.start("curl", "-T", str(pipe), url, env=demo_home.env)
+    writer = await asyncio.wait_for(asyncio.to_thread(os.open, pipe, os.O_WRONLY), 10)
+    await asyncio.sleep(0.5)
+    os.write(writer, SECRET)
+    os.close(writer)
+    out, _ = await asyncio.wait_for(sending.communicate(), 10)
+    assert (sending.returncode, out.endswith(b"\n\n" + SECRET)) == (0, True)
+    waiting = await home.start("curl", "-m", "1", "-T", str(pipe), url, env=demo_home.env)
+    assert await asyncio.wait_for(waiting.wait(), 10) == 28

@@ -184,7 +184,7 @@ async def _body(options: Options) -> Body | None:
         return _file(options.upload)
     if options.data_binary is not None:
         given = options.data_binary
-        if given.startswith("@") and Path(given[1:]).is_file():
+        if given.startswith("@") and _regular(given[1:]):
             return _file(given[1:])
         return Body.of(await _content(given[1:]) if given.startswith("@") else os.fsencode(given))
     return Body.of(b"&".join([await _field(one) for one in options.data])) if options.data else None
@@ -201,23 +201,31 @@ async def _content(name: str) -> bytes:
     return b"".join([part async for part in _read(name)])
 
 
+def _regular(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # whoever reads it says why
+        return False
+
+
 def _file(name: str) -> Body:
     """Returns a body that is read while it is sent. Of stdin and pipes nobody knows the length."""
     if name in ("-", "."):
         return Body(lambda: _read("-"), None, again=False)
     try:
-        with open(name, "rb") as file:  # noqa: PTH123  # a name as curl takes it
-            status = os.fstat(file.fileno())
+        status = os.stat(name)  # noqa: PTH116  # a name as curl takes it
+        if regular := stat.S_ISREG(status.st_mode):
+            os.close(os.open(name, os.O_RDONLY))  # before anything is asked
     except OSError as error:
         raise CurlFailed(READ, f"cannot read {name}: {why(error)}") from None
-    regular = stat.S_ISREG(status.st_mode)
-    return Body(lambda: _read(name), status.st_size if regular else None)
+    return Body(lambda: _read(name), status.st_size if regular else None, again=regular)
 
 
 async def _read(name: str) -> AsyncIterator[bytes]:
     """Yields what is in a file, `-` is stdin. Waiting for a pipe can be cancelled."""
     try:
-        fd = 0 if name == "-" else os.open(name, os.O_RDONLY)
+        # a named pipe that nobody writes to yet is waited for below, and opened once: its writer is gone with its reader
+        fd = 0 if name == "-" else os.open(name, os.O_RDONLY | os.O_NONBLOCK)
         try:
             source = Source(fd)
             while part := await source.read():
