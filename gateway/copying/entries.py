@@ -48,6 +48,11 @@ class Entry:
     sparse: bool = False
     inode: int = 0
 
+    @property
+    def unread(self) -> bool:
+        """True for a directory that the container could not read: its list has nothing but the name."""
+        return self.kind == "other" and not self.inode
+
     def grew(self, now: "Entry") -> bool:
         """Returns True if the file is `now` longer, with all else as it was, as a log is. Raises Changed where it is another
         file, or shorter, or was written to.

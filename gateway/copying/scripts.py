@@ -42,7 +42,8 @@ mark=$1 path=$2
 """
 
 # All that is below a directory, of many files at a time: how many, a line of stat for each, and the names with a NUL behind
-# each. What goes meanwhile is left out: mark, path
+# each. What goes meanwhile is left out. Directories that find could not read come again behind all others, with a line of zeros:
+# mark, path
 LIST = """\
 mark=$1
 cd -- "$2" || exit 1
@@ -54,7 +55,15 @@ else
   for one; do
     if out=$(stat -c "%f %s %Y %b %i" -- "$one" 2>/dev/null); then printf "1\\n%s\\n%s\\0" "$out" "$one"; fi
   done
-fi' sh {} +
+fi' sh {} + && exit 0
+[ $? = 1 ] || exit 1
+exec 3>&1
+named=$(find . -type d -exec sh -c '
+for one; do
+  if [ -r "$one" ] && [ -x "$one" ]; then continue; fi
+  printf "1\\n0 0 0 0 0\\n%s\\0" "$one" >&3 && echo named
+done' sh {} + 2>/dev/null)
+[ "$named" ]
 """
 
 # A part of a file, in blocks, and what the file is afterwards: mark, path, size of a block, first block, blocks

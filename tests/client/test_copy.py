@@ -245,6 +245,26 @@ async def test_what_is_refused_or_not_there(shell, tmp_path):
     assert work.result.files == 0
 
 
+@pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="root reads everything")
+async def test_a_directory_that_cannot_be_read_there_is_named_and_the_rest_copied(shell, tmp_path):
+    root, sh = shell.directory / "x", shell.path / "sh"
+    (root / "secret").mkdir(parents=True)
+    (root / "secret" / "g").touch()
+    (root / "f").write_bytes(b"f")
+    (root / "secret").chmod(0o311)
+    drop = f"{shutil.which('setpriv')} --bounding-set=-all" if os.getuid() == 0 else ""
+    real = sh.readlink()
+    sh.unlink()
+    sh.write_text(f'#!{real}\nexec {drop} {real} "$@"\n')
+    sh.chmod(0o755)
+    work = work_at(shell)
+    await download(work, "x", tmp_path / "y")
+    assert work.result.skipped == {"secret": "what is in it cannot be read"}
+    assert {path.name for path in (tmp_path / "y").rglob("*")} == {"f", "secret"}
+    with pytest.raises(CopyFailed, match=r"web-0:x/secret cannot be read"):
+        await download(work, "x/secret", tmp_path / "z")
+
+
 async def test_links_that_lead_out_are_named_and_a_link_here_is_not_written_through(shell, tmp_path):
     root, here, out = shell.directory / "x", tmp_path / "here", tmp_path / "out"
     out.mkdir()

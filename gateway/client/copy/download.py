@@ -14,6 +14,8 @@ from gateway.copying.container import BLOCK, Look, window_end
 from gateway.copying.entries import Changed, CopyFailed, Entry, refused_name
 from gateway.errors import why
 
+_UNREAD = "what is in it cannot be read"
+
 
 async def download(work: Work, source: str, target: Path) -> None:
     """Copies `source` of the container to `target`: below it where that is a directory, as cp does, else under that name.
@@ -117,6 +119,8 @@ async def _directory(work: Work, look: Look, source: str, to: Path) -> None:
             f"{work.container.name} has no {' and no '.join(missing)}, without which no directory is copied: copy its files one by one"
         )
     entries = await work.bridge(work.container.listing, source)
+    if any(one.unread and not one.name for one in entries):
+        raise CopyFailed(f"{work.container.name}:{source} cannot be read")
     kept = [one for one in entries if not one.name or not _refused(work, one)]
     files = [one for one in kept if one.kind == "file"]
     work.total = sum(one.size for one in files)
@@ -140,9 +144,9 @@ async def _directory(work: Work, look: Look, source: str, to: Path) -> None:
 
 
 def _refused(work: Work, entry: Entry) -> bool:
-    reason = refused_name(entry.name) or (
-        "it is neither a file nor a directory nor a link" if entry.kind == "other" else ""
-    )
+    reason = refused_name(entry.name)
+    if entry.kind == "other":
+        reason = reason or (_UNREAD if entry.unread else "it is neither a file nor a directory nor a link")
     if reason:
         work.skip(entry.name, reason)
     return bool(reason)
