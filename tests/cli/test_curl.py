@@ -21,6 +21,13 @@ from gateway.cli.main import main
 CURL = shutil.which("curl")
 SECRET = b"of-the-file\r\nand a second line\n"
 
+AROUND = {
+    "/round": "/round",
+    "/no-url": "http://[bad/",
+    "/space": "/a b/told#part",
+    "/accent": "/\xc3\xa9",  # bytes of UTF-8, as they are written
+}
+
 
 class Server(BaseHTTPRequestHandler):
     """Says what it was asked, and answers badly where the path says so."""
@@ -33,8 +40,8 @@ class Server(BaseHTTPRequestHandler):
             return self.send(int(self.path[7:10]), b"", Location="../told?again=1")
         if self.path == "/elsewhere":
             return self.send(302, b"", Location=f"http://localhost:{self.server.server_port}/told")
-        if self.path == "/round":
-            return self.send(302, b"", Location="/round")
+        if self.path in AROUND:
+            return self.send(302, b"", Location=AROUND[self.path])
         if self.path == "/empty":
             return self.request.shutdown(socket.SHUT_RDWR)
         if self.path == "/cut":
@@ -174,6 +181,8 @@ ROWS = [
     ["-L", "-i", "-H", "User-Agent: x", "{url}/moved/301"],
     ["-L", "-u", "ann:secret", "-H", "Cookie: a=b", "-H", "Authorization: mine", "{url}/elsewhere"],
     ["-L", "{url}/round"],
+    ["-L", "{url}/no-url"],
+    ["-L", "{url}/space"],
     ["{url}/empty"],
     ["{url}/cut"],
     ["{url}/chunks"],
@@ -231,3 +240,8 @@ async def test_a_named_pipe_is_sent_whole_and_waited_for(home, demo_home, server
     assert (sending.returncode, out.endswith(b"\n\n" + SECRET)) == (0, True)
     waiting = await home.start("curl", "-m", "1", "-T", str(pipe), url, env=demo_home.env)
     assert await asyncio.wait_for(waiting.wait(), 10) == 28
+
+
+def test_a_redirect_goes_to_the_bytes_that_it_has(ours, servers):
+    code, out, _ = ours("-L", f"http://127.0.0.1:{servers['port']}/accent")
+    assert (code, out.splitlines()[0]) == (0, b"GET /%C3%A9")

@@ -9,7 +9,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from gateway import __version__
 from gateway.client import http
 from gateway.client.curl.exchange import Reply, exchanged
-from gateway.client.curl.failure import REDIRECTS, SEND_AGAIN, CurlFailed
+from gateway.client.curl.failure import REDIRECTS, SEND_AGAIN, URL, CurlFailed
 from gateway.client.curl.way import Place, Trust, connected_to, parse
 from gateway.client.endpoint import Endpoint
 from gateway.client.exchange import Body, Headers, Request
@@ -18,6 +18,7 @@ from gateway.protocol.status import Status
 
 _MOST = 50  # redirects, as curl's --max-redirs
 _MOVED = (301, 302, 303, 307, 308)
+_WRITTEN = "/!$&'()*+,;=:@%~?#[]"  # of a redirect's URL, as it was written
 _SAME = (307, 308)  # the method and the body stay (RFC 9110, 15.4)
 _SECRETS = ("authorization", "cookie")  # for the host alone that they were given for
 _STATUS = 64 * 1024  # bytes of a Status
@@ -111,9 +112,14 @@ def _moved(asked: Asked, place: Place, status: int, where: str) -> tuple[Asked, 
         raise CurlFailed(
             SEND_AGAIN, f"redirected with {status}, but what was read from stdin cannot be sent again"
         )
-    if place.api and not urlsplit(where).netloc:
-        return asked, replace(place, target=urljoin(place.target, where))
-    following = parse(urljoin(f"{place.scheme}://{place.authority}{place.target}", where), asked.namespace)
+    where = quote(where.encode("latin-1"), safe=_WRITTEN)  # its bytes, which a header may have as they are
+    try:
+        if place.api and not urlsplit(where).netloc:
+            return asked, replace(place, target=urljoin(place.target, where).partition("#")[0])
+        url = urljoin(f"{place.scheme}://{place.authority}{place.target}", where)
+    except ValueError as error:
+        raise CurlFailed(URL, f"redirected to {where!a}, which is no URL: {error}") from None
+    following = parse(url, asked.namespace)
     if (following.scheme, following.host, following.port) != (place.scheme, place.host, place.port):
         lines = tuple(
             line for line in asked.headers if line.partition(":")[0].strip().lower() not in _SECRETS
