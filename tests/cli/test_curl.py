@@ -174,6 +174,7 @@ ROWS = [
     ["-T", "{file}", "{url}/told"],
     ["-u", "ann:pass:word", "{url}/told"],
     ["http://ann:p%40ss@127.0.0.1:{port}/told"],
+    ["http://token@127.0.0.1:{port}/told"],
     ["{url}/moved/302"],
     ["-L", "{url}/moved/302"],
     ["-L", "-d", "x", "{url}/moved/303"],

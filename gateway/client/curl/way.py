@@ -97,7 +97,8 @@ def parse(url: str, namespace: str) -> Place:
         raise CurlFailed(UNSUPPORTED, f"the protocol {parts.scheme!a} is not supported: use http or https")
     if not host:
         raise CurlFailed(URL, f"{url!a} names no host")
-    user = unquote(parts.netloc.rpartition("@")[0])
+    given = parts.netloc.rpartition("@")[0]
+    user = unquote(given if not given or ":" in given else f"{given}:")  # as curl has it: an empty password
     target = _target(parts.path or "/", f"?{parts.query}" if parts.query else "")
     return Place(parts.scheme, host, port or _PORTS[parts.scheme], target, user)
 
