@@ -172,6 +172,8 @@ ROWS = [
     ["--data-binary", "@{file}", "{url}/told"],
     ["--data-binary", "@-", "{url}/told"],
     ["-T", "{file}", "{url}/told"],
+    ["-T", "{file}", "{url}/told/"],
+    ["-T", "{file}", "{url}"],
     ["-u", "ann:pass:word", "{url}/told"],
     ["http://ann:p%40ss@127.0.0.1:{port}/told"],
     ["http://token@127.0.0.1:{port}/told"],

@@ -25,6 +25,7 @@ from gateway.protocol.errors import BadRequest
 from gateway.settings.loader import load
 
 _STDOUT = 1
+_STDIN = ("-", ".")  # as names of a file that is sent
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ async def _run(endpoint: Endpoint, options: Options) -> int:
         follow=options.follow,
         namespace=options.namespace
         or (await Cluster(endpoint, options.cluster).default_namespace() if api else ""),
+        file="" if options.upload in (None, *_STDIN) else Path(options.upload).name,
         trust=_trust(options),
     )
     with closing(_Output(options)) as output:
@@ -210,7 +212,7 @@ def _regular(name: str) -> bool:
 
 def _file(name: str) -> Body:
     """Returns a body that is read while it is sent. Of stdin and pipes nobody knows the length."""
-    if name in ("-", "."):
+    if name in _STDIN:
         return Body(lambda: _read("-"), None, again=False)
     try:
         status = os.stat(name)  # noqa: PTH116  # a name as curl takes it

@@ -27,7 +27,7 @@ _STATUS = 64 * 1024  # bytes of a Status
 @dataclass(frozen=True)
 class Asked:
     """Holds what is to be fetched. `method`: empty where the body decides; `user`: NAME:PASSWORD; `namespace`: of a name behind
-    `svc/` or `pod/`; `headers`: of the caller, which take the place of ours, `NAME:` alone takes one away.
+    `svc/` or `pod/`; `file`: the name of what is sent, for a URL that ends without one; `headers`: of the caller, which take the place of ours, `NAME:` alone takes one away.
     """
 
     url: str
@@ -39,6 +39,7 @@ class Asked:
     user: str = field(default="", repr=False)
     follow: bool = False
     namespace: str = ""
+    file: str = ""
     trust: Trust = field(default_factory=Trust)
 
 
@@ -50,6 +51,8 @@ async def fetched(
     answer that is followed. Raises CurlFailed, GatewayFailed where a hop of ours is the reason, BadRequest.
     """
     place = parse(asked.url, asked.namespace)
+    if asked.file and place.target.endswith("/") and "?" not in place.target:
+        place = replace(place, target=place.target + quote(asked.file, safe=""))
     asked = replace(asked, user=asked.user or place.user)
     for _ in range(_MOST + 1):
         request = _request(endpoint, place, asked)
