@@ -119,7 +119,9 @@ class _Exchange:
             head = h11.Request(
                 method=request.method,
                 target=request.target.encode(),
-                headers=[*request.headers, *_framing(body)],
+                headers=[
+                    (name.encode(), value.encode()) for name, value in (*request.headers, *_framing(body))
+                ],
             )
         except (h11.LocalProtocolError, UnicodeError) as error:
             raise Broken(Fault.REQUEST, str(error)) from None

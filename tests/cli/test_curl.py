@@ -165,6 +165,7 @@ ROWS = [
     ["-I", "-H", "User-Agent: x", "{url}/told"],
     ["-X", "DELETE", "{url}/told"],
     ["-H", "X-A: 1", "-H", "X-A: 2", "-H", "Accept:", "-H", "X-B;", "-H", "User-Agent: mine", "{url}/told"],
+    ["-H", "X-A: é", "{url}/told"],
     ["-H", "Host: other.example", "{url}/told"],
     ["-d", "a=1", "-d", "b=2", "{url}/told"],
     ["-d", "@{file}", "{url}/told"],
