@@ -161,6 +161,8 @@ ROWS = [
     ["{url}/a/../told"],
     ["{url}/missing"],
     ["-f", "{url}/missing"],
+    ["-f", "-i", "-H", "User-Agent: x", "{url}/missing"],
+    ["-f", "-I", "-H", "User-Agent: x", "{url}/missing"],
     ["-i", "-H", "User-Agent: x", "{url}/told"],
     ["-I", "-H", "User-Agent: x", "{url}/told"],
     ["-X", "DELETE", "{url}/told"],

@@ -95,9 +95,10 @@ async def _run(endpoint: Endpoint, options: Options) -> int:
     )
     with closing(_Output(options)) as output:
         async with fetched(endpoint, asked, output.head) as reply:
-            if options.fail and reply.status >= 400:
-                raise CurlFailed(HTTP_ERROR, f"the server answered: {reply.line}")
             output.head(reply)
+            if options.fail and reply.status >= 400:
+                await output.drain()
+                raise CurlFailed(HTTP_ERROR, f"the server answered: {reply.line}")
             await output.body(reply)
     return 0
 
@@ -115,6 +116,13 @@ class _Output:
         if self._options.include or self._options.head:
             lines = [reply.line, *(f"{name}: {value}" for name, value in reply.headers), "", ""]
             self._sink.put(self._open(), "\r\n".join(lines).encode("latin-1"))
+
+    async def drain(self) -> None:
+        """Waits until all is written. Raises CurlFailed, OutputClosed."""
+        try:
+            await self._sink.drain()
+        except OSError as error:
+            raise CurlFailed(WRITE, f"cannot write to {self._options.output}: {why(error)}") from None
 
     async def body(self, reply: Reply) -> None:
         """Writes the body as it comes. Raises CurlFailed, OutputClosed."""

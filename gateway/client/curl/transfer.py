@@ -27,7 +27,8 @@ _STATUS = 64 * 1024  # bytes of a Status
 @dataclass(frozen=True)
 class Asked:
     """Holds what is to be fetched. `method`: empty where the body decides; `user`: NAME:PASSWORD; `namespace`: of a name behind
-    `svc/` or `pod/`; `file`: the name of what is sent, for a URL that ends without one; `headers`: of the caller, which take the place of ours, `NAME:` alone takes one away.
+    `svc/` or `pod/`; `file`: the name of what is sent, for a URL that ends without one; `headers`: of the caller, which take
+    the place of ours, `NAME:` alone takes one away.
     """
 
     url: str
