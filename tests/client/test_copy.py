@@ -233,6 +233,7 @@ async def test_what_is_refused_or_not_there(shell, tmp_path):
     for source, target, said in (
         ("nope", here, "nope: no such file or directory"), ("pipe", here, "neither a file nor a directory"),
         ("f", here, "f is a directory"), ("f", here / "no" / "f", "no: no such directory"),
+        ("f", here / ("n" * 300), "n: File name too long"),
     ):  # fmt: skip
         with pytest.raises(CopyFailed, match=said):
             await download(work, source, target)

@@ -27,8 +27,9 @@ async def download(work: Work, source: str, target: Path) -> None:
     if look.kind == "other":
         raise CopyFailed(f"{work.container.name}:{source} is neither a file nor a directory")
     last = posixpath.basename(posixpath.normpath(source))
-    to = _named(target, last)
+    to = target
     try:
+        to = _named(target, last)
         if look.kind == "dir":
             await _directory(work, look, source, to)
         else:
