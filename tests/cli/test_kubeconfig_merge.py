@@ -117,6 +117,8 @@ def test_an_empty_one_of_any_kind_gets_all_of_it(text):
         ("contexts:\n- name: x\n  context: text\n", "contexts is no list"), ("users: [{name: dap, user: {token: abc}}]", "has a user 'dap'"),
         ("contexts: [{name: dap-default, context: {cluster: x, user: ann}}]", "has a context 'dap-default'"),
         ("users: &a []\nclusters: *a\n", "written in a way"), ("kind: a\nusers: []\nusers: []\n", "written in a way"), ("[" * 1000, "no YAML"),
+        ("current-context: [a]\n", "current-context is no name"), ("contexts:\n- name: x\n  context: {user: [a]}\n", "context 'x' names no user"),
+        ("contexts:\n- name: x\n  context: {user: dap, cluster: {a: b}}\n", "context 'x' names no user"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_merged_says_why(text, why):

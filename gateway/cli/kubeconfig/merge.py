@@ -55,6 +55,8 @@ def _merged(text: str, ours: dict[str, Any]) -> Merged:
     gone = _ours_before(before, ours)
     wanted = {kind: _kept(before, kind, gone[kind]) + _plain(ours[kind]) for kind in _KINDS}
     current = _or_empty(before.get(_CURRENT), "")
+    if not isinstance(current, str):
+        raise NotMergeable(f"is no kubeconfig: {_CURRENT} is no name")
     if not current or current in gone["contexts"]:
         current = ours[_CURRENT]
     edits = [edit for kind in _KINDS for edit in _list_edits(text, root, kind, gone[kind], ours[kind])]
@@ -92,6 +94,8 @@ def _ours_before(before: dict[str, Any], ours: dict[str, Any]) -> dict[str, set[
             raise NotMergeable(f"has a user {user['name']!r} that is not of dap's making: rename it")
     for context in _entries(before, "contexts"):
         about = _or_empty(context.get("context"), {})
+        if not all(isinstance(about.get(key, ""), str) for key in ("user", "cluster")):
+            raise NotMergeable(f"is no kubeconfig: context {context['name']!r} names no user or cluster")
         if about.get("user") in names["users"]:
             names["contexts"].add(context["name"])
             names["clusters"] |= {context["name"]} & {about.get("cluster")}
