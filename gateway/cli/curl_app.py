@@ -78,6 +78,7 @@ Names are looked up in the runner; TLS is checked here, with this machine's auth
     help="For all of it; 0: no limit.",
 )
 @click.option("-s", "--silent", "silent", is_flag=True, help="Print no errors.")
+@click.option("-S", "--show-error", "shown", is_flag=True, help="Print errors all the same, with -s.")
 @options.namespace
 @options.cluster
 def curl_(**given: Any) -> int:

@@ -224,6 +224,14 @@ def test_as_curl_itself(words, servers, ours, curl, tmp_path):
     assert b"secret" not in err
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"), [("-fs", False), ("-fsS", True), ("-fS", True), ("-sf --show-error", True)]
+)
+def test_errors_are_silent_with_s_and_shown_with_capital_s(words, shown, servers, ours):
+    code, _, err = ours(*words.split(), f"http://127.0.0.1:{servers['port']}/missing")
+    assert (code, bool(err)) == (22, shown)
+
+
 async def test_waiting_for_a_body_ends_with_ctrl_c_and_with_the_time(home, demo_home, servers):
     url = f"http://127.0.0.1:{servers['port']}/told"
     waiting = await home.start("curl", "-d", "@-", url, env=demo_home.env)

@@ -49,6 +49,7 @@ class Options:
     resolve: tuple[str, ...]
     seconds: float
     silent: bool
+    shown: bool
     namespace: str | None
     cluster: str
 
@@ -58,7 +59,7 @@ def run(options: Options) -> int:
     try:
         return signals.run(_limited(options))
     except CurlFailed as error:
-        if not options.silent:
+        if options.shown or not options.silent:
             say(f"({error.exit_status}) {error}")
         return error.exit_status
 
