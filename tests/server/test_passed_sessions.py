@@ -230,6 +230,7 @@ def pod(*containers):
         ("command=ls&stdout=1", ("app", "other"), 400),
         ("command=ls&stdout=1&container=app", ("app", "other"), 101),
         ("command=ls&stdout=1&container=other&container=app", ("app", "other"), 403),
+        ("command=ls&stdout=1#&container=sidecar", ("app",), 400),  # Go reads on behind it
     ],
 )
 async def test_the_container_is_known_before_the_policy_is_asked(edge, upstream, query, containers, code):

@@ -34,6 +34,7 @@ PATHS = [
     "/api/v1/pods%5Cx", "/api/v1/pods\\x", "/api//v1", "//api/v1", "/api/v1//", "/api/v1/nodes;x=1", "/api/v1/..;/x",
     "/api/v1/%3b/x", "/api/v1/a%00b", "/api/v1/a%zz", "/api/v1/%ff", "/api/v1/a%20b", "/api/v1/a%0d%0ab",
     "/clusters/default/api/v1/../x", "/clusters/default%2fapi/v1", "/api/v1/" + "a" * 9000, "/%61pi/v1/%2e%2e/x",
+    "/api/v1/nodes#x", "/api/v1/pods?limit=1#&watch=1",
 ]  # fmt: skip
 
 

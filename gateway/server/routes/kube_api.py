@@ -56,9 +56,11 @@ for _prefix in ("", "/clusters/{cluster}"):
 
 def _asked(request: web.Request, cluster: str) -> Asked:
     """Returns what the request asks for, with the path as the client wrote it, without what names the cluster. Raises
-    BadRequest.
+    BadRequest, also for a fragment, which is none to the API server: what it has would be missing in `request.query`.
     """
     raw = request.raw_path
+    if "#" in raw:
+        raise BadRequest("a request's path and query have no '#': write %23")
     if "cluster" in request.match_info:
         raw = "/" + "/".join(raw.split("/")[3:])
     path, _, query = raw.partition("?")
