@@ -183,7 +183,7 @@ class Tokens:
         now = self._clock()
         for digest, expires in self._stored.items():
             if digest not in found and expires > now:  # else whoever wrote the file left out what had expired
-                self._pages.pop(digest, None)
+                self._drop(digest)  # with short tokens of which the other gateway did not know
         self._dropped &= found.keys()
         for digest in self._dropped:  # a renewal elsewhere has brought it back
             file.remove(digest)

@@ -125,3 +125,19 @@ async def test_a_revocation_elsewhere_ends_what_the_token_opened(edge, tmp_path)
         other.revoke(token)
         assert (await control(client, "end"))["code"] == "access_revoked"
     assert json.loads((tmp_path / "pages.json").read_text()) == {}
+
+
+async def test_a_revocation_elsewhere_ends_the_short_tokens_that_only_this_gateway_knows(two):
+    here, there = two
+    page = traded(here)
+    for one in two:
+        await one.refresh()
+    holder = here.identity(page)
+    there.revoke(page)
+    short, grant = here.short(holder)  # within the second before this gateway looks
+    here.use({grant.name})
+    for one in (here, there, here):
+        await one.refresh()
+
+    assert here.identity(short) is there.identity(short) is None
+    assert here.good() == there.good() == frozenset()
