@@ -91,7 +91,7 @@ def _of_many(verb: str, query: str) -> tuple[str, str]:
     if verb != "get":
         return verb, ""
     fields = parse_qs(query, keep_blank_values=True)
-    watches = fields.get("watch", ["false"])[0].lower() not in ("0", "f", "false")
+    watches = fields.get("watch", ["false"])[0].lower() not in ("0", "false")
     selected = re.fullmatch(r"metadata\.name=([^,=!]+)", fields.get("fieldSelector", [""])[0])
     return "watch" if watches else "list", selected[1] if selected else ""
 

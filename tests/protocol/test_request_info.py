@@ -70,6 +70,7 @@ def test_an_encoded_letter_is_the_letter():
         ("watch=", "watch", ""),
         ("watch=false", "list", ""),
         ("watch=0", "list", ""),
+        ("watch=f", "watch", ""),
         ("fieldSelector=metadata.name%3Dx&watch=true", "watch", "x"),
         ("fieldSelector=metadata.name=x,status.phase=Running", "list", ""),
     ],
