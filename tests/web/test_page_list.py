@@ -119,3 +119,13 @@ async def test_the_page_works_below_a_path(browser, gateway):
         assert (found["errors"], found["manifest"]["startUrl"]) == ([], f"{url}/")
         assert found["manifest"]["scope"] == f"{url}/"
         assert (await client.send("Page.getInstallabilityErrors"))["installabilityErrors"] == []
+
+
+async def test_a_dialog_over_the_list_has_the_keys_to_itself(tab, gateway):
+    await visit(tab, gateway)
+    await expect(rows(tab)).to_have_count(6)
+    await tab.keys("ba")
+    await tab.page.get_by_role("button", name="Settings").click()
+    await tab.page.keyboard.press("Escape")
+    await expect(tab.page.get_by_role("dialog")).to_have_count(0)
+    await expect(tab.page.get_by_role("combobox", name="Find a pod")).to_have_value("ba")

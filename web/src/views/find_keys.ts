@@ -6,10 +6,12 @@ export type FindAction =
   /** The key is typed in the field, which gets the keyboard first. */
   | { readonly type: "type" };
 
-/** Returns what the key does; undefined if it is another field's, the browser's, or nobody's. `page`: rows of a screen. */
+/** Returns what the key does; undefined if it is another field's, a dialog's over the list, the browser's, or nobody's. `page`: rows of a screen. */
 export function findAction(event: KeyboardEvent, field: HTMLInputElement, page: number): FindAction | undefined {
   const { key, target } = event;
   if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return undefined;
+  const dialog = document.querySelector("dialog[open]");
+  if (dialog && !dialog.contains(field)) return undefined;
   const typing = target === field;
   if (!typing && (target instanceof HTMLSelectElement || target instanceof HTMLInputElement)) return undefined;
   const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page }[key];
