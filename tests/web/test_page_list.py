@@ -129,3 +129,32 @@ async def test_a_dialog_over_the_list_has_the_keys_to_itself(tab, gateway):
     await tab.page.keyboard.press("Escape")
     await expect(tab.page.get_by_role("dialog")).to_have_count(0)
     await expect(tab.page.get_by_role("combobox", name="Find a pod")).to_have_value("ba")
+
+
+async def test_a_list_lives_whatever_became_of_the_one_before(tab, gateway):
+    """Of the palette, which Back closes, and of who has signed out."""
+    await tab.page.clock.install()
+    await visit(tab, gateway)
+    await expect(rows(tab)).to_have_count(6)
+    await tab.keys("ba")
+    await expect(rows(tab).first).to_contain_text("bash-0")
+    await tab.page.keyboard.press("Enter")
+    await tab.state("connected")
+    await tab.page.keyboard.press("Control+Shift+K")
+    await expect(tab.page.get_by_role("dialog", name="Find a pod")).to_be_visible()
+    await tab.page.go_back()
+    await expect(tab.page.get_by_role("dialog")).to_have_count(0)
+    await tab.page.get_by_label("Cluster").select_option("away")
+    await tab.page.get_by_text("From Incus on the management host").wait_for()
+
+    await tab.page.get_by_role("button", name="Sign out").click()
+    await tab.page.get_by_role("button", name="End them and sign out").click()
+    await tab.page.get_by_role("heading", name="Sign in").wait_for()
+    tokens = gateway.gateway.access.tokens
+    await tab.page.get_by_label("Link or ticket").fill(tokens.ticket(tokens.identity(TOKEN)))
+    async with tab.page.expect_websocket() as connected:
+        await tab.page.keyboard.press("Enter")
+    await tab.page.get_by_text("From Incus on the management host").wait_for()
+    await tab.page.clock.fast_forward(31_000)
+    await tab.page.wait_for_timeout(300)
+    assert not (await connected.value).is_closed()

@@ -38,11 +38,12 @@ export class Lists {
     this.#trouble = trouble;
   }
 
-  /** The view is gone: keeps the lists up for a while. */
-  rest(): void {
+  /** The view that `show` was called for with `changed` is gone: keeps the lists up for a while, unless another view shows them by now. */
+  rest(changed: () => void): void {
+    if (this.#changed !== changed) return;
     this.#changed = this.#trouble = (): void => {};
     clearTimeout(this.#resting);
-    this.#resting = setTimeout(forgetLists, REST);
+    this.#resting = setTimeout(() => lists === this && forgetLists(), REST);
   }
 
   /** Shows the pods of a cluster, in all namespaces, or in one where not all may be seen. */

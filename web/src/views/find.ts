@@ -48,7 +48,7 @@ export class FindView implements Disposable {
 
   constructor(host: HTMLElement, find: Find) {
     this.#find = find;
-    this.#lists = listsOf(() => this.#later(), () => void this.#askWhy());
+    this.#lists = listsOf(this.#later, () => void this.#askWhy());
     this.#place = new FindPlace(this.#lists, this.#memory, find.inPalette ?? false, {
       moved: () => this.#moved(),
       learned: () => this.#store.disposed || this.#refresh(),
@@ -75,7 +75,7 @@ export class FindView implements Disposable {
     cancelAnimationFrame(this.#frame);
     this.#memory.scroll = this.#table.scroller.scrollTop;
     keepListMemory();
-    this.#lists.rest();
+    this.#lists.rest(this.#later);
     this.#store.dispose();
   }
 
@@ -124,10 +124,10 @@ export class FindView implements Disposable {
     this.#input.focus();
   }
 
-  #later(): void {
+  readonly #later = (): void => {
     cancelAnimationFrame(this.#frame);
     this.#frame = requestAnimationFrame(() => this.#refresh());
-  }
+  };
 
   /** Shows the lists as they are now. */
   #refresh(): void {
