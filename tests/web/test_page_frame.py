@@ -71,6 +71,22 @@ async def test_the_terminal_is_searched_and_set_as_a_person_likes_it(tab, server
     await stdin(tab, server, b"x")
 
 
+async def test_enter_on_something_else_runs_no_command_of_a_link(tab, server):
+    """On a button that has the keyboard, and in a dialog."""
+    await tab.visit(f"#ticket={server.ticket()}&path=/default/default/web-0?command=echo")
+    button = tab.page.get_by_role("button", name="Run it")
+    await expect(button).to_be_enabled()
+    await tab.page.get_by_role("button", name="Settings").focus()
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.page.get_by_role("dialog", name="Settings")).to_be_visible()
+    await tab.page.keyboard.press("Enter")  # on the button that closes it
+    await expect(tab.page.get_by_role("dialog")).to_have_count(0)
+    assert not server.sessions
+    await button.focus()
+    await tab.page.keyboard.press("Enter")
+    await tab.state("ended, exit 0")
+
+
 async def test_the_head_warns_in_production_alone(tab, server):
     await opened(tab, server, "/east/shop/web-0")
     await expect(tab.page.locator("#head[data-production]")).to_have_count(1)

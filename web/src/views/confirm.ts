@@ -38,9 +38,15 @@ export function confirmView(host: HTMLElement, { target, argv, accept }: Confirm
   }, DEAF);
   store.onDispose(() => clearTimeout(timer));
   store.add(listen(window, "keydown", (event) => {
-    if (event.key !== "Enter") return;
+    if (event.key !== "Enter" || isElsewhere(event.target, host)) return;
     event.preventDefault(); // a key that is held down clicks nothing
     if (!event.repeat && !button.disabled) run();
   }));
   return store;
+}
+
+/** Returns true if an Enter is for something else that has the keyboard: in the head, or in a dialog. */
+function isElsewhere(on: EventTarget | null, host: HTMLElement): boolean {
+  if (document.querySelector("dialog[open]")) return true;
+  return on !== document.body && !(on instanceof Node && host.contains(on));
 }
