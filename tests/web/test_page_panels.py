@@ -134,3 +134,25 @@ async def test_files_go_up_and_come_down_beside_the_shell(tab, site, tmp_path):
     )
     await panel.get_by_label("Path of the file").press("Escape")
     await tab.keys("kill $!; rm 'a b.bin'\r")
+
+
+async def test_an_upload_that_is_cancelled_says_so(tab, site):
+    await opened(tab, site)
+    cancelled = asyncio.Event()
+
+    async def hold(route):
+        await cancelled.wait()
+        await route.abort()
+
+    await tab.page.route(re.compile(r"/transfers/[^/]+\?modified="), hold)
+    await tab.page.get_by_role("button", name="Files").click()
+    async with tab.page.expect_request(re.compile("modified=")):
+        await tab.page.locator("input[type=file]").first.set_input_files(
+            {"name": "cancelled.bin", "mimeType": "", "buffer": b"some"}
+        )
+    row = tab.page.locator(".file").first
+    await row.get_by_role("button", name="Cancel").click()
+    cancelled.set()
+    await tab.page.wait_for_timeout(300)
+    await expect(row.locator(".words")).to_have_text("Cancelled: nothing of it stays in the container.")
+    await expect(row.get_by_role("button")).to_have_text("Hide")

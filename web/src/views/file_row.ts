@@ -88,7 +88,7 @@ export class FileRow implements Disposable {
       resume: () => transfers.resume(begun.transfer),
       pause: (milliseconds) => new Promise((wake) => setTimeout(wake, milliseconds)),
       now: () => Date.now(),
-    }, (why) => this.#say(`Waiting, to go on where it was: ${visible(why)}`, "busy", [this.#cancel()]), signal);
+    }, (why) => signal.aborted || this.#say(`Waiting, to go on where it was: ${visible(why)}`, "busy", [this.#cancel()]), signal);
     if (this.#stop.signal.aborted) return;
     if (answer.type === "ok") this.#done(answer.value, "Uploaded to");
     else this.#refused(answer);
