@@ -158,3 +158,18 @@ async def test_a_list_lives_whatever_became_of_the_one_before(tab, gateway):
     await tab.page.clock.fast_forward(31_000)
     await tab.page.wait_for_timeout(300)
     assert not (await connected.value).is_closed()
+
+
+async def test_going_on_with_a_session_leaves_the_other_shells_open(tab, gateway):
+    await visit(tab, gateway)
+    await expect(rows(tab)).to_have_count(6)
+    for pod in ("web-0/main", "web-0/side"):
+        await tab.page.evaluate(f"location.hash = '#/default/default/{pod}'")
+        await tab.state("connected")
+    await tab.page.get_by_role("button", name="Sessions").click()
+    session = tab.page.get_by_role("row").filter(has_text="web-0 / main")
+    await session.get_by_role("button", name=re.compile("Go on here|Take over")).click()
+    await tab.page.wait_for_url(re.compile("web-0/main$"))
+    await tab.state("connected")
+    await expect(tab.page.locator("#tabs .tab")).to_have_count(2)
+    assert len(gateway.gateway.registry.sessions) == 2

@@ -120,7 +120,7 @@ async function reopen(): Promise<void> {
 function attach({ name, cluster, namespace, pod, container, command }: ListedSession): void {
   const target = { cluster, namespace, pod, container: container || undefined };
   const kept = { name, secret: null, grace: 0, offset: null, until: Date.now() + ATTACH };
-  if (shells.has(target, command)) shells.leave();
+  shells.leaveOf(target, command);
   keep(execPath(target, command), { kept, taken: false });
   const fragment = fragmentWith(fragmentOf(target), command);
   if (location.hash === fragment) follow();

@@ -124,7 +124,7 @@ export class ShellTab {
 
   /** Closes a pane, or asks first if its shell lives. */
   close(pane = this.#focused): void {
-    pane?.view.end(() => this.#remove(pane));
+    pane?.view.end(() => this.remove(pane));
   }
 
   /** Closes all panes, or asks first if shells in them live; then calls `closed`. */
@@ -137,6 +137,19 @@ export class ShellTab {
     };
     if (live.length === 0) end();
     else confirmDialog(`Close this tab, and end ${live.length === 1 ? "the shell" : `all ${live.length} shells`} in it?`, [], "End and close", end);
+  }
+
+  /** Takes a pane out of the tab, and leaves its shell. */
+  remove(pane: Pane): void {
+    const rest = onlyPanes(this.#layout, (name) => name !== pane.name);
+    if (rest === undefined) return this.#events.emptied();
+    const next = (["left", "up", "right", "down"] as const).map((each) => neighbour(this.#layout, pane.name, each)).find(Boolean);
+    this.#panes.delete(pane.name);
+    const had = this.#focused === pane;
+    if (had) this.#attend(this.#panes.get(next ?? "") ?? this.panes[0]);
+    pane.dispose();
+    this.#lay(rest);
+    if (had && this.#shown) this.focus();
   }
 
   dispose(): void {
@@ -155,18 +168,6 @@ export class ShellTab {
     this.#panes.set(pane.name, pane);
     this.host.append(pane.element);
     return pane;
-  }
-
-  #remove(pane: Pane): void {
-    const rest = onlyPanes(this.#layout, (name) => name !== pane.name);
-    if (rest === undefined) return this.#events.emptied();
-    const next = (["left", "up", "right", "down"] as const).map((each) => neighbour(this.#layout, pane.name, each)).find(Boolean);
-    this.#panes.delete(pane.name);
-    const had = this.#focused === pane;
-    if (had) this.#attend(this.#panes.get(next ?? "") ?? this.panes[0]);
-    pane.dispose();
-    this.#lay(rest);
-    if (had && this.#shown) this.focus();
   }
 
   /** Has the line at the top and the strip speak of this pane. */

@@ -139,6 +139,18 @@ export class Shells {
     this.#draw();
   }
 
+  /** Leaves the shells of one link: what the gateway keeps can be gone on with. */
+  leaveOf(target: Target, argv: Argv): void {
+    for (let found = this.#find(target, argv); found; found = this.#find(target, argv)) {
+      if (found.tab.panes.length > 1) found.tab.remove(found.pane);
+      else {
+        if (found.tab === this.#shown) this.hide();
+        this.#remove(found.tab);
+      }
+    }
+    this.#draw();
+  }
+
   get #panes(): Pane[] {
     return this.#tabs.flatMap(({ panes }) => panes);
   }
