@@ -11,25 +11,32 @@ from contextlib import asynccontextmanager
 import pytest
 from support.repeated import again
 from support.served import cluster_at, config_for, served
+from support.waiting import until
 
 from gateway.settings.config import Limits
 
 
 @asynccontextmanager
 async def upper(port=0):
-    """A program of the pod's, on this port: says what it hears in capitals, and says goodbye when it hears bye."""
+    """A program of the pod's, on this port: says what it hears in capitals, and says goodbye when it hears bye. Its
+    connections end with their forward.
+    """
+    talking = set()
 
     async def talk(reader, writer):
+        talking.add(writer)
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
                 writer.write(data.upper())
                 if b"bye" in data:
                     break
         writer.close()
+        talking.discard(writer)
 
     server = await asyncio.start_server(talk, "127.0.0.1", port)
     async with server:
         yield server.sockets[0].getsockname()[1]
+        await until(lambda: not talking)
 
 
 @asynccontextmanager
